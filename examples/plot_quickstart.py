@@ -1,0 +1,112 @@
+"""
+==========================================================
+Quick start: cross-validating the regularisation on digits
+==========================================================
+
+The whole of the library's main job: scale the inputs, train a network, and let
+:class:`~sklearn.model_selection.GridSearchCV` choose how hard to regularise it. Only
+the import of the two classes differs from a search over scikit-learn's own.
+"""
+
+# %%
+# The data: 1,797 handwritten digits of 8 x 8 pixels, a quarter held out for the end.
+from importlib.util import find_spec
+from time import perf_counter
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import Pipeline
+
+from sknn_notes import MLPClassifier, Standardizer
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, test_size=0.25, stratify=y, random_state=0
+)
+
+# %%
+# ``alpha`` is the strength of the L2 penalty, ``dropout`` the probability of dropping a
+# hidden unit in a training step. A fit ends by itself when an epoch no longer lowers
+# the training loss by ``tol``.
+model = Pipeline(
+    [
+        ("scale", Standardizer()),
+        (
+            "net",
+            MLPClassifier(
+                hidden_layer_sizes=(200,),
+                learning_rate_init=0.005,
+                max_iter=300,
+                tol=1e-3,
+                random_state=0,
+            ),
+        ),
+    ]
+)
+grid = {
+    "net__alpha": [1e-5, 1e-4, 1e-3, 1e-2],
+    "net__dropout": [0.0, 0.25, 0.5],
+}
+
+# %%
+# Scikit-learn's progress bar shows the search where ``rich`` is installed; without it,
+# every finished fit prints a line.
+has_rich = find_spec("rich") is not None
+search = GridSearchCV(model, grid, cv=5, n_jobs=2, verbose=0 if has_rich else 3)
+if has_rich:
+    from sklearn.callback import ProgressBar
+
+    search.set_callbacks(ProgressBar(max_propagation_depth=0))
+
+start = perf_counter()
+search.fit(X_train, y_train)
+seconds = perf_counter() - start
+
+print(f"best parameters:          {search.best_params_}")
+print(f"cross-validated accuracy: {search.best_score_:.4f}")
+print(f"test accuracy:            {search.score(X_test, y_test):.4f}")
+print(f"total time:               {seconds:.1f} s")
+
+# %%
+# The cross-validated accuracy of every candidate, and the held-out digits that the best
+# one misread.
+if find_spec("matplotlib") is not None:
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    accuracy = search.cv_results_["mean_test_score"].reshape(
+        len(grid["net__alpha"]), len(grid["net__dropout"])
+    )
+    image = left.imshow(accuracy, cmap="viridis", aspect="auto")
+    left.set(
+        xlabel="dropout",
+        ylabel="alpha",
+        xticks=range(accuracy.shape[1]),
+        xticklabels=grid["net__dropout"],
+        yticks=range(accuracy.shape[0]),
+        yticklabels=[f"{alpha:g}" for alpha in grid["net__alpha"]],
+        title="cross-validated accuracy",
+    )
+    middle = (accuracy.min() + accuracy.max()) / 2
+    for (row, column), value in np.ndenumerate(accuracy):
+        color = "black" if value > middle else "white"
+        left.text(column, row, f"{value:.3f}", ha="center", va="center", color=color)
+
+    predicted = search.predict(X_test)
+    wrong = np.flatnonzero(predicted != y_test)[:8]
+    tiles = np.full((2 * 10, 4 * 10), 16.0)
+    for position, index in enumerate(wrong):
+        row, column = divmod(position, 4)
+        top, edge = 10 * row + 1, 10 * column + 1
+        tiles[top : top + 8, edge : edge + 8] = 16 - X_test[index].reshape(8, 8)
+        right.text(
+            edge - 0.5,
+            top - 0.8,
+            f"{y_test[index]} read as {predicted[index]}",
+            fontsize=8,
+        )
+    right.imshow(tiles, cmap="gray", vmin=0, vmax=16)
+    right.set_axis_off()
+    right.set_title("misread test digits")
+    plt.show()

@@ -1,0 +1,24 @@
+"""Neural networks and preprocessing for scikit-learn.
+
+Multi-layer perceptrons whose regularisation, initialisation, loss, solver and schedule
+are hyperparameters, and the preprocessing that belongs to them.
+"""
+
+from sknn_notes.neural_network import MLPClassifier, MLPRegressor
+from sknn_notes.preprocessing import (
+    Centerer,
+    MinMaxNormalizer,
+    Standardizer,
+    Whitener,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "Centerer",
+    "Standardizer",
+    "MinMaxNormalizer",
+    "Whitener",
+]

@@ -1,0 +1,268 @@
+"""The loops that minimise an objective: mini-batch steps, and L-BFGS."""
+
+import math
+import warnings
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
+
+from sknn_notes._sklearn import _check_optimize_result
+
+
+class DivergenceError(ValueError):
+    """The training loss stopped being finite and no earlier weights are left."""
+
+
+@dataclass
+class TrainingState:
+    """What has to survive between one call to fit and the next that continues it.
+
+    Attributes
+    ----------
+    rng : numpy.random.Generator
+        The source of every random draw of training.
+    sampling_seed : int
+        Seeds the sub-networks of Monte Carlo prediction.
+    optimizer : tuple or None
+        Class of the solver that the state belongs to, and dtype.
+    optimizer_state : dict
+        What the solver's ``start`` returned, and its steps have updated.
+    n_seen : int
+        Samples shown so far (``t_``).
+    epoch, n_plateaus, n_without_improvement : int
+        Where the schedule and the monitor stand.
+    """
+
+    rng: np.random.Generator
+    sampling_seed: int = 0
+    optimizer: tuple | None = None
+    optimizer_state: dict[str, Any] = field(default_factory=dict)
+    n_seen: int = 0
+    epoch: int = 0
+    n_plateaus: int = 0
+    n_without_improvement: int = 0
+
+    def use(self, optimizer, theta):
+        """Keep the solver's state if it is of this class and dtype, else start it."""
+        kind = type(optimizer), theta.dtype
+        if self.optimizer != kind:
+            self.optimizer = kind
+            self.optimizer_state = optimizer.start(theta)
+
+
+def train(
+    objective,
+    batches,
+    optimizer,
+    schedule,
+    monitor,
+    state,
+    *,
+    learning_rate_init,
+    max_iter,
+    n_epochs,
+    verbose=False,
+):
+    """Minimise the objective batch by batch for up to ``n_epochs`` epochs.
+
+    ``max_iter`` is the number of epochs that the schedule plans with. ``state`` and the
+    network's ``theta`` are updated in place; the monitor holds the curves.
+
+    Returns
+    -------
+    converged : bool
+        Whether training stopped by itself before its last epoch was over.
+
+    Raises
+    ------
+    DivergenceError
+        Where the loss is not finite and the monitor kept no better weights.
+    """
+    monitor.n_without_improvement = state.n_without_improvement
+    rate = learning_rate_init
+    converged = False
+    try:
+        for _ in range(n_epochs):
+            rate = schedule.rate(
+                learning_rate_init,
+                epoch=state.epoch,
+                n_seen=state.n_seen,
+                n_plateaus=state.n_plateaus,
+                max_iter=max_iter,
+            )
+            loss = _run_epoch(objective, batches, optimizer, rate, state)
+            if not math.isfinite(loss):
+                _stop_diverged(monitor, loss, state.epoch + 1, rate)
+                return True
+            state.epoch += 1
+            state.n_seen += batches.n_samples
+            monitor.update(loss)
+            if monitor.on_plateau:
+                state.n_plateaus += 1
+                if not schedule.goes_on(rate):
+                    if verbose:
+                        print(_plateau_message(monitor) + " Stopping.")
+                    converged = True
+                    break
+                monitor.n_without_improvement = 0
+                if verbose:
+                    print(_plateau_message(monitor) + " Lowering the learning rate.")
+    except KeyboardInterrupt:
+        _warn_interrupted(len(monitor.losses))
+        converged = True
+    finally:
+        monitor.restore_best()
+        state.n_without_improvement = monitor.n_without_improvement
+    _check_finite(objective.network, f"{state.epoch} at a learning rate of {rate:g}")
+    return converged
+
+
+def _run_epoch(objective, batches, optimizer, rate, state):
+    """Go once over the data; return the mean loss, or the first that is not finite."""
+    network, memory = objective.network, state.optimizer_state
+    proximal = not objective.smooth
+    total = 0.0
+    if proximal:
+        optimizer.begin_epoch(network.theta, memory)
+    try:
+        for X, y, sample_weight in batches.epoch(state.rng):
+            value = objective(X, y, sample_weight, state.rng)
+            if not math.isfinite(value):
+                return value
+            if optimizer.decoupled:
+                objective.decay(rate)
+            if proximal:
+                optimizer.proximal_step(
+                    network.theta, network.grad, rate, memory, objective.prox
+                )
+            else:
+                optimizer.step(network.theta, network.grad, rate, memory)
+            objective.project()
+            network.update_running()
+            total += value * len(y)
+    finally:
+        if proximal:
+            optimizer.end_epoch(network.theta, memory)
+    return total / batches.n_samples
+
+
+def _plateau_message(monitor):
+    watched = "Training loss" if monitor.score is None else "Validation score"
+    return (
+        f"{watched} did not improve more than tol={monitor.tol:f} for "
+        f"{monitor.n_iter_no_change} consecutive epochs."
+    )
+
+
+_REMEDIES = (
+    "Scale the inputs (for example with sknn_notes.Standardizer), lower "
+    "learning_rate_init, or look for extreme values in X and y."
+)
+
+
+def _divergence(what):
+    return (
+        "Solver produced non-finite parameter weights. The input data may contain "
+        f"large values and need to be preprocessed. The training loss {what}. "
+        f"{_REMEDIES}"
+    )
+
+
+def _check_finite(network, epoch):
+    if not np.isfinite(network.theta).all():
+        raise DivergenceError(
+            _divergence(f"gave way to weights that are not finite in epoch {epoch}")
+        )
+
+
+def _stop_diverged(monitor, value, epoch, rate):
+    what = f"became {value} in epoch {epoch} at a learning rate of {rate:g}"
+    if not monitor.diverged(value):
+        raise DivergenceError(_divergence(what))
+    warnings.warn(
+        f"The training loss {what}. Training stopped and the best weights so far were "
+        f"restored. {_REMEDIES}",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
+
+
+def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol):
+    """Minimise the objective on one batch, all the data, by L-BFGS.
+
+    Every iteration counts as an epoch. ``tol`` bounds the gradient.
+
+    Returns
+    -------
+    n_iter : int
+    loss : float
+        The objective at the last iterate.
+
+    Raises
+    ------
+    DivergenceError
+        Where the objective is not finite at the start.
+    """
+    network = objective.network
+    accepted = network.theta.copy()
+    stopped = False
+
+    def value_and_gradient(theta):
+        network.theta[:] = theta
+        value = objective(*batch)
+        return value, network.grad.copy()
+
+    def record(intermediate_result):
+        nonlocal stopped
+        accepted[:] = network.theta[:] = intermediate_result.x
+        if monitor.score is not None and len(network.running):
+            objective(*batch)
+            network.set_running()
+        monitor.update(float(intermediate_result.fun))
+        if monitor.score is not None and monitor.on_plateau:
+            stopped = True
+            raise StopIteration
+
+    start = objective(*batch)
+    if not math.isfinite(start):
+        raise DivergenceError(_divergence(f"is {start} before the first iteration"))
+    try:
+        result = minimize(
+            value_and_gradient,
+            network.theta.copy(),
+            method="L-BFGS-B",
+            jac=True,
+            callback=record,
+            options={
+                "maxfun": max_fun,
+                "maxiter": max_iter,
+                "gtol": tol,
+                # The default would stop while the gradient is far above ``tol``.
+                "ftol": 64 * np.finfo(float).eps,
+            },
+        )
+        accepted[:] = result.x
+        n_iter, loss = result.nit, float(result.fun)
+        if not stopped:
+            n_iter = _check_optimize_result("lbfgs", result, max_iter)
+    except KeyboardInterrupt:
+        n_iter = len(monitor.losses)
+        loss = monitor.losses[-1] if monitor.losses else start
+        _warn_interrupted(n_iter)
+    network.theta[:] = accepted
+    if not monitor.restore_best() and len(network.running):
+        objective(*batch)
+        network.set_running()
+    _check_finite(network, n_iter)
+    return n_iter, loss
+
+
+def _warn_interrupted(n_epochs):
+    warnings.warn(
+        f"Training interrupted by user after {n_epochs} epochs; the weights reached so "
+        "far are kept.",
+        stacklevel=3,
+    )

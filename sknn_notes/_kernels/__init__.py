@@ -1,0 +1,36 @@
+"""Numerical kernels: one set in plain numpy, the definition; others are faster twins.
+
+Every set is a subpackage with the same functions, the same arguments and the same
+results to rounding (random masks to the bit). ``SKNN_NOTES_KERNELS`` names the set;
+without it the fastest one that can be imported is taken.
+"""
+
+import importlib
+import importlib.util
+import os
+from functools import cache
+from types import ModuleType
+
+# Fastest first: the name of each set and the package it needs.
+KERNEL_SETS = {"numpy": "numpy"}
+
+
+def available() -> list[str]:
+    """Names of the kernel sets whose requirement is installed, fastest first."""
+    return [
+        name
+        for name, requirement in KERNEL_SETS.items()
+        if importlib.util.find_spec(requirement) is not None
+    ]
+
+
+@cache
+def active() -> ModuleType:
+    """Return the kernel set in use, a module of functions; chosen at the first call."""
+    name = os.environ.get("SKNN_NOTES_KERNELS") or available()[0]
+    if name not in available():
+        raise ValueError(
+            f"SKNN_NOTES_KERNELS={name!r} names no kernel set that can be used here. "
+            f"Accepted: {available()}; unset it to take the fastest."
+        )
+    return importlib.import_module(f"sknn_notes._kernels._{name}")

@@ -1,0 +1,3 @@
+"""The fused set: the same functions compiled by numba, one pass over memory each."""
+
+from sknn_notes._kernels._numba.columns import *

@@ -1,0 +1,327 @@
+"""Column statistics, affine maps and projections, fused into single passes by numba.
+
+The twins of ``sknn_notes._kernels._numpy.columns``. A matrix is read as one flat
+stretch of memory, in groups of whole rows, where element ``c`` of a group belongs to
+column ``c % n_columns``: inner loops are long however few columns there are, and a
+matrix in Fortran order is a series of matrices of one column.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numba import config
+
+from sknn_notes._kernels._numba.compile import compiled, compiled_exactly
+from sknn_notes._kernels._numpy import columns as reference
+from sknn_notes._kernels._numpy.columns import (
+    Moments,
+    mean_step,
+    merge_grams,
+    merge_moments,
+    row_blocks,
+)
+
+__all__ = [
+    "Moments",
+    "affine",
+    "centered_gram",
+    "column_moments",
+    "column_range",
+    "mean_step",
+    "merge_grams",
+    "merge_moments",
+    "project",
+    "row_blocks",
+]
+
+# Least length of an inner loop; vectors of it fit the first-level cache together.
+GROUP_SIZE = 512
+# Elements of a block that is read twice: 256 KiB of float64, in the second-level cache.
+BLOCK_SIZE = 2**15
+# Elements that are worth a thread of their own, where most of the time goes to the
+# operating system handing out the memory of the result.
+THREAD_SIZE = 2**21
+
+
+def _stretches(X: np.ndarray, n_parts=1) -> Iterator[tuple[np.ndarray, slice]]:
+    """Yield contiguous stretches of X, flat, and the columns that each holds."""
+    if X.flags.c_contiguous:
+        for rows in np.array_split(X, n_parts):
+            yield rows.reshape(-1), slice(0, X.shape[1])
+    else:
+        for j, column in enumerate(X.T):
+            yield column, slice(j, j + 1)
+
+
+def _read_only(flat: np.ndarray) -> np.ndarray:
+    """Return a view that can't be written to, so that one compiled version serves all.
+
+    Arrays that may be written to are another type to numba.
+    """
+    view = flat.view()
+    view.flags.writeable = False
+    return view
+
+
+def _repeated(vector: np.ndarray) -> np.ndarray:
+    """Repeat a vector of columns to the length of a group of rows."""
+    return np.resize(vector, len(vector) * -(-GROUP_SIZE // len(vector)))
+
+
+def column_moments(X: np.ndarray, weights: np.ndarray | None = None) -> Moments:
+    """Count, mean and sum of squared deviations of every column; NaN is ignored."""
+    moments = Moments(*np.zeros((4, X.shape[1])))
+    weights = _read_only(np.empty(0) if weights is None else weights)
+    for flat, columns in _stretches(X):
+        n, mean, mean_low, m2 = (part[columns] for part in moments)
+        _moments(_read_only(flat), weights, len(_repeated(n)), n, mean, mean_low, m2)
+    return moments
+
+
+def column_range(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest value of every column; NaN is ignored unless all are."""
+    low, high = np.full(X.shape[1], np.inf), np.full(X.shape[1], -np.inf)
+    for flat, columns in _stretches(X):
+        lows, highs = _repeated(low[columns]), _repeated(high[columns])
+        _range(_read_only(flat), lows, highs)
+        n = len(low[columns])
+        low[columns] = lows.reshape(-1, n).min(axis=0)
+        high[columns] = highs.reshape(-1, n).max(axis=0)
+    empty = low > high
+    low[empty] = high[empty] = np.nan
+    return low, high
+
+
+def affine(
+    X: np.ndarray,
+    shift: np.ndarray,
+    scale: np.ndarray,
+    offset: np.ndarray,
+    out: np.ndarray,
+    low: float = -np.inf,
+    high: float = np.inf,
+) -> bool:
+    """Write ``(X - shift) * scale + offset`` into ``out``, clipped to [low, high].
+
+    The arithmetic is float64. ``out`` may be X. Returns False if X may hold a value
+    that is not finite.
+    """
+
+    def run(source, target):
+        X_part, columns = source
+        vectors = (_repeated(v[columns]) for v in (shift, scale, offset))
+        return _affine(_read_only(X_part), *vectors, low, high, target[0])
+
+    n_threads = max(1, min(vars(config)["NUMBA_NUM_THREADS"], X.size // THREAD_SIZE))
+    sources, targets = _stretches(X, n_threads), _stretches(out, n_threads)
+    if n_threads == 1:
+        checks = list(map(run, sources, targets))
+    else:
+        with ThreadPoolExecutor(n_threads) as pool:
+            checks = list(pool.map(run, sources, targets))
+    return bool(np.isfinite(sum(checks)))
+
+
+def centered_gram(X: np.ndarray) -> tuple[Moments, np.ndarray]:
+    """Moments of the columns and the matrix of their centered cross products."""
+    if not X.flags.c_contiguous:
+        return reference.centered_gram(X)
+    return reference.accumulate_gram(X, _center_rows)
+
+
+def _center_rows(X: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    mean, rest = np.zeros((2, X.shape[1]))
+    _center(
+        _read_only(X.reshape(-1)), len(_repeated(mean)), out.reshape(-1), mean, rest
+    )
+    return mean, rest
+
+
+def project(X: np.ndarray, mean: np.ndarray, W: np.ndarray, out: np.ndarray) -> bool:
+    """Write ``(X - mean) @ W`` into ``out``; returns False unless X is all finite."""
+    if not X.flags.c_contiguous:
+        return reference.project(X, mean, W, out)
+    return reference.project_blocks(X, mean, W, out, _subtract_rows)
+
+
+def _subtract_rows(X: np.ndarray, mean: np.ndarray, out: np.ndarray) -> bool:
+    mean = _repeated(mean)
+    high = mean.astype(out.dtype)
+    low = (mean - high).astype(out.dtype)
+    check = np.zeros_like(high)
+    _subtract(_read_only(X.reshape(-1)), high, low, out.reshape(-1), check)
+    return bool(np.isfinite(check.sum()))
+
+
+@compiled
+def _affine(source, shift, scale, offset, low, high, target):
+    width = len(shift)
+    check = 0.0
+    for start in range(0, len(source), width):
+        values, results = source[start : start + width], target[start : start + width]
+        for c in range(len(values)):
+            value = (values[c] - shift[c]) * scale[c] + offset[c]
+            check += value
+            # NaN compares false and stays.
+            value = low if value < low else value
+            value = high if value > high else value
+            results[c] = value
+    return check
+
+
+@compiled_exactly
+def _subtract(source, high, low, target, check):
+    """Subtract a mean in two parts: in float32, one part would bias the result."""
+    width = len(high)
+    for start in range(0, len(source), width):
+        values, results = source[start : start + width], target[start : start + width]
+        for c in range(len(values)):
+            value = (values[c] - high[c]) - low[c]
+            check[c] += value
+            results[c] = value
+
+
+@compiled
+def _range(flat, low, high):
+    width = len(low)
+    for start in range(0, len(flat), width):
+        values = flat[start : start + width]
+        for c in range(len(values)):
+            value = np.float64(values[c])
+            # NaN compares false and changes nothing.
+            low[c] = value if value < low[c] else low[c]
+            high[c] = value if value > high[c] else high[c]
+
+
+@compiled
+def _sum_columns(flat, total):
+    """Sum groups of rows into ``total``, one entry a place in the group."""
+    total[:] = 0.0
+    width = len(total)
+    for start in range(0, len(flat), width):
+        values = flat[start : start + width]
+        for c in range(len(values)):
+            total[c] += values[c]
+
+
+@compiled
+def _square_columns(flat, mean, total, square):
+    """Sum deviations from the mean, and their squares, into places of the group."""
+    total[:] = 0.0
+    square[:] = 0.0
+    width = len(total)
+    for start in range(0, len(flat), width):
+        values = flat[start : start + width]
+        for c in range(len(values)):
+            value = values[c] - mean[c]
+            total[c] += value
+            square[c] += value * value
+
+
+@compiled
+def _fold(places, columns):
+    """Sum the places of a group that belong to the same column."""
+    columns[:] = 0.0
+    d = len(columns)
+    for row in range(0, len(places), d):
+        for j in range(d):
+            columns[j] += places[row + j]
+
+
+@compiled
+def _moments(flat, weights, width, n, mean, mean_low, m2):
+    """Merge the moments of all rows, block by block, into the last four arrays."""
+    d = len(n)
+    block = max(BLOCK_SIZE // width, 1) * width
+    means, total, square = np.empty(width), np.empty(width), np.empty(width)
+    count, center, rest, squares = np.empty(d), np.empty(d), np.empty(d), np.empty(d)
+    for start in range(0, len(flat), block):
+        rows = flat[start : start + block]
+        _sum_columns(rows, total)
+        if len(weights) > 0 or not np.isfinite(total.sum()):
+            weight = weights[start // d : (start + block) // d]
+            _weighted_block(rows, weight, count, center, rest, squares)
+        else:
+            _fold(total, center)
+            count[:] = len(rows) // d
+            center /= count
+            for row in range(0, width, d):
+                means[row : row + d] = center
+            _square_columns(rows, means, total, square)
+            _fold(total, rest)
+            _fold(square, squares)
+        _merge_block(count, center, rest, squares, n, mean, mean_low, m2)
+
+
+@compiled
+def _center(flat, width, out, mean, rest):
+    """Write the rows minus their mean, and the sums of what that leaves."""
+    d = len(mean)
+    total = np.empty(width)
+    _sum_columns(flat, total)
+    _fold(total, mean)
+    mean /= len(flat) // d
+    means = np.empty(width)
+    for row in range(0, width, d):
+        means[row : row + d] = mean
+    total[:] = 0.0
+    for start in range(0, len(flat), width):
+        values, results = flat[start : start + width], out[start : start + width]
+        for c in range(len(values)):
+            value = values[c] - means[c]
+            results[c] = value
+            total[c] += value
+    _fold(total, rest)
+
+
+@compiled
+def _weighted_block(flat, weights, count, center, rest, squares):
+    """Take the sums of one block with weights, all 1 if empty, skipping NaN."""
+    d = len(count)
+    count[:] = 0.0
+    center[:] = 0.0
+    rest[:] = 0.0
+    squares[:] = 0.0
+    n_rows = len(flat) // d
+    for i in range(n_rows):
+        weight = weights[i] if len(weights) > 0 else 1.0
+        row = flat[i * d : (i + 1) * d]
+        for j in range(d):
+            if not np.isnan(row[j]):
+                count[j] += weight
+                center[j] += weight * row[j]
+    for j in range(d):
+        center[j] = center[j] / count[j] if count[j] > 0 else 0.0
+    for i in range(n_rows):
+        weight = weights[i] if len(weights) > 0 else 1.0
+        row = flat[i * d : (i + 1) * d]
+        for j in range(d):
+            value = row[j] - center[j]
+            if not np.isnan(value):
+                rest[j] += weight * value
+                squares[j] += weight * value * value
+
+
+@compiled_exactly
+def _merge_block(count, center, rest, squares, n, mean, mean_low, m2):
+    """Merge sums about ``center`` into the moments, as ``merge_moments`` does."""
+    for j in range(len(n)):
+        if count[j] == 0:
+            continue
+        center_low = rest[j] / count[j]
+        both = n[j] + count[j]
+        share = count[j] / both
+        delta = (center[j] - mean[j]) + (center_low - mean_low[j])
+        m2[j] += max(squares[j] - rest[j] * center_low, 0.0)
+        m2[j] += n[j] * share * delta**2
+        step = share * (center[j] - mean[j])
+        new = mean[j] + step
+        # What this sum rounds away (Fast2Sum, the larger term first).
+        if abs(step) > abs(mean[j]):
+            lost = mean[j] - (new - step)
+        else:
+            lost = step - (new - mean[j])
+        mean_low[j] += share * (center_low - mean_low[j]) + lost
+        mean[j] = new
+        n[j] = both

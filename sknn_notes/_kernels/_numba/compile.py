@@ -1,0 +1,28 @@
+"""How the kernels of this set are compiled."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import njit
+
+# No full fastmath: it assumes that NaN and infinity don't occur, and so would blind
+# the checks for them. Never parallel: threads of two libraries fight for the cores.
+OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"reassoc", "contract", "nsz", "arcp"},
+}
+
+
+def compiled(function: Callable, **changes) -> Callable:
+    """Compile a function at its first call, and keep the result on disk if possible."""
+    options = OPTIONS | changes
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # No directory for the cache can be written.
+        return njit(**options)(function)
+
+
+def compiled_exactly(function: Callable) -> Callable:
+    """Compile a function whose order of operations matters to the last place."""
+    return compiled(function, fastmath=False)

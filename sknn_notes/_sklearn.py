@@ -1,0 +1,38 @@
+"""The only module that imports private names of scikit-learn.
+
+What replaces each name if it goes:
+
+- ``_fit_context``: a decorator that calls ``self._validate_params()`` first.
+- ``Interval``, ``StrOptions``, ``Options``, ``HasMethods``, ``RealNotInt``,
+  ``validate_parameter_constraints``: checks of one parameter against a declared domain;
+  plain ``isinstance`` and range tests.
+- ``_check_sample_weight``: ``check_array`` to one float dtype and a length test.
+- ``_check_partial_fit_first_call``: compares ``classes`` with ``classes_``.
+- ``_check_optimize_result``: a ConvergenceWarning from scipy's ``OptimizeResult``.
+"""
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    Options,
+    RealNotInt,
+    StrOptions,
+    validate_parameter_constraints,
+)
+from sklearn.utils.multiclass import _check_partial_fit_first_call
+from sklearn.utils.optimize import _check_optimize_result
+from sklearn.utils.validation import _check_sample_weight
+
+__all__ = [
+    "HasMethods",
+    "Interval",
+    "Options",
+    "RealNotInt",
+    "StrOptions",
+    "_check_optimize_result",
+    "_check_partial_fit_first_call",
+    "_check_sample_weight",
+    "_fit_context",
+    "validate_parameter_constraints",
+]

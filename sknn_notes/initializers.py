@@ -1,0 +1,438 @@
+"""Initial weights of a dense layer: one class each, registered in ``INITIALIZERS``.
+
+The rule that tells them apart is the variance of a weight, as a function of the fan-in
+(inputs of a unit) and the fan-out (units of the layer). Draws are made in float64
+whatever the network's dtype, so that the same seed gives the same weights in both.
+"""
+
+from numbers import Integral, Real
+
+import numpy as np
+
+from sknn_notes._component import Component
+from sknn_notes._sklearn import Interval
+
+__all__ = [
+    "INITIALIZERS",
+    "LSUV",
+    "Auto",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Normal",
+    "Orthogonal",
+    "Sparse",
+    "Uniform",
+    "Zeros",
+]
+
+
+class Initializer(Component):
+    """Base class of initialisers.
+
+    Attributes
+    ----------
+    needs_data : bool
+        Whether the first batch has to be passed through the network, layer by layer,
+        and each layer's weights multiplied by what ``scale`` returns.
+    """
+
+    needs_data = False
+
+    def draw(self, fan_in, fan_out, activation, rng):
+        """Draw the weights of one layer.
+
+        Parameters
+        ----------
+        fan_in, fan_out : int
+            Number of inputs and of units of the layer.
+        activation : Activation
+            The activation that follows the layer.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        W : ndarray of shape (fan_in, fan_out), float64
+            One column is one unit.
+        """
+        raise NotImplementedError
+
+    def scale(self, Z):
+        """Return the factor for a layer's weights, where ``needs_data``.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_samples, fan_out)
+            Pre-activations of the layer on the first batch.
+
+        Returns
+        -------
+        factor : float
+        """
+        raise NotImplementedError
+
+
+class Zeros(Initializer):
+    """All weights 0, kept as the pitfall it is: the units of a layer never differ.
+
+    Examples
+    --------
+    >>> from sknn_notes.initializers import Zeros
+    >>> Zeros().draw(2, 3, None, None)
+    array([[0., 0., 0.],
+           [0., 0., 0.]])
+    """
+
+    def draw(self, fan_in, fan_out, activation, rng):
+        return np.zeros((fan_in, fan_out))
+
+
+class Normal(Initializer):
+    """Small gaussian weights, ``std * N(0, 1)`` whatever the layer's size.
+
+    Parameters
+    ----------
+    std : float, default=0.01
+        Standard deviation of a weight.
+
+    Examples
+    --------
+    >>> from sknn_notes import MLPClassifier
+    >>> from sknn_notes.initializers import Normal
+    >>> MLPClassifier(init=Normal(std=0.1)).get_params()["init__std"]
+    0.1
+    """
+
+    _parameter_constraints = {"std": [Interval(Real, 0, None, closed="neither")]}
+
+    def __init__(self, *, std=0.01):
+        self.std = std
+
+    def draw(self, fan_in, fan_out, activation, rng):
+        return rng.normal(0.0, self.std, (fan_in, fan_out))
+
+
+class Uniform(Initializer):
+    """Small uniform weights on ``[-a, a]``, ``a = std * sqrt(3)``.
+
+    Their variance is ``std**2``, as that of ``Normal``.
+
+    Parameters
+    ----------
+    std : float, default=0.01
+        Standard deviation of a weight.
+
+    Examples
+    --------
+    >>> from sknn_notes.initializers import Uniform
+    >>> Uniform(std=0.02)
+    Uniform(std=0.02)
+    """
+
+    _parameter_constraints = Normal._parameter_constraints
+
+    def __init__(self, *, std=0.01):
+        self.std = std
+
+    def draw(self, fan_in, fan_out, activation, rng):
+        return _uniform(self.std**2, fan_in, fan_out, rng)
+
+
+def _uniform(variance, fan_in, fan_out, rng):
+    # A uniform law on [-a, a] has variance a**2 / 3.
+    bound = np.sqrt(3 * variance)
+    return rng.uniform(-bound, bound, (fan_in, fan_out))
+
+
+class _VarianceScaling(Initializer):
+    """Weights whose variance is a function of the layer's fan-in and fan-out."""
+
+    def variance(self, fan_in, fan_out):
+        """Variance of a weight."""
+        raise NotImplementedError
+
+
+class _ScaledNormal(_VarianceScaling):
+    def draw(self, fan_in, fan_out, activation, rng):
+        std = np.sqrt(self.variance(fan_in, fan_out))
+        return rng.normal(0.0, std, (fan_in, fan_out))
+
+
+class _ScaledUniform(_VarianceScaling):
+    def draw(self, fan_in, fan_out, activation, rng):
+        return _uniform(self.variance(fan_in, fan_out), fan_in, fan_out, rng)
+
+
+class _Lecun(_VarianceScaling):
+    def variance(self, fan_in, fan_out):
+        return 1 / fan_in
+
+
+class _Glorot(_VarianceScaling):
+    def variance(self, fan_in, fan_out):
+        return 2 / (fan_in + fan_out)
+
+
+class _He(_VarianceScaling):
+    def variance(self, fan_in, fan_out):
+        return 2 / fan_in
+
+
+class LecunNormal(_Lecun, _ScaledNormal):
+    """Gaussian weights of variance ``1 / fan_in``.
+
+    The output of a linear unit then varies as much as its inputs.
+
+    References
+    ----------
+    LeCun, Y., Bottou, L., Orr, G. and Mueller, K.-R. (1998). Efficient BackProp.
+
+    Examples
+    --------
+    >>> from sknn_notes.initializers import LecunNormal
+    >>> LecunNormal().variance(fan_in=100, fan_out=50)
+    0.01
+    """
+
+
+class LecunUniform(_Lecun, _ScaledUniform):
+    """Uniform weights of variance ``1 / fan_in``, within ``sqrt(3 / fan_in)`` of 0.
+
+    References
+    ----------
+    LeCun, Y., Bottou, L., Orr, G. and Mueller, K.-R. (1998). Efficient BackProp.
+
+    Examples
+    --------
+    >>> from sknn_notes.initializers import LecunUniform
+    >>> LecunUniform().variance(fan_in=100, fan_out=50)
+    0.01
+    """
+
+
+class GlorotNormal(_Glorot, _ScaledNormal):
+    """Gaussian weights of variance ``2 / (fan_in + fan_out)``.
+
+    References
+    ----------
+    Glorot, X. and Bengio, Y. (2010). Understanding the difficulty of training deep
+    feedforward neural networks. AISTATS.
+
+    Examples
+    --------
+    >>> from sknn_notes.initializers import GlorotNormal
+    >>> GlorotNormal().variance(fan_in=150, fan_out=50)
+    0.01
+    """
+
+
+class GlorotUniform(_Glorot, _ScaledUniform):
+    """Uniform weights of variance ``2 / (fan_in + fan_out)``.
+
+    References
+    ----------
+    Glorot, X. and Bengio, Y. (2010). Understanding the difficulty of training deep
+    feedforward neural networks. AISTATS.
+
+    Examples
+    --------
+    >>> from sknn_notes.initializers import GlorotUniform
+    >>> GlorotUniform().variance(fan_in=150, fan_out=50)
+    0.01
+    """
+
+
+class HeNormal(_He, _ScaledNormal):
+    """Gaussian weights of variance ``2 / fan_in``, the recommendation for ReLU.
+
+    The ReLU zeroes half of a symmetric signal, and the 2 makes up for it.
+
+    References
+    ----------
+    He, K., Zhang, X., Ren, S. and Sun, J. (2015). Delving deep into rectifiers. ICCV.
+
+    Examples
+    --------
+    >>> from sknn_notes.initializers import HeNormal
+    >>> HeNormal().variance(fan_in=200, fan_out=50)
+    0.01
+    """
+
+
+class HeUniform(_He, _ScaledUniform):
+    """Uniform weights of variance ``2 / fan_in``, within ``sqrt(6 / fan_in)`` of 0.
+
+    References
+    ----------
+    He, K., Zhang, X., Ren, S. and Sun, J. (2015). Delving deep into rectifiers. ICCV.
+
+    Examples
+    --------
+    >>> from sknn_notes.initializers import HeUniform
+    >>> HeUniform().variance(fan_in=200, fan_out=50)
+    0.01
+    """
+
+
+class Sparse(Initializer):
+    """All weights 0 but for a few small gaussian ones of every unit, at random places.
+
+    Parameters
+    ----------
+    n_connections : int, default=10
+        Number of inputs that a unit is connected to; all of them where the layer has
+        fewer.
+    std : float, default=0.01
+        Standard deviation of a weight that is not 0.
+
+    References
+    ----------
+    Martens, J. (2010). Deep learning via Hessian-free optimization. ICML.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.initializers import Sparse
+    >>> W = Sparse(n_connections=2).draw(5, 4, None, np.random.default_rng(0))
+    >>> (W != 0).sum(axis=0)
+    array([2, 2, 2, 2])
+    """
+
+    _parameter_constraints = {
+        "n_connections": [Interval(Integral, 1, None, closed="left")],
+        "std": [Interval(Real, 0, None, closed="neither")],
+    }
+
+    def __init__(self, *, n_connections=10, std=0.01):
+        self.n_connections = n_connections
+        self.std = std
+
+    def draw(self, fan_in, fan_out, activation, rng):
+        n = min(self.n_connections, fan_in)
+        # The places of the n smallest of random numbers are a random choice of n.
+        lottery = rng.random((fan_in, fan_out))
+        places = np.argpartition(lottery, n - 1, axis=0)[:n]
+        W = np.zeros((fan_in, fan_out))
+        weights = rng.normal(0.0, self.std, (n, fan_out))
+        np.put_along_axis(W, places, weights, axis=0)
+        return W
+
+
+class Orthogonal(Initializer):
+    """Orthonormal columns, or rows if those are fewer, times a gain.
+
+    All such matrices are equally likely (Haar measure). Where the layer has no fewer
+    units than inputs, the signal passes with its length unchanged.
+
+    Parameters
+    ----------
+    gain : float, default=1.0
+        What the matrix is multiplied by; ``sqrt(2)`` makes up for a ReLU.
+
+    References
+    ----------
+    Saxe, A. M., McClelland, J. L. and Ganguli, S. (2014). Exact solutions to the
+    nonlinear dynamics of learning in deep linear neural networks. ICLR.
+
+    Mezzadri, F. (2007). How to generate random matrices from the classical compact
+    groups. Notices of the AMS 54.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.initializers import Orthogonal
+    >>> W = Orthogonal().draw(5, 3, None, np.random.default_rng(0))
+    >>> np.allclose(W.T @ W, np.eye(3))
+    True
+    """
+
+    _parameter_constraints = {"gain": [Interval(Real, 0, None, closed="neither")]}
+
+    def __init__(self, *, gain=1.0):
+        self.gain = gain
+
+    def draw(self, fan_in, fan_out, activation, rng):
+        return self.gain * _orthonormal(fan_in, fan_out, rng)
+
+
+def _orthonormal(fan_in, fan_out, rng):
+    """Draw a matrix with orthonormal columns, or rows if they are fewer."""
+    tall = rng.normal(size=(max(fan_in, fan_out), min(fan_in, fan_out)))
+    Q, R = np.linalg.qr(tall)
+    # Without a rule for the signs, the QR algorithm's own makes some Q likelier.
+    Q *= np.copysign(1, np.diagonal(R))
+    return Q if fan_in >= fan_out else Q.T
+
+
+class LSUV(Initializer):
+    """Orthonormal weights, then every layer's outputs scaled to unit variance on data.
+
+    Layer-sequential unit variance: from the first layer to the last, the weights are
+    divided by the standard deviation, over all units and samples of the first batch, of
+    the layer's pre-activations.
+
+    Notes
+    -----
+    The paper repeats the division until the variance is 1 within a tolerance. A dense
+    layer is linear in its weights and all its biases start at one value, which moves no
+    variance, so that one division is exact: there is neither a tolerance nor a number
+    of iterations to choose.
+
+    References
+    ----------
+    Mishkin, D. and Matas, J. (2016). All you need is a good init. ICLR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.initializers import LSUV
+    >>> LSUV().scale(np.array([[3.0, 1.0], [-3.0, -1.0], [1.0, -1.0], [-1.0, 1.0]]))
+    0.57735026...
+    """
+
+    needs_data = True
+
+    def draw(self, fan_in, fan_out, activation, rng):
+        return _orthonormal(fan_in, fan_out, rng)
+
+    def scale(self, Z):
+        """Return what makes the variance of ``Z`` 1; 1 where ``Z`` does not vary."""
+        std = float(np.std(Z, dtype=np.float64))
+        rounding = float(np.finfo(Z.dtype).eps * np.max(np.abs(Z)))
+        return 1 / std if std > rounding else 1.0
+
+
+class Auto(Initializer):
+    """He's uniform weights before the ReLU family, Glorot's uniform ones elsewhere.
+
+    Examples
+    --------
+    >>> from sknn_notes import MLPClassifier
+    >>> MLPClassifier().init
+    'auto'
+    """
+
+    def draw(self, fan_in, fan_out, activation, rng):
+        law = HeUniform() if activation.rectifies else GlorotUniform()
+        return law.draw(fan_in, fan_out, activation, rng)
+
+
+INITIALIZERS: dict[str, type[Initializer]] = {
+    "auto": Auto,
+    "glorot_normal": GlorotNormal,
+    "glorot_uniform": GlorotUniform,
+    "he_normal": HeNormal,
+    "he_uniform": HeUniform,
+    "lecun_normal": LecunNormal,
+    "lecun_uniform": LecunUniform,
+    "lsuv": LSUV,
+    "normal": Normal,
+    "orthogonal": Orthogonal,
+    "sparse": Sparse,
+    "uniform": Uniform,
+    "zeros": Zeros,
+}

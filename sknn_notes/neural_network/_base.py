@@ -1,0 +1,422 @@
+"""What the two estimators share: one fit, from validated input to fitted attributes."""
+
+import copy
+import warnings
+from abc import abstractmethod
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sknn_notes._component import check_name, kept, resolve
+from sknn_notes._engine.batches import Batches
+from sknn_notes._engine.monitor import Monitor
+from sknn_notes._engine.prediction import Predictor
+from sknn_notes._engine.training import (
+    TrainingState,
+    train,
+    train_lbfgs,
+)
+from sknn_notes._sklearn import _check_sample_weight
+from sknn_notes.neural_network._build import Plan
+from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
+from sknn_notes.optimizers import OPTIMIZERS
+
+
+@contextmanager
+def restored_on_failure(estimator):
+    """Give the estimator back its attributes as they were if fitting it fails."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+class BaseMLP(BaseEstimator):
+    """Multi-layer perceptron: what does not depend on the kind of target."""
+
+    _parameter_constraints: dict = CONSTRAINTS
+    _registries = REGISTRIES
+    _numeric_targets = False
+
+    # Fitted attributes that both share; the classes document them.
+    coefs_: list
+    intercepts_: list
+    loss_curve_: list
+    best_loss_: float | None
+    validation_scores_: Any
+    best_validation_score_: Any
+    n_outputs_: int
+    _loss: Any
+    _predictor: Predictor
+
+    # What a kind of target defines.
+
+    @abstractmethod
+    def _check_targets(self, y, first, partial):
+        """Return ``y`` validated; on a first fit, set what it tells (as classes_)."""
+
+    @abstractmethod
+    def _encode_targets(self, y, dtype):
+        """Return ``y`` in the form that the loss takes."""
+
+    @abstractmethod
+    def _score_raw(self, raw, y, sample_weight):
+        """Return the validation score of raw outputs against encoded targets."""
+
+    @abstractmethod
+    def _averaged(self, raw):
+        """Return what Monte Carlo passes average: probabilities, else raw outputs."""
+
+    @abstractmethod
+    def _out_activation(self):
+        """Return the name of the function from raw outputs to predictions."""
+
+    # Fitting.
+
+    def _validate_params(self):
+        for name, registry in self._registries.items():
+            check_name(type(self).__name__, name, getattr(self, name), registry)
+        super()._validate_params()
+
+    def _fit(self, X, y, sample_weight, *, partial=False):
+        with restored_on_failure(self):
+            first = not hasattr(self, "coefs_") or not (self.warm_start or partial)
+            solver = self._resolve("solver")
+            X, y = self._validate_data(X, y, solver, first)
+            y = self._check_targets(y, first, partial)
+            sample_weight = self._combined_weights(sample_weight, X, y)
+            loss = self._start_loss(first, partial, y, sample_weight)
+            plan = Plan(self, loss, solver)
+            y = self._encode_targets(y, X.dtype)
+            self._start_history(first)
+            state = self._start_state(first, partial)
+            data, validation_data = self._split(X, y, sample_weight, state, partial)
+            batches = self._batches(data, plan)
+            network = self._start_network(plan, batches, state, first)
+            monitor = self._start_monitor(network, validation_data)
+            # Numbers that overflow end in a loss that is not finite, which is reported.
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                self._train(plan, network, batches, monitor, state, partial)
+            self._store(network, monitor, state)
+        return self
+
+    def _validate_data(self, X, y, solver, first):
+        dtypes: Any = [np.float64, np.float32]
+        if self.dtype != "auto":
+            dtypes = np.dtype(self.dtype)
+        if not first:
+            dtypes = self.coefs_[0].dtype
+        if not solver.stochastic:
+            dtypes = np.float64
+        return validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            multi_output=True,
+            y_numeric=self._numeric_targets,
+            dtype=dtypes,
+            order="C",
+            reset=first,
+        )
+
+    def _combined_weights(self, sample_weight, X, y):
+        """Return the weights of the samples, or None where all are equal to 1."""
+        if sample_weight is None:
+            return None
+        return _check_sample_weight(
+            sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+        )
+
+    def _resolve(self, name):
+        return resolve(
+            getattr(self, name), self._registries[name], self.get_params(deep=False)
+        )
+
+    def _start_history(self, first):
+        """Start the curves that this fit will add to, or keep those of the last one."""
+        if first:
+            self.loss_curve_ = []
+        watches_score = first or self.validation_scores_ is not None
+        if first or watches_score != self.early_stopping:
+            self.best_loss_ = None if self.early_stopping else np.inf
+            self.validation_scores_ = [] if self.early_stopping else None
+            self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _start_state(self, first, partial):
+        if first:
+            seed = check_random_state(self.random_state).randint(2**31 - 1, size=5)
+            rng = np.random.Generator(np.random.SFC64(seed[1:].tolist()))
+            return TrainingState(rng, sampling_seed=int(seed[0]))
+        # A copy, so that a call that fails leaves no trace.
+        state = copy.deepcopy(self._training_state)
+        if not partial:
+            state.epoch = state.n_plateaus = state.n_without_improvement = 0
+        return state
+
+    def _split(self, X, y, sample_weight, state, partial):
+        """Return the training data and, under early stopping, the validation data."""
+        if not self.early_stopping:
+            return (X, y, sample_weight), None
+        if partial:
+            raise ValueError(
+                "partial_fit does not support early_stopping=True: it sees no data to "
+                "hold out. Set early_stopping=False."
+            )
+        arrays = [X, y] if sample_weight is None else [X, y, sample_weight]
+        halves = train_test_split(
+            *arrays,
+            test_size=self.validation_fraction,
+            random_state=int(state.rng.integers(2**31)),
+            stratify=self._strata(y),
+        )
+        train_data, validation = halves[0::2], halves[1::2]
+        if sample_weight is not None and not (train_data[2].any() and halves[5].any()):
+            raise ValueError(
+                "The weights of the samples drawn for training, or of those drawn for "
+                "validation, are all zero. Change validation_fraction or random_state, "
+                "or leave out the samples without weight."
+            )
+        if validation[0].shape[0] < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' "
+                "or the size of your dataset."
+            )
+        if sample_weight is None:
+            train_data, validation = [*train_data, None], [*validation, None]
+        return tuple(train_data), tuple(validation)
+
+    def _strata(self, y):
+        return None
+
+    def _start_loss(self, first, partial, y, sample_weight):
+        """Set and return the loss; on a first fit it may learn from the targets."""
+        loss = self._resolve("loss")
+        self._loss = loss if first else kept(loss, self._loss)
+        return self._loss
+
+    def _batches(self, data, plan):
+        X, y, sample_weight = data
+        if sample_weight is not None:
+            sample_weight = sample_weight / np.mean(sample_weight)
+        min_rows = 1
+        if plan.batch_norm is not None:
+            min_rows = 2
+            if X.shape[0] < 2 or (plan.solver.stochastic and self.batch_size == 1):
+                raise ValueError(
+                    "batch_norm needs batches of at least 2 samples to normalise. Got "
+                    f"{X.shape[0]} samples with batch_size={self.batch_size!r}. Pass "
+                    "more samples at a time, or set batch_norm=False."
+                )
+        return Batches(
+            X,
+            y,
+            sample_weight,
+            batch_size=self._batch_size(X.shape[0])
+            if plan.solver.stochastic
+            else X.shape[0],
+            shuffle=self.shuffle and plan.solver.stochastic,
+            min_rows=min_rows,
+        )
+
+    def _start_network(self, plan, batches, state, first):
+        """Return the network where this fit starts; set what predicts with it."""
+        fitted_noise = [] if first else self._predictor.augment
+        plan.check_inputs(batches.X)
+        n_inputs = plan.start_noise(batches.X, state.rng, fitted_noise)
+        n_raw = plan.loss.n_raw(self.n_outputs_)
+        network = plan.network(n_inputs, n_raw, batches.X.dtype)
+        network.allocate(batches.max_rows)
+        self.n_layers_ = len(network.layers) + 1
+        if first:
+            network.initialize(plan.init, plan.bias_init, state.rng)
+            if plan.init.needs_data:
+                network.calibrate(plan.init, batches.sample(state.rng))
+        else:
+            self._check_same_shape(network)
+            network.load(self.coefs_, self.intercepts_, self.batch_norm_)
+        self._predictor = Predictor(network, plan.batch_norm, state.sampling_seed)
+        return network
+
+    def _check_same_shape(self, network):
+        fitted = [len(self.coefs_[0]), *(len(b) for b in self.intercepts_)]
+        asked = [network.shapes[0][0], *(fan_out for _, fan_out in network.shapes)]
+        had, has = self.batch_norm_ is not None, network.batch_norms is not None
+        if (fitted, had) != (asked, has):
+            raise ValueError(
+                f"The network fitted so far has layers of {fitted} units, batch_norm="
+                f"{had}; the parameters now ask for {asked} and batch_norm={has}. Keep "
+                "hidden_layer_sizes and batch_norm to go on training it, or set "
+                "warm_start=False and call fit to start anew."
+            )
+
+    def _start_monitor(self, network, validation_data):
+        score = None
+        best: Any = np.inf if self.best_loss_ is None else self.best_loss_
+        if validation_data is not None:
+            X, y, sample_weight = validation_data
+            best = self.best_validation_score_
+
+            def score():
+                raw = self._predictor.raw(
+                    X, network.coefs, network.intercepts, network.batch_norms
+                )
+                return self._score_raw(raw, y, sample_weight)
+
+        return Monitor(
+            [network.theta, network.running],
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            best=best,
+            score=score,
+            verbose=self.verbose,
+        )
+
+    def _train(self, plan, network, batches, monitor, state, partial):
+        objective = plan.objective(network)
+        if not plan.solver.stochastic:
+            self.n_iter_, self.loss_ = train_lbfgs(
+                objective,
+                (batches.X, batches.y, batches.sample_weight),
+                monitor,
+                max_fun=plan.solver.max_fun,
+                max_iter=self.max_iter,
+                tol=self.tol,
+            )
+            return
+        state.use(plan.solver, network.theta)
+        converged = train(
+            objective,
+            batches,
+            plan.solver,
+            self._schedule(partial),
+            monitor,
+            state,
+            learning_rate_init=float(self.learning_rate_init),
+            max_iter=self.max_iter,
+            n_epochs=1 if partial else self.max_iter,
+            verbose=self.verbose,
+        )
+        if not converged and not partial:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached "
+                "and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        self.n_iter_ = len(monitor.losses)
+        self.loss_ = monitor.losses[-1] if monitor.losses else np.nan
+
+    def _schedule(self, partial):
+        schedule = self._resolve("learning_rate")
+        if partial and schedule.needs_max_iter:
+            raise ValueError(
+                f"learning_rate={self.learning_rate!r} plans its rates over max_iter "
+                "epochs, and partial_fit does not know how many will come. Choose "
+                "another schedule, such as 'inverse_time'."
+            )
+        return schedule
+
+    def _batch_size(self, n_samples):
+        if self.batch_size == "auto":
+            return min(200, n_samples)
+        if self.batch_size > n_samples:
+            warnings.warn(
+                f"Got batch_size={self.batch_size}, larger than the {n_samples} "
+                "training samples. It is going to be clipped.",
+                stacklevel=4,
+            )
+        return min(self.batch_size, n_samples)
+
+    def _store(self, network, monitor, state):
+        self.coefs_, self.intercepts_ = network.coefs, network.intercepts
+        self.batch_norm_ = network.batch_norms
+        self.out_activation_ = self._out_activation()
+        self.t_ = state.n_seen
+        self.loss_curve_.extend(monitor.losses)
+        if self.early_stopping:
+            self.validation_scores_.extend(monitor.scores)
+            self.best_validation_score_ = monitor.best
+        else:
+            self.best_loss_ = monitor.best
+        self._training_state = state
+
+    # Prediction.
+
+    def _fitted_arrays(self, X):
+        """Return ``X`` validated and the arrays that prediction takes."""
+        X = validate_data(
+            self,
+            X,
+            accept_sparse="csr",
+            dtype=self.coefs_[0].dtype,
+            reset=False,
+        )
+        return X, self.coefs_, self.intercepts_, self.batch_norm_
+
+    def _raw(self, X):
+        """Return the raw outputs for ``X``, shape (n_samples, n_raw)."""
+        return self._predictor.raw(*self._fitted_arrays(X))
+
+    def _sampled(self, X, transform):
+        """Return mean and spread of transformed raw outputs over sampled passes."""
+        arrays = self._fitted_arrays(X)
+        return self._predictor.sampled(arrays, self.n_mc_samples, transform)
+
+    @property
+    def _monte_carlo(self):
+        return self.marginalization == "monte_carlo"
+
+    def predict_spread(self, X):
+        """Return the predictive uncertainty that the training noise brings.
+
+        Each of ``n_mc_samples`` passes draws one sub-network (dropout masks, input
+        noise) for all rows, from a seed fixed in ``fit``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        spread : ndarray of shape (n_samples, n_outputs)
+            Standard deviation over the passes of what is averaged: probabilities where
+            the loss has them, else raw outputs.
+        """
+        check_is_fitted(self)
+        if not self._predictor.has_noise:
+            raise ValueError(
+                "predict_spread measures what the training noise does to predictions, "
+                "and this network was trained without. Set dropout, input_dropout, "
+                "dropconnect or augment."
+            )
+        return self._sampled(X, self._averaged)[1]
+
+    def _can_partial_fit(self):
+        solver = self.solver
+        stochastic = (
+            OPTIMIZERS[solver].stochastic
+            if isinstance(solver, str) and solver in OPTIMIZERS
+            else getattr(solver, "stochastic", True)
+        )
+        if not stochastic:
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. "
+                f"{solver} is not stochastic."
+            )
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,575 @@
+"""The multi-layer perceptron for classes and labels."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.validation import check_is_fitted
+
+from sknn_notes._sklearn import StrOptions, _check_partial_fit_first_call, _fit_context
+from sknn_notes.losses import CLASSIFICATION_LOSSES, ClassificationLoss
+from sknn_notes.neural_network._base import BaseMLP, restored_on_failure
+from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
+from sknn_notes.neural_network._targets import LabelEncoder, check_labels
+
+
+def _has_probabilities(estimator):
+    # What was fitted counts, whatever the parameter says now.
+    loss = getattr(estimator, "_loss", estimator.loss)
+    part = CLASSIFICATION_LOSSES.get(loss) if isinstance(loss, str) else loss
+    if not getattr(part, "has_probabilities", False):
+        raise AttributeError(
+            f"loss={estimator.loss!r} has no probabilities. Use decision_function, or "
+            "train with loss='log_loss'."
+        )
+    return True
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multi-layer perceptron classifier.
+
+    It takes every parameter of scikit-learn's class of the same name, in the same order
+    and with the same meaning but for ``alpha``'s scale, and adds the choice of loss,
+    initialisation, penalty and dropout. Two classes, more classes, and any number of
+    labels per sample are handled.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Number of units of each hidden layer; ``()`` is a linear model.
+    activation : {'identity', 'logistic', 'tanh', 'relu'} or Activation, or a list of \
+            these, default='relu'
+        Activation of the hidden layers, one for all or one per layer.
+    solver : {'adam', 'adamw', 'sgd', 'rmsprop', 'lbfgs'} or Optimizer, default='adam'
+        The solver. A part of :mod:`sknn_notes.optimizers` carries its own parameters.
+        'lbfgs' computes in float64 on all the data at once and takes no noise, no
+        max norm and no penalty with kinks.
+    alpha : float or list of float, default=0.0001
+        Strength of the penalty, one value or one per weight matrix (hidden layers + 1).
+        The penalty is not divided by the batch size: scikit-learn's ``alpha`` equals
+        this one times its batch size.
+    batch_size : int or 'auto', default='auto'
+        Samples per step; 'auto' is ``min(200, n_samples)``. Not used by 'lbfgs'.
+    learning_rate : {'constant', 'invscaling', 'adaptive'} or Schedule, \
+            default='constant'
+        How the learning rate changes, for every solver but 'lbfgs':
+        'constant', 'invscaling' (``learning_rate_init / (t_ + 1)**power_t``) or
+        'adaptive' (divided by 5 after ``n_iter_no_change`` epochs without improvement).
+    learning_rate_init : float, default=0.001
+        The learning rate at the start.
+    power_t : float, default=0.5
+        Exponent of 'invscaling'.
+    max_iter : int, default=200
+        Largest number of epochs (of iterations under 'lbfgs').
+    shuffle : bool, default=True
+        Whether every epoch visits the samples in a new order.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the generator of all random draws: weights, validation split, order of
+        samples, dropout. An int makes results repeat.
+    tol : float, default=1e-4
+        An epoch that does not improve the loss (or the validation score) by ``tol``
+        counts as no improvement. Under 'lbfgs' the bound on the gradient.
+    verbose : bool, default=False
+        Whether to print the loss of every epoch.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last solution and the solver's state.
+    momentum : float, default=0.9
+        Momentum of 'sgd', between 0 and 1.
+    nesterovs_momentum : bool, default=True
+        Whether 'sgd' uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether to hold out validation data, stop when the score on it no longer
+        improves, and restore the weights of its best epoch. Two classes are
+        stratified.
+    validation_fraction : float, default=0.1
+        Share of the training data held out under early stopping.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        Decay of the running moments of 'adam' and 'adamw', in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the denominator of 'adam', 'adamw' and 'rmsprop'.
+    n_iter_no_change : int or inf, default=10
+        Training stops after more than this many epochs in a row without improvement.
+    max_fun : int, default=15000
+        Largest number of evaluations of the objective under 'lbfgs'.
+    loss : {'log_loss', 'hinge'} or ClassificationLoss, default='log_loss'
+        The loss. A part of :mod:`sknn_notes.losses` carries its own parameters, such as
+        ``Hinge(margin=0.5)``. 'hinge' has no probabilities.
+    n_hidden_layers : int or None, default=None
+        Repeats a ``hidden_layer_sizes`` that is one int this many times, so that a
+        search over depth and width needs no tuples.
+    init : {'auto', 'zeros', 'normal', 'uniform', 'lecun_normal', \
+            'lecun_uniform', 'glorot_normal', 'glorot_uniform', 'he_normal', \
+            'he_uniform'} or Initializer, default='auto'
+        Initial weights; 'auto' is He's uniform law before ReLU, Glorot's elsewhere.
+    bias_init : float, default=0.0
+        Initial value of every bias.
+    penalty : {'l2', 'l1', 'elasticnet'}, Penalty or None, default='l2'
+        Penalty on the weights, of strength ``alpha``, added to the mean loss: 'l2' is
+        ``alpha / 2 * sum(W**2)``, 'l1' ``alpha * sum(abs(W))`` with exact zeros.
+    l1_ratio : float, default=0.5
+        Share of L1 in ``penalty='elasticnet'``, between 0 and 1.
+    penalize_bias : bool, default=False
+        Whether the penalty covers the biases too.
+    max_norm : float, list of float or None, default=None
+        Largest length of the incoming weights of a unit, one value or one per weight
+        matrix (None for no bound); longer ones are scaled back to it after every step.
+    dropout : float or list of float, default=0.0
+        Probability of dropping a hidden unit in a training step, one value or one per
+        hidden layer; the units kept are scaled up by ``1 / (1 - dropout)``.
+    input_dropout : float, default=0.0
+        The same for the inputs.
+    dropconnect : float, default=0.0
+        Probability of dropping a single weight, drawn anew for every batch.
+    dropout_scaling : {'inverted', 'standard'}, default='inverted'
+        Whether what is kept is scaled up in training ('inverted'), or scaled down in
+        prediction by the probability of keeping ('standard').
+    marginalization : {'analytic', 'monte_carlo'}, default='analytic'
+        How predictions average over the training noise: by that scaling, or over
+        ``n_mc_samples`` passes through sub-networks drawn from a seed fixed in ``fit``.
+    n_mc_samples : int, default=30
+        Number of passes of 'monte_carlo' and of ``predict_spread``.
+    batch_norm : bool or BatchNorm, default=False
+        Whether to normalise every hidden unit over the batch before its activation.
+    augment : Noise, list of Noise or None, default=None
+        Noise on the inputs, drawn anew for every batch: parts of
+        :mod:`sknn_notes.noise`, applied in order.
+    class_weight : dict, list of dict, 'balanced' or None, default=None
+        Weights of the classes, multiplied with the sample weights; for labels a list
+        with one dict per column. 'balanced' takes
+        ``n_samples / (n_classes * np.bincount(y))``.
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
+        else is float64.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Class labels; the numbers of the columns for multi-label targets.
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of every layer; one column is one unit.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of every layer.
+    loss_ : float
+        Training loss of the last epoch, penalty included.
+    loss_curve_ : list of float
+        Training loss of every epoch (of every iteration under 'lbfgs').
+    best_loss_ : float or None
+        Smallest training loss; None under early stopping.
+    validation_scores_ : list of float or None
+        Score on the validation data after every epoch (accuracy); None
+        without early stopping.
+    best_validation_score_ : float or None
+        Best of them; its weights are the ones kept. None without early stopping.
+    batch_norm_ : list of dict or None
+        Learned scale and shift, running mean and var of every hidden layer, arrays of
+        shape (n_units,); None without batch norm.
+    n_iter_ : int
+        Epochs (iterations) of the last call.
+    t_ : int
+        Training samples shown so far, over all epochs.
+    n_layers_ : int
+        Number of layers, inputs and outputs included.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Function that turns raw outputs into predictions.
+    n_features_in_ : int
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where ``X`` has names that are all strings.
+
+    See Also
+    --------
+    MLPRegressor : The same network for continuous targets.
+    sklearn.neural_network.MLPClassifier : Scikit-learn's own.
+
+    Notes
+    -----
+    The objective is the weighted mean of the samples' losses plus the penalty. All
+    random draws come from one generator, seeded by ``random_state``.
+
+    References
+    ----------
+    Srivastava, N., Hinton, G., Krizhevsky, A., Sutskever, I. and Salakhutdinov, R.
+    (2014). Dropout: a simple way to prevent neural networks from overfitting. JMLR 15.
+
+    Kingma, D. P. and Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sknn_notes import MLPClassifier, Standardizer
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(
+    ...     X, y, stratify=y, random_state=0)
+    >>> model = make_pipeline(
+    ...     Standardizer(),
+    ...     MLPClassifier(dropout=0.1, learning_rate_init=0.01, random_state=0))
+    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.9
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **CONSTRAINTS,
+        "loss": part(CLASSIFICATION_LOSSES, ClassificationLoss),
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
+    _registries = {**REGISTRIES, "loss": CLASSIFICATION_LOSSES}
+    classes_: np.ndarray
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        loss="log_loss",
+        n_hidden_layers=None,
+        init="auto",
+        bias_init=0.0,
+        penalty="l2",
+        l1_ratio=0.5,
+        penalize_bias=False,
+        max_norm=None,
+        dropout=0.0,
+        input_dropout=0.0,
+        dropconnect=0.0,
+        dropout_scaling="inverted",
+        marginalization="analytic",
+        n_mc_samples=30,
+        batch_norm=False,
+        augment=None,
+        class_weight=None,
+        dtype="auto",
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.loss = loss
+        self.n_hidden_layers = n_hidden_layers
+        self.init = init
+        self.bias_init = bias_init
+        self.penalty = penalty
+        self.l1_ratio = l1_ratio
+        self.penalize_bias = penalize_bias
+        self.max_norm = max_norm
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.dropconnect = dropconnect
+        self.dropout_scaling = dropout_scaling
+        self.marginalization = marginalization
+        self.n_mc_samples = n_mc_samples
+        self.batch_norm = batch_norm
+        self.augment = augment
+        self.class_weight = class_weight
+        self.dtype = dtype
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the network to training data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data; sparse matrices are used as CSR.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or 0 and 1 in one column per label.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples; None is 1 for each.
+
+        Returns
+        -------
+        self : MLPClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the data or their combination can't work, or the training
+            loss stops being finite. The estimator is then left as it was.
+        """
+        return self._fit(X, y, sample_weight)
+
+    @available_if(lambda self: self._can_partial_fit())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Go once over the given data, from where training stands.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or 0 and 1 in one column per label.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples; None is 1 for each.
+        classes : array-like of shape (n_classes,), default=None
+            All class labels that will ever occur; needed in the first call.
+
+        Returns
+        -------
+        self : MLPClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            As ``fit``, and for labels that are not in ``classes``.
+        """
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                "partial_fit can't balance classes, since it sees them one batch at a "
+                f"time; got class_weight={self.class_weight!r}. Pass a dict: "
+                "sklearn.utils.class_weight.compute_class_weight gives the weights "
+                "from all the labels."
+            )
+        with restored_on_failure(self):
+            if _check_partial_fit_first_call(self, classes):
+                multilabel = type_of_target(y).startswith("multilabel")
+                self._encoder = LabelEncoder(self.classes_, multilabel)
+            return self._fit(X, y, sample_weight, partial=True)
+
+    def predict(self, X):
+        """Predict class labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Class labels, or 0 and 1 in one column per label.
+        """
+        check_is_fitted(self)
+        return self._encoder.decode(self._scores(X))
+
+    def decision_function(self, X):
+        """Return the scores that decide, before softmax or logistic function.
+
+        With ``marginalization='monte_carlo'`` the logarithms of the averaged
+        probabilities (for two classes and for labels their log-odds).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The largest is the predicted class; for two classes one score, positive for
+            ``classes_[1]``; for labels one each, positive for 1.
+        """
+        check_is_fitted(self)
+        scores = self._scores(X)
+        return scores[:, 0] if self._encoder.binary else scores
+
+    def _scores(self, X):
+        """Return what decides, shape (n_samples, n_outputs)."""
+        if not self._monte_carlo:
+            return self._loss.scores(self._raw(X))
+        mean, _ = self._sampled(X, self._averaged)
+        if not self._loss.has_probabilities:
+            return mean
+        with np.errstate(divide="ignore"):
+            scores = np.log(mean)
+            return scores if self._encoder.multiclass else scores - np.log1p(-mean)
+
+    def _averaged(self, raw):
+        if not self._loss.has_probabilities:
+            return raw
+        return self._loss.probabilities(raw, self._encoder.multiclass)
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Predict probabilities; absent for losses that have none, such as 'hinge'.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        proba : ndarray of shape (n_samples, n_classes)
+            Probability of every class in the order of ``classes_``, or of every label.
+        """
+        check_is_fitted(self)
+        if self._monte_carlo:
+            proba, _ = self._sampled(X, self._averaged)
+            return np.hstack([1 - proba, proba]) if self._encoder.binary else proba
+        return self._averaged(self._raw_of_classes(X))
+
+    def _raw_of_classes(self, X):
+        """Return raw outputs with one column per class, also where there are two."""
+        raw = self._raw(X)
+        return np.hstack([-raw, raw]) if self._encoder.binary else raw
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities, finite also where those round to 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        log_proba : ndarray of shape (n_samples, n_classes)
+            As ``np.log(predict_proba(X))``.
+        """
+        check_is_fitted(self)
+        if self._monte_carlo:
+            with np.errstate(divide="ignore"):
+                return np.log(self.predict_proba(X))
+        return self._loss.log_probabilities(
+            self._raw_of_classes(X), self._encoder.multiclass
+        )
+
+    # What the shared fit asks for.
+
+    def _check_targets(self, y, first, partial):
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if y.ndim == 2:
+            check_labels(y)
+        if first and not partial:
+            self._encoder = LabelEncoder.from_targets(y)
+            self.classes_ = self._encoder.classes
+        else:
+            self._check_known_classes(y, partial)
+        self.n_outputs_ = self._encoder.n_outputs
+        return y
+
+    def _check_known_classes(self, y, partial):
+        classes = unique_labels(y)
+        if self._encoder.multilabel != (y.ndim == 2):
+            raise ValueError(
+                f"y has shape {y.shape}, and the classifier was fitted before on "
+                f"{'labels in columns' if self._encoder.multilabel else 'classes'}."
+            )
+        if not partial and set(classes) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the "
+                f"previous call to fit. Previously got {self.classes_}, `y` has "
+                f"{classes}"
+            )
+        unknown = np.setdiff1d(classes, self.classes_)
+        if len(unknown) or (y.ndim == 2 and y.shape[1] != len(self.classes_)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. `self.classes_` has "
+                f"{self.classes_}. 'y' has {classes}. Name all classes in the first "
+                "call of partial_fit."
+            )
+
+    def _combined_weights(self, sample_weight, X, y):
+        weight = super()._combined_weights(sample_weight, X, y)
+        if self.class_weight is None:
+            return weight
+        if self._encoder.multilabel:
+            factor = compute_sample_weight(self.class_weight, y)
+        else:
+            with np.errstate(divide="ignore"):
+                of_class = compute_class_weight(
+                    self.class_weight, classes=self.classes_, y=y, sample_weight=weight
+                )
+            # A class whose samples all weigh nothing has no balanced weight.
+            of_class[np.isposinf(of_class)] = 0
+            factor = of_class[np.searchsorted(self.classes_, y)]
+        if not np.isfinite(factor).all() or np.min(factor) < 0:
+            raise ValueError(
+                "class_weight must give finite weights >= 0. Got "
+                f"{self.class_weight!r}."
+            )
+        factor = factor.astype(X.dtype)
+        weight = factor if weight is None else weight * factor
+        if not weight.any():
+            raise ValueError(
+                "Weights of all samples are zero with "
+                f"class_weight={self.class_weight!r}; some class needs a positive one."
+            )
+        return weight
+
+    def _encode_targets(self, y, dtype):
+        return self._encoder.encode(y, dtype, self._loss.indices_for_two)
+
+    def _strata(self, y):
+        return y.reshape(-1, 1).astype(bool) if self._encoder.binary else None
+
+    def _start_loss(self, first, partial, y, sample_weight):
+        loss = super()._start_loss(first, partial, y, sample_weight)
+        encoder = self._encoder
+        task = (
+            "multilabel"
+            if encoder.multilabel
+            else "multiclass"
+            if encoder.multiclass
+            else "binary"
+        )
+        if task not in loss.tasks:
+            raise ValueError(
+                f"loss={self.loss!r} takes {' and '.join(loss.tasks)} targets; y is "
+                f"{task}. Choose loss='log_loss' or 'hinge'."
+            )
+        if first:
+            counts = None if partial else encoder.counts(y, sample_weight)
+            loss.start(self.classes_, counts)
+        return loss
+
+    def _score_raw(self, raw, y, sample_weight):
+        return self._encoder.accuracy(self._loss.scores(raw), y, sample_weight)
+
+    def _out_activation(self):
+        return self._loss.out_activation(self._encoder.multiclass)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

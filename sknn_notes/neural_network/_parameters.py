@@ -1,0 +1,136 @@
+"""Parameters that both estimators share: their domains, and their values per layer."""
+
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from sknn_notes._sklearn import Interval, Options, StrOptions
+from sknn_notes.activations import ACTIVATIONS, Activation
+from sknn_notes.initializers import INITIALIZERS, Initializer
+from sknn_notes.noise import Noise
+from sknn_notes.normalization import BatchNorm
+from sknn_notes.optimizers import OPTIMIZERS, Optimizer
+from sknn_notes.penalties import PENALTIES, Penalty
+from sknn_notes.schedules import SCHEDULES, Schedule
+
+# The registry that each parameter takes its names from.
+REGISTRIES: dict[str, Mapping] = {
+    "activation": ACTIVATIONS,
+    "init": INITIALIZERS,
+    "learning_rate": SCHEDULES,
+    "penalty": PENALTIES,
+    "solver": OPTIMIZERS,
+}
+
+
+def part(registry: Mapping, base: type) -> list:
+    """Return the constraints of a parameter that takes a name or a part."""
+    return [StrOptions(set(registry)), base]
+
+
+# Domains of one value of the parameters that may also be given per layer.
+STRENGTH = Interval(Real, 0, None, closed="left")
+DROPOUT_RATE = Interval(Real, 0, 1, closed="left")
+MAX_NORM = Interval(Real, 0, None, closed="neither")
+
+CONSTRAINTS: dict[str, list] = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [*part(ACTIVATIONS, Activation), list, tuple],
+    "solver": part(OPTIMIZERS, Optimizer),
+    "alpha": [STRENGTH, "array-like"],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": part(SCHEDULES, Schedule),
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean"],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [
+        Interval(Integral, 1, None, closed="left"),
+        Options(Real, {np.inf}),
+    ],
+    "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "n_hidden_layers": [None, Interval(Integral, 0, None, closed="left")],
+    "init": part(INITIALIZERS, Initializer),
+    "bias_init": [Interval(Real, None, None, closed="neither")],
+    "penalty": [None, *part(PENALTIES, Penalty)],
+    "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+    "penalize_bias": ["boolean"],
+    "max_norm": [None, MAX_NORM, "array-like"],
+    "dropout": [DROPOUT_RATE, "array-like"],
+    "input_dropout": [DROPOUT_RATE],
+    "dropconnect": [DROPOUT_RATE],
+    "dropout_scaling": [StrOptions({"inverted", "standard"})],
+    "marginalization": [StrOptions({"analytic", "monte_carlo"})],
+    "n_mc_samples": [Interval(Integral, 1, None, closed="left")],
+    "batch_norm": ["boolean", BatchNorm],
+    "augment": [None, Noise, list, tuple],
+    "dtype": [StrOptions({"auto", "float32", "float64"})],
+}
+
+
+def hidden_sizes(hidden_layer_sizes: Any, n_hidden_layers: int | None) -> list[int]:
+    """Return the number of units of each hidden layer."""
+    if n_hidden_layers is not None:
+        if isinstance(hidden_layer_sizes, Iterable):
+            raise ValueError(
+                "n_hidden_layers repeats a hidden_layer_sizes that is one int, got "
+                f"hidden_layer_sizes={hidden_layer_sizes!r} with n_hidden_layers="
+                f"{n_hidden_layers}. Pass an int, or leave n_hidden_layers=None."
+            )
+        return [int(hidden_layer_sizes)] * n_hidden_layers
+    if not isinstance(hidden_layer_sizes, Iterable):
+        hidden_layer_sizes = [hidden_layer_sizes]
+    sizes = list(hidden_layer_sizes)
+    if not all(isinstance(size, Integral) for size in sizes):
+        raise TypeError(f"hidden_layer_sizes must hold integers, got {sizes}.")
+    if any(size <= 0 for size in sizes):
+        raise ValueError(
+            f"hidden_layer_sizes must be > 0, got {sizes}. Leave a layer out instead "
+            "of giving it no units; () is a linear model."
+        )
+    return [int(size) for size in sizes]
+
+
+def per_layer(name: str, value: Any, n: int, what: str, constraint: Interval) -> list:
+    """Return ``value`` as a list of ``n`` values, one per layer.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter.
+    value : object
+        One value for all layers, or a sequence of them.
+    n : int
+        How many are needed.
+    what : str
+        What one value belongs to, such as "hidden layer".
+    constraint : Interval
+        The domain of a value.
+    """
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return [value] * n
+    values = list(value)
+    if len(values) != n:
+        raise ValueError(
+            f"{name} must be one value or a list with one value per {what}, {n} here. "
+            f"Got {len(values)} values: {values}."
+        )
+    for item in values:
+        if not constraint.is_satisfied_by(item):
+            raise ValueError(
+                f"Each value of {name} must be {constraint}. Got {item!r} in {values}."
+            )
+    return values

@@ -1,0 +1,382 @@
+"""The multi-layer perceptron for continuous targets."""
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from sknn_notes._sklearn import _fit_context
+from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
+from sknn_notes.neural_network._base import BaseMLP
+from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """Multi-layer perceptron regressor.
+
+    It takes every parameter of scikit-learn's class of the same name, in the same order
+    and with the same meaning but for ``alpha``'s scale, and adds the choice of
+    initialisation, penalty and dropout. One or several outputs are handled.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'poisson'} or RegressionLoss, default='squared_error'
+        The loss; 'squared_error' is half the squared error summed over outputs,
+        'poisson' half the Poisson deviance with a log link, for ``y >= 0``.
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Number of units of each hidden layer; ``()`` is a linear model.
+    activation : {'identity', 'logistic', 'tanh', 'relu'} or Activation, or a list of \
+            these, default='relu'
+        Activation of the hidden layers, one for all or one per layer.
+    solver : {'adam', 'adamw', 'sgd', 'rmsprop', 'lbfgs'} or Optimizer, default='adam'
+        The solver. A part of :mod:`sknn_notes.optimizers` carries its own parameters.
+        'lbfgs' computes in float64 on all the data at once and takes no noise, no
+        max norm and no penalty with kinks.
+    alpha : float or list of float, default=0.0001
+        Strength of the penalty, one value or one per weight matrix (hidden layers + 1).
+        The penalty is not divided by the batch size: scikit-learn's ``alpha`` equals
+        this one times its batch size.
+    batch_size : int or 'auto', default='auto'
+        Samples per step; 'auto' is ``min(200, n_samples)``. Not used by 'lbfgs'.
+    learning_rate : {'constant', 'invscaling', 'adaptive'} or Schedule, \
+            default='constant'
+        How the learning rate changes, for every solver but 'lbfgs':
+        'constant', 'invscaling' (``learning_rate_init / (t_ + 1)**power_t``) or
+        'adaptive' (divided by 5 after ``n_iter_no_change`` epochs without improvement).
+    learning_rate_init : float, default=0.001
+        The learning rate at the start.
+    power_t : float, default=0.5
+        Exponent of 'invscaling'.
+    max_iter : int, default=200
+        Largest number of epochs (of iterations under 'lbfgs').
+    shuffle : bool, default=True
+        Whether every epoch visits the samples in a new order.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the generator of all random draws: weights, validation split, order of
+        samples, dropout. An int makes results repeat.
+    tol : float, default=1e-4
+        An epoch that does not improve the loss (or the validation score) by ``tol``
+        counts as no improvement. Under 'lbfgs' the bound on the gradient.
+    verbose : bool, default=False
+        Whether to print the loss of every epoch.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the last solution and the solver's state.
+    momentum : float, default=0.9
+        Momentum of 'sgd', between 0 and 1.
+    nesterovs_momentum : bool, default=True
+        Whether 'sgd' uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether to hold out validation data, stop when the score on it no longer
+        improves, and restore the weights of its best epoch.
+    validation_fraction : float, default=0.1
+        Share of the training data held out under early stopping.
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        Decay of the running moments of 'adam' and 'adamw', in [0, 1).
+    epsilon : float, default=1e-8
+        Added to the denominator of 'adam', 'adamw' and 'rmsprop'.
+    n_iter_no_change : int or inf, default=10
+        Training stops after more than this many epochs in a row without improvement.
+    max_fun : int, default=15000
+        Largest number of evaluations of the objective under 'lbfgs'.
+    n_hidden_layers : int or None, default=None
+        Repeats a ``hidden_layer_sizes`` that is one int this many times, so that a
+        search over depth and width needs no tuples.
+    init : {'auto', 'zeros', 'normal', 'uniform', 'lecun_normal', \
+            'lecun_uniform', 'glorot_normal', 'glorot_uniform', 'he_normal', \
+            'he_uniform'} or Initializer, default='auto'
+        Initial weights; 'auto' is He's uniform law before ReLU, Glorot's elsewhere.
+    bias_init : float, default=0.0
+        Initial value of every bias.
+    penalty : {'l2', 'l1', 'elasticnet'}, Penalty or None, default='l2'
+        Penalty on the weights, of strength ``alpha``, added to the mean loss: 'l2' is
+        ``alpha / 2 * sum(W**2)``, 'l1' ``alpha * sum(abs(W))`` with exact zeros.
+    l1_ratio : float, default=0.5
+        Share of L1 in ``penalty='elasticnet'``, between 0 and 1.
+    penalize_bias : bool, default=False
+        Whether the penalty covers the biases too.
+    max_norm : float, list of float or None, default=None
+        Largest length of the incoming weights of a unit, one value or one per weight
+        matrix (None for no bound); longer ones are scaled back to it after every step.
+    dropout : float or list of float, default=0.0
+        Probability of dropping a hidden unit in a training step, one value or one per
+        hidden layer; the units kept are scaled up by ``1 / (1 - dropout)``.
+    input_dropout : float, default=0.0
+        The same for the inputs.
+    dropconnect : float, default=0.0
+        Probability of dropping a single weight, drawn anew for every batch.
+    dropout_scaling : {'inverted', 'standard'}, default='inverted'
+        Whether what is kept is scaled up in training ('inverted'), or scaled down in
+        prediction by the probability of keeping ('standard').
+    marginalization : {'analytic', 'monte_carlo'}, default='analytic'
+        How predictions average over the training noise: by that scaling, or over
+        ``n_mc_samples`` passes through sub-networks drawn from a seed fixed in ``fit``.
+    n_mc_samples : int, default=30
+        Number of passes of 'monte_carlo' and of ``predict_spread``.
+    batch_norm : bool or BatchNorm, default=False
+        Whether to normalise every hidden unit over the batch before its activation.
+    augment : Noise, list of Noise or None, default=None
+        Noise on the inputs, drawn anew for every batch: parts of
+        :mod:`sknn_notes.noise`, applied in order.
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
+        else is float64.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (fan_in, fan_out)
+        Weights of every layer; one column is one unit.
+    intercepts_ : list of ndarray of shape (fan_out,)
+        Biases of every layer.
+    loss_ : float
+        Training loss of the last epoch, penalty included.
+    loss_curve_ : list of float
+        Training loss of every epoch (of every iteration under 'lbfgs').
+    best_loss_ : float or None
+        Smallest training loss; None under early stopping.
+    validation_scores_ : list of float or None
+        Score on the validation data after every epoch (R²); None
+        without early stopping.
+    best_validation_score_ : float or None
+        Best of them; its weights are the ones kept. None without early stopping.
+    batch_norm_ : list of dict or None
+        Learned scale and shift, running mean and var of every hidden layer, arrays of
+        shape (n_units,); None without batch norm.
+    n_iter_ : int
+        Epochs (iterations) of the last call.
+    t_ : int
+        Training samples shown so far, over all epochs.
+    n_layers_ : int
+        Number of layers, inputs and outputs included.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Function that turns raw outputs into predictions.
+    n_features_in_ : int
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where ``X`` has names that are all strings.
+
+    See Also
+    --------
+    MLPClassifier : The same network for classes and labels.
+    sklearn.neural_network.MLPRegressor : Scikit-learn's own.
+
+    Notes
+    -----
+    The objective is the weighted mean of the samples' losses, each summed over outputs,
+    plus the penalty. Targets far from 0 or of a large scale train badly: standardise
+    them, for example with :class:`sklearn.compose.TransformedTargetRegressor`.
+
+    References
+    ----------
+    Srivastava, N., Hinton, G., Krizhevsky, A., Sutskever, I. and Salakhutdinov, R.
+    (2014). Dropout: a simple way to prevent neural networks from overfitting. JMLR 15.
+
+    Kingma, D. P. and Ba, J. (2015). Adam: a method for stochastic optimization. ICLR.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from sknn_notes import MLPRegressor
+    >>> X, y = make_regression(n_samples=200, n_features=5, random_state=0)
+    >>> model = MLPRegressor(solver="lbfgs", random_state=0).fit(X, y / y.std())
+    >>> model.score(X, y / y.std()) > 0.99
+    True
+    """
+
+    _parameter_constraints: dict = {
+        **CONSTRAINTS,
+        "loss": part(REGRESSION_LOSSES, RegressionLoss),
+    }
+    _registries = {**REGISTRIES, "loss": REGRESSION_LOSSES}
+    _numeric_targets = True
+
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        n_hidden_layers=None,
+        init="auto",
+        bias_init=0.0,
+        penalty="l2",
+        l1_ratio=0.5,
+        penalize_bias=False,
+        max_norm=None,
+        dropout=0.0,
+        input_dropout=0.0,
+        dropconnect=0.0,
+        dropout_scaling="inverted",
+        marginalization="analytic",
+        n_mc_samples=30,
+        batch_norm=False,
+        augment=None,
+        dtype="auto",
+    ):
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.n_hidden_layers = n_hidden_layers
+        self.init = init
+        self.bias_init = bias_init
+        self.penalty = penalty
+        self.l1_ratio = l1_ratio
+        self.penalize_bias = penalize_bias
+        self.max_norm = max_norm
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.dropconnect = dropconnect
+        self.dropout_scaling = dropout_scaling
+        self.marginalization = marginalization
+        self.n_mc_samples = n_mc_samples
+        self.batch_norm = batch_norm
+        self.augment = augment
+        self.dtype = dtype
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the network to training data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data; sparse matrices are used as CSR.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples; None is 1 for each.
+
+        Returns
+        -------
+        self : MLPRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the data or their combination can't work, or the training
+            loss stops being finite. The estimator is then left as it was.
+        """
+        return self._fit(X, y, sample_weight)
+
+    @available_if(lambda self: self._can_partial_fit())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Go once over the given data, from where training stands.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples; None is 1 for each.
+
+        Returns
+        -------
+        self : MLPRegressor
+            The fitted estimator.
+        """
+        return self._fit(X, y, sample_weight, partial=True)
+
+    def predict(self, X):
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions, in the type that the network computes in.
+        """
+        check_is_fitted(self)
+        if self._monte_carlo:
+            raw, _ = self._sampled(X, self._averaged)
+        else:
+            raw = self._raw(X)
+        y = self._loss.predict(raw)
+        return y[:, 0] if self.n_outputs_ == 1 else y
+
+    def _check_targets(self, y, first, partial):
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        if not first and n_outputs != self.n_outputs_:
+            raise ValueError(
+                f"y has {n_outputs} outputs, and the network fitted so far has "
+                f"{self.n_outputs_}."
+            )
+        self.n_outputs_ = n_outputs
+        self._resolve("loss").check_targets(y)
+        return y
+
+    def _encode_targets(self, y, dtype):
+        with np.errstate(over="ignore"):
+            encoded = np.ascontiguousarray(y, dtype=dtype).reshape(len(y), -1)
+        if not np.isfinite(encoded).all():
+            raise ValueError(
+                f"y has values too large for {dtype}, which the network computes "
+                "in. Scale y, or set dtype='float64'."
+            )
+        return encoded
+
+    def _averaged(self, raw):
+        return raw
+
+    def _score_raw(self, raw, y, sample_weight):
+        predicted = self._loss.predict(raw)
+        if not np.isfinite(predicted).all():
+            return float("nan")
+        return float(r2_score(y, predicted, sample_weight=sample_weight))
+
+    def _out_activation(self):
+        return self._loss.out_activation

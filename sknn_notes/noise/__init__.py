@@ -1,0 +1,31 @@
+"""Noise on the inputs, drawn anew for every batch: one class each.
+
+``NOISES`` registers them. Gaussian noise takes any features; the others take flattened
+images, and pooling and crops change their number.
+"""
+
+from sknn_notes.noise._base import ImageNoise, Noise
+from sknn_notes.noise._gaussian import GaussianNoise
+from sknn_notes.noise._images import RandomCrop, RandomFlip, RandomShift
+from sknn_notes.noise._pooling import FractionalMaxPooling, StochasticPooling
+
+__all__ = [
+    "NOISES",
+    "FractionalMaxPooling",
+    "GaussianNoise",
+    "ImageNoise",
+    "Noise",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomShift",
+    "StochasticPooling",
+]
+
+NOISES: dict[str, type[Noise]] = {
+    "fractional_max_pooling": FractionalMaxPooling,
+    "gaussian_noise": GaussianNoise,
+    "random_crop": RandomCrop,
+    "random_flip": RandomFlip,
+    "random_shift": RandomShift,
+    "stochastic_pooling": StochasticPooling,
+}

@@ -1,0 +1,231 @@
+"""What every noise part does, and how flattened images are read."""
+
+import math
+from numbers import Integral
+
+from sknn_notes._component import Component
+from sknn_notes._sklearn import StrOptions
+
+
+class Noise(Component):
+    """Base class of noise on the inputs.
+
+    A subclass says how to ``draw`` randomness for some rows, how to ``apply`` it, and
+    what takes its place in ``predict``. Draws are made in float64 or integers whatever
+    the dtype of X, so that the same seed gives the same noise in both dtypes.
+
+    Attributes
+    ----------
+    supports_sparse : bool
+        Whether X may be a sparse matrix.
+    needs_non_negative : bool
+        Whether inputs below 0 are refused; then no part before this one may make some.
+    """
+
+    supports_sparse = False
+    needs_non_negative = False
+
+    def keeps_non_negative(self):
+        """Whether inputs of at least 0 always give outputs of at least 0."""
+        return False
+
+    def start(self, n_features, rng):
+        """Prepare for inputs of ``n_features`` columns; called once, before training.
+
+        Parameters
+        ----------
+        n_features : int
+            Number of inputs.
+        rng : numpy.random.Generator
+            Source of what is drawn once and kept for prediction.
+
+        Returns
+        -------
+        n_outputs : int
+            Number of outputs.
+
+        Raises
+        ------
+        ValueError
+            If the part's parameters don't fit the number of inputs.
+        """
+        self._n_features = n_features
+        return n_features
+
+    def check_input(self, X):
+        """Raise ValueError if X holds values that the part can't take."""
+        if self.needs_non_negative and X.size and X.min() < 0:
+            raise ValueError(
+                f"{type(self).__name__} takes inputs of at least 0, but the smallest "
+                f"is {X.min():g}. Scale them without centering, for example with "
+                "sknn_notes.MinMaxNormalizer(feature_range=(0, 1), clip=True), and put "
+                "no part before this one that makes negative values."
+            )
+
+    def draw(self, n_draws, rng):
+        """Return ``n_draws`` independent draws, one a row of the array.
+
+        Parameters
+        ----------
+        n_draws : int
+            Number of draws.
+        rng : numpy.random.Generator
+            Source of the draws.
+
+        Returns
+        -------
+        draws : ndarray of shape (n_draws, ...)
+        """
+        raise NotImplementedError
+
+    def apply(self, X, draws):
+        """Return X under the noise that ``draws`` stand for.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Inputs, left unchanged.
+        draws : ndarray of shape (n_samples, ...) or (1, ...)
+            One draw a row, or one for all.
+
+        Returns
+        -------
+        noisy : ndarray of shape (n_samples, n_outputs)
+            A new array of X's dtype.
+        """
+        raise NotImplementedError
+
+    def train(self, X, rng):
+        """Return X under fresh noise for every row.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Inputs, left unchanged.
+        rng : numpy.random.Generator
+            Source of the noise.
+
+        Returns
+        -------
+        noisy : ndarray of shape (n_samples, n_outputs)
+            A new array of X's dtype.
+        """
+        return self.apply(X, self.draw(len(X), rng))
+
+    def sample(self, X, rng):
+        """Return X under one draw that all rows share.
+
+        What a row becomes depends on that row and the draw alone, so Monte Carlo
+        predictions don't depend on which rows come together.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Inputs, left unchanged.
+        rng : numpy.random.Generator
+            Source of the draw.
+
+        Returns
+        -------
+        noisy : ndarray of shape (n_samples, n_outputs)
+            A new array of X's dtype.
+        """
+        return self.apply(X, self.draw(1, rng))
+
+    def predict(self, X):
+        """Return what stands for X at prediction, without randomness.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Inputs, left unchanged.
+
+        Returns
+        -------
+        inputs : ndarray of shape (n_samples, n_outputs)
+            An array of X's dtype; it may be X itself.
+        """
+        return X
+
+
+class ImageNoise(Noise):
+    """Base class of noise on flattened images.
+
+    A subclass has the parameters ``image_shape`` and ``channels``; its ``draw`` and
+    ``apply`` find the size of the images in ``_height``, ``_width`` and
+    ``_n_channels``.
+    """
+
+    _parameter_constraints = {
+        "image_shape": [tuple, list, None],
+        "channels": [StrOptions({"first", "last"})],
+    }
+
+    def keeps_non_negative(self):
+        return True
+
+    def check(self):
+        super().check()
+        if self.image_shape is not None:
+            check_sizes(self, "image_shape", (2, 3), least=1)
+
+    def start(self, n_features, rng):
+        """Read the shape of the images; see the base class."""
+        super().start(n_features, rng)
+        owner = type(self).__name__
+        shape = self.image_shape
+        if shape is None:
+            side = math.isqrt(n_features)
+            if side**2 != n_features:
+                raise ValueError(
+                    f"{owner}(image_shape=None) takes square images of one channel, "
+                    f"but {n_features} inputs make no square. Pass the height and "
+                    "width, and the number of channels if there are several, as "
+                    "image_shape."
+                )
+            shape = (side, side)
+        if math.prod(shape) != n_features:
+            raise ValueError(
+                f"{owner}(image_shape={shape!r}) takes images of {math.prod(shape)} "
+                f"values, but there are {n_features} inputs. Pass the shape of the "
+                "images that reach this part; pooling and crops before it make them "
+                "smaller."
+            )
+        if len(shape) == 2:
+            (height, width), n_channels = shape, 1
+        elif self.channels == "last":
+            height, width, n_channels = shape
+        else:
+            n_channels, height, width = shape
+        self._height, self._width, self._n_channels = height, width, n_channels
+        return n_features
+
+    def _images(self, X):
+        """View rows as images of shape (n_samples, height, width, channels)."""
+        if self.channels == "last":
+            return X.reshape(-1, self._height, self._width, self._n_channels)
+        images = X.reshape(-1, self._n_channels, self._height, self._width)
+        return images.transpose(0, 2, 3, 1)
+
+    def _rows(self, images):
+        """Flatten images of shape (n_samples, height, width, channels) into rows."""
+        if self.channels == "first":
+            images = images.transpose(0, 3, 1, 2)
+        return images.reshape(len(images), math.prod(images.shape[1:]))
+
+
+def check_sizes(part, name, lengths, *, least):
+    """Raise ValueError unless a parameter is a sequence of integers of some length."""
+    value = getattr(part, name)
+    whole = all(isinstance(size, Integral) and size >= least for size in value)
+    if len(value) not in lengths or not whole:
+        expected = " or ".join(str(length) for length in lengths)
+        raise ValueError(
+            f"The {name!r} parameter of {type(part).__name__} must hold {expected} "
+            f"integers of at least {least}. Got {value!r} instead."
+        )
+
+
+def as_pair(size):
+    """Return (height, width) for one number that stands for both, or for a pair."""
+    return (size, size) if isinstance(size, Integral) else tuple(size)

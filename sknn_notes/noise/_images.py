@@ -1,0 +1,267 @@
+"""Augmentation of flattened images: random shifts, flips and crops."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from sknn_notes._sklearn import Interval, StrOptions
+from sknn_notes.noise._base import ImageNoise, as_pair, check_sizes
+
+
+def cut(images, shape, corners):
+    """Cut a window out of every image.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, height, width, n_channels)
+        Images, left unchanged.
+    shape : tuple of two int
+        Height and width of the windows.
+    corners : ndarray of shape (n_samples, 2) or (1, 2)
+        Row and column of the first pixel of each window, or of all.
+
+    Returns
+    -------
+    windows : ndarray of shape (n_samples, *shape, n_channels)
+    """
+    windows = sliding_window_view(images, shape, axis=(1, 2))
+    chosen = windows[np.arange(len(images)), corners[:, 0], corners[:, 1]]
+    return np.moveaxis(chosen, 1, 3)
+
+
+class RandomShift(ImageNoise):
+    """Move images by some whole pixels up or down and left or right.
+
+    All shifts up to ``max_shift`` in each direction are equally likely. Pixels that
+    move out of the image are lost; those that come in are ``fill``. Images stay where
+    they are at prediction.
+
+    Parameters
+    ----------
+    image_shape : tuple of two or three int, default=None
+        Height and width of the images, and the number of channels as ``channels`` says.
+        None takes square images of one channel.
+    max_shift : int or tuple of two int, default=1
+        Largest shift in pixels, less than the side of the image; a pair for the
+        vertical and the horizontal shift.
+    fill : float, default=0.0
+        Value of the pixels that come in. Choose the background's: it is 0 no longer
+        after scaling to [-1, 1] or standardizing.
+    channels : {"last", "first"}, default="last"
+        Where ``image_shape`` names the channels: ``"last"`` for (height, width,
+        channels), ``"first"`` for (channels, height, width).
+
+    References
+    ----------
+    Simard, P. Y., Steinkraus, D. and Platt, J. C. (2003). Best practices for
+    convolutional neural networks applied to visual document analysis. ICDAR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.noise import RandomShift
+    >>> rng = np.random.default_rng(0)
+    >>> noise = RandomShift(image_shape=(1, 4), max_shift=(0, 1))
+    >>> noise.start(4, rng)
+    4
+    >>> noise.train(np.array([[1.0, 2.0, 3.0, 4.0]] * 4), rng)
+    array([[0., 1., 2., 3.],
+           [1., 2., 3., 4.],
+           [1., 2., 3., 4.],
+           [2., 3., 4., 0.]])
+    """
+
+    _parameter_constraints = {
+        **ImageNoise._parameter_constraints,
+        "max_shift": [Interval(Integral, 0, None, closed="left"), tuple, list],
+        "fill": [Interval(Real, None, None, closed="neither")],
+    }
+
+    def __init__(self, *, image_shape=None, max_shift=1, fill=0.0, channels="last"):
+        self.image_shape = image_shape
+        self.max_shift = max_shift
+        self.fill = fill
+        self.channels = channels
+
+    def keeps_non_negative(self):
+        return self.fill >= 0
+
+    def check(self):
+        super().check()
+        if not isinstance(self.max_shift, Integral):
+            check_sizes(self, "max_shift", (2,), least=0)
+
+    def start(self, n_features, rng):
+        n_features = super().start(n_features, rng)
+        down, right = as_pair(self.max_shift)
+        if down >= self._height or right >= self._width:
+            raise ValueError(
+                f"RandomShift(max_shift={self.max_shift!r}) can move images of height "
+                f"{self._height} and width {self._width} out of sight. Pass a smaller "
+                "max_shift, or a pair for the vertical and the horizontal shift."
+            )
+        return n_features
+
+    def draw(self, n_draws, rng):
+        """Return shifts down and right, integers of shape (n_draws, 2)."""
+        largest = np.array(as_pair(self.max_shift))
+        return rng.integers(-largest, largest, size=(n_draws, 2), endpoint=True)
+
+    def apply(self, X, draws):
+        down, right = as_pair(self.max_shift)
+        padded = np.pad(
+            self._images(X),
+            ((0, 0), (down, down), (right, right), (0, 0)),
+            constant_values=self.fill,
+        )
+        # An image moves down where its window starts further up.
+        corners = np.array([[down, right]]) - draws
+        return self._rows(cut(padded, (self._height, self._width), corners))
+
+
+class RandomFlip(ImageNoise):
+    """Mirror images at random.
+
+    Images are not mirrored at prediction.
+
+    Parameters
+    ----------
+    image_shape : tuple of two or three int, default=None
+        Height and width of the images, and the number of channels as ``channels`` says.
+        None takes square images of one channel.
+    axis : {"horizontal", "vertical", "both"}, default="horizontal"
+        ``"horizontal"`` swaps left and right, ``"vertical"`` top and bottom; ``"both"``
+        decides on each separately.
+    probability : float, default=0.5
+        Probability of a flip.
+    channels : {"last", "first"}, default="last"
+        Where ``image_shape`` names the channels: ``"last"`` for (height, width,
+        channels), ``"first"`` for (channels, height, width).
+
+    References
+    ----------
+    Krizhevsky, A., Sutskever, I. and Hinton, G. E. (2012). ImageNet classification with
+    deep convolutional neural networks. NeurIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.noise import RandomFlip
+    >>> rng = np.random.default_rng(0)
+    >>> noise = RandomFlip(image_shape=(2, 2), probability=1.0)
+    >>> noise.start(4, rng)
+    4
+    >>> noise.train(np.array([[1.0, 2.0, 3.0, 4.0]]), rng)
+    array([[2., 1., 4., 3.]])
+    """
+
+    _parameter_constraints = {
+        **ImageNoise._parameter_constraints,
+        "axis": [StrOptions({"horizontal", "vertical", "both"})],
+        "probability": [Interval(Real, 0, 1, closed="both")],
+    }
+
+    def __init__(
+        self, *, image_shape=None, axis="horizontal", probability=0.5, channels="last"
+    ):
+        self.image_shape = image_shape
+        self.axis = axis
+        self.probability = probability
+        self.channels = channels
+
+    def draw(self, n_draws, rng):
+        """Return whether to swap top and bottom, left and right, (n_draws, 2)."""
+        flips = rng.random((n_draws, 2)) < self.probability
+        return flips & [self.axis != "horizontal", self.axis != "vertical"]
+
+    def apply(self, X, draws):
+        images = self._images(X).copy()
+        draws = np.broadcast_to(draws, (len(X), 2))
+        for axis, flipped in enumerate(draws.T, start=1):
+            images[flipped] = np.flip(images[flipped], axis)
+        return self._rows(images)
+
+
+class RandomCrop(ImageNoise):
+    """Cut a smaller image out of each, at a random place.
+
+    All places are equally likely. At prediction it is the centre that is cut out; where
+    that lies between two pixels, the upper left one. The network has as many inputs as
+    the crop has values.
+
+    Parameters
+    ----------
+    image_shape : tuple of two or three int, default=None
+        Height and width of the images, and the number of channels as ``channels`` says.
+        None takes square images of one channel.
+    crop_shape : int or tuple of two int, default=None
+        Height and width of the crop. None takes 7/8 of each side, rounded down and at
+        least 1: 28 of 32, 24 of 28, 7 of 8.
+    channels : {"last", "first"}, default="last"
+        Where ``image_shape`` names the channels: ``"last"`` for (height, width,
+        channels), ``"first"`` for (channels, height, width).
+
+    References
+    ----------
+    Krizhevsky, A., Sutskever, I. and Hinton, G. E. (2012). ImageNet classification with
+    deep convolutional neural networks. NeurIPS.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.noise import RandomCrop
+    >>> rng = np.random.default_rng(0)
+    >>> noise = RandomCrop(image_shape=(1, 5), crop_shape=(1, 3))
+    >>> noise.start(5, rng)
+    3
+    >>> X = np.array([[1.0, 2.0, 3.0, 4.0, 5.0]] * 3)
+    >>> noise.train(X, rng)
+    array([[3., 4., 5.],
+           [2., 3., 4.],
+           [2., 3., 4.]])
+    >>> noise.predict(X[:1])
+    array([[2., 3., 4.]])
+    """
+
+    _parameter_constraints = {
+        **ImageNoise._parameter_constraints,
+        "crop_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
+    }
+
+    def __init__(self, *, image_shape=None, crop_shape=None, channels="last"):
+        self.image_shape = image_shape
+        self.crop_shape = crop_shape
+        self.channels = channels
+
+    def check(self):
+        super().check()
+        if not isinstance(self.crop_shape, Integral | None):
+            check_sizes(self, "crop_shape", (2,), least=1)
+
+    def start(self, n_features, rng):
+        super().start(n_features, rng)
+        if self.crop_shape is None:
+            sides = (self._height, self._width)
+            self._crop = tuple(max(1, 7 * side // 8) for side in sides)
+        else:
+            self._crop = as_pair(self.crop_shape)
+        height, width = self._crop
+        if height > self._height or width > self._width:
+            raise ValueError(
+                f"RandomCrop(crop_shape={self.crop_shape!r}) is larger than the images "
+                f"of height {self._height} and width {self._width}. Pass a crop_shape "
+                "that fits into them."
+            )
+        self._n_places = np.array([self._height - height + 1, self._width - width + 1])
+        return height * width * self._n_channels
+
+    def draw(self, n_draws, rng):
+        """Return row and column of the first pixels, integers of shape (n_draws, 2)."""
+        return rng.integers(0, self._n_places, size=(n_draws, 2))
+
+    def apply(self, X, draws):
+        return self._rows(cut(self._images(X), self._crop, draws))
+
+    def predict(self, X):
+        return self.apply(X, (self._n_places[None] - 1) // 2)

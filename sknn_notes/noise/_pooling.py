@@ -1,0 +1,255 @@
+"""Pooling of flattened images with random choices: stochastic and fractional."""
+
+from itertools import accumulate, product
+from numbers import Integral, Real
+
+import numpy as np
+
+from sknn_notes._sklearn import Interval
+from sknn_notes.noise._base import ImageNoise, as_pair, check_sizes
+
+
+class StochasticPooling(ImageNoise):
+    """Keep one pixel of every region, drawn in proportion to the pixels' values.
+
+    With values ``a_i >= 0`` in a region, pixel j is chosen with probability
+    ``p_j = a_j / sum_i a_i``. At prediction the region's output is the expected value
+    of this, ``sum_i p_i a_i``. A region that is all 0 gives 0. Every channel is pooled
+    on its own.
+
+    Regions don't overlap. At the lower and right edge they are smaller where their size
+    doesn't divide that of the image, so that a side of length n gives
+    ``ceil(n / pool)`` outputs.
+
+    Parameters
+    ----------
+    image_shape : tuple of two or three int, default=None
+        Height and width of the images, and the number of channels as ``channels`` says.
+        None takes square images of one channel.
+    pool_shape : int or tuple of two int, default=2
+        Height and width of a region.
+    channels : {"last", "first"}, default="last"
+        Where ``image_shape`` names the channels: ``"last"`` for (height, width,
+        channels), ``"first"`` for (channels, height, width).
+
+    Notes
+    -----
+    The values must not be negative: scale without centering. ``sample`` draws one
+    uniform number for each region and channel, shared by all rows, and finds each row's
+    pixel by inverting the cumulative sums of the region, read row by row.
+
+    References
+    ----------
+    Zeiler, M. D. and Fergus, R. (2013). Stochastic pooling for regularization of deep
+    convolutional neural networks. ICLR.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.noise import StochasticPooling
+    >>> rng = np.random.default_rng(0)
+    >>> noise = StochasticPooling(image_shape=(2, 4))
+    >>> noise.start(8, rng)
+    2
+    >>> X = np.array([[0.0, 0.0, 1.0, 2.0,
+    ...                0.0, 0.0, 2.0, 0.0]] * 4)
+    >>> noise.train(X, rng)
+    array([[0., 2.],
+           [0., 1.],
+           [0., 2.],
+           [0., 2.]])
+    >>> noise.predict(X[:1])
+    array([[0. , 1.8]])
+    """
+
+    needs_non_negative = True
+
+    _parameter_constraints = {
+        **ImageNoise._parameter_constraints,
+        "pool_shape": [Interval(Integral, 1, None, closed="left"), tuple, list],
+    }
+
+    def __init__(self, *, image_shape=None, pool_shape=2, channels="last"):
+        self.image_shape = image_shape
+        self.pool_shape = pool_shape
+        self.channels = channels
+
+    def check(self):
+        super().check()
+        if not isinstance(self.pool_shape, Integral):
+            check_sizes(self, "pool_shape", (2,), least=1)
+
+    def start(self, n_features, rng):
+        super().start(n_features, rng)
+        pool_height, pool_width = as_pair(self.pool_shape)
+        if pool_height > self._height or pool_width > self._width:
+            raise ValueError(
+                f"StochasticPooling(pool_shape={self.pool_shape!r}) has regions larger "
+                f"than the images of height {self._height} and width {self._width}. "
+                "Pass a smaller pool_shape, or a pair for height and width."
+            )
+        self._n_down = -(-self._height // pool_height)
+        self._n_across = -(-self._width // pool_width)
+        return self._n_down * self._n_across * self._n_channels
+
+    def draw(self, n_draws, rng):
+        """Return uniform numbers, (n_draws, n_down, n_across, n_channels)."""
+        return rng.random((n_draws, self._n_down, self._n_across, self._n_channels))
+
+    def apply(self, X, draws):
+        pixels = self._pixels(X)
+        # In float64 a draw times the total is below the total, so a pixel is found.
+        sums = list(accumulate(pixel.astype(np.float64) for pixel in pixels))
+        thresholds = draws * sums[-1]
+        chosen = np.zeros(pixels[0].shape, X.dtype)
+        # Backwards, so that the first sum above the threshold has the last word.
+        for pixel, sum_so_far in zip(pixels[::-1], sums[::-1], strict=True):
+            np.copyto(chosen, pixel, where=sum_so_far > thresholds)
+        return self._rows(chosen)
+
+    def predict(self, X):
+        pixels = self._pixels(X)
+        total = sum(pixels)
+        total[total == 0] = 1
+        return self._rows(sum(pixel / total * pixel for pixel in pixels))
+
+    def _pixels(self, X):
+        """Return the first pixels of all regions, the second ones, and so on.
+
+        Each is an array of shape (n_samples, n_down, n_across, n_channels).
+        """
+        pool_height, pool_width = as_pair(self.pool_shape)
+        # A pixel of value 0 is never chosen, so zeros make the last regions whole.
+        below = self._n_down * pool_height - self._height
+        beside = self._n_across * pool_width - self._width
+        images = self._images(X)
+        if below or beside:
+            images = np.pad(images, ((0, 0), (0, below), (0, beside), (0, 0)))
+        return [
+            images[:, i::pool_height, j::pool_width]
+            for i, j in product(range(pool_height), range(pool_width))
+        ]
+
+
+class FractionalMaxPooling(ImageNoise):
+    """Take maxima over random regions that start one or two pixels apart.
+
+    A side of ``n`` pixels gives ``m = n / ratio`` outputs, rounded to the nearest
+    integer. Region i starts at pixel ``a_i - 1``, counted from 0, where
+    ``a_i = ceil(alpha * (i + u))`` and ``alpha = n / m``, with a random ``u`` for each
+    axis. Every channel is pooled over the same regions.
+
+    Parameters
+    ----------
+    image_shape : tuple of two or three int, default=None
+        Height and width of the images, and the number of channels as ``channels`` says.
+        None takes square images of one channel.
+    ratio : float, default=2 ** 0.5
+        How much shorter each side becomes, between 1 and 2 (both excluded).
+    overlapping : bool, default=True
+        Whether a region also holds the pixels at which the next one starts: it is two
+        or three pixels wide instead of one or two, but for the last, which ends with
+        the image.
+    n_regions : int, default=1
+        Number of sets of regions, drawn once at the start, that prediction averages
+        over.
+    channels : {"last", "first"}, default="last"
+        Where ``image_shape`` names the channels: ``"last"`` for (height, width,
+        channels), ``"first"`` for (channels, height, width).
+
+    Notes
+    -----
+    ``u`` is drawn such that ``a_0 = 1``: of the form ``(k + 1) / n`` with k uniform on
+    ``0, ..., m - 1``. Those give all the sequences there are, each as often as a
+    uniform u would, and ``a_i - 1 = floor((i * n + k) / m)`` exactly. So the regions
+    cover the image, from ``a_0 - 1 = 0`` to ``a_m - 1 = n``.
+
+    References
+    ----------
+    Graham, B. (2014). Fractional max-pooling. arXiv:1412.6071.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.noise import FractionalMaxPooling
+    >>> rng = np.random.default_rng(0)
+    >>> noise = FractionalMaxPooling(image_shape=(1, 6), ratio=1.5, overlapping=False)
+    >>> noise.start(6, rng)
+    4
+    >>> noise.train(np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]] * 4), rng)
+    array([[2., 3., 5., 6.],
+           [2., 3., 5., 6.],
+           [1., 3., 4., 6.],
+           [1., 3., 4., 6.]])
+    """
+
+    _parameter_constraints = {
+        **ImageNoise._parameter_constraints,
+        "ratio": [Interval(Real, 1, 2, closed="neither")],
+        "overlapping": ["boolean"],
+        "n_regions": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        *,
+        image_shape=None,
+        ratio=2**0.5,
+        overlapping=True,
+        n_regions=1,
+        channels="last",
+    ):
+        self.image_shape = image_shape
+        self.ratio = ratio
+        self.overlapping = overlapping
+        self.n_regions = n_regions
+        self.channels = channels
+
+    def start(self, n_features, rng):
+        super().start(n_features, rng)
+        sides = np.array([self._height, self._width])
+        # Half a pixel counts as one: rounded down, n / m could be above 2.
+        self._pooled = np.floor(sides / self.ratio + 0.5).astype(int)
+        if np.array_equal(self._pooled, sides):
+            raise ValueError(
+                f"FractionalMaxPooling(ratio={self.ratio:g}) leaves images of height "
+                f"{self._height} and width {self._width} at their size. Pass a larger "
+                "ratio, or leave the part out."
+            )
+        self._kept_draws = self.draw(self.n_regions, rng)
+        return int(np.prod(self._pooled)) * self._n_channels
+
+    def draw(self, n_draws, rng):
+        """Return the k of the vertical and the horizontal sequence, (n_draws, 2)."""
+        return rng.integers(0, self._pooled, size=(n_draws, 2))
+
+    def apply(self, X, draws):
+        n_down, n_across = self._pooled
+        pooled = self._pool_rows(self._images(X), draws[:, 0], n_down)
+        pooled = self._pool_rows(pooled.swapaxes(1, 2), draws[:, 1], n_across)
+        return self._rows(pooled.swapaxes(1, 2))
+
+    def predict(self, X):
+        total = self.apply(X, self._kept_draws[:1])
+        for k in range(1, self.n_regions):
+            total += self.apply(X, self._kept_draws[k : k + 1])
+        total /= self.n_regions
+        return total
+
+    def _pool_rows(self, images, phases, n_pooled):
+        """Return the maxima over regions of whole rows of pixels, axis 1."""
+        n_rows = images.shape[1]
+        bounds = self._boundaries(n_rows, n_pooled, phases)
+        first, end = bounds[:, :-1], bounds[:, 1:]
+        last = np.minimum(end, n_rows - 1) if self.overlapping else end - 1
+        sample = np.arange(len(images))[:, None]
+        pooled = images[sample, first]
+        for offset in range(1, int(np.max(last - first, initial=0)) + 1):
+            row = np.minimum(first + offset, last)
+            np.maximum(pooled, images[sample, row], out=pooled)
+        return pooled
+
+    @staticmethod
+    def _boundaries(n_pixels, n_pooled, phases):
+        """Return where regions start, and the end, of shape (n_draws, n_pooled + 1)."""
+        return (np.arange(n_pooled + 1) * n_pixels + phases[:, None]) // n_pooled

@@ -1,0 +1,8 @@
+"""Transformers of the input data, fitted on the training data alone."""
+
+from sknn_notes.preprocessing._centerer import Centerer
+from sknn_notes.preprocessing._min_max import MinMaxNormalizer
+from sknn_notes.preprocessing._standardizer import Standardizer
+from sknn_notes.preprocessing._whitener import Whitener
+
+__all__ = ["Centerer", "Standardizer", "MinMaxNormalizer", "Whitener"]

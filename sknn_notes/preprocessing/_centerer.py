@@ -1,0 +1,134 @@
+"""Centering: subtract the mean of the training data."""
+
+import numpy as np
+
+from sknn_notes._sklearn import _fit_context
+from sknn_notes.preprocessing._base import ColumnwiseMap, unchanged_on_error
+from sknn_notes.preprocessing._moments import pool_moments, samples_seen
+
+
+class Centerer(ColumnwiseMap):
+    """Subtract the mean of the training data.
+
+    The mean is one number for each feature, one for each channel of flattened images,
+    or one for all the data; never one for each sample. It is found in ``fit`` and
+    applied unchanged to any later data.
+
+    Parameters
+    ----------
+    per : {"feature", "all", "channel"}, default="feature"
+        What one mean covers: a column, all the data, or one channel of flattened
+        images.
+    n_channels : int, default=None
+        Number of channels of the images; needed by ``per="channel"`` and ignored
+        otherwise. It must divide the number of features.
+    channels : {"last", "first"}, default="last"
+        Where the channel index of the flattened images stood: ``"last"`` for
+        (height, width, channel), ``"first"`` for (channel, height, width).
+    copy : bool, default=True
+        If False, ``transform`` writes into X where X is a writeable float array.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_statistics,)
+        The means, in the units of X: ``n_features`` of them for ``per="feature"``, 1
+        for ``"all"``, ``n_channels`` for ``"channel"``. NaN where no value was seen.
+    n_samples_seen_ : int, float or ndarray of shape (n_features,)
+        Number of samples, or the sum of their weights; one for each feature if
+        missing values make them differ.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during ``fit``, if X has names that are strings.
+
+    See Also
+    --------
+    Standardizer : Also divide by the standard deviation.
+    Whitener : Also remove correlations.
+
+    Notes
+    -----
+    Computes ``X - mean_``. The mean is accumulated in float64 as the unevaluated sum of
+    two numbers (Chan, Golub and LeVeque [1]_), so that it is right to the last place
+    whatever chunks the data comes in. NaN is ignored in ``fit`` and kept in
+    ``transform``. Sparse matrices are refused, since centering fills them.
+
+    References
+    ----------
+    .. [1] T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the
+       sample variance: analysis and recommendations", The American Statistician 37,
+       1983.
+
+    Examples
+    --------
+    >>> from sknn_notes import Centerer
+    >>> X = [[1.0, 10.0], [3.0, 30.0]]
+    >>> centerer = Centerer().fit(X)
+    >>> centerer.mean_
+    array([ 2., 20.])
+    >>> centerer.transform(X)
+    array([[ -1., -10.],
+           [  1.,  10.]])
+    >>> Centerer(per="all").fit(X).mean_
+    array([11.])
+    """
+
+    def __init__(self, *, per="feature", n_channels=None, channels="last", copy=True):
+        self.per = per
+        self.n_channels = n_channels
+        self.channels = channels
+        self.copy = copy
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Find the means of the training data, forgetting any earlier data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data; NaN is ignored, infinity refused.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples.
+
+        Returns
+        -------
+        Centerer
+            The fitted transformer.
+        """
+        return self._fit(X, sample_weight, reset=True)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Update the means with one more chunk of training data.
+
+        Any split of the data into chunks gives what one ``fit`` gives, to rounding.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The next chunk; NaN is ignored, infinity refused.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples.
+
+        Returns
+        -------
+        Centerer
+            The fitted transformer.
+        """
+        return self._fit(X, sample_weight, reset=not hasattr(self, "_moments"))
+
+    def _fit(self, X, sample_weight, *, reset):
+        with unchanged_on_error(self):
+            self._accumulate(X, sample_weight, reset=reset)
+            pooled = pool_moments(self._moments, self._groups())
+            self.mean_ = np.where(pooled.n > 0, pooled.full_mean(), np.nan)
+            self.n_samples_seen_ = samples_seen(self._moments.n, self._weighted)
+        return self
+
+    def _vectors(self):
+        ones = np.ones_like(self.mean_)
+        return self.mean_, ones, np.zeros_like(self.mean_)

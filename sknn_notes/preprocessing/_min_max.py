@@ -1,0 +1,205 @@
+"""Min-max normalization: the range of the training data becomes [-1, 1]."""
+
+import numpy as np
+
+from sknn_notes._sklearn import _fit_context
+from sknn_notes.preprocessing._base import (
+    ColumnwiseMap,
+    check_fit_data,
+    refuse_infinity,
+    refuse_overflow,
+    unchanged_on_error,
+)
+from sknn_notes.preprocessing._moments import dense_kernel, is_constant, pool_range
+
+
+class MinMaxNormalizer(ColumnwiseMap):
+    """Scale the range of the training data to [-1, 1], or to another range.
+
+    Minimum and maximum are one number each for each feature, for each channel of
+    flattened images, or for all the data. They are found in ``fit`` and applied
+    unchanged to any later data, which may leave the range unless ``clip=True``.
+
+    Parameters
+    ----------
+    feature_range : tuple of (low, high), default=(-1, 1)
+        The range of the transformed training data; ``low`` must be below ``high``.
+    per : {"feature", "all", "channel"}, default="feature"
+        What one minimum and maximum cover: a column, all the data, or one channel of
+        flattened images.
+    clip : bool, default=False
+        Whether ``transform`` clips unseen values to the range.
+    n_channels : int, default=None
+        Number of channels of the images; needed by ``per="channel"`` and ignored
+        otherwise. It must divide the number of features.
+    channels : {"last", "first"}, default="last"
+        Where the channel index of the flattened images stood: ``"last"`` for
+        (height, width, channel), ``"first"`` for (channel, height, width).
+    copy : bool, default=True
+        If False, ``transform`` writes into X where X is a writeable float array.
+
+    Attributes
+    ----------
+    data_min_ : ndarray of shape (n_statistics,)
+        The minima, in the units of X: ``n_features`` of them for ``per="feature"``, 1
+        for ``"all"``, ``n_channels`` for ``"channel"``. NaN where no value was seen.
+    data_max_ : ndarray of shape (n_statistics,)
+        The maxima.
+    data_range_ : ndarray of shape (n_statistics,)
+        ``data_max_ - data_min_``.
+    scale_ : ndarray of shape (n_statistics,)
+        The factors ``(high - low) / data_range_``; ``high - low`` where constant.
+    min_ : ndarray of shape (n_statistics,)
+        What is added after scaling: the result is ``X * scale_ + min_``.
+    n_samples_seen_ : int
+        Number of samples seen.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during ``fit``, if X has names that are strings.
+
+    See Also
+    --------
+    Standardizer : Scale by the standard deviation, which one outlier moves less.
+
+    Notes
+    -----
+    Computes ``(X - centre) * scale_ + middle``, where ``centre`` is the middle of the
+    data and ``middle`` that of the range, which loses fewer digits than
+    ``X * scale_ + min_`` where the data lies far from 0. A constant feature maps to
+    the middle of the range, and unseen values of it shift about that. NaN is ignored
+    in ``fit`` and kept in ``transform``. Sparse matrices are refused, since the shift
+    fills them.
+
+    References
+    ----------
+    .. [1] Y. LeCun, L. Bottou, G. B. Orr and K.-R. Müller, "Efficient BackProp", in
+       Neural Networks: Tricks of the Trade, Springer, 1998 (section 4.3).
+
+    Examples
+    --------
+    >>> from sknn_notes import MinMaxNormalizer
+    >>> X = [[0.0, 7.0], [5.0, 7.0], [10.0, 7.0]]
+    >>> normalizer = MinMaxNormalizer().fit(X)
+    >>> normalizer.transform(X)
+    array([[-1.,  0.],
+           [ 0.,  0.],
+           [ 1.,  0.]])
+    >>> normalizer.transform([[20.0, 7.5]])
+    array([[3., 1.]])
+    """
+
+    _parameter_constraints: dict = {
+        **ColumnwiseMap._parameter_constraints,
+        "feature_range": [tuple],
+        "clip": ["boolean"],
+    }
+    _range: tuple[np.ndarray, np.ndarray]
+    n_samples_seen_: int
+
+    def __init__(
+        self,
+        feature_range=(-1, 1),
+        *,
+        per="feature",
+        clip=False,
+        n_channels=None,
+        channels="last",
+        copy=True,
+    ):
+        self.feature_range = feature_range
+        self.per = per
+        self.clip = clip
+        self.n_channels = n_channels
+        self.channels = channels
+        self.copy = copy
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None):
+        """Find minimum and maximum, forgetting any earlier data.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data; NaN is ignored, infinity refused.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        MinMaxNormalizer
+            The fitted transformer.
+        """
+        return self._fit(X, reset=True)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """Update minimum and maximum with one more chunk of training data.
+
+        Any split of the data into chunks gives what one ``fit`` gives.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The next chunk; NaN is ignored, infinity refused.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        MinMaxNormalizer
+            The fitted transformer.
+        """
+        return self._fit(X, reset=not hasattr(self, "_range"))
+
+    def _fit(self, X, *, reset):
+        bounds = self._target()
+        self._refuse_sparse(X)
+        with unchanged_on_error(self):
+            data = check_fit_data(self, X, reset=reset)
+            low, high = dense_kernel("column_range", data)(data)
+            if np.isinf(low).any() or np.isinf(high).any():
+                refuse_infinity(self, data)
+            if not reset:
+                low = np.fmin(low, self._range[0])
+                high = np.fmax(high, self._range[1])
+            self._range = low, high
+            seen = 0 if reset else self.n_samples_seen_
+            self.n_samples_seen_ = seen + data.shape[0]
+            self._set_statistics(*pool_range(low, high, self._groups()), bounds)
+            if np.isinf(self.data_range_).any():
+                refuse_overflow(self, data)
+        return self
+
+    def _target(self):
+        """Check ``feature_range`` and return its two ends."""
+        try:
+            low, high = (float(end) for end in self.feature_range)
+        except (TypeError, ValueError):
+            low = high = np.nan
+        if not (np.isfinite(high - low) and low < high):
+            raise ValueError(
+                f"feature_range={self.feature_range!r} is not a range. Pass a tuple of "
+                "two finite numbers, the smaller first, such as (-1, 1) or (0, 1)."
+            )
+        return low, high
+
+    def _set_statistics(self, low, high, bounds):
+        width = bounds[1] - bounds[0]
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.data_min_, self.data_max_ = low, high
+            self.data_range_ = high - low
+            level = np.fmax(np.abs(low), np.abs(high))
+            constant = is_constant(self.data_range_, level)
+            self._centre = low + self.data_range_ / 2
+            self._middle = bounds[0] + width / 2
+            scale = width / np.where(constant, 1.0, self.data_range_)
+            # A range so small that the factor overflows is as good as constant.
+            self.scale_ = np.where(np.isinf(scale), width, scale)
+            self.min_ = self._middle - self._centre * self.scale_
+
+    def _vectors(self):
+        return self._centre, self.scale_, np.full_like(self._centre, self._middle)
+
+    def _bounds(self):
+        return self._target() if self.clip else super()._bounds()

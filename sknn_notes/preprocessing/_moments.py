@@ -1,0 +1,165 @@
+"""Statistics of columns: from matrices of every kind, and pooled over groups of them.
+
+The moments are always kept per feature; statistics over all the data, or over one
+channel of images, pool them. So one helper serves every ``per``, and chunks of data
+merge the same way in all of them.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from sknn_notes import _kernels
+from sknn_notes._kernels._numpy.columns import Moments, merge_moments
+
+# Spread below this many units in the last place of the mean is rounding, not signal.
+CONSTANT_ULPS = 8
+
+
+def feature_groups(
+    per: str, n_features: int, n_channels: int | None, channels: str
+) -> np.ndarray:
+    """Return for each feature the index of the statistic it shares.
+
+    Parameters
+    ----------
+    per : {"feature", "all", "channel"}
+        What one statistic covers.
+    n_features : int
+        Number of columns.
+    n_channels : int or None
+        Number of channels of a flattened image, for ``per="channel"``.
+    channels : {"last", "first"}
+        Whether the channel is the fastest or the slowest index of a flattened image.
+
+    Returns
+    -------
+    ndarray of shape (n_features,)
+        Group numbers from 0.
+
+    Raises
+    ------
+    ValueError
+        If ``per="channel"`` and ``n_channels`` is missing or doesn't divide
+        ``n_features``.
+    """
+    if per == "feature":
+        return np.arange(n_features)
+    if per == "all":
+        return np.zeros(n_features, dtype=np.intp)
+    if n_channels is None:
+        raise ValueError(
+            "per='channel' needs the number of channels, but n_channels is None. Pass "
+            "for example n_channels=3 for flattened RGB images, or per='feature' or "
+            "per='all'."
+        )
+    if n_features % n_channels:
+        raise ValueError(
+            f"n_channels={n_channels} does not divide the {n_features} features of X. "
+            "per='channel' is for flattened images, whose number of features is "
+            "height * width * n_channels."
+        )
+    if channels == "last":
+        return np.arange(n_features) % n_channels
+    return np.arange(n_features) // (n_features // n_channels)
+
+
+def pool_moments(moments: Moments, groups: np.ndarray) -> Moments:
+    """Moments of all the values of each group of features together."""
+    first = np.unique(groups, return_index=True)[1]
+    if len(first) == len(groups):
+        return moments
+
+    def total(values):
+        return np.bincount(groups, weights=values)
+
+    count = total(moments.n)
+    divisor = np.where(count > 0, count, 1.0)
+    # Means relative to the group's first feature with values, so that a large common
+    # offset costs no digits.
+    seen = np.flatnonzero(moments.n)
+    reference = np.zeros(len(first))
+    reference[groups[seen[::-1]]] = moments.mean[seen[::-1]]
+    offset = (moments.mean - reference[groups]) + moments.mean_low
+    offset[moments.n == 0] = 0.0
+    shift = total(moments.n * offset) / divisor
+    m2 = total(moments.m2 + moments.n * (offset - shift[groups]) ** 2)
+    mean = reference + shift
+    return Moments(count, mean, shift - (mean - reference), m2)
+
+
+def pool_range(
+    low: np.ndarray, high: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest value of each group of features."""
+    pooled_low = np.full(groups.max() + 1, np.nan)
+    pooled_high = pooled_low.copy()
+    np.fmin.at(pooled_low, groups, low)
+    np.fmax.at(pooled_high, groups, high)
+    return pooled_low, pooled_high
+
+
+def matrix_moments(X, weights: np.ndarray | None) -> Moments:
+    """Moments of the columns of a dense or sparse matrix; NaN is ignored."""
+    if sparse.issparse(X):
+        return _sparse_moments(X, weights)
+    return dense_kernel("column_moments", X)(X, weights)
+
+
+def dense_kernel(name: str, X: np.ndarray):
+    """Return the kernel of the set in use, or numpy's where the set is too narrow.
+
+    Compiled kernels know contiguous float32 and float64; integers and strided views
+    are read block by block by the numpy ones.
+    """
+    plain = X.dtype in (np.float32, np.float64) and (
+        X.flags.c_contiguous or X.flags.f_contiguous
+    )
+    if plain:
+        return getattr(_kernels.active(), name)
+    from sknn_notes._kernels import _numpy
+
+    return getattr(_numpy, name)
+
+
+def _sparse_moments(X, weights: np.ndarray | None) -> Moments:
+    """Moments of a CSR or CSC matrix from its stored values, and of its zeros."""
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    coo = X.tocoo()
+    row, column = coo.coords
+    n_samples, n_features = X.shape
+    weights = np.ones(n_samples) if weights is None else weights
+    value = coo.data.astype(np.float64)
+    weight = weights[row]
+    missing = np.isnan(value)
+
+    def total(values):
+        return np.bincount(column, weights=values, minlength=n_features)
+
+    absent = weights.sum() - total(weight)
+    # Where a column stores every value, rounding must not leave a fraction of a zero.
+    absent[np.bincount(column, minlength=n_features) == n_samples] = 0.0
+    value, weight = np.where(missing, 0.0, value), np.where(missing, 0.0, weight)
+    count = total(weight)
+    divisor = np.where(count > 0, count, 1.0)
+    mean = total(weight * value) / divisor
+    value = value - mean[column]
+    rest = total(weight * value)
+    m2 = np.maximum(total(weight * value**2) - rest**2 / divisor, 0.0)
+    zeros = np.zeros(n_features)
+    return merge_moments(
+        Moments(count, mean, rest / divisor, m2),
+        Moments(np.maximum(absent, 0.0), zeros, zeros, zeros),
+    )
+
+
+def is_constant(spread: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Whether a spread is nothing but the rounding of values of that level."""
+    return spread <= CONSTANT_ULPS * np.finfo(np.float64).eps * np.abs(level)
+
+
+def samples_seen(count: np.ndarray, weighted: bool):
+    """Counts in scikit-learn's form: one number where every feature has the same."""
+    counts = count if weighted else count.astype(np.int64)
+    return counts[0] if counts.min() == counts.max() else counts

@@ -1,0 +1,81 @@
+"""How much to pull a covariance towards a multiple of the identity."""
+
+import numpy as np
+
+from sknn_notes._kernels._numpy.columns import row_blocks
+
+
+def shrinkage_share(
+    shrinkage: str | float | None,
+    values: np.ndarray,
+    X: np.ndarray,
+    mean: np.ndarray,
+    scale: np.ndarray,
+    n_samples: int,
+) -> float:
+    """Return the share of the identity, given or estimated.
+
+    Parameters
+    ----------
+    shrinkage : {"ledoit_wolf", "oas"}, float or None
+        The estimator, or the share itself.
+    values : ndarray
+        Eigenvalues of the biased covariance of the scaled columns; those that are 0
+        may be missing.
+    X : ndarray of shape (n_samples, n_features)
+        The data, which only ``"ledoit_wolf"`` reads.
+    mean, scale : ndarray of shape (n_features,)
+        What is taken off the columns, and what they are multiplied by then.
+    n_samples : int
+        Number of samples behind the eigenvalues.
+
+    Returns
+    -------
+    float
+        A number between 0 and 1.
+    """
+    if shrinkage == "oas":
+        return oas_shrinkage(values, n_samples, len(mean))
+    if shrinkage == "ledoit_wolf":
+        fourth = mean_fourth_norm(X, mean, scale)
+        return ledoit_wolf_shrinkage(values, fourth, n_samples, len(mean))
+    return float(shrinkage or 0.0)
+
+
+def oas_shrinkage(values: np.ndarray, n_samples: int, n_features: int) -> float:
+    """Oracle-approximating shrinkage from biased eigenvalues (Chen et al. 2010)."""
+    if n_features == 1:
+        return 0.0
+    mean_square = np.sum(values**2) / n_features**2
+    mu = np.sum(values) / n_features
+    denominator = (n_samples + 1) * (mean_square - mu**2 / n_features)
+    if denominator <= 0:
+        return 1.0
+    return float(min((mean_square + mu**2) / denominator, 1.0))
+
+
+def ledoit_wolf_shrinkage(
+    values: np.ndarray, fourth: float, n_samples: int, n_features: int
+) -> float:
+    """Ledoit and Wolf's shrinkage (2004) from biased eigenvalues.
+
+    ``fourth`` is the mean over samples of the fourth power of a centered row's norm;
+    scikit-learn's sums over pairs of features reduce to it.
+    """
+    if n_features == 1:
+        return 0.0
+    mu = np.sum(values) / n_features
+    square = np.sum(values**2)
+    distance = (square - n_features * mu**2) / n_features
+    noise = (fourth - square) / (n_features * n_samples)
+    noise = min(noise, distance)
+    return 0.0 if noise <= 0 else float(noise / distance)
+
+
+def mean_fourth_norm(X: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> float:
+    """Mean over rows of ``norm((x - mean) * scale) ** 4``."""
+    total = 0.0
+    for rows in row_blocks(X):
+        block = (X[rows] - mean) * scale
+        total += np.sum(np.einsum("ij,ij->i", block, block) ** 2)
+    return total / X.shape[0]

@@ -1,0 +1,199 @@
+"""Standardization: zero mean and unit standard deviation on the training data."""
+
+from numbers import Integral
+
+import numpy as np
+
+from sknn_notes._sklearn import Options, _fit_context
+from sknn_notes.preprocessing._base import (
+    ColumnwiseMap,
+    refuse_overflow,
+    unchanged_on_error,
+)
+from sknn_notes.preprocessing._moments import is_constant, pool_moments, samples_seen
+
+
+class Standardizer(ColumnwiseMap):
+    """Subtract the mean of the training data and divide by its standard deviation.
+
+    Mean and standard deviation are one number each for each feature, for each channel
+    of flattened images, or for all the data. They are found in ``fit`` and applied
+    unchanged to any later data.
+
+    Parameters
+    ----------
+    per : {"feature", "all", "channel"}, default="feature"
+        What one mean and standard deviation cover: a column, all the data, or one
+        channel of flattened images.
+    with_mean : bool, default=True
+        Whether to subtract the mean. Sparse matrices need False.
+    with_std : bool, default=True
+        Whether to divide by the standard deviation.
+    ddof : {0, 1}, default=0
+        The variance divides by ``n - ddof``.
+    n_channels : int, default=None
+        Number of channels of the images; needed by ``per="channel"`` and ignored
+        otherwise. It must divide the number of features.
+    channels : {"last", "first"}, default="last"
+        Where the channel index of the flattened images stood: ``"last"`` for
+        (height, width, channel), ``"first"`` for (channel, height, width).
+    copy : bool, default=True
+        If False, ``transform`` writes into X where X is a writeable float array.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_statistics,) or None
+        The means, in the units of X: ``n_features`` of them for ``per="feature"``, 1
+        for ``"all"``, ``n_channels`` for ``"channel"``. None if ``with_mean=False``
+        and ``with_std=False``.
+    var_ : ndarray of shape (n_statistics,) or None
+        The variances, in the squared units of X. None if ``with_std=False``.
+    scale_ : ndarray of shape (n_statistics,) or None
+        What the data is divided by: the standard deviations, 1 where constant. None
+        if ``with_std=False``.
+    n_samples_seen_ : int, float or ndarray of shape (n_features,)
+        Number of samples, or the sum of their weights; one for each feature if
+        missing values make them differ.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during ``fit``, if X has names that are strings.
+
+    See Also
+    --------
+    Centerer : Only subtract the mean.
+    MinMaxNormalizer : Scale to a range.
+    Whitener : Also remove correlations.
+
+    Notes
+    -----
+    Computes ``(X - mean_) / scale_``. Mean and variance come from one reading of the
+    data, in blocks whose moments are taken in two passes and merged pairwise (Chan,
+    Golub and LeVeque [1]_), in float64: they stay accurate where the mean is 1e8
+    standard deviations in float64 data, or 1e4 in float32. A feature whose spread is
+    below the rounding of its mean counts as constant. NaN is ignored in ``fit`` and
+    kept in ``transform``.
+
+    References
+    ----------
+    .. [1] T. F. Chan, G. H. Golub and R. J. LeVeque, "Algorithms for computing the
+       sample variance: analysis and recommendations", The American Statistician 37,
+       1983.
+
+    Examples
+    --------
+    >>> from sknn_notes import Standardizer
+    >>> X = [[0.0, 5.0], [4.0, 5.0]]
+    >>> standardizer = Standardizer().fit(X)
+    >>> standardizer.mean_, standardizer.scale_
+    (array([2., 5.]), array([2., 1.]))
+    >>> standardizer.transform([[6.0, 7.0]])
+    array([[2., 2.]])
+    """
+
+    _parameter_constraints: dict = {
+        **ColumnwiseMap._parameter_constraints,
+        "with_mean": ["boolean"],
+        "with_std": ["boolean"],
+        "ddof": [Options(Integral, {0, 1})],
+    }
+
+    def __init__(
+        self,
+        *,
+        per="feature",
+        with_mean=True,
+        with_std=True,
+        ddof=0,
+        n_channels=None,
+        channels="last",
+        copy=True,
+    ):
+        self.per = per
+        self.with_mean = with_mean
+        self.with_std = with_std
+        self.ddof = ddof
+        self.n_channels = n_channels
+        self.channels = channels
+        self.copy = copy
+
+    def _sparse_advice(self):
+        if not self.with_mean:
+            return None
+        return (
+            "Pass with_mean=False to divide only, which keeps zeros, or pass "
+            "X.toarray() if that fits in memory."
+        )
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Find mean and standard deviation, forgetting any earlier data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data; NaN is ignored, infinity refused. CSR and CSC matrices and
+            arrays need ``with_mean=False``.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples.
+
+        Returns
+        -------
+        Standardizer
+            The fitted transformer.
+        """
+        return self._fit(X, sample_weight, reset=True)
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Update mean and standard deviation with one more chunk of training data.
+
+        Any split of the data into chunks gives what one ``fit`` gives, to rounding.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The next chunk; NaN is ignored, infinity refused.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples.
+
+        Returns
+        -------
+        Standardizer
+            The fitted transformer.
+        """
+        return self._fit(X, sample_weight, reset=not hasattr(self, "_moments"))
+
+    def _fit(self, X, sample_weight, *, reset):
+        with unchanged_on_error(self):
+            data = self._accumulate(X, sample_weight, reset=reset)
+            pooled = pool_moments(self._moments, self._groups())
+            if self.with_std and not np.isfinite(pooled.m2).all():
+                refuse_overflow(self, data)
+            self._set_statistics(pooled)
+            self.n_samples_seen_ = samples_seen(self._moments.n, self._weighted)
+        return self
+
+    def _set_statistics(self, pooled):
+        seen = pooled.n > 0
+        mean = np.where(seen, pooled.full_mean(), np.nan)
+        self.mean_ = mean if self.with_mean or self.with_std else None
+        self.var_ = self.scale_ = None
+        if not self.with_std:
+            return
+        # One sample, or a total weight of one, has no spread to correct.
+        n = np.where(pooled.n > self.ddof, pooled.n - self.ddof, 1.0)
+        std = np.sqrt(pooled.m2 / n)
+        constant = is_constant(std, pooled.mean)
+        self.var_ = np.where(seen, np.where(constant, 0.0, pooled.m2 / n), np.nan)
+        self.scale_ = np.where(seen, np.where(constant, 1.0, std), np.nan)
+
+    def _vectors(self):
+        size = self._groups().max() + 1
+        shift = self.mean_ if self.with_mean else np.zeros(size)
+        scale = np.ones(size) if self.scale_ is None else 1 / self.scale_
+        return shift, scale, np.zeros(size)

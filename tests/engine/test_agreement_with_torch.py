@@ -1,0 +1,295 @@
+"""Training agrees with PyTorch's, from the same weights through the same batches."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from sknn_notes import MLPClassifier, MLPRegressor
+from sknn_notes.losses import Hinge
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+
+# 23 samples in batches of 5: the last one of an epoch has 3.
+N_SAMPLES, N_FEATURES, N_CLASSES, BATCH_SIZE, N_EPOCHS = 23, 6, 4, 5, 3
+
+ACTIVATIONS = {
+    "identity": lambda Z: Z,
+    "logistic": torch.sigmoid,
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Arrays this small gain nothing from threads, and lose much to waiting."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(n_threads)
+
+
+def squared_error(raw, y):
+    return 0.5 * ((raw - y) ** 2).sum(1)
+
+
+def softmax_log_loss(raw, y):
+    return F.cross_entropy(raw, y, reduction="none")
+
+
+def logistic_log_loss(raw, y):
+    return F.binary_cross_entropy_with_logits(raw, y, reduction="none").sum(1)
+
+
+def multiclass_hinge(raw, y, margin=1.0):
+    # PyTorch divides by the number of classes.
+    return raw.shape[1] * F.multi_margin_loss(raw, y, margin=margin, reduction="none")
+
+
+def binary_hinge(raw, y):
+    return torch.relu(1 - (2 * y - 1) * raw).sum(1)
+
+
+def poisson(raw, y):
+    # PyTorch leaves out the part that depends on the targets alone.
+    constant = torch.special.xlogy(y, y) - y
+    return (F.poisson_nll_loss(raw, y, reduction="none") + constant).sum(1)
+
+
+# Loss of the library, kind of target, and the same loss in PyTorch.
+LOSSES = [
+    ("log_loss", "classes", softmax_log_loss),
+    ("log_loss", "two classes", logistic_log_loss),
+    ("log_loss", "labels", logistic_log_loss),
+    ("hinge", "classes", multiclass_hinge),
+    (Hinge(margin=0.25), "classes", lambda raw, y: multiclass_hinge(raw, y, 0.25)),
+    ("hinge", "two classes", binary_hinge),
+    ("hinge", "labels", binary_hinge),
+    ("squared_error", "outputs", squared_error),
+    ("squared_error", "one output", squared_error),
+    ("poisson", "outputs", poisson),
+]
+
+
+def make_data(kind, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(N_SAMPLES, N_FEATURES))
+    if kind == "classes":
+        return X, rng.permutation(np.arange(N_SAMPLES) % N_CLASSES)
+    if kind == "two classes":
+        return X, rng.permutation(np.arange(N_SAMPLES) % 2)
+    if kind == "labels":
+        return X, rng.integers(2, size=(N_SAMPLES, 3))
+    if kind == "one output":
+        return X, rng.poisson(2.0, size=N_SAMPLES).astype(float)
+    return X, rng.poisson(2.0, size=(N_SAMPLES, 3)).astype(float)
+
+
+def make_estimator(loss, kind, **parameters):
+    cls = MLPRegressor if "output" in kind else MLPClassifier
+    return cls(
+        loss=loss,
+        random_state=3,
+        shuffle=False,
+        batch_size=BATCH_SIZE,
+        max_iter=N_EPOCHS,
+        **({"hidden_layer_sizes": (7, 5), "alpha": 0.0, "bias_init": 0.1} | parameters),
+    )
+
+
+def initial_network(estimator, X, y):
+    """Return the weights that the estimator starts from, as tensors with gradients."""
+    # A rate that rounding swallows: the weights after training are those before it.
+    start = clone(estimator).set_params(solver="sgd", learning_rate_init=1e-300)
+    start.fit(X, y)
+    return [
+        [torch.tensor(array, requires_grad=True) for array in arrays]
+        for arrays in (start.coefs_, start.intercepts_)
+    ]
+
+
+def train_torch(estimator, loss, optimizer, X, y, weight=None, before_step=None):
+    """Return PyTorch's weights, biases and loss per epoch for the same training."""
+    coefs, intercepts = initial_network(estimator, X, y)
+    activation = ACTIVATIONS[estimator.activation]
+    if not np.issubdtype(y.dtype, np.integer) or y.ndim == 2 or y.max() == 1:
+        y = y.reshape(len(y), -1).astype(float)
+    X, y = torch.tensor(X), torch.tensor(y)
+    weight = torch.ones(len(X)) if weight is None else torch.tensor(weight)
+    solver = optimizer([*coefs, *intercepts])
+    curve = []
+    for _ in range(N_EPOCHS):
+        total = 0.0
+        for rows in torch.arange(len(X)).split(BATCH_SIZE):
+            A = X[rows]
+            for W, b in zip(coefs[:-1], intercepts[:-1], strict=True):
+                A = activation(A @ W + b)
+            raw = A @ coefs[-1] + intercepts[-1]
+            losses = loss(raw, y[rows]) * weight[rows] / weight.mean()
+            penalised = [*coefs, *intercepts] if estimator.penalize_bias else coefs
+            squares = sum((array**2).sum() for array in penalised)
+            objective = losses.mean() + 0.5 * estimator.alpha * squares
+            solver.zero_grad()
+            objective.backward()
+            if before_step:
+                before_step(solver)
+            solver.step()
+            total += objective.item() * len(rows)
+        curve.append(total / len(X))
+    return coefs, intercepts, curve
+
+
+def assert_same_training(estimator, loss, optimizer, kind, weight=None, **options):
+    X, y = make_data(kind)
+    coefs, intercepts, curve = train_torch(
+        estimator, loss, optimizer, X, y, weight, **options
+    )
+    estimator.fit(X, y, sample_weight=weight)
+    ours = [*estimator.coefs_, *estimator.intercepts_]
+    for array, tensor in zip(ours, [*coefs, *intercepts], strict=True):
+        np.testing.assert_allclose(
+            array, tensor.detach().numpy(), rtol=1e-11, atol=1e-13
+        )
+    np.testing.assert_allclose(estimator.loss_curve_, curve, rtol=1e-12)
+
+
+def torch_sgd(rate, momentum=0.0, nesterov=False):
+    return lambda tensors: torch.optim.SGD(
+        tensors, lr=rate, momentum=momentum, nesterov=nesterov
+    )
+
+
+def torch_adam(rate, **options):
+    return lambda tensors: torch.optim.Adam(tensors, lr=rate, **options)
+
+
+def scikit_learn_epsilon(epsilon, beta_2):
+    """Return the adaptation of PyTorch's epsilon to scikit-learn's placement."""
+    t = 0
+
+    def before_step(solver):
+        nonlocal t
+        t += 1
+        solver.param_groups[0]["eps"] = epsilon / (1 - beta_2**t) ** 0.5
+
+    return before_step
+
+
+@pytest.mark.parametrize(("loss", "kind", "torch_loss"), LOSSES)
+def test_every_loss(loss, kind, torch_loss):
+    estimator = make_estimator(
+        loss, kind, solver="sgd", momentum=0.0, learning_rate_init=0.05
+    )
+    assert_same_training(estimator, torch_loss, torch_sgd(0.05), kind)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("hidden_layer_sizes", [(7,), (7, 5), (6, 5, 4)])
+def test_every_activation(activation, hidden_layer_sizes):
+    estimator = make_estimator(
+        "log_loss",
+        "classes",
+        activation=activation,
+        hidden_layer_sizes=hidden_layer_sizes,
+        solver="sgd",
+        learning_rate_init=0.05,
+    )
+    solver = torch_sgd(0.05, momentum=0.9, nesterov=True)
+    assert_same_training(estimator, softmax_log_loss, solver, "classes")
+
+
+@pytest.mark.parametrize(
+    ("momentum", "nesterov"), [(0.0, False), (0.5, False), (0.9, True)]
+)
+def test_sgd(momentum, nesterov):
+    estimator = make_estimator(
+        "log_loss",
+        "classes",
+        solver="sgd",
+        momentum=momentum,
+        nesterovs_momentum=nesterov,
+        learning_rate_init=0.1,
+        alpha=0.01,
+    )
+    solver = torch_sgd(0.1, momentum=momentum, nesterov=nesterov)
+    assert_same_training(estimator, softmax_log_loss, solver, "classes")
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-2])
+@pytest.mark.parametrize(("beta_1", "beta_2"), [(0.9, 0.999), (0.5, 0.8), (0.0, 0.9)])
+def test_adam(epsilon, beta_1, beta_2):
+    estimator = make_estimator(
+        "log_loss",
+        "classes",
+        solver="adam",
+        learning_rate_init=0.01,
+        beta_1=beta_1,
+        beta_2=beta_2,
+        epsilon=epsilon,
+        alpha=0.01,
+    )
+    assert_same_training(
+        estimator,
+        softmax_log_loss,
+        torch_adam(0.01, betas=(beta_1, beta_2)),
+        "classes",
+        before_step=scikit_learn_epsilon(epsilon, beta_2),
+    )
+
+
+@pytest.mark.parametrize(("loss", "kind", "torch_loss"), LOSSES)
+def test_every_loss_under_adam(loss, kind, torch_loss):
+    estimator = make_estimator(
+        loss, kind, solver="adam", learning_rate_init=0.01, epsilon=1e-4
+    )
+    assert_same_training(
+        estimator,
+        torch_loss,
+        torch_adam(0.01),
+        kind,
+        before_step=scikit_learn_epsilon(1e-4, 0.999),
+    )
+
+
+@pytest.mark.parametrize("penalize_bias", [False, True])
+@pytest.mark.parametrize(("loss", "kind", "torch_loss"), LOSSES)
+def test_l2(loss, kind, torch_loss, penalize_bias):
+    estimator = make_estimator(
+        loss,
+        kind,
+        solver="sgd",
+        learning_rate_init=0.05,
+        alpha=0.1,
+        penalize_bias=penalize_bias,
+    )
+    solver = torch_sgd(0.05, momentum=0.9, nesterov=True)
+    assert_same_training(estimator, torch_loss, solver, kind)
+
+
+@pytest.mark.parametrize(("loss", "kind", "torch_loss"), LOSSES)
+def test_sample_weights(loss, kind, torch_loss):
+    weight = np.random.default_rng(1).exponential(size=N_SAMPLES)
+    weight[:BATCH_SIZE] = 0
+    estimator = make_estimator(
+        loss, kind, solver="sgd", learning_rate_init=0.05, alpha=0.01
+    )
+    solver = torch_sgd(0.05, momentum=0.9, nesterov=True)
+    assert_same_training(estimator, torch_loss, solver, kind, weight)
+
+
+def test_partial_fit_goes_on_as_the_same_solver():
+    X, y = make_data("classes")
+    estimator = make_estimator("log_loss", "classes", learning_rate_init=0.01)
+    coefs, _, _ = train_torch(
+        estimator,
+        softmax_log_loss,
+        torch_adam(0.01),
+        X,
+        y,
+        before_step=scikit_learn_epsilon(1e-8, 0.999),
+    )
+    for _ in range(N_EPOCHS):
+        estimator.partial_fit(X, y, classes=np.arange(N_CLASSES))
+    for W, tensor in zip(estimator.coefs_, coefs, strict=True):
+        np.testing.assert_allclose(W, tensor.detach().numpy(), rtol=1e-9, atol=1e-13)

@@ -1,0 +1,414 @@
+"""The gradient of every network, against centred differences of its objective.
+
+The cases come from the registries, so that a new loss, activation or penalty is checked
+without a change here.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from sknn_notes._engine.network import Network
+from sknn_notes._engine.objective import Objective
+from sknn_notes.activations import ACTIVATIONS, ReLU, Tanh
+from sknn_notes.initializers import Auto
+from sknn_notes.losses import (
+    CLASSIFICATION_LOSSES,
+    REGRESSION_LOSSES,
+    Hinge,
+    LogLoss,
+    Poisson,
+    SquaredError,
+)
+from sknn_notes.normalization import BatchNorm
+from sknn_notes.penalties import L2, PENALTIES
+
+STEP = 1e-5
+TOLERANCE = 1e-7
+SHARE_AT_KINKS = 0.05
+
+N_SAMPLES, N_FEATURES, N_OUTPUTS = 13, 5, 3
+HIDDEN = {0: [], 1: [4], 2: [4, 3]}
+
+LOSSES = [
+    pytest.param(cls, task, id=f"{name}-{task}")
+    for name, cls in CLASSIFICATION_LOSSES.items()
+    for task in cls.tasks
+] + [
+    pytest.param(cls, task, id=f"{name}-{task}")
+    for name, cls in REGRESSION_LOSSES.items()
+    for task in ("one output", "outputs")
+]
+every_loss = pytest.mark.parametrize(("loss", "task"), LOSSES)
+every_activation = pytest.mark.parametrize(
+    "activation", ACTIVATIONS.values(), ids=ACTIVATIONS
+)
+every_penalty = pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+every_depth = pytest.mark.parametrize("n_hidden", HIDDEN)
+every_layout = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
+
+
+def make_batch(loss, task, *, weighted=False, sparse=False, seed=0):
+    """Return X, targets that all losses accept, and weights of mean 1."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(N_SAMPLES, N_FEATURES))
+    n_targets = 1 if task in ("binary", "one output") else N_OUTPUTS
+    if task == "multiclass":
+        y = rng.permutation(np.arange(N_SAMPLES) % N_OUTPUTS)
+    elif task in ("binary", "multilabel"):
+        y = rng.integers(2, size=(N_SAMPLES, n_targets)).astype(float)
+        if task == "binary" and loss.indices_for_two:
+            y = y[:, 0].astype(int)
+    else:
+        y = rng.poisson(1.5, size=(N_SAMPLES, n_targets)).astype(float)
+    weight = rng.exponential(size=N_SAMPLES) if weighted else None
+    if weighted:
+        weight[3] = 0
+        weight /= weight.mean()
+    if sparse:
+        X = csr_array(np.where(rng.random(X.shape) < 0.4, X, 0))
+    return X, y, weight
+
+
+def make_objective(
+    loss, task, activations, penalty=None, alpha=0.0, *, penalize_bias=False, **noise
+):
+    """Return the objective of a network with one hidden layer per activation."""
+    hidden = HIDDEN[len(activations)]
+    n_outputs = 1 if task in ("binary", "one output") else N_OUTPUTS
+    if task in ("binary", "multiclass"):
+        loss.start(np.arange(max(2, n_outputs)), counts=None)
+    units = [N_FEATURES, *hidden, loss.n_raw(n_outputs)]
+    network = Network(units, activations, np.float64, **noise)
+    network.initialize(Auto(), 0.1, np.random.default_rng(1))
+    network.allocate(N_SAMPLES)
+    alphas = alpha if isinstance(alpha, list) else [alpha] * (len(hidden) + 1)
+    return Objective(network, loss, penalty, alphas, penalize_bias)
+
+
+def frozen_noise():
+    return np.random.Generator(np.random.SFC64(7))
+
+
+def train_a_little(objective, batch, n_steps=5):
+    for _ in range(n_steps):
+        objective(*batch, frozen_noise())
+        objective.network.theta -= 0.02 * objective.network.grad
+
+
+def parameter_arrays(network):
+    """Return where every weight matrix, bias and scale lies in theta."""
+    arrays = []
+    for layer in network.layers:
+        arrays += [layer.W, layer.b]
+        arrays += [layer.batch_norm.scale] if layer.batch_norm else []
+    origin = network.theta.ctypes.data
+    starts = [(array.ctypes.data - origin) // array.itemsize for array in arrays]
+    return [slice(i, i + a.size) for i, a in zip(starts, arrays, strict=True)]
+
+
+def active_set(objective, X, y):
+    """Return which piece of every piecewise function this batch is on.
+
+    Units are above or below zero, and so are weights under a penalty with kinks. The
+    loss pulls an output up, down or not at all, or as hard as it can.
+    """
+    network = objective.network
+    raw = network.forward(X, frozen_noise())
+    pieces = [layer.A > 0 for layer in network.layers[:-1]]
+    pull = np.empty_like(raw)
+    objective.loss.per_sample(raw, y, pull)
+    strength = np.abs(pull)
+    pieces += [np.sign(pull), strength == strength.max()]
+    pieces += [] if objective.smooth else [np.sign(network.theta)]
+    return np.concatenate([piece.ravel() for piece in pieces])
+
+
+def differences(objective, batch):
+    """Return the centred difference for every parameter, and which have no kink."""
+    theta, (X, y, _) = objective.network.theta, batch
+    slope, smooth = np.empty_like(theta), np.empty(len(theta), bool)
+    for i, middle in enumerate(theta.copy()):
+        theta[i] = above = middle + STEP
+        value_above = objective(*batch, frozen_noise())
+        pieces_above = active_set(objective, X, y)
+        theta[i] = below = middle - STEP
+        value_below = objective(*batch, frozen_noise())
+        pieces_below = active_set(objective, X, y)
+        theta[i] = middle
+        slope[i] = (value_above - value_below) / (above - below)
+        smooth[i] = np.array_equal(pieces_above, pieces_below)
+    return slope, smooth
+
+
+def gradient_of(objective):
+    """Return the last gradient, with the part that acts through proximal steps."""
+    theta = objective.network.theta
+    before = theta.copy()
+    objective.prox(STEP)
+    pulled, theta[:] = (before - theta) / STEP, before
+    return objective.network.grad + pulled
+
+
+def check_gradient(objective, batch):
+    """Assert that the gradient of every parameter array is the slope of the value."""
+    slope, smooth = differences(objective, batch)
+    for _ in range(2):
+        if np.mean(~smooth) <= SHARE_AT_KINKS:
+            break
+        # By chance a unit sits on its kink: look from a point a step further on.
+        train_a_little(objective, batch, n_steps=1)
+        slope, smooth = differences(objective, batch)
+    assert np.mean(~smooth) <= SHARE_AT_KINKS
+    value = objective(*batch, frozen_noise())
+    gradient = gradient_of(objective)
+    gradient[~smooth] = slope[~smooth] = 0
+    # What rounding of the value makes of a slope of 0.
+    zero = 4 * np.finfo(float).eps * max(1, value) / STEP
+    for place in parameter_arrays(objective.network):
+        analytic, numeric = gradient[place], slope[place]
+        size = max(np.linalg.norm(analytic), np.linalg.norm(numeric))
+        error = np.linalg.norm(analytic - numeric)
+        assert error <= TOLERANCE * size or size <= zero * analytic.size**0.5, (
+            f"{place}: relative error {error / size:.1e}, {analytic} != {numeric}"
+        )
+    return gradient
+
+
+def check_trained(objective, batch):
+    """Check the gradient at a point after some training, where it is not zero."""
+    train_a_little(objective, batch)
+    assert np.any(check_gradient(objective, batch))
+
+
+# The data loss alone
+
+
+@every_loss
+@every_depth
+def test_every_loss(loss, task, n_hidden):
+    objective = make_objective(loss(), task, [Tanh()] * n_hidden)
+    check_trained(objective, make_batch(loss, task))
+
+
+@every_activation
+@pytest.mark.parametrize("n_hidden", [1, 2])
+@pytest.mark.parametrize(
+    ("loss", "task"), [(LogLoss, "multiclass"), (Hinge, "binary"), (Poisson, "outputs")]
+)
+def test_every_activation(loss, task, activation, n_hidden):
+    objective = make_objective(loss(), task, [activation() for _ in range(n_hidden)])
+    check_trained(objective, make_batch(loss, task))
+
+
+@pytest.mark.parametrize("pair", list(pairwise(ACTIVATIONS)), ids="-".join)
+def test_a_different_activation_per_layer(pair):
+    activations = [ACTIVATIONS[name]() for name in pair]
+    objective = make_objective(LogLoss(), "multiclass", activations)
+    check_trained(objective, make_batch(LogLoss, "multiclass"))
+
+
+@every_loss
+@every_layout
+def test_sample_weights(loss, task, sparse):
+    objective = make_objective(loss(), task, [Tanh()])
+    check_trained(objective, make_batch(loss, task, weighted=True, sparse=sparse))
+
+
+@pytest.mark.parametrize("task", ["multiclass", "binary", "multilabel"])
+@pytest.mark.parametrize("loss", [Hinge(margin=0.3), LogLoss(label_smoothing=0.2)])
+def test_losses_with_parameters(loss, task):
+    objective = make_objective(loss, task, [Tanh()])
+    check_trained(objective, make_batch(type(loss), task))
+
+
+@pytest.mark.parametrize("loss", ["huber", "quantile"])
+def test_regression_losses_with_parameters(loss):
+    if loss not in REGRESSION_LOSSES:
+        pytest.skip(f"{loss} is no name")
+    cls = REGRESSION_LOSSES[loss]
+    part = cls(delta=0.3) if loss == "huber" else cls(quantile=0.9)
+    objective = make_objective(part, "outputs", [Tanh()])
+    check_trained(objective, make_batch(cls, "outputs"))
+
+
+# The penalty alone: weights of zero silence the data
+
+
+@every_penalty
+@every_depth
+@pytest.mark.parametrize("penalize_bias", [False, True])
+@pytest.mark.parametrize("per_layer", [False, True])
+def test_penalty_alone(penalty, n_hidden, penalize_bias, per_layer):
+    alpha = [0.3, 0.0, 2.0][: n_hidden + 1] if per_layer else 0.3
+    objective = make_objective(
+        LogLoss(),
+        "multiclass",
+        [Tanh()] * n_hidden,
+        penalty(),
+        alpha,
+        penalize_bias=penalize_bias,
+    )
+    X, y, _ = make_batch(LogLoss, "multiclass")
+    train_a_little(objective, (X, y, None))
+    gradient = check_gradient(objective, (X, y, np.zeros(N_SAMPLES)))
+
+    weights, biases = np.split(gradient, [objective.network.n_weights])
+    assert np.any(weights)
+    assert np.any(biases) == penalize_bias
+
+
+# Loss and penalty together
+
+
+@every_loss
+@every_penalty
+@pytest.mark.parametrize(
+    ("alpha", "penalize_bias"),
+    [(0.1, False), ([0.5, 0.1, 2.0], True)],
+    ids=["scalar", "per layer"],
+)
+def test_loss_and_penalty(loss, task, penalty, alpha, penalize_bias):
+    objective = make_objective(
+        loss(), task, [Tanh()] * 2, penalty(), alpha, penalize_bias=penalize_bias
+    )
+    check_trained(objective, make_batch(loss, task, weighted=True))
+
+
+# Noise in the forward pass, the same in every evaluation
+
+
+@every_activation
+@every_depth
+@every_layout
+def test_dropout(activation, n_hidden, sparse):
+    objective = make_objective(
+        LogLoss(),
+        "multiclass",
+        [activation() for _ in range(n_hidden)],
+        dropout=[0.3, 0.5][:n_hidden],
+        input_dropout=0.2,
+    )
+    check_trained(objective, make_batch(LogLoss, "multiclass", sparse=sparse))
+
+
+@every_activation
+@every_layout
+@pytest.mark.parametrize("inverted", [True, False], ids=["inverted", "standard"])
+def test_dropconnect(activation, sparse, inverted):
+    objective = make_objective(
+        LogLoss(),
+        "multiclass",
+        [activation(), activation()],
+        dropout=[0.0, 0.2],
+        dropconnect=0.3,
+        inverted=inverted,
+    )
+    check_trained(objective, make_batch(LogLoss, "multiclass", sparse=sparse))
+
+
+# Batch norm, whose statistics depend on every sample of the batch
+
+
+@every_activation
+@pytest.mark.parametrize("n_hidden", [1, 2])
+@every_layout
+def test_batch_norm(activation, n_hidden, sparse):
+    objective = make_objective(
+        LogLoss(),
+        "multiclass",
+        [activation() for _ in range(n_hidden)],
+        batch_norm=BatchNorm(eps=0.1),
+    )
+    check_trained(objective, make_batch(LogLoss, "multiclass", sparse=sparse))
+
+
+@every_loss
+def test_batch_norm_under_every_loss(loss, task):
+    objective = make_objective(loss(), task, [Tanh()], batch_norm=BatchNorm())
+    check_trained(objective, make_batch(loss, task, weighted=True))
+
+
+@every_penalty
+@pytest.mark.parametrize("alpha", [0.3, [0.3, 0.1, 2.0]], ids=["scalar", "per layer"])
+def test_the_scale_of_batch_norm_is_never_penalised(penalty, alpha):
+    objective = make_objective(
+        LogLoss(),
+        "multiclass",
+        [Tanh()] * 2,
+        penalty(),
+        alpha,
+        penalize_bias=True,
+        batch_norm=BatchNorm(),
+    )
+    X, y, _ = make_batch(LogLoss, "multiclass")
+    train_a_little(objective, (X, y, None))
+    gradient = check_gradient(objective, (X, y, np.zeros(N_SAMPLES)))
+    # Weights and the output's bias come first, scale and shift last.
+    weights, bias, batch_norm = np.split(
+        gradient, np.cumsum([objective.network.n_weights, N_OUTPUTS])
+    )
+    assert np.any(weights)
+    assert np.any(bias)
+    assert not np.any(batch_norm)
+
+
+# All at once
+
+
+@every_loss
+@every_penalty
+def test_everything_at_once(loss, task, penalty):
+    objective = make_objective(
+        loss(),
+        task,
+        [ReLU(), Tanh()],
+        penalty(),
+        [0.1, 0.2, 0.3],
+        penalize_bias=True,
+        dropout=[0.25, 0.0],
+        input_dropout=0.1,
+        dropconnect=0.1,
+        batch_norm=BatchNorm(),
+    )
+    check_trained(objective, make_batch(loss, task, weighted=True, sparse=True))
+
+
+# The check itself
+
+
+class _ForgottenHalf(SquaredError):
+    def per_sample(self, raw, y, out):
+        return 2 * super().per_sample(raw, y, out)
+
+
+class _SlightlyWrong(L2):
+    def add_gradient(self, weights, alpha, grad):
+        return super().add_gradient(weights, alpha * (1 + 1e-6), grad) / (1 + 2e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "penalty"), [(_ForgottenHalf(), None), (SquaredError(), _SlightlyWrong())]
+)
+def test_a_wrong_gradient_is_noticed(loss, penalty):
+    objective = make_objective(loss, "outputs", [Tanh()], penalty, 10.0)
+    with pytest.raises(AssertionError, match="relative error"):
+        check_gradient(objective, make_batch(SquaredError, "outputs"))
+
+
+def test_a_probe_across_a_kink_is_skipped():
+    objective = make_objective(SquaredError(), "one output", [ReLU()])
+    batch = make_batch(SquaredError, "one output")
+    layer = objective.network.layers[0]
+    # One sample sits on the kink of the first unit, which moves with five weights and
+    # the bias.
+    layer.b[0] = -(batch[0][0] @ layer.W[:, 0]) + 1e-7
+    _, smooth = differences(objective, batch)
+    W, b = (smooth[place] for place in parameter_arrays(objective.network)[:2])
+    W = W.reshape(layer.W.shape)
+    assert not W[:, 0].any()
+    assert not b[0]
+    assert W[:, 1:].all()
+    assert b[1:].all()

@@ -1,0 +1,221 @@
+"""L-BFGS: a decreasing objective, and the minimum of convex problems."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+from sklearn.preprocessing import scale
+
+from sknn_notes import MLPClassifier, MLPRegressor
+from sknn_notes._engine.network import Network
+from sknn_notes._engine.objective import Objective
+from sknn_notes.activations import Tanh
+from sknn_notes.losses import LogLoss
+from sknn_notes.penalties import L2
+
+
+def iris():
+    X, y = load_iris(return_X_y=True)
+    return scale(X), y
+
+
+def diabetes():
+    X, y = load_diabetes(return_X_y=True)
+    return scale(X), y / y.std()
+
+
+def linear(cls, alpha, **parameters):
+    defaults = {"solver": "lbfgs", "tol": 1e-9, "max_iter": 2000, "random_state": 0}
+    return cls(hidden_layer_sizes=(), alpha=alpha, **(defaults | parameters))
+
+
+def assert_near(values, expected):
+    """Assert that the values agree to 1e-5 of the largest."""
+    expected = np.reshape(expected, np.shape(values))
+    np.testing.assert_allclose(values, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def weights_of_mean_one(n, seed=0):
+    weight = np.random.default_rng(seed).exponential(size=n)
+    return weight / weight.mean()
+
+
+# Convex problems: a network without hidden layers is a linear model
+
+
+@pytest.mark.parametrize("C", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_two_classes_are_logistic_regression(C, weighted):
+    X, y = iris()
+    X, y = X[50:], y[50:]
+    weight = weights_of_mean_one(len(y)) if weighted else None
+    model = linear(MLPClassifier, 1 / (C * len(y))).fit(X, y, weight)
+    reference = LogisticRegression(C=C, tol=1e-10, max_iter=10_000).fit(X, y, weight)
+    assert_near(model.coefs_[0].T, reference.coef_)
+    assert_near(model.intercepts_[0], reference.intercept_)
+    assert_near(model.predict_proba(X), reference.predict_proba(X))
+
+
+@pytest.mark.parametrize("C", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_more_classes_are_multinomial_regression(C, sparse):
+    X, y = iris()
+    model = linear(MLPClassifier, 1 / (C * len(y)))
+    model.fit(csr_array(X) if sparse else X, y)
+    reference = LogisticRegression(C=C, tol=1e-10, max_iter=10_000).fit(X, y)
+    assert_near(model.coefs_[0].T, reference.coef_)
+    assert_near(model.predict_proba(X), reference.predict_proba(X))
+
+
+def test_labels_are_one_logistic_regression_each():
+    X, y = iris()
+    labels = np.column_stack([y == 0, y > 1]).astype(int)
+    model = linear(MLPClassifier, 1 / len(y)).fit(X, labels)
+    for j in range(2):
+        reference = LogisticRegression(tol=1e-10, max_iter=10_000).fit(X, labels[:, j])
+        assert_near(model.coefs_[0][:, j], reference.coef_)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 10.0, 1000.0])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_squared_error_is_ridge_regression(alpha, n_outputs, weighted):
+    X, y = diabetes()
+    y = np.column_stack([y, y**2])[:, :n_outputs].squeeze()
+    weight = weights_of_mean_one(len(y)) if weighted else None
+    model = linear(MLPRegressor, alpha / len(y)).fit(X, y, weight)
+    reference = Ridge(alpha=alpha).fit(X, y, weight)
+    assert_near(model.coefs_[0].T, reference.coef_)
+    assert_near(model.intercepts_[0], reference.intercept_)
+    assert_near(model.predict(X), reference.predict(X))
+
+
+def test_poisson_is_poisson_regression():
+    X, y = diabetes()
+    model = linear(MLPRegressor, 0.1, loss="poisson").fit(X, y)
+    reference = PoissonRegressor(alpha=0.1, tol=1e-10, max_iter=10_000).fit(X, y)
+    assert_near(model.coefs_[0][:, 0], reference.coef_)
+    assert_near(model.predict(X), reference.predict(X))
+
+
+# The way there
+
+
+@pytest.mark.parametrize("hidden_layer_sizes", [(), (5,), (5, 4)])
+def test_the_objective_decreases_with_every_iteration(hidden_layer_sizes):
+    X, y = iris()
+    model = MLPClassifier(
+        hidden_layer_sizes, "tanh", solver="lbfgs", max_iter=40, random_state=0
+    ).fit(X, y)
+    assert len(model.loss_curve_) == model.n_iter_
+    assert np.all(np.diff(model.loss_curve_) < 0)
+    assert model.loss_ == model.loss_curve_[-1] == model.best_loss_
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-6])
+def test_training_ends_where_no_slope_exceeds_tol(tol):
+    X, y = iris()
+    model = MLPClassifier(
+        4, "tanh", alpha=0.01, solver="lbfgs", tol=tol, max_iter=5000, random_state=0
+    ).fit(X, y)
+    assert model.n_iter_ < 5000
+    network = Network([4, 4, 3], [Tanh()], np.float64)
+    network.load(model.coefs_, model.intercepts_)
+    network.allocate(len(y))
+    value = Objective(network, LogLoss(), L2(), [0.01, 0.01])(X, y)
+    assert value == pytest.approx(model.loss_, rel=1e-12)
+    assert np.abs(network.grad).max() <= tol
+
+
+def test_max_iter_ends_training_with_a_warning():
+    X, y = iris()
+    model = MLPClassifier(4, solver="lbfgs", max_iter=3, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="lbfgs failed to converge"):
+        model.fit(X, y)
+    assert model.n_iter_ == 3
+
+
+def test_max_fun_bounds_the_evaluations():
+    X, y = iris()
+    model = MLPClassifier(4, solver="lbfgs", max_fun=5, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    assert model.n_iter_ <= 5
+
+
+def test_a_warm_start_goes_on_from_the_weights():
+    X, y = iris()
+    model = MLPClassifier(
+        4, solver="lbfgs", max_iter=10, warm_start=True, random_state=0
+    ).fit(X, y)
+    first = model.loss_
+    model.fit(X, y)
+    assert model.loss_ < first
+
+
+def test_float32_data_are_computed_in_float64():
+    X, y = iris()
+    narrow, wide = (
+        MLPClassifier(4, solver="lbfgs", max_iter=10, random_state=0).fit(data, y)
+        for data in (X.astype(np.float32), X.astype(np.float32).astype(float))
+    )
+    assert narrow.coefs_[0].dtype == np.float64
+    np.testing.assert_array_equal(narrow.coefs_[0], wide.coefs_[0])
+
+
+def test_early_stopping_restores_the_best_weights():
+    X, y = iris()
+    model = MLPClassifier(
+        30,
+        solver="lbfgs",
+        early_stopping=True,
+        validation_fraction=0.4,
+        n_iter_no_change=3,
+        random_state=0,
+    ).fit(X, y)
+    scores = model.validation_scores_
+    assert model.n_iter_ == len(scores) == len(model.loss_curve_)
+    assert max(scores) == model.best_validation_score_
+    # The best epoch, then those without improvement, one more than n_iter_no_change.
+    assert len(scores) - 1 - int(np.argmax(scores)) == 4
+    best = MLPClassifier(
+        30,
+        solver="lbfgs",
+        early_stopping=True,
+        validation_fraction=0.4,
+        max_iter=int(np.argmax(scores)) + 1,
+        random_state=0,
+    ).fit(X, y)
+    np.testing.assert_array_equal(model.coefs_[0], best.coefs_[0])
+
+
+class _Interrupted(LogLoss):
+    """A log loss that the user interrupts at the 20th evaluation."""
+
+    def value_and_gradient(self, raw, y, sample_weight, out):
+        self.n_calls_ = getattr(self, "n_calls_", 0) + 1
+        if self.n_calls_ == 20:
+            raise KeyboardInterrupt
+        return super().value_and_gradient(raw, y, sample_weight, out)
+
+
+def test_an_interruption_keeps_the_last_iterate():
+    X, y = iris()
+    options = {"hidden_layer_sizes": 4, "solver": "lbfgs", "random_state": 0}
+    model = MLPClassifier(loss=_Interrupted(), **options)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(X, y)
+    assert 0 < model.n_iter_ < 20
+    until_then = MLPClassifier(**options, max_iter=model.n_iter_).fit(X, y)
+    np.testing.assert_array_equal(model.coefs_[0], until_then.coefs_[0])
+    assert model.loss_ == until_then.loss_
+
+
+def test_an_objective_that_is_not_finite_at_the_start_is_refused():
+    X, y = iris()
+    model = MLPRegressor(solver="lbfgs", random_state=0)
+    with pytest.raises(ValueError, match="before the first iteration"):
+        model.fit(X * 1e200, y)
+    assert not hasattr(model, "coefs_")

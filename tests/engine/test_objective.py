@@ -1,0 +1,303 @@
+"""The objective by hand, its start at chance, and what it averages over."""
+
+import numpy as np
+import pytest
+from scipy.special import xlogy
+
+from sknn_notes import MLPClassifier, MLPRegressor
+from sknn_notes._engine.network import Network
+from sknn_notes._engine.objective import Objective
+from sknn_notes.activations import ReLU, Tanh
+from sknn_notes.initializers import Auto
+from sknn_notes.losses import (
+    CLASSIFICATION_LOSSES,
+    REGRESSION_LOSSES,
+    LogLoss,
+    SquaredError,
+)
+from sknn_notes.penalties import L2
+
+N = 60
+
+
+def linear_objective(penalty=None, alpha=0.0, **options):
+    """Return the objective of y = 2 x + 1 under the squared error."""
+    network = Network([1, 1], [], np.float64)
+    network.load([np.array([[2.0]])], [np.array([1.0])])
+    network.allocate(10)
+    return Objective(network, SquaredError(), penalty, [alpha], **options)
+
+
+def small_network(dtype=np.float64, capacity=N, loss=None, **options):
+    """Return the objective of a 4-5-3 network for three classes, with data for it."""
+    rng = np.random.default_rng(0)
+    loss = loss or LogLoss()
+    network = Network([4, 5, loss.n_raw(3)], [Tanh()], dtype, **options)
+    network.initialize(Auto(), 0.1, rng)
+    network.allocate(capacity)
+    X = rng.normal(size=(N, 4)).astype(dtype)
+    y = rng.integers(3, size=N)
+    return Objective(network, loss, L2(), [0.1, 0.1]), X, y
+
+
+def test_a_case_by_hand():
+    # x = 3, y = 5: f = 7, loss = (7 - 5)**2 / 2 = 2; penalty = 0.5 / 2 * 2**2 = 1.
+    # dJ/dW = (7 - 5) * 3 + 0.5 * 2 = 7, dJ/db = 2.
+    objective = linear_objective(L2(), 0.5)
+    assert objective(np.array([[3.0]]), np.array([[5.0]])) == 3
+    np.testing.assert_array_equal(objective.network.grad, [7, 2])
+
+
+def test_a_case_by_hand_with_the_bias_penalised():
+    objective = linear_objective(L2(), 0.5, penalize_bias=True)
+    assert objective(np.array([[3.0]]), np.array([[5.0]])) == 3.25
+    np.testing.assert_array_equal(objective.network.grad, [7, 2.5])
+
+
+def test_a_hidden_layer_by_hand():
+    # Units: relu(1 * 2 + 1) = 3 and relu(-1 * 2 + 0) = 0; f = 2 * 3 + 5 * 0 - 1 = 5.
+    # Loss (5 - 3)**2 / 2 = 2; the second unit is off, so nothing flows back through it.
+    network = Network([1, 2, 1], [ReLU()], np.float64)
+    network.load(
+        [np.array([[1.0, -1.0]]), np.array([[2.0], [5.0]])],
+        [np.array([1.0, 0.0]), np.array([-1.0])],
+    )
+    network.allocate(1)
+    objective = Objective(network, SquaredError(), None, [])
+    assert objective(np.array([[2.0]]), np.array([[3.0]])) == 2
+    np.testing.assert_array_equal(network.grad, [2 * 2 * 2, 0, 2 * 3, 0, 2 * 2, 0, 2])
+
+
+def test_the_loss_averages_over_samples_and_sums_over_outputs():
+    X = np.array([[0.0], [0.0]])
+    network = Network([1, 2], [], np.float64)
+    network.allocate(2)
+    objective = Objective(network, SquaredError(), None, [])
+    # (1 + 4 + 9 + 16) / 2 over 2 samples
+    assert objective(X, np.array([[1.0, 2.0], [3.0, 4.0]])) == 7.5
+
+
+def test_the_penalty_is_not_divided_by_the_batch_size():
+    objective = linear_objective(L2(), 0.5)
+    for n in (1, 2, 10):
+        X, y = np.full((n, 1), 3.0), np.full((n, 1), 7.0)
+        assert objective(X, y) == 1
+        np.testing.assert_array_equal(objective.network.grad, [1, 0])
+
+
+def test_one_alpha_per_layer():
+    network = Network([2, 2, 1], [Tanh()], np.float64)
+    network.load([np.full((2, 2), 3.0), np.full((2, 1), 5.0)], [np.ones(2), np.ones(1)])
+    network.allocate(1)
+    batch = np.zeros((1, 2)), np.zeros((1, 1)), np.zeros(1)
+    objective = Objective(network, SquaredError(), L2(), [0.1, 2.0])
+    assert objective(*batch) == pytest.approx(0.1 / 2 * 4 * 9 + 2 / 2 * 2 * 25)
+    np.testing.assert_allclose(network.grad, 4 * [0.3] + 2 * [10.0] + 3 * [0])
+
+    objective = Objective(network, SquaredError(), L2(), [0.1, 2.0], penalize_bias=True)
+    assert objective(*batch) == pytest.approx(0.05 * (36 + 2) + 1 * (50 + 1))
+    np.testing.assert_allclose(network.grad[6:], [0.1, 0.1, 2.0])
+
+
+def test_equal_alphas_are_one_alpha():
+    gradients = []
+    for alphas in ([0.3, 0.3], [0.3, 0.3 * (1 + 1e-15)]):
+        objective, X, y = small_network()
+        objective = Objective(objective.network, LogLoss(), L2(), alphas, True)
+        gradients.append([objective(X, y), *objective.network.grad])
+    np.testing.assert_allclose(*gradients, rtol=1e-13)
+
+
+# Sample weights
+
+
+def test_weights_of_one_change_nothing():
+    objective, X, y = small_network()
+    value = objective(X, y)
+    gradient = objective.network.grad.copy()
+    assert objective(X, y, np.ones(N)) == pytest.approx(value, rel=1e-15)
+    np.testing.assert_allclose(objective.network.grad, gradient, rtol=1e-13)
+
+
+def test_a_weight_of_two_is_the_sample_twice():
+    objective, X, y = small_network(capacity=N + 1)
+    weight = np.ones(N)
+    weight[5] = 2
+    value = objective(X, y, weight / weight.mean())
+    gradient = objective.network.grad.copy()
+    again = np.append(np.arange(N), 5)
+    assert objective(X[again], y[again]) == pytest.approx(value, rel=1e-14)
+    np.testing.assert_allclose(objective.network.grad, gradient, rtol=1e-12)
+
+
+def test_a_batch_of_weights_zero_leaves_the_penalty_alone():
+    objective, X, y = small_network()
+    weights = np.concatenate([W.ravel() for W in objective.network.coefs])
+    assert objective(X, y, np.zeros(N)) == pytest.approx(0.05 * np.sum(weights**2))
+    np.testing.assert_allclose(
+        objective.network.grad[: len(weights)], 0.1 * weights, rtol=1e-15
+    )
+    assert not objective.network.grad[len(weights) :].any()
+
+
+def test_mini_batches_add_up_to_the_weighted_mean():
+    objective, X, y = small_network()
+    objective = Objective(objective.network, LogLoss(), None, [])
+    weight = np.random.default_rng(1).exponential(size=N)
+    weight /= weight.mean()
+    whole = objective(X, y, weight)
+    parts = [slice(i, i + 10) for i in range(0, N, 10)]
+    values = [objective(X[rows], y[rows], weight[rows]) for rows in parts]
+    assert np.mean(values) == pytest.approx(whole, rel=1e-14)
+
+
+# At chance: small weights, no penalty
+
+
+def _mean_log_fact(y):
+    return np.mean(np.sum(1 + xlogy(y, y) - y, axis=1))
+
+
+def _mean_huber(y):
+    return np.mean(np.sum(np.where(y <= 1, 0.5 * y**2, y - 0.5), axis=1))
+
+
+def _mean_depth_times_ln_2(K):
+    # The balanced tree over N samples of K classes in turn: halves of halves.
+    return np.mean([_depth(y, K) for y in np.arange(N) % K]) * np.log(2)
+
+
+def _depth(leaf, K):
+    if K == 1:
+        return 0
+    left = (K + 1) // 2
+    return 1 + (_depth(leaf, left) if leaf < left else _depth(leaf - left, K - left))
+
+
+# The first loss for K classes, or for targets y of shape (n_samples, n_outputs).
+CLASSES_AT_CHANCE = {
+    "hierarchical_softmax": _mean_depth_times_ln_2,
+    "hinge": lambda K: K - 1,
+    "log_loss": np.log,
+    "squared_hinge": lambda K: K - 1,
+}
+LABELS_AT_CHANCE = {
+    "hierarchical_softmax": lambda K: K * np.log(2),
+    "hinge": lambda K: K,
+    "log_loss": lambda K: K * np.log(2),
+    "squared_hinge": lambda K: K,
+}
+TARGETS_AT_CHANCE = {
+    "absolute_error": lambda y: np.mean(np.sum(y, axis=1)),
+    "huber": _mean_huber,
+    "poisson": _mean_log_fact,
+    "quantile": lambda y: 0.5 * np.mean(np.sum(y, axis=1)),
+    "squared_error": lambda y: 0.5 * np.mean(np.sum(y**2, axis=1)),
+}
+
+
+def first_loss(estimator, y, **parameters):
+    """Return the loss of the whole data before the first step."""
+    X = np.random.default_rng(0).normal(size=(len(y), 5))
+    estimator.set_params(batch_size=len(y), max_iter=1, random_state=0, **parameters)
+    return estimator.fit(X, y).loss_curve_[0]
+
+
+@pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
+@pytest.mark.parametrize("n_classes", [3, 10])
+@pytest.mark.parametrize("init", ["normal", "uniform", "zeros"])
+def test_classes_start_at_chance(loss, n_classes, init):
+    y = np.arange(N) % n_classes
+    value = first_loss(MLPClassifier(loss=loss, init=init, alpha=0), y)
+    assert value == pytest.approx(CLASSES_AT_CHANCE[loss](n_classes), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "n_labels"),
+    [
+        (name, n_labels)
+        for name, cls in CLASSIFICATION_LOSSES.items()
+        for n_labels in ([1, 2, 5] if "multilabel" in cls.tasks else [1])
+    ],
+)
+def test_two_classes_and_labels_start_at_chance(loss, n_labels):
+    y = np.random.default_rng(1).integers(2, size=(N, n_labels))
+    y = y.ravel() if n_labels == 1 else y
+    value = first_loss(MLPClassifier(loss=loss, init="normal", alpha=0), y)
+    assert value == pytest.approx(LABELS_AT_CHANCE[loss](n_labels), rel=1e-3)
+
+
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+@pytest.mark.parametrize("n_outputs", [1, 3])
+def test_regression_starts_at_an_output_of_zero(loss, n_outputs):
+    y = np.random.default_rng(1).poisson(2.0, size=(N, n_outputs)).astype(float)
+    expected = TARGETS_AT_CHANCE[loss](y)
+    y = y.ravel() if n_outputs == 1 else y
+    value = first_loss(MLPRegressor(loss=loss, init="normal", alpha=0), y)
+    assert value == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
+def test_a_larger_alpha_raises_the_first_loss_of_classifiers(loss):
+    y = np.arange(N) % 3
+    values = [
+        first_loss(MLPClassifier(loss=loss), y, alpha=alpha)
+        for alpha in (0, 0.1, 1, 10)
+    ]
+    assert values == sorted(set(values))
+    np.testing.assert_allclose(
+        np.diff(values) / [0.1, 0.9, 9], (values[3] - values[0]) / 10
+    )
+
+
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+def test_a_larger_alpha_raises_the_first_loss_of_regressors(loss):
+    y = np.arange(N) % 3
+    values = [
+        first_loss(MLPRegressor(loss=loss), y, alpha=alpha) for alpha in (0, 0.1, 1, 10)
+    ]
+    assert values == sorted(set(values))
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_input_that_is_not_finite_reaches_the_loss(value):
+    network = Network([2, 3, 1], [ReLU()], np.float64)
+    network.initialize(Auto(), 0.0, np.random.default_rng(0))
+    network.allocate(2)
+    objective = Objective(network, SquaredError(), None, [])
+    X = np.array([[1.0, 2.0], [value, 0.0]])
+    with np.errstate(invalid="ignore"):
+        assert not np.isfinite(objective(X, np.zeros((2, 1))))
+
+
+@pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES.values())
+def test_nan_in_the_weights_reaches_the_loss(loss):
+    part = loss()
+    part.start(np.arange(3), counts=None)
+    objective, X, y = small_network(loss=part)
+    objective.network.coefs[0][:] = np.nan
+    assert np.isnan(objective(X, y))
+
+
+def test_float32_agrees_with_float64():
+    wide, X, y = small_network(np.float64)
+    narrow, X32, _ = small_network(np.float32)
+    assert narrow(X32, y) == pytest.approx(wide(X, y), rel=1e-5)
+    assert narrow.network.grad.dtype == np.float32
+    np.testing.assert_allclose(narrow.network.grad, wide.network.grad, atol=1e-5)
+
+
+def test_every_layer_writes_to_the_one_gradient():
+    objective, X, y = small_network()
+    network = objective.network
+    grad = network.grad
+    grad[:] = np.nan
+    objective(X, y)
+    assert network.grad is grad
+    assert np.isfinite(grad).all()
+    for layer in network.layers:
+        assert np.shares_memory(layer.dW, grad)
+        assert np.shares_memory(layer.db, grad)

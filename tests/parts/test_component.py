@@ -1,0 +1,183 @@
+"""Parts: how a name or an object becomes one, and what an error says."""
+
+import pickle
+from inspect import Parameter, signature
+
+import pytest
+from sklearn.base import clone
+
+from sknn_notes._component import Component, check_name, resolve
+from sknn_notes.activations import ACTIVATIONS
+from sknn_notes.initializers import INITIALIZERS, Normal
+from sknn_notes.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, Hinge
+from sknn_notes.noise import NOISES
+from sknn_notes.optimizers import OPTIMIZERS, SGD, Adam
+from sknn_notes.penalties import PENALTIES
+from sknn_notes.schedules import SCHEDULES, InvScaling
+
+REGISTRIES = {
+    "activation": ACTIVATIONS,
+    "classification loss": CLASSIFICATION_LOSSES,
+    "init": INITIALIZERS,
+    "learning_rate": SCHEDULES,
+    "noise": NOISES,
+    "penalty": PENALTIES,
+    "regression loss": REGRESSION_LOSSES,
+    "solver": OPTIMIZERS,
+}
+every_part = pytest.mark.parametrize(
+    "cls",
+    [
+        pytest.param(cls, id=f"{family}-{name}")
+        for family, registry in REGISTRIES.items()
+        for name, cls in registry.items()
+    ],
+)
+
+
+# What holds for every part
+
+
+@every_part
+def test_a_part_is_made_from_keywords_that_have_defaults(cls):
+    for parameter in signature(cls).parameters.values():
+        assert parameter.kind is Parameter.KEYWORD_ONLY
+        assert parameter.default is not Parameter.empty
+
+
+@every_part
+def test_every_parameter_of_a_part_has_a_domain(cls):
+    assert set(cls._parameter_constraints) == set(signature(cls).parameters)
+
+
+@every_part
+def test_the_defaults_of_a_part_are_valid(cls):
+    assert isinstance(cls(), Component)
+    cls().check()
+
+
+@every_part
+def test_a_part_can_be_cloned_and_pickled(cls):
+    part = cls()
+    for copy in (clone(part), pickle.loads(pickle.dumps(part))):
+        assert type(copy) is cls
+        assert copy is not part
+        assert copy.get_params() == part.get_params()
+
+
+@pytest.mark.parametrize("registry", REGISTRIES.values(), ids=REGISTRIES)
+def test_a_registry_is_in_the_order_of_its_names(registry):
+    assert list(registry) == sorted(registry)
+
+
+# From a name
+
+
+@pytest.mark.parametrize("registry", REGISTRIES.values(), ids=REGISTRIES)
+def test_every_name_resolves_to_its_class(registry):
+    for name, cls in registry.items():
+        assert type(resolve(name, registry)) is cls
+
+
+def test_a_name_takes_the_flat_parameters_that_it_knows():
+    flat = {"momentum": 0.3, "nesterovs_momentum": False, "beta_1": 0.5, "alpha": 1.0}
+    assert resolve("sgd", OPTIMIZERS, flat).get_params() == {
+        "momentum": 0.3,
+        "nesterovs_momentum": False,
+    }
+    assert (
+        resolve("adam", OPTIMIZERS, flat).get_params() == Adam(beta_1=0.5).get_params()
+    )
+
+
+def test_a_name_without_flat_parameters_takes_its_defaults():
+    assert resolve("sgd", OPTIMIZERS).get_params() == SGD().get_params()
+
+
+def test_two_resolutions_share_nothing():
+    assert resolve("sgd", OPTIMIZERS) is not resolve("sgd", OPTIMIZERS)
+
+
+# From a part
+
+
+def test_a_part_keeps_its_own_parameters():
+    part = resolve(SGD(momentum=0.3), OPTIMIZERS, {"momentum": 0.7})
+    assert part.momentum == 0.3
+
+
+def test_a_part_is_copied_and_never_changed():
+    passed = SGD(momentum=0.3)
+    part = resolve(passed, OPTIMIZERS, {"nesterovs_momentum": False})
+    assert part is not passed
+    part.momentum = 0.9
+    part.nesterovs_momentum = False
+    assert passed.get_params() == {"momentum": 0.3, "nesterovs_momentum": True}
+
+
+def test_flat_parameters_are_never_changed():
+    flat = {"momentum": 0.3, "alpha": 1.0}
+    resolve("sgd", OPTIMIZERS, flat)
+    assert flat == {"momentum": 0.3, "alpha": 1.0}
+
+
+def test_a_part_of_ones_own_needs_no_name():
+    class Halved(Normal):
+        pass
+
+    assert type(resolve(Halved(std=2.0), INITIALIZERS)) is Halved
+
+
+# Errors
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (Hinge(margin=-1.0), "'margin' parameter of Hinge.*Got -1.0"),
+        (Hinge(margin="big"), "'margin' parameter of Hinge.*Got 'big'"),
+        (SGD(momentum=1.5), "'momentum' parameter of SGD.*Got 1.5"),
+        (Adam(beta_2=1.0), "'beta_2' parameter of Adam.*Got 1.0"),
+        (Adam(epsilon=0.0), "'epsilon' parameter of Adam.*Got 0.0"),
+        (Normal(std=0.0), "'std' parameter of Normal.*Got 0.0"),
+        (InvScaling(power_t=-0.5), "'power_t' parameter of InvScaling.*Got -0.5"),
+    ],
+)
+def test_a_part_with_an_invalid_parameter_is_refused(part, message):
+    with pytest.raises(ValueError, match=message):
+        resolve(part, {})
+
+
+def test_an_invalid_flat_parameter_is_refused():
+    with pytest.raises(ValueError, match="'momentum' parameter of SGD"):
+        resolve("sgd", OPTIMIZERS, {"momentum": -0.1})
+
+
+@pytest.mark.parametrize(
+    ("parameter", "wrong", "right", "registry"),
+    [
+        ("activation", "relo", "relu", ACTIVATIONS),
+        ("solver", "Adam", "adam", OPTIMIZERS),
+        ("loss", "logloss", "log_loss", CLASSIFICATION_LOSSES),
+        ("init", "he-normal", "he_normal", INITIALIZERS),
+    ],
+)
+def test_a_wrong_name_is_told_the_nearest_and_all(parameter, wrong, right, registry):
+    with pytest.raises(ValueError, match=f"Did you mean '{right}'") as caught:
+        check_name("MLPClassifier", parameter, wrong, registry)
+    message = str(caught.value)
+    assert f"'{parameter}' parameter of MLPClassifier" in message
+    assert repr(wrong) in message
+    for name in registry:
+        assert repr(name) in message
+
+
+def test_a_name_far_from_all_gets_no_guess():
+    with pytest.raises(ValueError, match="Got 'xyzzy'") as caught:
+        check_name("MLPClassifier", "solver", "xyzzy", OPTIMIZERS)
+    assert "Did you mean" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spec", ["sgd", SGD(), None, 3])
+def test_only_wrong_names_are_refused_by_name(spec):
+    check_name("MLPClassifier", "solver", spec, OPTIMIZERS)

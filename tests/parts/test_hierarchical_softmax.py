@@ -1,0 +1,351 @@
+"""Hierarchical softmax: its trees, and the loss against a product over the path."""
+
+import pickle
+from itertools import pairwise
+from math import ceil, log, log2
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from sknn_notes.losses import HierarchicalSoftmax, LogLoss
+
+# Deeper on one side, with paths of 1, 2, 4, 4 and 3 nodes.
+USERS_TREE = ("e", ("a", (("b", "d"), "c")))
+TREES = ["balanced", "huffman", USERS_TREE]
+every_tree = pytest.mark.parametrize("tree", TREES, ids=["balanced", "huffman", "own"])
+
+
+def make_loss(tree="balanced", n_classes=5, counts=None):
+    """Return the loss, started for the classes "a", "b", ..."""
+    loss = HierarchicalSoftmax(tree=tree)
+    if counts is None:
+        counts = 2 ** np.arange(n_classes)
+    loss.start(np.array(list("abcdefghijklmnopqrstuvwxyz"[:n_classes])), counts)
+    return loss
+
+
+def make_raw(n_classes=5, n=20, dtype=np.float64):
+    rng = np.random.default_rng(0)
+    raw = rng.normal(scale=2, size=(n, n_classes - 1)).astype(dtype)
+    return np.asfortranarray(raw), rng.integers(n_classes, size=n)
+
+
+def evaluate(loss, raw, y):
+    gradient = np.full_like(raw, np.nan)
+    return loss.per_sample(raw, y, gradient), gradient
+
+
+def path(loss, leaf):
+    """Return the (node, right) that lead to a class."""
+    depth = loss.depths_[leaf]
+    nodes, right = loss.path_nodes_[:depth, leaf], loss.path_right_[:depth, leaf]
+    return list(zip(nodes.tolist(), right.tolist(), strict=True))
+
+
+def path_probability(loss, f, leaf):
+    """Return the product of the decisions on the way to a leaf, by brute force."""
+    product = 1.0
+    for node, right in path(loss, leaf):
+        to_the_right = 1 / (1 + np.exp(-f[node]))
+        product *= to_the_right if right else 1 - to_the_right
+    return product
+
+
+# The loss
+
+
+def test_by_hand():
+    # Root: right with 3/4; below it on the right: left with 1/3.
+    loss = HierarchicalSoftmax(tree=(10, (20, 30)))
+    loss.start(np.array([10, 20, 30]), None)
+    raw = np.array([[log(3), log(2)]] * 3)
+    losses, gradient = evaluate(loss, raw, np.array([0, 1, 2]))
+    np.testing.assert_allclose(losses, [log(4), log(4), log(2)], rtol=1e-14)
+    expected = [[3 / 4, 0], [-1 / 4, 2 / 3], [-1 / 4, -1 / 3]]
+    np.testing.assert_allclose(gradient, expected, rtol=1e-14)
+    p = loss.probabilities(raw[:1], multiclass=True)
+    np.testing.assert_allclose(p, [[1 / 4, 1 / 4, 1 / 2]], rtol=1e-14)
+
+
+@every_tree
+def test_the_loss_is_minus_the_log_of_the_product_over_the_path(tree):
+    loss, (raw, y) = make_loss(tree), make_raw()
+    losses, _ = evaluate(loss, raw, y)
+    expected = [-log(path_probability(loss, f, k)) for f, k in zip(raw, y, strict=True)]
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+
+
+@every_tree
+def test_the_probabilities_are_those_products_and_sum_to_one(tree):
+    loss, (raw, _) = make_loss(tree), make_raw()
+    p = loss.probabilities(raw, multiclass=True)
+    expected = [[path_probability(loss, f, k) for k in range(5)] for f in raw]
+    np.testing.assert_allclose(p, expected, rtol=1e-12)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-14)
+    log_p = loss.log_probabilities(raw, multiclass=True)
+    np.testing.assert_allclose(log_p, np.log(expected), rtol=1e-12)
+    np.testing.assert_array_equal(loss.scores(raw), log_p)
+
+
+@every_tree
+def test_the_gradient_is_the_slope(tree):
+    loss, (raw, y), step = make_loss(tree), make_raw(), 1e-5
+    _, gradient = evaluate(loss, raw, y)
+    slope = np.empty_like(raw)
+    for j in range(raw.shape[1]):
+        move = step * (np.arange(raw.shape[1]) == j)
+        above, below = evaluate(loss, raw + move, y), evaluate(loss, raw - move, y)
+        slope[:, j] = (above[0] - below[0]) / (2 * step)
+    assert np.linalg.norm(gradient - slope) <= 1e-8 * np.linalg.norm(gradient)
+
+
+@every_tree
+def test_the_gradient_touches_the_nodes_of_the_path_alone(tree):
+    loss, (raw, _) = make_loss(tree), make_raw(n=5)
+    _, gradient = evaluate(loss, raw, np.arange(5))
+    for leaf in range(5):
+        on_path = [node for node, _ in path(loss, leaf)]
+        assert np.flatnonzero(gradient[leaf]).tolist() == sorted(on_path)
+
+
+@every_tree
+def test_nodes_off_the_path_do_not_count(tree):
+    loss, (raw, y) = make_loss(tree), make_raw()
+    before, _ = evaluate(loss, raw, y)
+    for f, leaf in zip(raw, y, strict=True):
+        off_path = set(range(4)) - {node for node, _ in path(loss, leaf)}
+        f[list(off_path)] = 1e30
+    losses, gradient = evaluate(loss, raw, y)
+    np.testing.assert_allclose(losses, before, rtol=1e-14)
+    assert not gradient[raw == 1e30].any()
+
+
+@every_tree
+def test_sure_decisions_stay_exact(tree):
+    loss = make_loss(tree)
+    raw = np.array([[1e4] * 4, [-1e4] * 4])
+    log_p = loss.log_probabilities(raw, multiclass=True)
+    turns = [[right for _, right in path(loss, leaf)] for leaf in range(5)]
+    lefts = [-1e4 * (len(t) - sum(t)) for t in turns]
+    rights = [-1e4 * sum(t) for t in turns]
+    np.testing.assert_allclose(log_p, [lefts, rights], rtol=1e-12)
+    for leaf in range(5):
+        losses, gradient = evaluate(loss, raw, np.full(2, leaf))
+        np.testing.assert_allclose(losses, -log_p[:, leaf], rtol=1e-12)
+        assert np.isfinite(gradient).all()
+
+
+@every_tree
+def test_at_chance_the_loss_is_the_depth_times_ln_2(tree):
+    loss = make_loss(tree)
+    losses, _ = evaluate(loss, np.zeros((5, 4)), np.arange(5))
+    np.testing.assert_allclose(losses, loss.depths_ * log(2), rtol=1e-14)
+
+
+@every_tree
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_raw_outputs_are_left_alone_in_either_order(tree, order):
+    loss, (raw, y) = make_loss(tree), make_raw()
+    expected, d_expected = evaluate(loss, raw, y)
+    ordered = raw.copy(order)
+    losses, gradient = evaluate(loss, ordered, y)
+    np.testing.assert_array_equal(ordered, raw)
+    np.testing.assert_array_equal(losses, expected)
+    np.testing.assert_array_equal(gradient, d_expected)
+
+
+def test_float32_stays_float32():
+    loss, (raw, y) = make_loss(USERS_TREE), make_raw(dtype=np.float32)
+    losses, gradient = evaluate(loss, raw, y)
+    wide, d_wide = evaluate(loss, raw.astype(float), y)
+    p = loss.probabilities(raw, multiclass=True)
+    log_p = loss.log_probabilities(raw, multiclass=True)
+    assert {a.dtype for a in (losses, gradient, p, log_p)} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(losses, wide, rtol=1e-5)
+    np.testing.assert_allclose(gradient, d_wide, rtol=1e-5)
+
+
+def test_nan_on_the_path_is_not_hidden():
+    loss, (raw, y) = make_loss(), make_raw()
+    raw[3, 0] = np.nan
+    losses, _ = evaluate(loss, raw, y)
+    assert np.flatnonzero(np.isnan(losses)).tolist() == [3]
+
+
+def test_many_classes():
+    counts = np.random.default_rng(2).integers(1, 1000, size=700)
+    loss = HierarchicalSoftmax(tree="huffman")
+    loss.start(np.arange(700), counts)
+    raw = np.random.default_rng(0).normal(size=(3, 699))
+    p = loss.probabilities(raw, multiclass=True)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-13)
+    for leaf in range(0, 700, 50):
+        losses, _ = evaluate(loss, raw, np.full(3, leaf))
+        np.testing.assert_allclose(losses, -np.log(p[:, leaf]), rtol=1e-12)
+
+
+# Two classes are logistic regression
+
+
+@pytest.mark.parametrize("tree", ["balanced", "huffman", ("a", "b"), ["b", "a"]])
+@pytest.mark.parametrize("counts", [[3, 1], [1, 3]])
+def test_two_classes_are_the_log_loss(tree, counts):
+    loss = make_loss(tree, 2, counts)
+    raw, y = make_raw(2)
+    losses, gradient = evaluate(loss, raw, y)
+    expected, d_expected = evaluate(LogLoss(), raw, y[:, None].astype(float))
+    np.testing.assert_array_equal(losses, expected)
+    np.testing.assert_array_equal(gradient, d_expected)
+    np.testing.assert_array_equal(loss.scores(raw), raw)
+    for method in ("probabilities", "log_probabilities"):
+        both = np.hstack([-raw, raw])
+        np.testing.assert_allclose(
+            getattr(loss, method)(both, False), getattr(LogLoss(), method)(both, False)
+        )
+
+
+# Trees
+
+
+@pytest.mark.parametrize("n_classes", range(2, 27))
+def test_the_balanced_tree_is_no_deeper_than_need_be(n_classes):
+    depths = make_loss("balanced", n_classes).depths_
+    assert depths.max() == ceil(log2(n_classes))
+    assert depths.max() - depths.min() <= 1
+
+
+@pytest.mark.parametrize("tree", ["balanced", "huffman"])
+@pytest.mark.parametrize("n_classes", [2, 3, 7, 8, 26])
+def test_every_path_is_one_of_a_binary_tree(tree, n_classes):
+    loss = make_loss(tree, n_classes)
+    paths = [path(loss, leaf) for leaf in range(n_classes)]
+    assert len(set(map(tuple, paths))) == n_classes
+    assert np.sum(0.5 ** loss.depths_.astype(float)) == 1
+    # Every node is reached in one way, and both its branches lead somewhere.
+    turns = {step for steps in paths for step in steps}
+    assert turns == {(node, way) for node in range(n_classes - 1) for way in (0, 1)}
+    above = {below: step for steps in paths for step, (below, _) in pairwise(steps)}
+    for steps in paths:
+        assert all(above[below] == step for step, (below, _) in pairwise(steps))
+
+
+def test_past_a_leaf_stand_nodes_off_the_path():
+    for tree in TREES:
+        loss = make_loss(tree)
+        for leaf, depth in enumerate(loss.depths_):
+            nodes = loss.path_nodes_[:, leaf].tolist()
+            assert not set(nodes[:depth]) & set(nodes[depth:])
+
+
+@pytest.mark.parametrize(
+    ("counts", "depths"),
+    [
+        # A textbook's: 45, 13, 12, 16, 9 and 5 of a hundred (Cormen et al., 16.3).
+        ([45, 13, 12, 16, 9, 5], [1, 3, 3, 3, 4, 4]),
+        ([1, 1, 1, 1], [2, 2, 2, 2]),
+        ([8, 4, 2, 1, 1], [1, 2, 3, 4, 4]),
+        ([0.5, 0.25, 0.125, 0.125], [1, 2, 3, 3]),
+    ],
+)
+def test_the_huffman_tree_gives_frequent_classes_short_paths(counts, depths):
+    loss = make_loss("huffman", len(counts), counts)
+    np.testing.assert_array_equal(loss.depths_, depths)
+
+
+def test_the_huffman_tree_is_near_the_entropy_and_beats_the_balanced_one():
+    counts = np.random.default_rng(0).exponential(size=20) ** 3
+    p = counts / counts.sum()
+    entropy = -np.sum(p * np.log2(p))
+    mean_depth = p @ make_loss("huffman", 20, counts).depths_
+    assert entropy <= mean_depth < entropy + 1
+    assert mean_depth < p @ make_loss("balanced", 20).depths_
+
+
+def test_a_tree_of_ones_own_is_followed():
+    loss = make_loss(USERS_TREE)
+    np.testing.assert_array_equal(loss.depths_, [2, 4, 3, 4, 1])
+    assert path(loss, "abcde".index("e")) == [(0, False)]
+    (root, right), (below, left) = path(loss, "abcde".index("a"))
+    assert (root, right, left) == (0, True, False)
+    assert below != 0
+
+
+def test_lists_are_pairs_too():
+    lists = ["e", ["a", [["b", "d"], "c"]]]
+    np.testing.assert_array_equal(
+        make_loss(lists).path_nodes_, make_loss(USERS_TREE).path_nodes_
+    )
+
+
+@pytest.mark.parametrize(
+    "classes", [np.array([-1, 0, 7]), np.array([0.5, 1.0, 2.0]), np.array([1, 2, 3])]
+)
+def test_labels_need_not_be_strings(classes):
+    first, second, third = classes
+    loss = HierarchicalSoftmax(tree=(third, (first, second)))
+    loss.start(classes, None)
+    np.testing.assert_array_equal(loss.depths_, [2, 2, 1])
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ((("a", "b"), "c"), r"no leaf for the classes \['d'\]"),
+        ((("a", "b"), ("c", ("d", "a"))), "more than one leaf for the class 'a'"),
+        ((("a", "b"), ("c", ("d", "z"))), r"leaf 'z', which is no class.*'a', 'b'"),
+        ((("a", "b"), ("c", {"d"})), "which is no class"),
+        (("a", "b", "c", "d"), r"pair \(left, right\).*Got 4 of them"),
+        ((("a", "b"), (("c",), "d")), r"Got 1 of them in \('c',\)"),
+    ],
+)
+def test_a_tree_that_does_not_hold_every_class_once_is_refused(tree, message):
+    with pytest.raises(ValueError, match=message):
+        make_loss(tree, 4)
+
+
+@pytest.mark.parametrize("tree", ["deep", 3, None])
+def test_a_tree_must_be_a_name_or_pairs(tree):
+    with pytest.raises(ValueError, match="'tree' parameter of HierarchicalSoftmax"):
+        HierarchicalSoftmax(tree=tree).check()
+
+
+def test_huffman_without_frequencies_is_refused():
+    loss = HierarchicalSoftmax(tree="huffman")
+    with pytest.raises(ValueError, match=r"'huffman'.*partial_fit.*Call fit"):
+        loss.start(np.arange(3), None)
+
+
+@pytest.mark.parametrize("tree", ["balanced", USERS_TREE])
+def test_other_trees_need_no_frequencies(tree):
+    HierarchicalSoftmax(tree=tree).start(np.array(list("abcde")), None)
+
+
+def test_labels_are_refused():
+    loss, raw = make_loss(), np.zeros((2, 4))
+    with pytest.raises(ValueError, match=r"'hierarchical_softmax'.*multi-label"):
+        loss.per_sample(raw, np.ones((2, 4)), raw.copy())
+
+
+# What the classifier asks
+
+
+def test_what_it_tells_the_classifier():
+    assert HierarchicalSoftmax.tasks == ("binary", "multiclass")
+    assert HierarchicalSoftmax.has_probabilities
+    assert HierarchicalSoftmax.indices_for_two
+    loss = HierarchicalSoftmax()
+    assert [loss.n_raw(n_outputs) for n_outputs in (1, 3, 10)] == [1, 2, 9]
+
+
+@every_tree
+def test_the_tree_survives_pickle_and_not_clone(tree):
+    loss, (raw, y) = make_loss(tree), make_raw()
+    copy = pickle.loads(pickle.dumps(loss))
+    np.testing.assert_array_equal(evaluate(copy, raw, y)[1], evaluate(loss, raw, y)[1])
+    fresh = clone(loss)
+    assert fresh.tree == loss.tree
+    assert not hasattr(fresh, "depths_")

@@ -1,0 +1,220 @@
+"""Initialisers: the variance of a weight, and a signal through ten layers."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from sknn_notes import MLPClassifier
+from sknn_notes._engine.network import Network
+from sknn_notes.activations import ACTIVATIONS, Identity, ReLU, Tanh
+from sknn_notes.initializers import (
+    INITIALIZERS,
+    HeUniform,
+    Normal,
+    Uniform,
+)
+
+FAN_IN, FAN_OUT = 300, 200
+
+# Variance of a weight and the law it is drawn from.
+RULES = {
+    "glorot_normal": (2 / (FAN_IN + FAN_OUT), "normal"),
+    "glorot_uniform": (2 / (FAN_IN + FAN_OUT), "uniform"),
+    "he_normal": (2 / FAN_IN, "normal"),
+    "he_uniform": (2 / FAN_IN, "uniform"),
+    "lecun_normal": (1 / FAN_IN, "normal"),
+    "lecun_uniform": (1 / FAN_IN, "uniform"),
+    "normal": (1e-4, "normal"),
+    "uniform": (1e-4, "uniform"),
+}
+every_initializer = pytest.mark.parametrize(
+    "initializer", INITIALIZERS.values(), ids=INITIALIZERS
+)
+every_rule = pytest.mark.parametrize("name", RULES)
+
+
+def draw(initializer, activation=None, shape=(FAN_IN, FAN_OUT), seed=0):
+    activation = activation or Tanh()
+    return initializer.draw(*shape, activation, np.random.default_rng(seed))
+
+
+# What every initialiser promises
+
+
+@every_initializer
+def test_weights_have_the_shape_of_the_layer_in_float64(initializer):
+    W = draw(initializer(), shape=(7, 5))
+    assert W.shape == (7, 5)
+    assert W.dtype == np.float64
+    assert np.isfinite(W).all()
+
+
+@every_initializer
+def test_the_generator_decides(initializer):
+    first, again, other = (draw(initializer(), seed=seed) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert np.array_equal(first, other) == (not first.any())
+
+
+@every_initializer
+def test_both_types_start_from_the_same_weights(initializer):
+    wide, narrow = (
+        Network([20, 30, 3], [ReLU()], dtype) for dtype in (np.float64, np.float32)
+    )
+    for network in (wide, narrow):
+        network.initialize(initializer(), 0.25, np.random.default_rng(0))
+    np.testing.assert_array_equal(narrow.theta, wide.theta.astype(np.float32))
+    for b in wide.intercepts:
+        np.testing.assert_array_equal(b, 0.25)
+
+
+@every_initializer
+def test_layers_of_a_network_differ(initializer):
+    network = Network([20, 20, 20], [ReLU()], np.float64)
+    network.initialize(initializer(), 0.0, np.random.default_rng(0))
+    first, second = network.coefs
+    assert np.array_equal(first, second) == (not first.any())
+
+
+# The rule that tells them apart
+
+
+@every_rule
+def test_variance(name):
+    variance, law = RULES[name]
+    W = draw(INITIALIZERS[name]())
+    # The fourth moment, in units of the variance squared.
+    kurtosis = 3 if law == "normal" else 9 / 5
+    standard_error = variance * np.sqrt((kurtosis - 1) / W.size)
+    assert abs(np.mean(W**2) - variance) < 4 * standard_error
+
+
+@every_rule
+def test_mean_of_zero(name):
+    variance, _ = RULES[name]
+    W = draw(INITIALIZERS[name]())
+    assert abs(W.mean()) < 4 * np.sqrt(variance / W.size)
+
+
+@every_rule
+def test_law(name):
+    variance, law = RULES[name]
+    if law == "normal":
+        cdf = stats.norm(0, np.sqrt(variance)).cdf
+    else:
+        bound = np.sqrt(3 * variance)
+        cdf = stats.uniform(-bound, 2 * bound).cdf
+    assert stats.kstest(draw(INITIALIZERS[name]()).ravel(), cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("cls", [Normal, Uniform])
+def test_small_weights_take_their_standard_deviation(cls):
+    W = draw(cls(std=0.5))
+    assert W.std() == pytest.approx(0.5, rel=0.02)
+
+
+def test_zeros():
+    assert not draw(INITIALIZERS["zeros"]()).any()
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_auto_is_he_before_the_relu_family_and_glorot_elsewhere(name):
+    before_relu = name in {"elu", "gelu", "leaky_relu", "relu", "silu"}
+    law = INITIALIZERS["he_uniform" if before_relu else "glorot_uniform"]
+    activation = ACTIVATIONS[name]()
+    auto = draw(INITIALIZERS["auto"](), activation)
+    np.testing.assert_array_equal(auto, draw(law(), activation))
+
+
+def test_auto_looks_at_each_layers_own_activation():
+    network = Network([50, 40, 30, 3], [ReLU(), Tanh()], np.float64)
+    network.initialize(INITIALIZERS["auto"](), 0.0, np.random.default_rng(0))
+    he, glorot, output = (np.max(np.abs(W)) for W in network.coefs)
+    assert he == pytest.approx(np.sqrt(6 / 50), rel=0.02)
+    assert glorot == pytest.approx(np.sqrt(6 / 70), rel=0.02)
+    assert output == pytest.approx(np.sqrt(6 / 33), rel=0.05)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_the_estimator_draws_by_auto_by_default(activation):
+    X, y = np.eye(40), np.arange(40) % 3
+    model = MLPClassifier(
+        60,
+        activation,
+        solver="sgd",
+        learning_rate_init=1e-300,
+        max_iter=1,
+        random_state=0,
+    ).fit(X, y)
+    bound = np.sqrt(6 / 40) if activation == "relu" else np.sqrt(6 / 100)
+    assert np.abs(model.coefs_[0]).max() == pytest.approx(bound, rel=0.01)
+
+
+# A signal through ten layers
+
+
+def scale_after_ten_layers(name, activation):
+    """Return the scale of the tenth layer's outputs, that of the inputs being 1."""
+    width, rng = 400, np.random.default_rng(0)
+    A = rng.normal(size=(200, width))
+    for _ in range(10):
+        Z = A @ INITIALIZERS[name]().draw(width, width, activation, rng)
+        activation.forward(Z, A)
+    return np.sqrt(np.mean(A**2))
+
+
+@pytest.mark.parametrize("name", ["he_normal", "he_uniform", "auto"])
+def test_he_keeps_the_scale_through_relu(name):
+    assert 0.7 < scale_after_ten_layers(name, ReLU()) < 1.4
+
+
+@pytest.mark.parametrize("name", ["lecun_normal", "lecun_uniform"])
+def test_lecun_keeps_a_good_part_through_tanh(name):
+    assert 0.2 < scale_after_ten_layers(name, Tanh()) < 1
+
+
+@pytest.mark.parametrize("name", ["lecun_normal", "glorot_normal", "glorot_uniform"])
+def test_a_variance_of_one_over_the_fan_keeps_the_scale_of_a_linear_network(name):
+    assert 0.7 < scale_after_ten_layers(name, Identity()) < 1.4
+
+
+@pytest.mark.parametrize("name", ["lecun_normal", "glorot_uniform"])
+def test_relu_halves_the_power_that_only_he_makes_up_for(name):
+    assert scale_after_ten_layers(name, ReLU()) == pytest.approx(2**-5, rel=0.4)
+
+
+@pytest.mark.parametrize("name", ["normal", "uniform"])
+@pytest.mark.parametrize("activation", [ReLU(), Tanh()], ids=str)
+def test_small_weights_lose_the_signal(name, activation):
+    assert scale_after_ten_layers(name, activation) < 1e-6
+
+
+# The pitfall of equal weights
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
+def test_training_from_zeros_never_tells_units_apart(solver):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4))
+    y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    model = MLPClassifier(
+        8, "logistic", solver=solver, init="zeros", max_iter=20, random_state=0
+    ).fit(X, y)
+    first, second = model.coefs_
+    assert np.abs(second).min() > 0
+    np.testing.assert_allclose(first, first[:, :1] * np.ones(8), rtol=1e-9)
+    np.testing.assert_allclose(second, second[0, 0], rtol=1e-9)
+
+
+def test_training_from_zeros_through_relu_moves_no_weight():
+    X, y = np.eye(6), np.arange(6) % 3
+    model = MLPClassifier(8, init="zeros", max_iter=5, random_state=0).fit(X, y)
+    assert not any(W.any() for W in model.coefs_)
+
+
+def test_training_from_random_weights_tells_units_apart():
+    X, y = np.eye(6), np.arange(6) % 3
+    model = MLPClassifier(
+        8, "logistic", init=HeUniform(), max_iter=5, random_state=0
+    ).fit(X, y)
+    assert np.ptp(model.coefs_[0], axis=1).min() > 0.1

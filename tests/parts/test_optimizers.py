@@ -1,0 +1,166 @@
+"""Solvers: by hand, against the textbook, and what every one promises."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from sknn_notes.optimizers import LBFGS, OPTIMIZERS, SGD, Adam
+
+STOCHASTIC = {name: cls for name, cls in OPTIMIZERS.items() if cls.stochastic}
+every_solver = pytest.mark.parametrize("solver", STOCHASTIC.values(), ids=STOCHASTIC)
+
+
+def train(solver, theta, gradient, n_steps, rate=0.1):
+    """Return theta after some steps down the gradient, a function of theta."""
+    theta = theta.copy()
+    state = solver.start(theta)
+    for _ in range(n_steps):
+        solver.step(theta, gradient(theta), rate, state)
+    return theta
+
+
+# By hand, from theta = 1 with the gradients 2 and 4 at a rate of 0.1
+
+
+def two_steps(solver):
+    theta = np.array([1.0])
+    state = solver.start(theta)
+    path = []
+    for gradient in (2.0, 4.0):
+        solver.step(theta, np.array([gradient]), 0.1, state)
+        path.append(theta[0])
+    return path
+
+
+def test_plain_gradient_descent_by_hand():
+    assert two_steps(SGD(momentum=0.0)) == pytest.approx([0.8, 0.4])
+
+
+def test_momentum_by_hand():
+    # v = -0.2, then 0.5 * -0.2 - 0.4 = -0.5.
+    sgd = SGD(momentum=0.5, nesterovs_momentum=False)
+    assert two_steps(sgd) == pytest.approx([0.8, 0.3])
+
+
+def test_nesterov_by_hand():
+    # The same velocities; steps of 0.5 * -0.2 - 0.2 and 0.5 * -0.5 - 0.4.
+    sgd = SGD(momentum=0.5, nesterovs_momentum=True)
+    assert two_steps(sgd) == pytest.approx([0.7, 0.05])
+
+
+def test_adam_by_hand():
+    # m = 1, v = 1, both halves of what they correct to: a step of 0.1 * 2 / 2.
+    # m = 0.5 + 2, v = 0.75 + 4, corrected by 1 - 0.5**2 and 1 - 0.75**2.
+    adam = Adam(beta_1=0.5, beta_2=0.75, epsilon=1e-300)
+    second = 0.1 * (2.5 / 0.75) / np.sqrt((0.75 * 1 + 0.25 * 16) / 0.4375)
+    assert two_steps(adam) == pytest.approx([0.9, 0.9 - second], rel=1e-14)
+
+
+# The textbook
+
+
+def quadratic(n=50, seed=0):
+    """Return a start, and the gradient of a badly scaled quadratic."""
+    rng = np.random.default_rng(seed)
+    scale = 10 ** rng.uniform(-2, 0, n)
+    return rng.normal(size=n), lambda theta: scale * (theta - 1)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_is_the_textbooks(momentum, nesterov):
+    start, gradient = quadratic()
+    theta, velocity = start.copy(), np.zeros(50)
+    for _ in range(20):
+        g = gradient(theta)
+        velocity = momentum * velocity - 0.1 * g
+        theta = theta + (momentum * velocity - 0.1 * g if nesterov else velocity)
+    solver = SGD(momentum=momentum, nesterovs_momentum=nesterov)
+    np.testing.assert_allclose(train(solver, start, gradient, 20), theta, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("beta_1", "beta_2", "epsilon"),
+    [(0.9, 0.999, 1e-8), (0.5, 0.9, 1e-2), (0.0, 0.5, 1.0), (0.9, 0.0, 1e-3)],
+)
+def test_adam_is_the_papers_with_scikit_learns_epsilon(beta_1, beta_2, epsilon):
+    start, gradient = quadratic()
+    theta, m, v = start.copy(), np.zeros(50), np.zeros(50)
+    for t in range(1, 21):
+        g = gradient(theta)
+        m = beta_1 * m + (1 - beta_1) * g
+        v = beta_2 * v + (1 - beta_2) * g**2
+        # Kingma and Ba, end of section 2: epsilon joins the uncorrected root.
+        rate = 0.1 * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+        theta = theta - rate * m / (np.sqrt(v) + epsilon)
+    solver = Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    np.testing.assert_allclose(train(solver, start, gradient, 20), theta, rtol=1e-11)
+
+
+def test_the_first_step_of_adam_is_the_rate_whatever_the_gradient():
+    start = np.zeros(4)
+    theta = train(Adam(), start, lambda _: np.array([1e-3, 1.0, 1e3, -5.0]), 1, 0.01)
+    np.testing.assert_allclose(theta, [-0.01, -0.01, -0.01, 0.01], rtol=1e-3)
+
+
+# What every stochastic solver promises
+
+
+@every_solver
+def test_a_minimum_is_found(solver):
+    start, _ = quadratic()
+    theta = train(solver(), start, lambda theta: theta - 1, 1000, rate=0.01)
+    np.testing.assert_allclose(theta, 1, atol=0.01)
+
+
+@every_solver
+def test_no_gradient_no_step(solver):
+    start, _ = quadratic()
+    theta = train(solver(), start, np.zeros_like, 3)
+    np.testing.assert_array_equal(theta, start)
+
+
+@every_solver
+def test_parameters_are_stepped_one_by_one(solver):
+    """Also where there are more than a kernel handles at a time."""
+    start, _ = quadratic(40_000)
+    scale = np.linspace(0.1, 2, 40_000)
+    theta = train(solver(), start, lambda theta: scale * theta, 3)
+    for part in (slice(5), slice(16_380, 16_390), slice(39_990, None)):
+        alone = train(solver(), start[part], lambda theta, p=part: scale[p] * theta, 3)
+        np.testing.assert_allclose(theta[part], alone, rtol=1e-13)
+
+
+@every_solver
+def test_a_copied_state_goes_on_as_the_original(solver):
+    theta, gradient = quadratic()
+    part = solver()
+    state = part.start(theta)
+    for _ in range(3):
+        part.step(theta, gradient(theta), 0.1, state)
+    theta_2, state_2 = theta.copy(), copy.deepcopy(state)
+    for values, memory in ((theta, state), (theta_2, state_2)):
+        part.step(values, gradient(values), 0.1, memory)
+    np.testing.assert_array_equal(theta, theta_2)
+
+
+@every_solver
+def test_float32_stays_float32(solver):
+    start, gradient = quadratic()
+    theta = start.astype(np.float32)
+    part = solver()
+    state = part.start(theta)
+    for _ in range(10):
+        part.step(theta, gradient(theta).astype(np.float32), 0.1, state)
+    assert theta.dtype == np.float32
+    assert {
+        value.dtype for value in state.values() if isinstance(value, np.ndarray)
+    } == {np.dtype(np.float32)}
+    wide = train(solver(), start, gradient, 10)
+    np.testing.assert_allclose(theta, wide, rtol=1e-4, atol=1e-5)
+
+
+def test_lbfgs_takes_no_steps_of_its_own():
+    assert not LBFGS.stochastic
+    assert set(STOCHASTIC) == set(OPTIMIZERS) - {"lbfgs"}

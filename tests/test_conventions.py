@@ -1,0 +1,121 @@
+"""Conventions of the code that no linter knows."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "sknn_notes"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PRIVATE_IMPORTS = PACKAGE / "_sklearn.py"
+
+
+def private_sklearn_imports(source):
+    """Names of scikit-learn that `source` imports and that start with an underscore."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            dotted = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            dotted = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found += [
+            name
+            for name in dotted
+            if name.split(".")[0] == "sklearn" and re.search(r"\._[a-z]", name, re.I)
+        ]
+    return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from sklearn.utils._param_validation import Interval",
+        "from sklearn.base import BaseEstimator, _fit_context",
+        "import sklearn.utils._param_validation as checks",
+        "def f():\n    from sklearn import _loss",
+    ],
+)
+def test_a_private_import_is_found(source):
+    assert len(private_sklearn_imports(source)) == 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from sklearn.base import BaseEstimator",
+        "from sklearn import __version__",
+        "from ._sklearn import _fit_context",
+    ],
+)
+def test_a_public_import_is_allowed(source):
+    assert private_sklearn_imports(source) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if path != PRIVATE_IMPORTS],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_private_names_of_sklearn_come_from_one_module(path):
+    assert private_sklearn_imports(path.read_text(encoding="utf-8")) == [], (
+        f"import them through {PRIVATE_IMPORTS.relative_to(ROOT)}"
+    )
+
+
+def test_the_note_on_private_names_covers_each():
+    """Every private name is imported with a word on what replaces it."""
+    tree = ast.parse(PRIVATE_IMPORTS.read_text(encoding="utf-8"))
+    names = {
+        alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    note = ast.get_docstring(tree)
+    assert [name for name in sorted(names) if f"``{name}``" not in note] == []
+
+
+def test_the_runtime_needs_scikit_learn_numpy_and_scipy_only():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required = {re.match(r"[\w-]+", item)[0] for item in project["dependencies"]}
+    assert required == {"scikit-learn", "numpy", "scipy"}
+
+
+def imported_packages(source):
+    """Top-level packages that importing a module with this source imports."""
+    names = set()
+    pending = list(ast.parse(source).body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            names.add(node.module.split(".")[0])
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            pending += ast.iter_child_nodes(node)
+    return names
+
+
+# Rooms that an extra brings: they may import what the extra installs.
+EXTRA_ROOMS = ("_kernels/_numba", "onnx.py", "inspection.py")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in MODULES
+        if not path.relative_to(PACKAGE).as_posix().startswith(EXTRA_ROOMS)
+    ],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_importing_needs_no_extra(path):
+    allowed = {"sklearn", "numpy", "scipy", "sknn_notes"}
+    allowed |= sys.stdlib_module_names
+    assert imported_packages(path.read_text(encoding="utf-8")) - allowed == set()
