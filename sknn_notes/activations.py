@@ -32,6 +32,8 @@ class Activation(Component):
         True where the derivative is written in the pre-activation ``Z``, which the
         network then keeps; False where the output ``A`` alone gives it, so that the
         forward pass may work in place.
+    fused_as : str or None
+        Name under which compiled kernels fuse the activation with what surrounds it.
     rectifies : bool
         True for the ReLU family, whose outputs keep half of the signal's power:
         ``init="auto"`` takes He's variance for it.
@@ -39,6 +41,7 @@ class Activation(Component):
 
     keeps_input = False
     rectifies = False
+    fused_as: str | None = None
 
     def forward(self, Z, out):
         """Write the activation of ``Z`` to ``out``, which may be ``Z`` itself.
@@ -100,6 +103,7 @@ class ReLU(Activation):
     """
 
     rectifies = True
+    fused_as = "relu"
 
     def forward(self, Z, out):
         np.maximum(Z, 0, out=out)

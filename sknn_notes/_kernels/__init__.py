@@ -12,7 +12,7 @@ from functools import cache
 from types import ModuleType
 
 # Fastest first: the name of each set and the package it needs.
-KERNEL_SETS = {"numpy": "numpy"}
+KERNEL_SETS = {"numba": "numba", "numpy": "numpy"}
 
 
 def available() -> list[str]:

@@ -5,7 +5,9 @@ import pytest
 from sklearn.base import clone
 
 from sknn_notes import MLPClassifier, MLPRegressor
-from sknn_notes.losses import Hinge
+from sknn_notes.losses import Hinge, LogLoss
+from sknn_notes.normalization import BatchNorm
+from sknn_notes.optimizers import RMSProp
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -38,6 +40,10 @@ def softmax_log_loss(raw, y):
     return F.cross_entropy(raw, y, reduction="none")
 
 
+def smoothed_log_loss(raw, y):
+    return F.cross_entropy(raw, y, reduction="none", label_smoothing=0.3)
+
+
 def logistic_log_loss(raw, y):
     return F.binary_cross_entropy_with_logits(raw, y, reduction="none").sum(1)
 
@@ -60,6 +66,7 @@ def poisson(raw, y):
 # Loss of the library, kind of target, and the same loss in PyTorch.
 LOSSES = [
     ("log_loss", "classes", softmax_log_loss),
+    (LogLoss(label_smoothing=0.3), "classes", smoothed_log_loss),
     ("log_loss", "two classes", logistic_log_loss),
     ("log_loss", "labels", logistic_log_loss),
     ("hinge", "classes", multiclass_hinge),
@@ -235,6 +242,103 @@ def test_adam(epsilon, beta_1, beta_2):
         torch_adam(0.01, betas=(beta_1, beta_2)),
         "classes",
         before_step=scikit_learn_epsilon(epsilon, beta_2),
+    )
+
+
+def test_adamw():
+    # The penalty is in no gradient, so that PyTorch's objective has none.
+    X, y = make_data("classes")
+    estimator = make_estimator(
+        "log_loss", "classes", solver="adamw", learning_rate_init=0.01, epsilon=1e-4
+    )
+
+    def optimizer(tensors):
+        weights, biases = tensors[:3], tensors[3:]
+        groups = [
+            {"params": weights, "weight_decay": 0.5},
+            {"params": biases, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=0.01)
+
+    adapt = scikit_learn_epsilon(1e-4, 0.999)
+
+    def before_step(solver):
+        adapt(solver)
+        solver.param_groups[1]["eps"] = solver.param_groups[0]["eps"]
+
+    coefs, intercepts, _ = train_torch(
+        estimator, softmax_log_loss, optimizer, X, y, before_step=before_step
+    )
+    estimator.set_params(alpha=0.5).fit(X, y)
+    ours = [*estimator.coefs_, *estimator.intercepts_]
+    for array, tensor in zip(ours, [*coefs, *intercepts], strict=True):
+        np.testing.assert_allclose(array, tensor.detach().numpy(), 1e-10, 1e-13)
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-2])
+@pytest.mark.parametrize("rho", [0.9, 0.5])
+def test_rmsprop(rho, epsilon):
+    estimator = make_estimator(
+        "log_loss",
+        "classes",
+        solver=RMSProp(rho=rho, epsilon=epsilon),
+        learning_rate_init=0.01,
+        alpha=0.01,
+    )
+    assert_same_training(
+        estimator,
+        softmax_log_loss,
+        lambda tensors: torch.optim.RMSprop(tensors, lr=0.01, alpha=rho, eps=epsilon),
+        "classes",
+    )
+
+
+@pytest.mark.parametrize("momentum", [0.1, 1.0])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_batch_norm(activation, momentum):
+    X, y = make_data("classes")
+    estimator = make_estimator(
+        "log_loss",
+        "classes",
+        activation=activation,
+        batch_norm=BatchNorm(momentum=momentum, eps=1e-3),
+        solver="sgd",
+        learning_rate_init=0.05,
+        alpha=0.01,
+    )
+    coefs, intercepts = initial_network(estimator, X, y)
+    bias = intercepts[-1]
+    norms = [torch.nn.BatchNorm1d(n, 1e-3, momentum).double() for n in (7, 5)]
+    parameters = [p for norm in norms for p in norm.parameters()]
+    solver = torch_sgd(0.05, 0.9, True)([*coefs, bias, *parameters])
+    tensors = torch.tensor(X), torch.tensor(y)
+
+    def forward(A):
+        for W, norm in zip(coefs[:-1], norms, strict=True):
+            A = ACTIVATIONS[activation](norm(A @ W))
+        return A @ coefs[-1] + bias
+
+    for _ in range(N_EPOCHS):
+        for rows in torch.arange(len(X)).split(BATCH_SIZE):
+            losses = softmax_log_loss(forward(tensors[0][rows]), tensors[1][rows])
+            squares = sum((W**2).sum() for W in coefs)
+            solver.zero_grad()
+            (losses.mean() + 0.005 * squares).backward()
+            solver.step()
+
+    estimator.fit(X, y)
+    for W, tensor in zip(estimator.coefs_, coefs, strict=True):
+        np.testing.assert_allclose(W, tensor.detach().numpy(), 1e-10, 1e-12)
+    for ours, norm in zip(estimator.batch_norm_, norms, strict=True):
+        theirs = norm.weight, norm.bias, norm.running_mean, norm.running_var
+        for name, tensor in zip(("scale", "shift", "mean", "var"), theirs, strict=True):
+            np.testing.assert_allclose(
+                ours[name], tensor.detach().numpy(), 1e-10, 1e-12, err_msg=name
+            )
+    for norm in norms:
+        norm.eval()
+    np.testing.assert_allclose(
+        estimator.decision_function(X), forward(tensors[0]).detach().numpy(), 1e-9
     )
 
 

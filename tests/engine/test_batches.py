@@ -124,3 +124,47 @@ def test_types_are_kept(sparse, shuffle):
         assert X_batch.dtype == np.float32
         assert y_batch.dtype == np.int64
         assert weight is None
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize(
+    ("batch_size", "min_rows", "sizes"),
+    [
+        (5, 1, [5, 5, 1]),
+        (5, 2, [5, 6]),
+        (4, 3, [4, 4, 3]),
+        (4, 4, [4, 7]),
+        (11, 2, [11]),
+    ],
+)
+def test_a_last_batch_that_is_too_small_joins_the_one_before(
+    shuffle, batch_size, min_rows, sizes
+):
+    X = np.arange(N, dtype=float)[:, None]
+    batches = Batches(
+        X,
+        np.arange(N),
+        None,
+        batch_size=batch_size,
+        shuffle=shuffle,
+        min_rows=min_rows,
+    )
+    assert batches.max_rows == max(sizes)
+    seen = []
+    for (X_batch, y_batch, _), size in zip(
+        batches.epoch(np.random.default_rng(0)), sizes, strict=True
+    ):
+        assert len(y_batch) == size
+        np.testing.assert_array_equal(X_batch[:, 0], y_batch)
+        seen += y_batch.tolist()
+    assert sorted(seen) == list(range(N))
+
+
+@every_layout
+def test_a_sample_is_random_rows_without_repetition(sparse):
+    batches = make_batches(4, sparse=sparse)
+    rows = [
+        dense(batches.sample(np.random.default_rng(seed)))[:, 0] for seed in range(5)
+    ]
+    assert {len(np.unique(row)) for row in rows} == {4}
+    assert len({tuple(row) for row in rows}) > 1

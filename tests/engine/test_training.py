@@ -276,14 +276,20 @@ def stopped_early(**parameters):
 def assert_best_weights(model):
     best_epoch = int(np.argmax(model.validation_scores_)) + 1
     assert best_epoch < model.n_iter_
-    until_then = stopped_early(max_iter=best_epoch)
+    until_then = stopped_early(max_iter=best_epoch, batch_norm=model.batch_norm)
     assert until_then.best_validation_score_ == model.best_validation_score_
     for W, best in zip(model.coefs_, until_then.coefs_, strict=True):
         np.testing.assert_array_equal(W, best)
+    for ours, best in zip(
+        model.batch_norm_ or (), until_then.batch_norm_ or (), strict=True
+    ):
+        for name, array in best.items():
+            np.testing.assert_array_equal(ours[name], array)
 
 
-def test_early_stopping_restores_the_best_weights():
-    assert_best_weights(stopped_early())
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_early_stopping_restores_the_best_weights(batch_norm):
+    assert_best_weights(stopped_early(batch_norm=batch_norm))
 
 
 def test_early_stopping_rescues_the_best_weights_from_a_divergence():

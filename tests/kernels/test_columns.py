@@ -42,6 +42,7 @@ def X(shape, order, dtype):
 def small_blocks(monkeypatch):
     """Many blocks even of a small matrix."""
     monkeypatch.setattr(reference, "BLOCK_SIZE", 2000)
+    monkeypatch.setattr(reference, "PROJECT_BYTES", 8000)
 
 
 def assert_moments(moments, X, weights=None):

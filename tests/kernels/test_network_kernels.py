@@ -132,6 +132,8 @@ def calls(dtype):
     b = np.arange(6, dtype=dtype)
     for activation in ACTIVATIONS.values():
         yield "bias_activation", [Z.copy(), b, activation(), np.empty_like(Z)]
+        if not activation.keeps_input:
+            yield "bias_activation", [in_place := Z.copy(), b, activation(), in_place]
         part = activation()
         part.forward(Z, A := np.empty_like(Z))
         yield "activation_backward", [delta.copy(), A.copy(), Z.copy(), part, None]
@@ -154,6 +156,16 @@ def calls(dtype):
     yield "adam_step", [*make_vectors(dtype, 4), 0.01, 0.9, 0.99, 1e-6]
 
 
+# Arguments, by position, that a kernel may use as scratch.
+LOST = {
+    "activation_backward": (1, 2),
+    "adam_step": (1,),
+    "batch_norm_backward": (1,),
+    "rmsprop_step": (1,),
+    "sgd_step": (1,),
+}
+
+
 def test_every_kernel_is_called_below():
     assert {name for name, _ in calls("float64")} == set(reference.__all__)
 
@@ -167,8 +179,9 @@ def test_every_set_agrees_with_the_numpy_one(kernels, dtype):
         rtol = 0 if name == "dropout_mask" else RTOL[dtype]
         if expected is not None:
             np.testing.assert_allclose(result, expected, rtol=rtol, err_msg=name)
-        for array, expected_array in zip(arguments, expected_arguments, strict=True):
-            if isinstance(array, np.ndarray):
+        arrays = zip(arguments, expected_arguments, strict=True)
+        for i, (array, expected_array) in enumerate(arrays):
+            if isinstance(array, np.ndarray) and i not in LOST.get(name, ()):
                 assert array.dtype == expected_array.dtype
                 np.testing.assert_allclose(
                     array, expected_array, rtol=rtol, atol=rtol, err_msg=name

@@ -26,6 +26,8 @@ __all__ = [
 # Elements of one block, 2 MiB of float64. A smaller one would stay in a nearer cache,
 # but each product with a block starts and stops the threads of BLAS.
 BLOCK_SIZE = 2**18
+# Bytes of a block that is projected: only two passes read it, so it may be longer.
+PROJECT_BYTES = 2**22
 # Elements that an inner loop should have at least.
 GROUP_SIZE = 1024
 
@@ -48,21 +50,20 @@ class Moments(NamedTuple):
         return self.mean + self.mean_low
 
 
-def _rows_per_block(X: np.ndarray, itemsize: int) -> int:
-    size = BLOCK_SIZE * 8 // itemsize
-    return max(1, min(X.shape[0], size // X.shape[1]))
+def _rows_per_block(X: np.ndarray, size: int | None) -> int:
+    return max(1, min(X.shape[0], (size or BLOCK_SIZE) // X.shape[1]))
 
 
-def row_blocks(X: np.ndarray, itemsize: int = 8) -> Iterator[slice]:
-    """Yield slices of rows that fill a block with elements of that many bytes."""
-    n_rows = _rows_per_block(X, itemsize)
+def row_blocks(X: np.ndarray, size: int | None = None) -> Iterator[slice]:
+    """Yield slices of rows of about ``size`` elements, by default ``BLOCK_SIZE``."""
+    n_rows = _rows_per_block(X, size)
     for start in range(0, X.shape[0], n_rows):
         yield slice(start, min(start + n_rows, X.shape[0]))
 
 
-def _scratch(X: np.ndarray, dtype=np.float64) -> np.ndarray:
+def _scratch(X: np.ndarray, dtype=np.float64, size: int | None = None) -> np.ndarray:
     """Room for one block of X, in X's memory order."""
-    rows = X[: _rows_per_block(X, np.dtype(dtype).itemsize)]
+    rows = X[: _rows_per_block(X, size)]
     return np.empty_like(rows, dtype=dtype, order="K", subok=False)
 
 
@@ -242,9 +243,10 @@ def _subtract_rows(X: np.ndarray, mean: np.ndarray, out: np.ndarray) -> bool:
 def project_blocks(X, mean, W, out, subtract_rows) -> bool:
     """Multiply blocks of rows, once ``subtract_rows`` has taken the mean off."""
     finite = True
-    scratch = _scratch(X, X.dtype)
+    size = PROJECT_BYTES // X.itemsize
+    scratch = _scratch(X, X.dtype, size)
     with np.errstate(over="ignore", invalid="ignore"):
-        for rows in row_blocks(X, X.itemsize):
+        for rows in row_blocks(X, size):
             block = scratch[: rows.stop - rows.start]
             finite = subtract_rows(X[rows], mean, block) and finite
             np.dot(block, W, out=out[rows])
