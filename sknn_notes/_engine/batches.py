@@ -59,7 +59,7 @@ class Batches:
             else array[indices]
             if buffer is None
             # mode="clip" lets take write straight to the buffer; indices are in range.
-            else np.take(array, indices, 0, buffer[: len(indices)], "clip")
+            else array.take(indices, 0, buffer[: len(indices)], "clip")
             for array, buffer in zip(
                 (self.X, self.y, self.sample_weight), self._buffers, strict=True
             )

@@ -1,7 +1,6 @@
 """One layer of the network: dense, batch norm, activation, dropout."""
 
 import numpy as np
-from scipy.sparse import issparse
 
 from sknn_notes import _kernels
 
@@ -122,7 +121,7 @@ class Layer:
         np.dot(self.ones, self.delta, out=self.db)
         if self.batch_norm:
             self.batch_norm.backward(self.delta, self.product, self.db)
-        if issparse(X):
+        if not isinstance(X, np.ndarray):  # cheaper than to ask whether it is sparse
             self.dW[...] = X.T @ self.delta
         else:
             np.dot(X.T, self.delta, out=self.dW)
@@ -178,7 +177,7 @@ class BatchNormalizer:
 
 def _dot(X, W, out):
     """Write ``X @ W`` to ``out``, of either memory order."""
-    if issparse(X):
+    if not isinstance(X, np.ndarray):
         out[...] = X @ W
     elif out.flags.c_contiguous:
         np.dot(X, W, out=out)

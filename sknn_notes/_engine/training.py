@@ -86,6 +86,7 @@ def train(
     converged = False
     try:
         for _ in range(n_epochs):
+            # A float: numpy's own float64 would promote float32 steps.
             rate = schedule.rate(
                 learning_rate_init,
                 epoch=state.epoch,
@@ -93,6 +94,7 @@ def train(
                 n_plateaus=state.n_plateaus,
                 max_iter=max_iter,
             )
+            rate = float(rate)
             loss = _run_epoch(objective, batches, optimizer, rate, state)
             if not math.isfinite(loss):
                 _stop_diverged(monitor, loss, state.epoch + 1, rate)
@@ -213,6 +215,10 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol):
     def value_and_gradient(theta):
         network.theta[:] = theta
         value = objective(*batch)
+        if not math.isfinite(value):
+            # High and steep: the line search then tries a third of the step.
+            step = theta - accepted
+            return 1e100, step * (1e104 / np.dot(step, step))
         return value, network.grad.copy()
 
     def record(intermediate_result):

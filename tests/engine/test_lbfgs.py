@@ -6,6 +6,7 @@ from scipy.sparse import csr_array
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+from sklearn.metrics import r2_score
 from sklearn.preprocessing import scale
 
 from sknn_notes import MLPClassifier, MLPRegressor
@@ -219,3 +220,13 @@ def test_an_objective_that_is_not_finite_at_the_start_is_refused():
     with pytest.raises(ValueError, match="before the first iteration"):
         model.fit(X * 1e200, y)
     assert not hasattr(model, "coefs_")
+
+
+def test_a_line_search_that_overflows_steps_back():
+    X, y = diabetes()
+    # From zero, the first step of length 1 would predict exp(thousands).
+    model = linear(MLPRegressor, 0.0, loss="poisson", init="zeros").fit(1000 * X, y)
+    reference = PoissonRegressor(alpha=0, max_iter=10_000).fit(X, y)
+    assert model.score(1000 * X, y) == pytest.approx(
+        r2_score(y, reference.predict(X)), abs=1e-3
+    )
