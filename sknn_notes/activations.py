@@ -307,9 +307,12 @@ class Logistic(Activation):
 
 
 ACTIVATIONS: dict[str, type[Activation]] = {
+    "elu": ELU,
+    "gelu": GELU,
     "identity": Identity,
     "leaky_relu": LeakyReLU,
     "logistic": Logistic,
     "relu": ReLU,
+    "silu": SiLU,
     "tanh": Tanh,
 }

@@ -716,11 +716,16 @@ class Poisson(RegressionLoss):
 
 
 CLASSIFICATION_LOSSES: dict[str, type[ClassificationLoss]] = {
+    "hierarchical_softmax": HierarchicalSoftmax,
     "hinge": Hinge,
     "log_loss": LogLoss,
+    "squared_hinge": SquaredHinge,
 }
 
 REGRESSION_LOSSES: dict[str, type[RegressionLoss]] = {
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
     "poisson": Poisson,
+    "quantile": Quantile,
     "squared_error": SquaredError,
 }
