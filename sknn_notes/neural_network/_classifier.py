@@ -39,8 +39,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Number of units of each hidden layer; ``()`` is a linear model.
-    activation : {'identity', 'logistic', 'tanh', 'relu'} or Activation, or a list of \
-            these, default='relu'
+    activation : {'relu', 'leaky_relu', 'elu', 'gelu', 'silu', 'tanh', 'logistic', \
+            'identity'} or Activation, or a list of these, default='relu'
         Activation of the hidden layers, one for all or one per layer.
     solver : {'adam', 'adamw', 'sgd', 'rmsprop', 'lbfgs'} or Optimizer, default='adam'
         The solver. A part of :mod:`sknn_notes.optimizers` carries its own parameters.
@@ -52,11 +52,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         this one times its batch size.
     batch_size : int or 'auto', default='auto'
         Samples per step; 'auto' is ``min(200, n_samples)``. Not used by 'lbfgs'.
-    learning_rate : {'constant', 'invscaling', 'adaptive'} or Schedule, \
-            default='constant'
-        How the learning rate changes, for every solver but 'lbfgs':
-        'constant', 'invscaling' (``learning_rate_init / (t_ + 1)**power_t``) or
-        'adaptive' (divided by 5 after ``n_iter_no_change`` epochs without improvement).
+    learning_rate : {'constant', 'invscaling', 'adaptive', 'step', 'exponential', \
+            'cosine', 'inverse_time'} or Schedule, default='constant'
+        How the learning rate changes, for every solver but 'lbfgs': not at all,
+        'invscaling' (``learning_rate_init / (t_ + 1)**power_t``), 'adaptive' (divided
+        by 5 after ``n_iter_no_change`` epochs without improvement), or by the epoch.
     learning_rate_init : float, default=0.001
         The learning rate at the start.
     power_t : float, default=0.5
@@ -93,16 +93,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Training stops after more than this many epochs in a row without improvement.
     max_fun : int, default=15000
         Largest number of evaluations of the objective under 'lbfgs'.
-    loss : {'log_loss', 'hinge'} or ClassificationLoss, default='log_loss'
+    loss : {'log_loss', 'hinge', 'squared_hinge', 'hierarchical_softmax'} or \
+            ClassificationLoss, default='log_loss'
         The loss. A part of :mod:`sknn_notes.losses` carries its own parameters, such as
-        ``Hinge(margin=0.5)``. 'hinge' has no probabilities.
+        ``Hinge(margin=0.5)``. The hinge losses have no probabilities.
     n_hidden_layers : int or None, default=None
         Repeats a ``hidden_layer_sizes`` that is one int this many times, so that a
         search over depth and width needs no tuples.
     init : {'auto', 'zeros', 'normal', 'uniform', 'lecun_normal', \
             'lecun_uniform', 'glorot_normal', 'glorot_uniform', 'he_normal', \
-            'he_uniform'} or Initializer, default='auto'
-        Initial weights; 'auto' is He's uniform law before ReLU, Glorot's elsewhere.
+            'he_uniform', 'sparse', 'orthogonal', 'lsuv'} or Initializer, default='auto'
+        Initial weights; 'auto' is He's uniform law before the ReLU family, Glorot's
+        elsewhere.
     bias_init : float, default=0.0
         Initial value of every bias.
     penalty : {'l2', 'l1', 'elasticnet'}, Penalty or None, default='l2'

@@ -22,13 +22,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'} or RegressionLoss, default='squared_error'
-        The loss; 'squared_error' is half the squared error summed over outputs,
-        'poisson' half the Poisson deviance with a log link, for ``y >= 0``.
+    loss : {'squared_error', 'absolute_error', 'huber', 'quantile', 'poisson'} or \
+            RegressionLoss, default='squared_error'
+        The loss, summed over outputs; 'squared_error' is half the squared error,
+        'poisson' half the Poisson deviance with a log link, for ``y >= 0``. A part of
+        :mod:`sknn_notes.losses` carries its own parameters: ``Quantile(quantile=0.9)``.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Number of units of each hidden layer; ``()`` is a linear model.
-    activation : {'identity', 'logistic', 'tanh', 'relu'} or Activation, or a list of \
-            these, default='relu'
+    activation : {'relu', 'leaky_relu', 'elu', 'gelu', 'silu', 'tanh', 'logistic', \
+            'identity'} or Activation, or a list of these, default='relu'
         Activation of the hidden layers, one for all or one per layer.
     solver : {'adam', 'adamw', 'sgd', 'rmsprop', 'lbfgs'} or Optimizer, default='adam'
         The solver. A part of :mod:`sknn_notes.optimizers` carries its own parameters.
@@ -40,11 +42,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         this one times its batch size.
     batch_size : int or 'auto', default='auto'
         Samples per step; 'auto' is ``min(200, n_samples)``. Not used by 'lbfgs'.
-    learning_rate : {'constant', 'invscaling', 'adaptive'} or Schedule, \
-            default='constant'
-        How the learning rate changes, for every solver but 'lbfgs':
-        'constant', 'invscaling' (``learning_rate_init / (t_ + 1)**power_t``) or
-        'adaptive' (divided by 5 after ``n_iter_no_change`` epochs without improvement).
+    learning_rate : {'constant', 'invscaling', 'adaptive', 'step', 'exponential', \
+            'cosine', 'inverse_time'} or Schedule, default='constant'
+        How the learning rate changes, for every solver but 'lbfgs': not at all,
+        'invscaling' (``learning_rate_init / (t_ + 1)**power_t``), 'adaptive' (divided
+        by 5 after ``n_iter_no_change`` epochs without improvement), or by the epoch.
     learning_rate_init : float, default=0.001
         The learning rate at the start.
     power_t : float, default=0.5
@@ -85,8 +87,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         search over depth and width needs no tuples.
     init : {'auto', 'zeros', 'normal', 'uniform', 'lecun_normal', \
             'lecun_uniform', 'glorot_normal', 'glorot_uniform', 'he_normal', \
-            'he_uniform'} or Initializer, default='auto'
-        Initial weights; 'auto' is He's uniform law before ReLU, Glorot's elsewhere.
+            'he_uniform', 'sparse', 'orthogonal', 'lsuv'} or Initializer, default='auto'
+        Initial weights; 'auto' is He's uniform law before the ReLU family, Glorot's
+        elsewhere.
     bias_init : float, default=0.0
         Initial value of every bias.
     penalty : {'l2', 'l1', 'elasticnet'}, Penalty or None, default='l2'
