@@ -35,6 +35,17 @@ class Predictor:
         noises = [*self.dropouts, self.dropconnect, self.input_dropout, *self.augment]
         return any(noise is not None for noise in noises)
 
+    def check_inputs(self, X):
+        """Raise ValueError if the noise parts can't take ``X``."""
+        if not self.augment:
+            return
+        if issparse(X):
+            raise ValueError(
+                "The network was trained with noise on dense inputs; X is sparse. Pass "
+                "X.toarray()."
+            )
+        self.augment[0].check_input(X)
+
     def raw(self, X, coefs, intercepts, batch_norms=None):
         """Return the raw outputs, with the noise averaged analytically.
 

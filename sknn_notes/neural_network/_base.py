@@ -3,7 +3,6 @@
 import copy
 import warnings
 from abc import abstractmethod
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,22 +21,11 @@ from sknn_notes._engine.training import (
     train,
     train_lbfgs,
 )
+from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _check_sample_weight
 from sknn_notes.neural_network._build import Plan
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.optimizers import OPTIMIZERS
-
-
-@contextmanager
-def restored_on_failure(estimator):
-    """Give the estimator back its attributes as they were if fitting it fails."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 class BaseMLP(BaseEstimator):
@@ -88,7 +76,7 @@ class BaseMLP(BaseEstimator):
         super()._validate_params()
 
     def _fit(self, X, y, sample_weight, *, partial=False):
-        with restored_on_failure(self):
+        with unchanged_on_error(self):
             first = not hasattr(self, "coefs_") or not (self.warm_start or partial)
             solver = self._resolve("solver")
             X, y = self._validate_data(X, y, solver, first)
@@ -361,6 +349,7 @@ class BaseMLP(BaseEstimator):
             dtype=self.coefs_[0].dtype,
             reset=False,
         )
+        self._predictor.check_inputs(X)
         return X, self.coefs_, self.intercepts_, self.batch_norm_
 
     def _raw(self, X):

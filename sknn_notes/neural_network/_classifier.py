@@ -8,9 +8,10 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import StrOptions, _check_partial_fit_first_call, _fit_context
 from sknn_notes.losses import CLASSIFICATION_LOSSES, ClassificationLoss
-from sknn_notes.neural_network._base import BaseMLP, restored_on_failure
+from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
 from sknn_notes.neural_network._targets import LabelEncoder, check_labels
 
@@ -369,7 +370,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "sklearn.utils.class_weight.compute_class_weight gives the weights "
                 "from all the labels."
             )
-        with restored_on_failure(self):
+        with unchanged_on_error(self):
             if _check_partial_fit_first_call(self, classes):
                 multilabel = type_of_target(y).startswith("multilabel")
                 self._encoder = LabelEncoder(self.classes_, multilabel)
@@ -546,6 +547,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return y.reshape(-1, 1).astype(bool) if self._encoder.binary else None
 
     def _start_loss(self, first, partial, y, sample_weight):
+        previous = None if first else self._loss
         loss = super()._start_loss(first, partial, y, sample_weight)
         encoder = self._encoder
         task = (
@@ -560,7 +562,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"loss={self.loss!r} takes {' and '.join(loss.tasks)} targets; y is "
                 f"{task}. Choose loss='log_loss' or 'hinge'."
             )
-        if first:
+        if loss is not previous:
             counts = None if partial else encoder.counts(y, sample_weight)
             loss.start(self.classes_, counts)
         return loss

@@ -1,6 +1,5 @@
 """What the column-wise transformers share: input checks and the affine map."""
 
-from contextlib import contextmanager
 from functools import partial
 from numbers import Integral
 
@@ -20,18 +19,6 @@ from sknn_notes.preprocessing._moments import (
 )
 
 FLOATS = (np.float64, np.float32)
-
-
-@contextmanager
-def unchanged_on_error(estimator):
-    """Put the estimator's attributes back as they were if the block raises."""
-    before = dict(vars(estimator))
-    try:
-        yield
-    except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
-        raise
 
 
 def check_fit_data(estimator, X, *, reset, **checks):

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
-from sknn_notes.preprocessing._base import ColumnwiseMap, unchanged_on_error
+from sknn_notes.preprocessing._base import ColumnwiseMap
 from sknn_notes.preprocessing._moments import pool_moments, samples_seen
 
 

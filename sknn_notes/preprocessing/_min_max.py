@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.preprocessing._base import (
     ColumnwiseMap,
     check_fit_data,
     refuse_infinity,
     refuse_overflow,
-    unchanged_on_error,
 )
 from sknn_notes.preprocessing._moments import dense_kernel, is_constant, pool_range
 

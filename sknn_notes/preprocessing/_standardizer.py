@@ -4,11 +4,11 @@ from numbers import Integral
 
 import numpy as np
 
+from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import Options, _fit_context
 from sknn_notes.preprocessing._base import (
     ColumnwiseMap,
     refuse_overflow,
-    unchanged_on_error,
 )
 from sknn_notes.preprocessing._moments import is_constant, pool_moments, samples_seen
 

@@ -14,6 +14,7 @@ from sklearn.base import (
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import Interval, Options, RealNotInt, StrOptions, _fit_context
 from sknn_notes.preprocessing import _covariance as cov
 from sknn_notes.preprocessing._base import (
@@ -21,7 +22,6 @@ from sknn_notes.preprocessing._base import (
     check_fit_data,
     refuse_infinity,
     refuse_overflow,
-    unchanged_on_error,
 )
 from sknn_notes.preprocessing._linear_map import (
     cholesky_map,

@@ -1,0 +1,15 @@
+"""What every fit promises: a failure leaves the estimator as it was."""
+
+from contextlib import contextmanager
+
+
+@contextmanager
+def unchanged_on_error(estimator):
+    """Put the estimator's attributes back as they were if the block raises."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
