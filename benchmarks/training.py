@@ -5,8 +5,9 @@
 
 Every contender trains the same network with Adam on the same float32 data, at the same
 batch size and for the same epochs; runs are interleaved and repeated, and the medians
-are compared. The products alone are the ``np.dot`` calls of one step, into arrays that
-exist already. A table is printed, and ``--json FILE`` keeps the numbers.
+are compared. Ours runs under every kernel set that is installed. The products alone are
+the ``np.dot`` calls of one step, into arrays that exist already. A table of ratios is
+printed, and ``--json FILE`` keeps the numbers.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
 from threadpoolctl import threadpool_info
 
 import sknn_notes
+from sknn_notes import _kernels
 
 # (inputs, hidden layers, classes, batch size)
 CONFIGURATIONS = [
@@ -97,14 +99,24 @@ def measure(n_inputs, hidden, n_classes, batch_size, repeats, seconds):
     def ours(**parameters):
         return sknn_notes.MLPClassifier(hidden, **parameters)
 
+    def under(kernels):
+        def run():
+            os.environ["SKNN_NOTES_KERNELS"] = kernels
+            _kernels.active.cache_clear()
+            return estimator_step(ours, X, y, batch_size, n_epochs)
+
+        return run
+
     def theirs(**parameters):
         return SklearnMLPClassifier(hidden, **parameters)
 
-    contenders = {
-        "ours": lambda: estimator_step(ours, X, y, batch_size, n_epochs),
+    contenders = {name: under(name) for name in _kernels.available()} | {
         "scikit-learn": lambda: estimator_step(theirs, X, y, batch_size, n_epochs),
         "products": lambda: products_step(units, batch_size, n_steps * n_epochs),
     }
+    # Compiled functions are compiled before anything is timed.
+    for kernels in _kernels.available():
+        contenders[kernels]()
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(repeats):
         for name, run in contenders.items():
@@ -133,10 +145,10 @@ def main():
         f"sknn_notes {sknn_notes.__version__}, scikit-learn {sklearn.__version__}, "
         f"numpy {np.__version__}"
     )
-    print(
-        f"{'configuration':22} {'ours, us/step':>13} {'ours/products':>13} "
-        f"{'scikit-learn/ours':>17}"
-    )
+    sets = _kernels.available()
+    print(f"{'':22}" + "".join(f"{'ours, ' + name:^37}" for name in sets))
+    columns = f"{'us/step':>9} {'/products':>10} {'scikit-learn/':>14}  "
+    print(f"{'configuration':22}" + columns * len(sets))
     results = {}
     for n_inputs, hidden, n_classes, batch_size in CONFIGURATIONS:
         units = [n_inputs, *hidden, n_classes]
@@ -146,12 +158,12 @@ def main():
         times = results[name] = measure(
             n_inputs, hidden, n_classes, batch_size, options.repeats, options.seconds
         )
-        print(
-            f"{name:22} {1e6 * times['ours']:13.0f} "
-            f"{times['ours'] / times['products']:13.2f} "
-            f"{times['scikit-learn'] / times['ours']:17.2f}",
-            flush=True,
-        )
+        row = [
+            f"{1e6 * times[kernels]:9.0f} {times[kernels] / times['products']:10.2f} "
+            f"{times['scikit-learn'] / times[kernels]:14.2f}  "
+            for kernels in sets
+        ]
+        print(f"{name:22}" + "".join(row), flush=True)
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"blas": blas, "seconds_per_step": results}, file, indent=2)

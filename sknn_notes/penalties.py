@@ -148,8 +148,8 @@ class ElasticNet(Penalty):
     --------
     >>> import numpy as np
     >>> from sknn_notes.penalties import ElasticNet
-    >>> ElasticNet(l1_ratio=0.5).value(np.array([3.0, -4.0]), alpha=0.1)
-    0.975
+    >>> ElasticNet(l1_ratio=0.5).value(np.array([3.0, -4.0]), alpha=2.0)
+    19.5
     """
 
     smooth = False
