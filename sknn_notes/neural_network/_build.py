@@ -59,7 +59,12 @@ class Plan:
             "alpha", flat["alpha"], n_weights, "weight matrix", STRENGTH
         )
         self.max_norms = per_layer(
-            "max_norm", flat["max_norm"], n_weights, "weight matrix", MAX_NORM
+            "max_norm",
+            flat["max_norm"],
+            n_weights,
+            "weight matrix",
+            MAX_NORM,
+            none=True,
         )
         self._flat = flat
         self._check_solver()

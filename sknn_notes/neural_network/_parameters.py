@@ -104,7 +104,14 @@ def hidden_sizes(hidden_layer_sizes: Any, n_hidden_layers: int | None) -> list[i
     return [int(size) for size in sizes]
 
 
-def per_layer(name: str, value: Any, n: int, what: str, constraint: Interval) -> list:
+def per_layer(
+    name: str,
+    value: Any,
+    n: int,
+    what: str,
+    constraint: Interval,
+    none: bool = False,
+) -> list:
     """Return ``value`` as a list of ``n`` values, one per layer.
 
     Parameters
@@ -119,6 +126,8 @@ def per_layer(name: str, value: Any, n: int, what: str, constraint: Interval) ->
         What one value belongs to, such as "hidden layer".
     constraint : Interval
         The domain of a value.
+    none : bool, default=False
+        Whether a value may also be None.
     """
     if isinstance(value, str) or not isinstance(value, Iterable):
         return [value] * n
@@ -129,7 +138,7 @@ def per_layer(name: str, value: Any, n: int, what: str, constraint: Interval) ->
             f"Got {len(values)} values: {values}."
         )
     for item in values:
-        if not constraint.is_satisfied_by(item):
+        if not (constraint.is_satisfied_by(item) or (none and item is None)):
             raise ValueError(
                 f"Each value of {name} must be {constraint}. Got {item!r} in {values}."
             )
