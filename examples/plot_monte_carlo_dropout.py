@@ -38,9 +38,9 @@ model = MLPRegressor(
 
 # %%
 # ``predict`` averages over the passes, ``predict_spread`` is their standard deviation.
-# It is small among the points, larger in the gap, and largest beyond the ends, where the
-# curve turns back and the network does not. It is no error bar: it knows how far the
-# sub-networks differ, not what they all missed.
+# It is small among the points, larger in the gap, and largest beyond the ends, where
+# the curve turns back and the network does not. It is no error bar: it knows how far
+# the sub-networks differ, not what they all missed.
 mean, spread = model.predict(grid), model.predict_spread(grid)[:, 0]
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
