@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 
 from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes.activations import ACTIVATIONS
@@ -84,11 +85,13 @@ def test_the_cases_cover_every_pair():
 
 
 def trains(model, y):
-    """Assert that the model trains two epochs, and survives clone and pickle."""
+    """Assert that the model trains, and survives clone, pickle and a grid search."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(X, y)
         again = clone(model).fit(X, y)
+        search = GridSearchCV(model, {"alpha": [0.0, 1e-3]}, cv=2).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert np.isfinite(model.loss_)
     output = getattr(model, "decision_function", model.predict)
     assert np.isfinite(output(X)).all()
