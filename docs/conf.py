@@ -45,7 +45,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "reference_url": {"sknn_notes": None},
     "matplotlib_animations": False,
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.QuickstartFirst",
 }
 
 # -- HTML ------------------------------------------------------------------------------
