@@ -197,7 +197,7 @@ class BaseMLP(BaseEstimator):
         if sample_weight is not None:
             sample_weight = sample_weight / np.mean(sample_weight)
         min_rows = 1
-        if plan.batch_norm is not None:
+        if plan.batch_norm is not None and plan.hidden:
             min_rows = 2
             if X.shape[0] < 2 or (plan.solver.stochastic and self.batch_size == 1):
                 raise ValueError(

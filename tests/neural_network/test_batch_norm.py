@@ -399,3 +399,11 @@ def test_it_forgets_the_scale_of_the_weights_before_it(three_classes):
         for std in (1e-3, 1.0)
     ]
     np.testing.assert_allclose(*outputs, rtol=1e-9, atol=1e-9)
+
+
+def test_without_hidden_layers_there_is_nothing_to_normalise():
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    y = np.arange(20) % 2
+    model = MLPClassifier((), batch_norm=True, batch_size=1, max_iter=2).fit(X, y)
+    model.set_params(batch_size="auto").partial_fit(X[:1], y[:1])
+    assert model.batch_norm_ is None
