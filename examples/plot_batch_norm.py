@@ -5,8 +5,9 @@ Batch norm forgives a bad initialisation
 
 Six layers of ReLU units, started from gaussian weights of several sizes. Too small, and
 no signal arrives; too large, and it explodes. Batch norm scales every unit's input to
-variance one whatever the weights are, so that the starts train nearly alike. The largest
-stays behind: the output layer has no batch norm, and its weights start as large.
+variance one whatever the weights are, so that the starts train nearly alike. The
+largest stays behind: the output layer has no batch norm, and its weights start as
+large.
 """
 
 # %%
