@@ -70,7 +70,7 @@ plt.show()
 # hidden layer of ReLU units, and one with two such layers.
 kinds = {
     "linear, two layers": ("C1", "o", {"activation": "identity"}),
-    "ReLU, one layer": ("C4", "^", {"hidden_layer_sizes": 50}),
+    "ReLU, one layer": ("C2", "^", {"hidden_layer_sizes": 50}),
     "ReLU, two layers": ("C0", "s", {}),
 }
 n_passes = np.array([10, 30, 100, 300, 1000])
