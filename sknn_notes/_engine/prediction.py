@@ -66,7 +66,7 @@ class Predictor:
             raw[rows] = self._forward(X[rows], coefs, intercepts, batch_norms)
         return raw
 
-    def sampled(self, arrays, n_passes, transform):
+    def sampled(self, arrays, n_passes, transform, average=np.mean):
         """Return mean and standard deviation of the outputs of sampled sub-networks.
 
         Each pass draws one sub-network for all rows, from a seed of its own that does
@@ -79,6 +79,8 @@ class Predictor:
         n_passes : int
         transform : callable
             From raw outputs to what is averaged.
+        average : callable, default=numpy.mean
+            Takes the stacked passes and ``axis``.
 
         Returns
         -------
@@ -92,7 +94,7 @@ class Predictor:
                 rng = np.random.Generator(np.random.SFC64([self.seed, number]))
                 raw = self._forward(X[rows], coefs, intercepts, batch_norms, rng)
                 passes.append(transform(raw))
-            means.append(np.mean(passes, axis=0))
+            means.append(average(passes, axis=0))
             spreads.append(np.std(passes, axis=0))
         return np.concatenate(means), np.concatenate(spreads)
 

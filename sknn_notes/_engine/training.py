@@ -98,6 +98,8 @@ def train(
             loss = _run_epoch(objective, batches, optimizer, rate, state)
             if not math.isfinite(loss):
                 _stop_diverged(monitor, loss, state.epoch + 1, rate)
+                # It led away from the weights that are restored.
+                state.optimizer, state.optimizer_state = None, {}
                 return True
             state.epoch += 1
             state.n_seen += batches.n_samples

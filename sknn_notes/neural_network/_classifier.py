@@ -1,6 +1,7 @@
 """The multi-layer perceptron for classes and labels."""
 
 import numpy as np
+from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
@@ -417,12 +418,34 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Return what decides, shape (n_samples, n_outputs)."""
         if not self._monte_carlo:
             return self._loss.scores(self._raw(X))
-        mean, _ = self._sampled(X, self._averaged)
         if not self._loss.has_probabilities:
-            return mean
-        with np.errstate(divide="ignore"):
-            scores = np.log(mean)
-            return scores if self._encoder.multiclass else scores - np.log1p(-mean)
+            return self._sampled(X, self._averaged)[0]
+        log_p, log_q = self._mean_logs(X)
+        return log_p if log_q is None else log_p - log_q
+
+    def _mean_logs(self, X):
+        """Return the logarithms of the averaged p and, but for classes, of 1 - p.
+
+        They are averaged as logarithms in float64, and so stay finite where p rounds to
+        0 or 1.
+        """
+        multiclass = self._encoder.multiclass
+
+        def logs(raw):
+            raw = raw.astype(np.float64)
+            log_p = self._loss.log_probabilities(raw, multiclass)
+            if multiclass:
+                return log_p
+            return np.hstack([log_p, self._loss.log_probabilities(-raw, multiclass)])
+
+        def average(passes, axis):
+            return logsumexp(passes, axis=axis) - np.log(len(passes))
+
+        mean, _ = self._predictor.sampled(
+            self._fitted_arrays(X), self.n_mc_samples, logs, average
+        )
+        mean = mean.astype(self.coefs_[0].dtype)
+        return (mean, None) if multiclass else np.hsplit(mean, 2)
 
     def _averaged(self, raw):
         if not self._loss.has_probabilities:
@@ -470,8 +493,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         check_is_fitted(self)
         if self._monte_carlo:
-            with np.errstate(divide="ignore"):
-                return np.log(self.predict_proba(X))
+            log_p, log_q = self._mean_logs(X)
+            return np.hstack([log_q, log_p]) if self._encoder.binary else log_p
         return self._loss.log_probabilities(
             self._raw_of_classes(X), self._encoder.multiclass
         )

@@ -378,3 +378,18 @@ def test_float32_stays_float32(three_classes):
     model = network(dropout=0.3).fit(X.astype(np.float32), y)
     for method in (model.predict_proba, model.decision_function, model.predict_spread):
         assert method(X.astype(np.float32)).dtype == np.float32
+
+
+def test_averaged_probabilities_that_round_to_0_or_1_have_finite_logarithms():
+    X = np.array([[-1.0], [1.0]] * 20, np.float32)
+    y = (X[:, 0] > 0).astype(int)
+    model = MLPClassifier(
+        dropout=0.1,
+        marginalization="monte_carlo",
+        learning_rate_init=0.01,
+        random_state=0,
+    ).fit(X, y)
+    far = np.array([[-1e4], [1e4]], np.float32)
+    assert np.isfinite(model.decision_function(far)).all()
+    assert np.isfinite(model.predict_log_proba(far)).all()
+    np.testing.assert_array_equal(model.predict(far), [0, 1])
