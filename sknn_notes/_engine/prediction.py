@@ -4,6 +4,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 
+from sknn_notes.noise._base import check_inputs
+
 # Prediction handles this many rows at a time, which bounds its memory.
 _CHUNK_ROWS = 4096
 
@@ -37,14 +39,7 @@ class Predictor:
 
     def check_inputs(self, X):
         """Raise ValueError if the noise parts can't take ``X``."""
-        if not self.augment:
-            return
-        if issparse(X):
-            raise ValueError(
-                "The network was trained with noise on dense inputs; X is sparse. Pass "
-                "X.toarray()."
-            )
-        self.augment[0].check_input(X)
+        check_inputs(self.augment, X)
 
     def raw(self, X, coefs, intercepts, batch_norms=None):
         """Return the raw outputs, with the noise averaged analytically.

@@ -24,8 +24,9 @@ class TrainingState:
     ----------
     rng : numpy.random.Generator
         The source of every random draw of training.
-    sampling_seed : int
-        Seeds the sub-networks of Monte Carlo prediction.
+    lasting_seed : int
+        Seeds what is drawn anew and must stay the same: the validation split and the
+        sub-networks of Monte Carlo prediction.
     optimizer : tuple or None
         Class of the solver that the state belongs to, and dtype.
     optimizer_state : dict
@@ -37,7 +38,7 @@ class TrainingState:
     """
 
     rng: np.random.Generator
-    sampling_seed: int = 0
+    lasting_seed: int = 0
     optimizer: tuple | None = None
     optimizer_state: dict[str, Any] = field(default_factory=dict)
     n_seen: int = 0
@@ -105,12 +106,12 @@ def train(
             state.n_seen += batches.n_samples
             monitor.update(loss)
             if monitor.on_plateau:
-                state.n_plateaus += 1
                 if not schedule.goes_on(rate):
                     if verbose:
                         print(_plateau_message(monitor) + " Stopping.")
                     converged = True
                     break
+                state.n_plateaus += 1
                 monitor.n_without_improvement = 0
                 if verbose:
                     print(_plateau_message(monitor) + " Lowering the learning rate.")

@@ -8,6 +8,7 @@ without it the fastest one that can be imported is taken.
 import importlib
 import importlib.util
 import os
+import warnings
 from functools import cache
 from types import ModuleType
 
@@ -27,10 +28,23 @@ def available() -> list[str]:
 @cache
 def active() -> ModuleType:
     """Return the kernel set in use, a module of functions; chosen at the first call."""
-    name = os.environ.get("SKNN_NOTES_KERNELS") or available()[0]
-    if name not in available():
-        raise ValueError(
-            f"SKNN_NOTES_KERNELS={name!r} names no kernel set that can be used here. "
-            f"Accepted: {available()}; unset it to take the fastest."
-        )
-    return importlib.import_module(f"sknn_notes._kernels._{name}")
+    name = os.environ.get("SKNN_NOTES_KERNELS")
+    if name:
+        if name not in available():
+            raise ValueError(
+                f"SKNN_NOTES_KERNELS={name!r} names no kernel set that can be used "
+                f"here. Accepted: {available()}; unset it to take the fastest."
+            )
+        return importlib.import_module(f"sknn_notes._kernels._{name}")
+    *faster, slowest = available()
+    for name in faster:
+        try:
+            return importlib.import_module(f"sknn_notes._kernels._{name}")
+        except Exception as error:
+            warnings.warn(
+                f"The {name} kernels are installed but can't be imported ({error}); "
+                f"the {slowest} kernels are used. Reinstall {KERNEL_SETS[name]}, or "
+                f"set SKNN_NOTES_KERNELS={slowest} to use these without a warning.",
+                stacklevel=2,
+            )
+    return importlib.import_module(f"sknn_notes._kernels._{slowest}")

@@ -81,14 +81,19 @@ class BaseMLP(BaseEstimator):
             solver = self._resolve("solver")
             X, y = self._validate_data(X, y, solver, first)
             y = self._check_targets(y, first, partial)
-            sample_weight = self._combined_weights(sample_weight, X, y)
+            sample_weight = self._check_weights(sample_weight, X, partial)
             loss = self._start_loss(first, partial, y, sample_weight)
             plan = Plan(self, loss, solver)
+            plan.check_inputs(X)
+            sample_weight = self._class_weighted(sample_weight, y)
             y = self._encode_targets(y, X.dtype)
             self._start_history(first)
             state = self._start_state(first, partial)
-            data, validation_data = self._split(X, y, sample_weight, state, partial)
-            batches = self._batches(data, plan)
+            data = X, y, sample_weight
+            if plan.batch_norm is not None and not partial:
+                data = _weighted_rows(*data)
+            data, validation_data = self._split(*data, state, partial)
+            batches = self._batches(data, plan, partial)
             network = self._start_network(plan, batches, state, first)
             monitor = self._start_monitor(network, validation_data)
             # Numbers that overflow end in a loss that is not finite, which is reported.
@@ -117,13 +122,21 @@ class BaseMLP(BaseEstimator):
             reset=first,
         )
 
-    def _combined_weights(self, sample_weight, X, y):
+    def _check_weights(self, sample_weight, X, partial):
         """Return the weights of the samples, or None where all are equal to 1."""
         if sample_weight is None:
             return None
         return _check_sample_weight(
-            sample_weight, X, dtype=X.dtype, ensure_non_negative=True
+            sample_weight,
+            X,
+            dtype=np.float64,
+            ensure_non_negative=True,
+            allow_all_zero_weights=partial,
         )
+
+    def _class_weighted(self, sample_weight, y):
+        """Return the weights of the samples times those of their classes."""
+        return sample_weight
 
     def _resolve(self, name):
         return resolve(
@@ -144,7 +157,7 @@ class BaseMLP(BaseEstimator):
         if first:
             seed = check_random_state(self.random_state).randint(2**31 - 1, size=5)
             rng = np.random.Generator(np.random.SFC64(seed[1:].tolist()))
-            return TrainingState(rng, sampling_seed=int(seed[0]))
+            return TrainingState(rng, lasting_seed=int(seed[0]))
         # A copy, so that a call that fails leaves no trace.
         state = copy.deepcopy(self._training_state)
         if not partial:
@@ -164,7 +177,7 @@ class BaseMLP(BaseEstimator):
         halves = train_test_split(
             *arrays,
             test_size=self.validation_fraction,
-            random_state=int(state.rng.integers(2**31)),
+            random_state=state.lasting_seed,
             stratify=self._strata(y),
         )
         train_data, validation = halves[0::2], halves[1::2]
@@ -192,10 +205,12 @@ class BaseMLP(BaseEstimator):
         self._loss = loss if first else kept(loss, self._loss)
         return self._loss
 
-    def _batches(self, data, plan):
+    def _batches(self, data, plan, partial):
         X, y, sample_weight = data
         if sample_weight is not None:
-            sample_weight = sample_weight / np.mean(sample_weight)
+            # A chunk does not know the mean over all of them.
+            mean = 1.0 if partial else np.mean(sample_weight)
+            sample_weight = (sample_weight / mean).astype(X.dtype)
         min_rows = 1
         if plan.batch_norm is not None and plan.hidden:
             min_rows = 2
@@ -219,7 +234,6 @@ class BaseMLP(BaseEstimator):
     def _start_network(self, plan, batches, state, first):
         """Return the network where this fit starts; set what predicts with it."""
         fitted_noise = [] if first else self._predictor.augment
-        plan.check_inputs(batches.X)
         n_inputs = plan.start_noise(batches.X, state.rng, fitted_noise)
         n_raw = plan.loss.n_raw(self.n_outputs_)
         network = plan.network(n_inputs, n_raw, batches.X.dtype)
@@ -232,7 +246,7 @@ class BaseMLP(BaseEstimator):
         else:
             self._check_same_shape(network)
             network.load(self.coefs_, self.intercepts_, self.batch_norm_)
-        self._predictor = Predictor(network, plan.batch_norm, state.sampling_seed)
+        self._predictor = Predictor(network, plan.batch_norm, state.lasting_seed)
         return network
 
     def _check_same_shape(self, network):
@@ -407,5 +421,13 @@ class BaseMLP(BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = not self.augment
         return tags
+
+
+def _weighted_rows(X, y, sample_weight):
+    """Leave out the samples without weight, which batch norm would count as others."""
+    if sample_weight is None or sample_weight.all():
+        return X, y, sample_weight
+    rows = np.flatnonzero(sample_weight)
+    return X[rows], y[rows], sample_weight[rows]

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from scipy.sparse import issparse
-
 from sknn_notes._component import check_name, kept, resolve
 from sknn_notes._engine.network import Network
 from sknn_notes._engine.objective import Objective
@@ -17,6 +15,7 @@ from sknn_notes.neural_network._parameters import (
     per_layer,
 )
 from sknn_notes.noise import Noise
+from sknn_notes.noise._base import check_inputs
 from sknn_notes.normalization import BatchNorm
 from sknn_notes.penalties import PENALTIES
 
@@ -87,6 +86,10 @@ class Plan:
         )
         if kinks and not self.solver.proximal:
             self._refuse("penalty", "it needs a smooth penalty, such as 'l2'")
+        if self.solver.decoupled and self._undecayed:
+            self._refuse(
+                "penalty", "it applies what the penalty's decay returns, which is 0"
+            )
 
     def _refuse(self, what, reason):
         values = {name: self._flat[name] for name in what.split(", ")}
@@ -94,6 +97,15 @@ class Plan:
             f"solver={self._flat['solver']!r} can't train with "
             f"{', '.join(f'{k}={v!r}' for k, v in values.items())}: {reason}. Choose "
             f"solver='adam' or 'sgd', or leave out {what}."
+        )
+
+    @property
+    def _undecayed(self):
+        """Whether there is a smooth penalty that weight decay would leave out."""
+        return (
+            self.penalty is not None
+            and self.penalty.smooth
+            and any(alpha and not self.penalty.decay(alpha) for alpha in self.alphas)
         )
 
     @property
@@ -111,31 +123,21 @@ class Plan:
             The parts of the fit that goes on, empty for a new one; those that have not
             changed stay as they are.
         """
-        if self.augment and issparse(X):
-            raise ValueError(
-                f"augment={self._flat['augment']!r} works on dense inputs; X is "
-                "sparse. Pass X.toarray(), or leave out augment."
-            )
         n_inputs = X.shape[1]
+        fitted = list(fitted)
         for i, noise in enumerate(self.augment):
-            if i < len(fitted) and kept(noise, fitted[i]) is fitted[i]:
-                self.augment[i] = fitted[i]
-                n_inputs = fitted[i].n_outputs_
+            if fitted and kept(noise, fitted[0]) is fitted[0]:
+                self.augment[i] = fitted.pop(0)
             else:
-                noise.n_outputs_ = n_inputs = noise.start(n_inputs, rng)
+                # What follows a new part is new, too: its inputs may be others.
+                fitted.clear()
+                noise.n_outputs_ = noise.start(n_inputs, rng)
+            n_inputs = self.augment[i].n_outputs_
         return n_inputs
 
     def check_inputs(self, X):
         """Raise ValueError if a noise part can't take what reaches it."""
-        for i, noise in enumerate(self.augment):
-            # Past a part that may put out negative values nothing is promised.
-            if i == 0 or all(n.keeps_non_negative() for n in self.augment[:i]):
-                noise.check_input(X)
-            elif noise.needs_non_negative:
-                raise ValueError(
-                    f"{noise!r} takes inputs of at least 0, and the parts before it "
-                    "may put out negative ones. Change their order."
-                )
+        check_inputs(self.augment, X)
 
     def network(self, n_inputs, n_raw, dtype):
         """Return a network without weights."""

@@ -4,7 +4,6 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import check_is_fitted
@@ -14,16 +13,23 @@ from sknn_notes._sklearn import StrOptions, _check_partial_fit_first_call, _fit_
 from sknn_notes.losses import CLASSIFICATION_LOSSES, ClassificationLoss
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
-from sknn_notes.neural_network._targets import LabelEncoder, check_labels
+from sknn_notes.neural_network._targets import (
+    LabelEncoder,
+    check_labels,
+    class_weights,
+)
+
+
+def _loss_part(loss):
+    return CLASSIFICATION_LOSSES.get(loss) if isinstance(loss, str) else loss
 
 
 def _has_probabilities(estimator):
     # What was fitted counts, whatever the parameter says now.
     loss = getattr(estimator, "_loss", estimator.loss)
-    part = CLASSIFICATION_LOSSES.get(loss) if isinstance(loss, str) else loss
-    if not getattr(part, "has_probabilities", False):
+    if not getattr(_loss_part(loss), "has_probabilities", False):
         raise AttributeError(
-            f"loss={estimator.loss!r} has no probabilities. Use decision_function, or "
+            f"loss={loss!r} has no probabilities. Use decision_function, or "
             "train with loss='log_loss'."
         )
     return True
@@ -108,7 +114,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Initial weights; 'auto' is He's uniform law before the ReLU family, Glorot's
         elsewhere.
     bias_init : float, default=0.0
-        Initial value of every bias.
+        Initial value of every bias. The shifts of batch norm, which take the place of
+        the hidden layers' biases, start at 0.
     penalty : {'l2', 'l1', 'elasticnet'}, Penalty or None, default='l2'
         Penalty on the weights, of strength ``alpha``, added to the mean loss: 'l2' is
         ``alpha / 2 * sum(W**2)``, 'l1' ``alpha * sum(abs(W))`` with exact zeros.
@@ -142,10 +149,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     class_weight : dict, list of dict, 'balanced' or None, default=None
         Weights of the classes, multiplied with the sample weights; for labels a list
         with one dict per column. 'balanced' takes
-        ``n_samples / (n_classes * np.bincount(y))``.
+        ``n_samples / (n_classes * np.bincount(y))``, of the weighted samples.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
-        else is float64.
+        else is float64. A fit that goes on from an earlier one keeps its type.
 
     Attributes
     ----------
@@ -350,7 +357,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels, or 0 and 1 in one column per label.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples; None is 1 for each.
+            Non-negative weights of the samples; None is 1 for each. They are taken as
+            they are, while ``fit`` divides them by their mean.
         classes : array-like of shape (n_classes,), default=None
             All class labels that will ever occur; needed in the first call.
 
@@ -535,28 +543,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "call of partial_fit."
             )
 
-    def _combined_weights(self, sample_weight, X, y):
-        weight = super()._combined_weights(sample_weight, X, y)
+    def _class_weighted(self, sample_weight, y):
         if self.class_weight is None:
-            return weight
-        if self._encoder.multilabel:
-            factor = compute_sample_weight(self.class_weight, y)
-        else:
-            with np.errstate(divide="ignore"):
-                of_class = compute_class_weight(
-                    self.class_weight, classes=self.classes_, y=y, sample_weight=weight
-                )
-            # A class whose samples all weigh nothing has no balanced weight.
-            of_class[np.isposinf(of_class)] = 0
-            factor = of_class[np.searchsorted(self.classes_, y)]
-        if not np.isfinite(factor).all() or np.min(factor) < 0:
-            raise ValueError(
-                "class_weight must give finite weights >= 0. Got "
-                f"{self.class_weight!r}."
-            )
-        factor = factor.astype(X.dtype)
-        weight = factor if weight is None else weight * factor
-        if not weight.any():
+            return sample_weight
+        factor = class_weights(self.class_weight, self._encoder, y, sample_weight)
+        weight = factor if sample_weight is None else sample_weight * factor
+        if not weight.any() and (sample_weight is None or sample_weight.any()):
             raise ValueError(
                 "Weights of all samples are zero with "
                 f"class_weight={self.class_weight!r}; some class needs a positive one."
@@ -598,5 +590,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = "multilabel" in getattr(
+            _loss_part(self.loss), "tasks", ()
+        )
         return tags

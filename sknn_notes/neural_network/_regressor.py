@@ -91,7 +91,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Initial weights; 'auto' is He's uniform law before the ReLU family, Glorot's
         elsewhere.
     bias_init : float, default=0.0
-        Initial value of every bias.
+        Initial value of every bias. The shifts of batch norm, which take the place of
+        the hidden layers' biases, start at 0.
     penalty : {'l2', 'l1', 'elasticnet'}, Penalty or None, default='l2'
         Penalty on the weights, of strength ``alpha``, added to the mean loss: 'l2' is
         ``alpha / 2 * sum(W**2)``, 'l1' ``alpha * sum(abs(W))`` with exact zeros.
@@ -124,7 +125,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         :mod:`sknn_notes.noise`, applied in order.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
-        else is float64.
+        else is float64. A fit that goes on from an earlier one keeps its type.
 
     Attributes
     ----------
@@ -319,7 +320,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples; None is 1 for each.
+            Non-negative weights of the samples; None is 1 for each. They are taken as
+            they are, while ``fit`` divides them by their mean.
 
         Returns
         -------

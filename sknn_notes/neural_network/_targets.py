@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 
@@ -88,3 +89,54 @@ class LabelEncoder:
         else:
             right = np.all((raw > 0) == (y.reshape(raw.shape) > 0), axis=1)
         return float(np.average(right, weights=sample_weight))
+
+
+def class_weights(class_weight, encoder, y, sample_weight):
+    """Return the weight of every sample's class, or the product over its labels.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or list of dict
+        By class; for labels "balanced" or one dict a label.
+    encoder : LabelEncoder
+    y : {ndarray, sparse array} of shape (n_samples,) or (n_samples, n_labels)
+        Class labels, or 0 and 1.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Balanced weights are those of the weighted counts.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+    """
+    balanced = isinstance(class_weight, str)
+    if encoder.multilabel:
+        n_labels = y.shape[1]
+        specs = [class_weight] * n_labels if balanced else class_weight
+        if not isinstance(specs, list) or len(specs) != n_labels:
+            raise ValueError(
+                f"For {n_labels} labels class_weight must be 'balanced' or a list of "
+                f"as many dicts with the weights of 0 and 1. Got {class_weight!r}."
+            )
+        y = y.toarray() if issparse(y) else y
+        columns = [(spec, np.unique(c), c) for spec, c in zip(specs, y.T, strict=True)]
+    elif isinstance(class_weight, list):
+        raise ValueError(
+            "A list for class_weight is for several labels a sample; y has one. Pass a "
+            f"dict of weights by class, or 'balanced'. Got {class_weight!r}."
+        )
+    else:
+        columns = [(class_weight, encoder.classes, y)]
+    weights = np.ones(len(columns[0][2]))
+    for spec, classes, column in columns:
+        with np.errstate(divide="ignore"):
+            of_class = compute_class_weight(
+                spec, classes=classes, y=column, sample_weight=sample_weight
+            )
+        # A class whose samples all weigh nothing has no balanced weight.
+        of_class[np.isposinf(of_class) & balanced] = 0
+        weights *= of_class[np.searchsorted(classes, column)]
+    if not np.isfinite(weights).all() or np.min(weights) < 0:
+        raise ValueError(
+            f"class_weight must give finite weights >= 0. Got {class_weight!r}."
+        )
+    return weights

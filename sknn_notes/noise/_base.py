@@ -3,6 +3,8 @@
 import math
 from numbers import Integral
 
+from scipy.sparse import issparse
+
 from sknn_notes._component import Component
 from sknn_notes._sklearn import StrOptions
 
@@ -16,13 +18,10 @@ class Noise(Component):
 
     Attributes
     ----------
-    supports_sparse : bool
-        Whether X may be a sparse matrix.
     needs_non_negative : bool
         Whether inputs below 0 are refused; then no part before this one may make some.
     """
 
-    supports_sparse = False
     needs_non_negative = False
 
     def keeps_non_negative(self):
@@ -146,6 +145,32 @@ class Noise(Component):
             An array of X's dtype; it may be X itself.
         """
         return X
+
+
+def check_inputs(noises, X):
+    """Raise ValueError if the parts, one after the other, can't take ``X``.
+
+    Parameters
+    ----------
+    noises : list of Noise
+        In the order in which they see the inputs.
+    X : {ndarray, sparse array} of shape (n_samples, n_features)
+        Inputs of the first one.
+    """
+    if noises and issparse(X):
+        raise ValueError(
+            f"augment={noises} works on dense inputs; X is sparse. Pass X.toarray(), "
+            "or leave out augment."
+        )
+    for i, noise in enumerate(noises):
+        # Past a part that may put out negative values nothing is promised.
+        if all(before.keeps_non_negative() for before in noises[:i]):
+            noise.check_input(X)
+        elif noise.needs_non_negative:
+            raise ValueError(
+                f"{noise!r} takes inputs of at least 0, and the parts before it may "
+                "put out negative ones. Change their order."
+            )
 
 
 class ImageNoise(Noise):

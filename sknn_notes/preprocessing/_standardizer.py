@@ -182,6 +182,7 @@ class Standardizer(ColumnwiseMap):
         seen = pooled.n > 0
         mean = np.where(seen, pooled.full_mean(), np.nan)
         self.mean_ = mean if self.with_mean or self.with_std else None
+        self._shift = mean if self.with_mean else np.zeros_like(mean)
         self.var_ = self.scale_ = None
         if not self.with_std:
             return
@@ -194,6 +195,5 @@ class Standardizer(ColumnwiseMap):
 
     def _vectors(self):
         size = self._groups().max() + 1
-        shift = self.mean_ if self.with_mean else np.zeros(size)
         scale = np.ones(size) if self.scale_ is None else 1 / self.scale_
-        return shift, scale, np.zeros(size)
+        return self._shift, scale, np.zeros(size)

@@ -32,6 +32,8 @@ from sknn_notes.preprocessing._linear_map import (
 from sknn_notes.preprocessing._shrinkage import shrinkage_share
 
 METHODS = ("pca", "zca", "pca_cor", "zca_cor", "cholesky")
+# Those whose outputs are components, not features.
+ROTATIONS = ("pca", "pca_cor")
 
 
 class Whitener(TransformerMixin, BaseEstimator):
@@ -304,7 +306,8 @@ class Whitener(TransformerMixin, BaseEstimator):
             ``whitener0``, ``whitener1``, ... for the pca methods; the names of the
             features for the others, which stay in feature space.
         """
-        rotates = self._rotates()
+        check_is_fitted(self)
+        rotates = self._fitted_as[0] in ROTATIONS
         names = ClassNamePrefixFeaturesOutMixin if rotates else OneToOneFeatureMixin
         return names.get_feature_names_out(self, input_features)
 
@@ -332,12 +335,8 @@ class Whitener(TransformerMixin, BaseEstimator):
                 "reduce it first with sklearn.decomposition.TruncatedSVD."
             )
 
-    def _rotates(self):
-        """Whether outputs are components, not features."""
-        return self.method in ("pca", "pca_cor")
-
     def _check_combination(self):
-        if self._rotates():
+        if self.method in ROTATIONS:
             return
         if not self.whiten:
             raise ValueError(
@@ -370,12 +369,14 @@ class Whitener(TransformerMixin, BaseEstimator):
             self._scale = reciprocal(cov.standard_deviations(scatter, self.ddof))
         spectrum = cov.decompose(scatter, self._scale, self.ddof)
         self._set_components(spectrum, data)
+        # The way back is made when it is asked for, by the parameters of this fit.
+        self._fitted_as = self.method, self.whiten, self.eps, self.ddof
         self._forward = self._map()
 
     def _check_n_components(self, X, whole):
         limit = min(X.shape) if whole else X.shape[1]
         wanted = self.n_components
-        if self._rotates() and isinstance(wanted, Integral) and wanted > limit:
+        if self.method in ROTATIONS and isinstance(wanted, Integral) and wanted > limit:
             bound = "min(n_samples, n_features)" if whole else "n_features"
             raise ValueError(
                 f"n_components={wanted} exceeds {bound}={limit}. Pass a smaller "
@@ -404,7 +405,7 @@ class Whitener(TransformerMixin, BaseEstimator):
         self.components_ = _padded(np.where(null[:, None], 0.0, spectrum.vectors), k)
 
     def _count_components(self, values, total):
-        if self.n_components is None or not self._rotates():
+        if self.n_components is None or self.method not in ROTATIONS:
             return len(values)
         if isinstance(self.n_components, Integral):
             return int(self.n_components)
@@ -426,15 +427,16 @@ class Whitener(TransformerMixin, BaseEstimator):
 
     def _map(self, *, back=False):
         """Return the linear map of ``transform``, or the way back."""
-        if self.method == "cholesky":
-            return cholesky_map(self._full_covariance(), back=back)
+        method, whiten, eps, ddof = self._fitted_as
+        if method == "cholesky":
+            return cholesky_map(self._full_covariance(eps, ddof), back=back)
         values = self.explained_variance_
         known = np.any(self.components_, axis=1)
-        eps = self.eps if self.whiten else 0.0
+        eps = eps if whiten else 0.0
         weights = np.where(known, 1.0, 0.0)
-        if self.whiten:
+        if whiten:
             weights = np.sqrt(reciprocal(np.where(known, values + eps, 0.0)))
-        if self._rotates():
+        if method in ROTATIONS:
             return rotation_map(self.components_, weights, self._scale, back=back)
         outside = 1 / np.sqrt(self._floor + eps) if self._floor else 0.0
         dense = self._scatter.gram is not None
@@ -442,18 +444,18 @@ class Whitener(TransformerMixin, BaseEstimator):
             self.components_, weights, outside, self._scale, dense=dense, back=back
         )
 
-    def _full_covariance(self):
+    def _full_covariance(self, eps, ddof):
         """Shrunk covariance plus ``eps``, refused where it cannot be inverted."""
-        covariance = cov.covariance(self._scatter, self.ddof)
+        covariance = cov.covariance(self._scatter, ddof)
         covariance *= 1 - self.shrinkage_
-        covariance[np.diag_indices_from(covariance)] += self._floor + self.eps
+        covariance[np.diag_indices_from(covariance)] += self._floor + eps
         values = self.explained_variance_
         full = self.n_samples_seen_ >= self.n_features_in_
-        smallest = (values[-1] if full else self._floor) + self.eps
-        if smallest <= cov.null_level(values + self.eps, self._scatter):
+        smallest = (values[-1] if full else self._floor) + eps
+        if smallest <= cov.null_level(values + eps, self._scatter):
             raise ValueError(
                 f"method='cholesky' needs a covariance that can be inverted, but with "
-                f"eps={self.eps} its smallest eigenvalue is null to working precision. "
+                f"eps={eps} its smallest eigenvalue is null to working precision. "
                 "Raise eps, set shrinkage, drop dependent columns, or use method='zca'."
             )
         return covariance

@@ -76,6 +76,13 @@ def test_a_set_whose_requirement_is_not_installed_is_refused(environment):
         _kernels.active()
 
 
+def test_a_set_that_is_broken_gives_way_with_a_warning(environment):
+    environment.delenv("SKNN_NOTES_KERNELS", raising=False)
+    environment.setattr(_kernels, "KERNEL_SETS", {"broken": "json", "numpy": "numpy"})
+    with pytest.warns(UserWarning, match=r"broken kernels.*numpy kernels are used"):
+        assert _kernels.active() is _numpy
+
+
 def test_every_set_has_the_same_functions_with_the_same_arguments(kernels):
     numpy_set = public_functions(_numpy)
     functions = public_functions(kernels)

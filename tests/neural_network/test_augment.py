@@ -128,6 +128,26 @@ def test_negative_inputs_are_refused_in_fit_and_in_prediction():
         model.predict(X - 0.5)
 
 
+def test_negative_inputs_are_refused_by_a_part_behind_others():
+    model = network([RandomShift(), StochasticPooling()])
+    rows = np.array(X)
+    rows[0, 0] = -1
+    with pytest.raises(ValueError, match="at least 0"):
+        model.fit(rows, y)
+    model.fit(X, y)
+    with pytest.raises(ValueError, match="at least 0"):
+        model.predict(rows)
+
+
+def test_a_warm_start_renews_the_parts_behind_a_new_one():
+    model = network([RandomShift(), RandomCrop(crop_shape=6)]).fit(X, y)
+    crop = model._predictor.augment[1]
+    model.set_params(warm_start=True).fit(X, y)
+    assert model._predictor.augment[1] is crop
+    model.set_params(augment=[RandomShift(max_shift=2), RandomCrop(crop_shape=6)])
+    assert model.fit(X, y)._predictor.augment[1] is not crop
+
+
 def test_an_order_that_could_bring_negative_inputs_is_refused():
     with pytest.raises(ValueError, match=r"StochasticPooling.*Change their order"):
         network([GaussianNoise(), StochasticPooling()]).fit(X, y)

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes.losses import Hinge, LogLoss, SquaredError
 from sknn_notes.optimizers import SGD, Adam
+from sknn_notes.penalties import Penalty
 
 
 def classifier(**params):
@@ -816,3 +817,22 @@ def test_an_interrupt_in_partial_fit_leaves_a_usable_model(three_classes):
     model = classifier(loss=InterruptedLoss(2), batch_size=30)
     model.partial_fit(X, y, classes=[0, 1, 2])
     assert_usable(model, X, y)
+
+
+def test_weight_decay_refuses_a_penalty_that_tells_none(three_classes):
+    class Quartic(Penalty):
+        def value(self, weights, alpha):
+            return alpha * float(np.sum(weights**4))
+
+        def add_gradient(self, weights, alpha, grad):
+            grad += 4 * alpha * weights**3
+            return self.value(weights, alpha)
+
+    X, y = three_classes
+    classifier(penalty=Quartic()).fit(X, y)
+    refuses(
+        lambda: classifier(penalty=Quartic(), solver="adamw").fit(X, y),
+        ValueError,
+        "adamw",
+        "decay",
+    )

@@ -326,6 +326,17 @@ def test_a_last_batch_of_one_row_is_merged_into_the_one_before(one_target, shuff
     assert np.isfinite(model.loss_curve_).all()
 
 
+def test_samples_without_weight_are_not_among_its_statistics(three_classes):
+    X, y = three_classes
+    weight = (np.arange(len(X)) % 3 > 0).astype(float)
+    kept = weight > 0
+    options = {"batch_norm": True, "max_iter": 3, "random_state": 0}
+    one = MLPClassifier(**options).fit(X[kept], y[kept])
+    other = MLPClassifier(**options)
+    other.fit(np.where(kept[:, None], X, 100.0), y, sample_weight=weight)
+    np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X))
+
+
 def test_a_partial_fit_on_one_row_is_refused(three_classes):
     X, y = three_classes
     model = classifier(batch_size="auto").fit(X, y)

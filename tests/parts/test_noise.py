@@ -230,11 +230,6 @@ def test_only_stochastic_pooling_needs_inputs_of_at_least_0(name):
     assert NOISES[name].needs_non_negative == (name == "stochastic_pooling")
 
 
-@every_name
-def test_sparse_matrices_are_not_for_noise(name):
-    assert NOISES[name].supports_sparse is False
-
-
 # Gaussian noise
 
 

@@ -236,3 +236,10 @@ def test_sparse_chunks_and_infinity():
     for call in (whole.fit, whole.transform):
         with pytest.raises(ValueError, match="infinity"):
             call(X)
+
+
+def test_with_mean_changed_after_fit_changes_nothing_before_the_next():
+    X = np.random.default_rng(0).normal(size=(50, 4)) + 3
+    standardizer = Standardizer(with_mean=False, with_std=False).fit(X)
+    standardizer.set_params(with_mean=True)
+    np.testing.assert_array_equal(standardizer.transform(X), X)

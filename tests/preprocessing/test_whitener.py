@@ -293,3 +293,12 @@ def test_partial_fit_pads_missing_components():
     np.testing.assert_allclose(Z, Whitener(n_components=3).fit_transform(X), atol=1e-9)
     with pytest.raises(ValueError, match="exceeds n_features=4"):
         Whitener(n_components=5).partial_fit(X)
+
+
+def test_parameters_changed_after_fit_change_nothing_before_the_next():
+    X = np.random.default_rng(0).normal(size=(50, 4))
+    whitener = Whitener(method="zca", eps=0.1).fit(X)
+    back, names = whitener.dewhitening_, whitener.get_feature_names_out()
+    whitener.set_params(method="pca", eps=5.0)
+    np.testing.assert_array_equal(whitener.dewhitening_, back)
+    np.testing.assert_array_equal(whitener.get_feature_names_out(), names)
