@@ -30,18 +30,36 @@ class Batches:
             del starts[-1]
         self._rows = [slice(*pair) for pair in pairwise([*starts, self.n_samples])]
         self.max_rows = max(rows.stop - rows.start for rows in self._rows)
-        if shuffle:
-            self._buffers = [
-                None if a is None or issparse(a) else np.empty_like(a[: self.max_rows])
-                for a in (X, y, sample_weight)
-            ]
+        self._buffers: list = []
 
     def epoch(self, rng):
         """Yield the (X, y, sample_weight) of every batch of one epoch."""
-        if self.shuffle:
-            self._order = rng.permutation(self.n_samples)
+        if not self.shuffle:
+            yield from map(self._sliced, self._rows)
+            return
+        order = rng.permutation(self.n_samples)
         for rows in self._rows:
-            yield self._gathered(rows) if self.shuffle else self._sliced(rows)
+            yield self._gathered(order[rows], self.max_rows)
+
+    def blocks(self, rng, n_batches):
+        """Yield the same batches, up to ``n_batches`` together, in buffers.
+
+        Yields
+        ------
+        X, y, sample_weight : ndarray or None
+            The rows of the batches, one batch after the other.
+        edges : ndarray
+            Batch ``i`` is rows ``edges[i]`` to ``edges[i + 1]``.
+        """
+        order = np.arange(self.n_samples)
+        if self.shuffle:
+            order = rng.permutation(self.n_samples)
+        capacity = min(n_batches * self.max_rows, self.n_samples)
+        for i in range(0, len(self._rows), n_batches):
+            block = self._rows[i : i + n_batches]
+            edges = np.array([block[0].start, *(rows.stop for rows in block)])
+            indices = order[edges[0] : edges[-1]]
+            yield *self._gathered(indices, capacity), edges - edges[0]
 
     def sample(self, rng):
         """Return the inputs of as many random rows as a batch has."""
@@ -51,8 +69,12 @@ class Batches:
         weight = self.sample_weight
         return self.X[rows], self.y[rows], None if weight is None else weight[rows]
 
-    def _gathered(self, rows):
-        indices = self._order[rows]
+    def _gathered(self, indices, capacity):
+        if not self._buffers:
+            self._buffers = [
+                None if a is None or issparse(a) else np.empty_like(a[:capacity])
+                for a in (self.X, self.y, self.sample_weight)
+            ]
         return [
             None
             if array is None

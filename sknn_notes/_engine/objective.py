@@ -38,14 +38,14 @@ class Objective:
     ):
         self.network, self.loss, self.penalty = network, loss, penalty
         self.max_norms, self.decoupled = max_norms, decoupled
-        self._segments = []
+        self.segments = []
         if penalty is not None:
-            self._segments = _segments(network, alphas, penalize_bias)
+            self.segments = _segments(network, alphas, penalize_bias)
 
     @property
     def smooth(self):
         """Whether the gradient tells all, so that no proximal step is needed."""
-        return self.penalty is None or self.penalty.smooth or not self._segments
+        return self.penalty is None or self.penalty.smooth or not self.segments
 
     def __call__(self, X, y, sample_weight=None, rng=None):
         """Return the value for a batch and fill ``network.grad``.
@@ -59,7 +59,7 @@ class Objective:
         if not math.isfinite(value):
             return value
         network.backward()
-        for stretch, alpha in self._segments:
+        for stretch, alpha in self.segments:
             weights = network.theta[stretch]
             if self.decoupled:
                 value += self.penalty.value(weights, alpha)
@@ -71,12 +71,12 @@ class Objective:
 
     def decay(self, rate):
         """Shrink the weights as the penalty's L2 part asks for, at this step size."""
-        for stretch, alpha in self._segments:
+        for stretch, alpha in self.segments:
             self.network.theta[stretch] *= 1 - rate * self.penalty.decay(alpha)
 
     def prox(self, step):
         """Move the parameters by the penalty's proximal step, then project them."""
-        for stretch, alpha in self._segments:
+        for stretch, alpha in self.segments:
             own = step if np.isscalar(step) else step[stretch]
             self.penalty.prox(self.network.theta[stretch], alpha, own)
         self.project()

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from sknn_notes._engine.fused import fused_steps
 from sknn_notes._sklearn import _check_optimize_result
 
 
@@ -83,6 +84,7 @@ def train(
         Where the loss is not finite and the monitor kept no better weights.
     """
     monitor.n_without_improvement = state.n_without_improvement
+    fused = fused_steps(objective, batches, optimizer)
     rate = learning_rate_init
     converged = False
     try:
@@ -96,7 +98,10 @@ def train(
                 max_iter=max_iter,
             )
             rate = float(rate)
-            loss = _run_epoch(objective, batches, optimizer, rate, state)
+            if fused is None:
+                loss = _run_epoch(objective, batches, optimizer, rate, state)
+            else:
+                loss = fused.run_epoch(rate, state)
             if not math.isfinite(loss):
                 _stop_diverged(monitor, loss, state.epoch + 1, rate)
                 # It led away from the weights that are restored.

@@ -1,8 +1,11 @@
 """Numerical kernels: one set in plain numpy, the definition; others are faster twins.
 
 Every set is a subpackage with the same functions, the same arguments and the same
-results to rounding (random masks to the bit). ``SKNN_NOTES_KERNELS`` names the set;
-without it the fastest one that can be imported is taken.
+results to rounding (random masks to the bit). A set may have a module ``steps``
+besides, which trains by whole steps (``sknn_notes._engine.fused``).
+
+``SKNN_NOTES_KERNELS`` names the set; without it the fastest one that can be imported is
+taken.
 """
 
 import importlib

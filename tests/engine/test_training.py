@@ -277,14 +277,16 @@ def assert_best_weights(model):
     best_epoch = int(np.argmax(model.validation_scores_)) + 1
     assert best_epoch < model.n_iter_
     until_then = stopped_early(max_iter=best_epoch, batch_norm=model.batch_norm)
-    assert until_then.best_validation_score_ == model.best_validation_score_
+    assert until_then.best_validation_score_ == pytest.approx(
+        model.best_validation_score_
+    )
     for W, best in zip(model.coefs_, until_then.coefs_, strict=True):
-        np.testing.assert_array_equal(W, best)
+        np.testing.assert_allclose(W, best)
     for ours, best in zip(
         model.batch_norm_ or (), until_then.batch_norm_ or (), strict=True
     ):
         for name, array in best.items():
-            np.testing.assert_array_equal(ours[name], array)
+            np.testing.assert_allclose(ours[name], array)
 
 
 @pytest.mark.parametrize("batch_norm", [False, True])

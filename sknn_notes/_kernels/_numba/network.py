@@ -99,21 +99,28 @@ def batch_norm_forward(X, scale, eps, mean, var, out):
 
 @compiled
 def _batch_norm_forward(X, scale, eps, mean, var, out):
+    # Loops in place of array expressions, which take much longer to compile.
     n, n_units = X.shape
-    share = X.dtype.type(1 / n)
-    mean[:] = 0
+    one = X.dtype.type(1)
+    share = one / X.dtype.type(n)
+    for j in range(n_units):
+        mean[j] = 0
+        var[j] = 0
     for i in range(n):
         for j in range(n_units):
             mean[j] += X[i, j]
-    mean *= share
-    var[:] = 0
+    for j in range(n_units):
+        mean[j] *= share
     for i in range(n):
         for j in range(n_units):
             x = X[i, j] - mean[j]
             X[i, j] = x
             var[j] += x * x
-    var *= share
-    factor = 1 / np.sqrt(var + eps)
+    for j in range(n_units):
+        var[j] *= share
+    factor = np.empty_like(var)
+    for j in range(n_units):
+        factor[j] = one / np.sqrt(var[j] + eps)
     for i in range(n):
         for j in range(n_units):
             x = X[i, j] * factor[j]
@@ -130,16 +137,18 @@ def batch_norm_backward(delta, normalized, scale, eps, var, dshift, dscale):
 @compiled
 def _batch_norm_backward(delta, normalized, scale, eps, var, dshift, dscale):
     n, n_units = delta.shape
-    share = delta.dtype.type(1 / n)
-    dscale[:] = 0
+    share = delta.dtype.type(1) / delta.dtype.type(n)
+    for j in range(n_units):
+        dscale[j] = 0
     for i in range(n):
         for j in range(n_units):
             dscale[j] += delta[i, j] * normalized[i, j]
-    factor = scale / np.sqrt(var + eps)
-    shift_share, scale_share = dshift * share, dscale * share
+    factor = np.empty_like(var)
+    for j in range(n_units):
+        factor[j] = scale[j] / np.sqrt(var[j] + eps)
     for i in range(n):
         for j in range(n_units):
-            pull = shift_share[j] + normalized[i, j] * scale_share[j]
+            pull = share * (dshift[j] + normalized[i, j] * dscale[j])
             delta[i, j] = (delta[i, j] - pull) * factor[j]
 
 
@@ -160,7 +169,8 @@ def softmax_log_loss(raw, y, out):
 @compiled
 def _shift_by_top(raw, y, out, target, top):
     n_outputs, n = raw.shape
-    top[:] = raw[0]
+    for i in range(n):
+        top[i] = raw[0, i]
     for k in range(1, n_outputs):
         for i in range(n):
             top[i] = top[i] if raw[k, i] < top[i] else raw[k, i]
@@ -174,7 +184,8 @@ def _shift_by_top(raw, y, out, target, top):
 @compiled
 def _normalize(out, y, total):
     n_outputs, n = out.shape
-    total[:] = 0
+    for i in range(n):
+        total[i] = 0
     for k in range(n_outputs):
         for i in range(n):
             total[i] += out[k, i]
@@ -224,7 +235,8 @@ def _multiclass_hinge(raw, y, margin, out, losses, bound, squared):
                 losses[i] += z
                 out[k, i] = one if z > 0 else zero
     # The right output is pulled up as hard as all the others are pulled down.
-    bound[:] = 0
+    for i in range(n):
+        bound[i] = 0
     for k in range(n_outputs):
         for i in range(n):
             bound[i] += out[k, i]
@@ -323,11 +335,13 @@ def _soft_thresholds(weights, alpha, step):
 
 def project_columns(W, norm):
     """See the numpy kernel."""
-    _project_columns(W, W.dtype.type(norm), np.zeros(W.shape[1], W.dtype))
+    _project_columns(W, W.dtype.type(norm), np.empty(W.shape[1], W.dtype))
 
 
 @compiled
 def _project_columns(W, norm, factor):
+    for j in range(W.shape[1]):
+        factor[j] = 0
     for i in range(W.shape[0]):
         for j in range(W.shape[1]):
             factor[j] += W[i, j] * W[i, j]
