@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -107,11 +108,12 @@ def check_classifier(model, dtype=np.float32, inputs=X):
     outputs = run(model, inputs.astype(dtype))
     label = outputs.pop("label")
     np.testing.assert_array_equal(label, model.predict(inputs))
-    expected = (
-        {"probabilities": model.predict_proba(inputs)}
-        if hasattr(model, "predict_proba")
-        else {"scores": model.decision_function(inputs)}
-    )
+    if hasattr(model, "predict_proba"):
+        expected = {"probabilities": model.predict_proba(inputs)}
+    else:
+        scores = model.decision_function(inputs)
+        two = scores.ndim == 1
+        expected = {"scores": np.column_stack([-scores, scores]) if two else scores}
     assert outputs.keys() == expected.keys()
     for name, values in expected.items():
         assert outputs[name].dtype == dtype
@@ -326,6 +328,14 @@ def test_a_search_over_a_pipeline():
     search = GridSearchCV(pipeline, grid, cv=2).fit(X, digit)
     label = run(search, X.astype(np.float32))["label"]
     np.testing.assert_array_equal(label, search.predict(X))
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_calibration_of_the_scores(loss, task):
+    network = MLPClassifier((12,), loss=loss, max_iter=3, random_state=0)
+    model = CalibratedClassifierCV(network, cv=2, ensemble=False)
+    check_classifier(model.fit(X, LABELS[task]))
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass text", "multilabel"])

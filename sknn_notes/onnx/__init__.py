@@ -46,9 +46,9 @@ def to_onnx(model, X=None, *, options=None, **keywords):
     -------
     onnx_model : onnx.ModelProto
         The graph. Classifiers have the outputs ``label`` and ``probabilities``, or
-        ``scores``, those of ``decision_function``, where the loss has no probabilities.
-        Regressors and transformers have the output ``variable``, always of two
-        dimensions.
+        ``scores`` where the loss has no probabilities, with a column for every class.
+        Regressors and transformers have the output ``variable``, always with rows and
+        columns.
 
     Raises
     ------

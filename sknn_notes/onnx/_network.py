@@ -29,8 +29,13 @@ def register():
         _set_classifier_shapes,
         _convert_classifier,
         parser=_parse_classifier,
-        # skl2onnx asks for nocl, labels as indices, which only text would need.
-        options={"zipmap": [True, False, "columns"], "nocl": [False]},
+        options={
+            "zipmap": [True, False, "columns"],
+            # What CalibratedClassifierCV calibrates.
+            "raw_scores": [True, False],
+            # Labels as indices: skl2onnx asks whether they are wanted.
+            "nocl": [False],
+        },
     )
     update_registered_converter(
         MLPRegressor, _REGRESSOR, _set_regressor_shape, _convert_regressor
@@ -59,7 +64,10 @@ def _leaky_relu(graph, part, Z):
 
 
 def _silu(graph, part, Z):
-    return graph.add("Mul", Z, graph.add("Sigmoid", Z))
+    # As a product with a sigmoid, versions of onnxruntime fuse it into a node that they
+    # have in single precision only.
+    below = graph.add("Exp", graph.add("Neg", Z))
+    return graph.add("Div", Z, graph.add("Add", below, 1.0))
 
 
 _ACTIVATIONS: dict[type, Callable] = {
@@ -85,19 +93,18 @@ def _raw_outputs(graph, model):
     A = graph.input()
     for part in model._predictor.augment:
         A = form_of(part, _noise.FORMS, "noise")(graph, part, A)
-    *hidden, (W, b) = _layers(model)
-    for (W_hidden, b_hidden), part in zip(
-        hidden, model._predictor.activations, strict=True
-    ):
-        Z = graph.add("Gemm", A, W_hidden, b_hidden)
+    *hidden, last = _layers(model)
+    for layer, part in zip(hidden, model._predictor.activations, strict=True):
+        Z = graph.add("Gemm", A, *layer)
         A = form_of(part, _ACTIVATIONS, "activation")(graph, part, Z)
-    return graph.add("Gemm", A, W, b)
+    return graph.add("Gemm", A, *last)
 
 
 def _layers(model):
     """Return (weights, biases) of all layers, into which everything linear is folded.
 
     That is batch norm, and the scales by which dropout in its standard form averages.
+    The weights are float64, so that they are rounded once.
     """
     predictor = model._predictor
     dropouts = [predictor.input_dropout, *predictor.dropouts]
@@ -179,8 +186,7 @@ def _set_classifier_shapes(operator):
     label_type = StringTensorType if text else Int64TensorType
     label, decisions = operator.outputs
     label.set_type(label_type([n, n_classes] if encoder.multilabel else [n]))
-    one_score = encoder.binary and not model._loss.has_probabilities
-    decisions.type.shape = [n] if one_score else [n, n_classes]
+    decisions.type.shape = [n, n_classes]
 
 
 def _convert_classifier(scope, operator, container):
@@ -190,7 +196,8 @@ def _convert_classifier(scope, operator, container):
     if model._encoder.multiclass:
         scores = scores_of(graph, model._loss, scores)
     graph.output(0, _labels(graph, model, scores))
-    graph.output(1, _decisions(graph, model, scores))
+    raw_scores = container.get_options(model, {"raw_scores": False})["raw_scores"]
+    graph.output(1, _decisions(graph, model, scores, raw_scores))
 
 
 def _labels(graph, model, scores):
@@ -207,15 +214,14 @@ def _labels(graph, model, scores):
     return graph.add("Gather", classes, index)
 
 
-def _decisions(graph, model, scores):
-    """Add what ``predict_proba`` gives or, without probabilities, the scores."""
-    encoder = model._encoder
-    if not model._loss.has_probabilities:
-        return graph.add("Reshape", scores, [-1]) if encoder.binary else scores
-    if encoder.multiclass:
-        return graph.add("Softmax", scores, axis=1)
-    if encoder.binary:
+def _decisions(graph, model, scores, raw_scores):
+    """Add a column a class: probabilities or, where asked or without any, scores."""
+    if model._encoder.binary:
         scores = graph.concat(graph.add("Neg", scores), scores)
+    if raw_scores or not model._loss.has_probabilities:
+        return scores
+    if model._encoder.multiclass:
+        return graph.add("Softmax", scores, axis=1)
     return graph.add("Sigmoid", scores)
 
 
