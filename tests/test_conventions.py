@@ -103,7 +103,7 @@ def imported_packages(source):
 
 
 # Rooms that an extra brings: they may import what the extra installs.
-EXTRA_ROOMS = ("_kernels/_numba", "onnx.py", "inspection.py")
+EXTRA_ROOMS = ("_kernels/_numba", "onnx/", "inspection.py")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,121 @@
+"""Building the nodes of one converted estimator."""
+
+import numpy as np
+from onnx.helper import np_dtype_to_tensor_dtype
+from skl2onnx.common.data_types import DoubleTensorType
+from sklearn.utils.validation import check_is_fitted
+
+
+class Graph:
+    """Adds nodes and constants; tensors are known by their names.
+
+    Parameters
+    ----------
+    scope, operator, container
+        What skl2onnx passes to a converter.
+
+    Attributes
+    ----------
+    dtype : type
+        What the graph computes in: float64 for float64 inputs, else float32.
+    """
+
+    def __init__(self, scope, operator, container):
+        self._scope, self._operator, self._container = scope, operator, container
+        double = isinstance(operator.outputs[-1].type, DoubleTensorType)
+        self.dtype = np.float64 if double else np.float32
+
+    def input(self):
+        """Return the inputs as one tensor of the graph's type."""
+        columns = [self.cast(v.full_name, self.dtype) for v in self._operator.inputs]
+        return columns[0] if len(columns) == 1 else self.concat(*columns)
+
+    def output(self, index, tensor):
+        """Make a tensor the estimator's output of this index."""
+        name = self._operator.outputs[index].full_name
+        self._container.add_node("Identity", [tensor], [name])
+
+    def add(self, op_type, *inputs, **attributes):
+        """Add a node and return its output; inputs that are no names are constants."""
+        names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
+        output = self._scope.get_unique_variable_name(op_type.lower())
+        self._container.add_node(
+            op_type,
+            names,
+            [output],
+            name=self._scope.get_unique_operator_name(op_type),
+            **attributes,
+        )
+        return output
+
+    def cast(self, tensor, dtype):
+        """Return a tensor cast to a dtype of numpy."""
+        return self.add("Cast", tensor, to=np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def concat(self, *tensors):
+        """Return tensors side by side."""
+        return self.add("Concat", *tensors, axis=1)
+
+    def subtract(self, X, mean):
+        """Return ``X - mean``, accurate also where the mean has more digits than X."""
+        high = mean.astype(self.dtype)
+        low = mean - high
+        centered = self.add("Sub", X, high) if high.any() else X
+        return self.add("Sub", centered, low) if low.any() else centered
+
+    def _constant(self, values):
+        """Add an array or number; floats get the graph's type, integers int64."""
+        values = np.asarray(values)
+        kinds = {"f": self.dtype, "i": np.int64}
+        values = values.astype(kinds.get(values.dtype.kind, object))
+        name = self._scope.get_unique_variable_name("constant")
+        self._container.add_initializer(
+            name, np_dtype_to_tensor_dtype(values.dtype), values.shape, values.ravel()
+        )
+        return name
+
+
+def unchanged(graph, part, tensor):
+    """Add nothing: the form of a part that does nothing in prediction."""
+    return tensor
+
+
+def one_node(op_type):
+    """Return the form of a part that is one node."""
+    return lambda graph, part, tensor: graph.add(op_type, tensor)
+
+
+def form_of(part, forms, family):
+    """Return what `forms` has for the class of a part; a subclass may do anything.
+
+    Parameters
+    ----------
+    part : Component
+    forms : dict
+        For every class a function of the graph, the part and the name of its input,
+        which adds the part's nodes and returns the name of its output.
+    family : str
+        What the error calls the part.
+    """
+    if type(part) not in forms:
+        raise TypeError(
+            f"The {family} {part!r} has no form in ONNX. Those that have one are "
+            f"{', '.join(sorted(known.__name__ for known in forms))}. Train with one "
+            "of them, or predict with the estimator itself."
+        )
+    return forms[type(part)]
+
+
+def n_rows(operator):
+    """Check model and inputs; return the number of rows, None where it is open."""
+    model = operator.raw_operator
+    check_is_fitted(model)
+    widths = [variable.get_second_dimension() for variable in operator.inputs]
+    known = all(isinstance(width, int) for width in widths)
+    if known and sum(widths) != model.n_features_in_:
+        raise ValueError(
+            f"The graph's inputs have {sum(widths)} columns, but "
+            f"{type(model).__name__} was fitted with {model.n_features_in_}. Pass an X "
+            "(or initial_types) with the columns of fit."
+        )
+    return operator.inputs[0].get_first_dimension()

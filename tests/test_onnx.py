@@ -1,0 +1,436 @@
+"""Converted estimators predict in onnxruntime what they predict themselves."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_digits
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+pytest.importorskip("skl2onnx")
+from onnxruntime import InferenceSession
+
+from sknn_notes import (
+    Centerer,
+    MinMaxNormalizer,
+    MLPClassifier,
+    MLPRegressor,
+    Standardizer,
+    Whitener,
+)
+from sknn_notes.activations import ACTIVATIONS, ReLU
+from sknn_notes.losses import (
+    CLASSIFICATION_LOSSES,
+    REGRESSION_LOSSES,
+    HierarchicalSoftmax,
+    Hinge,
+    LogLoss,
+    Quantile,
+    SquaredError,
+)
+from sknn_notes.noise import (
+    NOISES,
+    FractionalMaxPooling,
+    GaussianNoise,
+    RandomCrop,
+    RandomShift,
+    StochasticPooling,
+)
+from sknn_notes.onnx import to_onnx
+
+X, digit = load_digits(return_X_y=True)
+X, digit = X[:400] / 16, digit[:400]
+LABELS = {
+    "binary": digit % 2,
+    "binary text": np.where(digit > 4, "large", "small"),
+    "bool": digit > 4,
+    "multiclass": digit - 3,
+    "multiclass text": np.array([f"digit {d}" for d in digit], dtype=object),
+    "float": digit.astype(float),
+    "multilabel": np.column_stack([digit % 2, digit > 4, digit == 0]).astype(int),
+}
+# What the losses call these tasks.
+KINDS = {
+    "binary": "binary",
+    "binary text": "binary",
+    "bool": "binary",
+    "multiclass": "multiclass",
+    "multiclass text": "multiclass",
+    "float": "multiclass",
+    "multilabel": "multilabel",
+}
+NUMBERS = {"one": digit * 0.5, "two": np.column_stack([digit, digit**2 / 10])}
+
+every_type = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def classifier(task="multiclass", dtype=np.float64, **parameters):
+    return fitted(MLPClassifier, LABELS[task], dtype, parameters)
+
+
+def regressor(task="one", dtype=np.float64, **parameters):
+    return fitted(MLPRegressor, NUMBERS[task], dtype, parameters)
+
+
+def fitted(estimator, y, dtype, parameters):
+    """Return a network that has learned a little, so that its outputs differ."""
+    defaults = {
+        "hidden_layer_sizes": (12,),
+        "learning_rate_init": 0.02,
+        "max_iter": 6,
+        "random_state": 0,
+    }
+    return estimator(**{**defaults, **parameters}).fit(X.astype(dtype), y)
+
+
+def run(model, X, **keywords):
+    """Return the outputs of the converted model by their names."""
+    return run_graph(to_onnx(model, X[:1], **keywords), X)
+
+
+def run_graph(graph, X):
+    session = InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"X": X}), strict=True))
+
+
+def check_classifier(model, dtype=np.float32, inputs=X):
+    """Compare labels and probabilities, or scores."""
+    outputs = run(model, inputs.astype(dtype))
+    label = outputs.pop("label")
+    np.testing.assert_array_equal(label, model.predict(inputs))
+    if hasattr(model, "predict_proba"):
+        expected = {"probabilities": model.predict_proba(inputs)}
+    else:
+        scores = model.decision_function(inputs)
+        two = scores.ndim == 1
+        expected = {"scores": np.column_stack([-scores, scores]) if two else scores}
+    assert outputs.keys() == expected.keys()
+    for name, values in expected.items():
+        assert outputs[name].dtype == dtype
+        np.testing.assert_allclose(outputs[name], values, rtol=1e-5, atol=1e-5)
+
+
+def check_regressor(model, dtype=np.float32, inputs=X):
+    predicted = run(model, inputs.astype(dtype))["variable"]
+    assert predicted.dtype == dtype
+    expected = model.predict(inputs).reshape(len(inputs), -1)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-5, atol=1e-5)
+
+
+# Networks.
+
+
+@every_type
+@pytest.mark.parametrize("trained", [np.float32, np.float64])
+def test_every_combination_of_types(dtype, trained):
+    check_classifier(classifier(dtype=trained), dtype)
+    check_regressor(regressor(dtype=trained), dtype)
+
+
+@every_type
+def test_double_precision_is_kept(dtype):
+    model = classifier()
+    proba = run(model, X.astype(dtype))["probabilities"]
+    error = np.abs(proba - model.predict_proba(X)).max()
+    assert error < (1e-14 if dtype is np.float64 else 1e-5)
+
+
+@every_type
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_every_activation(activation, batch_norm, dtype):
+    model = classifier(activation=activation, batch_norm=batch_norm)
+    # Far from 0, too, where an activation saturates.
+    check_classifier(model, dtype, np.vstack([X, 20 * X, -20 * X]))
+
+
+@pytest.mark.parametrize(
+    ("loss", "task"),
+    [
+        (name, task)
+        for name, loss in CLASSIFICATION_LOSSES.items()
+        for task in LABELS
+        if KINDS[task] in loss.tasks
+    ],
+)
+def test_every_loss_for_classes(loss, task):
+    check_classifier(classifier(task, loss=loss))
+
+
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+@pytest.mark.parametrize("task", NUMBERS)
+def test_every_loss_for_numbers(loss, task):
+    check_regressor(regressor(task, loss=loss))
+
+
+@every_type
+@pytest.mark.parametrize(
+    "loss",
+    [
+        LogLoss(label_smoothing=0.1),
+        Hinge(margin=0.5),
+        HierarchicalSoftmax(tree="huffman"),
+        # One path through every class, the longest that there is.
+        HierarchicalSoftmax(tree=(-3, (-2, (-1, (0, (1, (2, (3, (4, (5, 6)))))))))),
+    ],
+    ids=str,
+)
+def test_losses_with_parameters(loss, dtype):
+    check_classifier(classifier(loss=loss), dtype, np.vstack([X, 50 * X]))
+
+
+def test_a_quantile():
+    check_regressor(regressor(loss=Quantile(quantile=0.9)))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (8, 6), "activation": ["tanh", "elu"]},
+        {"hidden_layer_sizes": (8, 6), "batch_norm": True, "dropout": 0.3},
+        {"dropout": 0.3, "input_dropout": 0.2, "dropconnect": 0.1},
+        {"solver": "lbfgs"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dropout_scaling", ["inverted", "standard"])
+def test_networks(parameters, dropout_scaling):
+    check_classifier(classifier(dropout_scaling=dropout_scaling, **parameters))
+    check_regressor(regressor(dropout_scaling=dropout_scaling, **parameters))
+
+
+@every_type
+@pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
+def test_every_noise(noise, dtype):
+    check_classifier(classifier(augment=noise()), dtype)
+
+
+@pytest.mark.parametrize("channels", ["last", "first"])
+@pytest.mark.parametrize(
+    "noise",
+    [
+        RandomCrop(crop_shape=(3, 2)),
+        StochasticPooling(pool_shape=(3, 2)),
+        FractionalMaxPooling(n_regions=3),
+        FractionalMaxPooling(overlapping=False, ratio=1.7),
+    ],
+    ids=str,
+)
+def test_noise_on_images_with_channels(noise, channels):
+    shape = (4, 8, 2) if channels == "last" else (2, 4, 8)
+    noise = clone(noise).set_params(image_shape=shape, channels=channels)
+    check_classifier(classifier(augment=noise))
+
+
+def test_several_noises():
+    augment = [RandomShift(), RandomCrop(crop_shape=6), StochasticPooling()]
+    check_classifier(classifier(augment=[*augment, GaussianNoise()]))
+
+
+# Transformers.
+
+
+@every_type
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        Centerer(),
+        Centerer(per="channel", n_channels=2, channels="first"),
+        Standardizer(),
+        Standardizer(with_mean=False),
+        Standardizer(with_std=False),
+        Standardizer(with_mean=False, with_std=False),
+        Standardizer(per="all", ddof=1),
+        MinMaxNormalizer(),
+        MinMaxNormalizer(feature_range=(0, 3), clip=True),
+        MinMaxNormalizer(per="channel", n_channels=2),
+        Whitener(),
+        Whitener(whiten=False, n_components=3),
+        Whitener("zca"),
+        Whitener("pca_cor", n_components=0.8),
+        Whitener("zca_cor", shrinkage="oas"),
+        Whitener("cholesky"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("n_samples", [5, 400])
+def test_every_transformer(transformer, n_samples, dtype):
+    if n_samples == 5 and transformer.get_params().get("method") == "cholesky":
+        transformer.set_params(shrinkage=0.1)
+    model = clone(transformer).fit(X[:n_samples])
+    expected = model.transform(X)
+    output = run(model, X.astype(dtype))["variable"]
+    assert output.dtype == dtype
+    atol = (1e-5 if dtype is np.float32 else 1e-12) * np.abs(expected).max()
+    np.testing.assert_allclose(output, expected, rtol=1e-5, atol=atol)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [Centerer(), Standardizer(), MinMaxNormalizer(), MinMaxNormalizer(clip=True)],
+    ids=str,
+)
+@every_type
+def test_missing_values_pass_through(transformer, dtype):
+    holes = X.astype(dtype)
+    holes[::3, ::2] = np.nan
+    # A column without any value has no statistics.
+    holes[:, 5] = np.nan
+    expected = transformer.fit(holes).transform(holes)
+    output = run(transformer, holes)["variable"]
+    np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_mean_far_from_zero_costs_no_digits():
+    far = np.random.default_rng(0).normal(1e4, 1, size=(50, 4)).astype(np.float32)
+    for transformer in (Standardizer(), MinMaxNormalizer(), Whitener(eps=0)):
+        expected = transformer.fit(far).transform(far)
+        output = run(transformer, far)["variable"]
+        np.testing.assert_allclose(output, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_scaler_fitted_on_sparse_data():
+    scaler = Standardizer(with_mean=False).fit(csr_array(X))
+    output = run(scaler, X)["variable"]
+    np.testing.assert_allclose(output, scaler.transform(X))
+
+
+# Inside scikit-learn's estimators.
+
+
+def test_a_pipeline():
+    model = make_pipeline(
+        Standardizer(),
+        Whitener("zca"),
+        MinMaxNormalizer(clip=True),
+        MLPClassifier((12,), max_iter=6, random_state=0),
+    ).fit(X, digit)
+    check_classifier(model)
+    check_classifier(make_pipeline(Whitener(), LogisticRegression()).fit(X, digit))
+
+
+def test_a_search_over_a_pipeline():
+    pipeline = make_pipeline(
+        Standardizer(), MLPClassifier((12,), max_iter=6, random_state=0)
+    )
+    grid = {"mlpclassifier__loss": ["log_loss", "hinge"]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(X, digit)
+    label = run(search, X.astype(np.float32))["label"]
+    np.testing.assert_array_equal(label, search.predict(X))
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_calibration_of_the_scores(loss, task):
+    network = MLPClassifier((12,), loss=loss, max_iter=3, random_state=0)
+    model = CalibratedClassifierCV(network, cv=2, ensemble=False)
+    check_classifier(model.fit(X, LABELS[task]))
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass text", "multilabel"])
+def test_skl2onnx_converts_without_help_and_zips(task):
+    from skl2onnx import to_onnx as their_to_onnx
+
+    model = classifier(task)
+    single = X.astype(np.float32)
+    outputs = run_graph(their_to_onnx(model, single[:1]), single)
+    np.testing.assert_array_equal(outputs["output_label"], model.predict(X))
+    proba = [[row[c] for c in model.classes_] for row in outputs["output_probability"]]
+    np.testing.assert_allclose(proba, model.predict_proba(X), atol=1e-5)
+
+
+def test_integer_inputs_compute_in_single_precision():
+    counts = (X * 16).astype(np.int64)
+    model = make_pipeline(MinMaxNormalizer(), MLPRegressor(max_iter=3))
+    model.fit(counts, digit)
+    predicted = run(model, counts)["variable"]
+    assert predicted.dtype == np.float32
+    np.testing.assert_allclose(predicted[:, 0], model.predict(counts), atol=1e-4)
+
+
+def test_one_input_a_column():
+    from skl2onnx.common.data_types import FloatTensorType
+
+    model = Standardizer().fit(X[:, :3])
+    types = [(name, FloatTensorType([None, 1])) for name in "abc"]
+    graph = to_onnx(model, initial_types=types)
+    session = InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    columns = {name: X[:, [i]].astype(np.float32) for i, name in enumerate("abc")}
+    (output,) = session.run(None, columns)
+    np.testing.assert_allclose(output, model.transform(X[:, :3]), atol=1e-5)
+
+
+# What is refused.
+
+
+class OwnReLU(ReLU):
+    """An activation that the library does not know."""
+
+
+class OwnLogLoss(LogLoss):
+    """A loss that the library does not know."""
+
+
+class OwnSquaredError(SquaredError):
+    """A loss that the library does not know."""
+
+
+class OwnNoise(GaussianNoise):
+    """A noise that the library does not know."""
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        (MLPClassifier(activation=OwnReLU()), r"activation OwnReLU\(\).*LeakyReLU"),
+        (MLPClassifier(loss=OwnLogLoss()), r"loss OwnLogLoss\(\).*LogLoss"),
+        (MLPRegressor(loss=OwnSquaredError()), r"loss OwnSquaredError\(\).*Poisson"),
+        (MLPRegressor(augment=OwnNoise()), r"noise OwnNoise\(\).*GaussianNoise"),
+    ],
+    ids=["activation", "loss", "regression loss", "noise"],
+)
+def test_parts_of_ones_own_are_refused(model, names):
+    model.set_params(max_iter=1).fit(X, digit)
+    with pytest.raises(TypeError, match=names):
+        to_onnx(model, X[:1])
+
+
+def test_random_passes_are_refused():
+    model = classifier(dropout=0.5, marginalization="monte_carlo")
+    with pytest.raises(ValueError, match=r"set_params\(marginalization='analytic'\)"):
+        to_onnx(model, X[:1])
+    check_classifier(model.set_params(marginalization="analytic"))
+
+
+@pytest.mark.parametrize("model", [Standardizer(), MLPClassifier(), MLPRegressor()])
+def test_what_is_not_fitted_is_refused(model):
+    with pytest.raises(NotFittedError):
+        to_onnx(model, X[:1])
+
+
+@pytest.mark.parametrize("model", [Whitener().fit(X), regressor(), classifier()])
+def test_another_number_of_columns_is_refused(model):
+    with pytest.raises(ValueError, match=r"have 63 columns.*fitted with 64"):
+        to_onnx(model, X[:1, 1:])
+
+
+def test_without_skl2onnx_the_error_names_the_extra():
+    code = "import sys; sys.modules['skl2onnx'] = None; import sknn_notes.onnx"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert 'pip install "sknn_notes[onnx]"' in result.stderr
