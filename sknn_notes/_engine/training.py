@@ -27,7 +27,7 @@ class TrainingState:
     sampling_seed : int
         Seeds the sub-networks of Monte Carlo prediction.
     optimizer : tuple or None
-        Class of the solver that the state belongs to, and dtype.
+        Class of the solver that the state belongs to, and name of the dtype.
     optimizer_state : dict
         What the solver's ``start`` returned, and its steps have updated.
     n_seen : int
@@ -47,7 +47,7 @@ class TrainingState:
 
     def use(self, optimizer, theta):
         """Keep the solver's state if it is of this class and dtype, else start it."""
-        kind = type(optimizer), theta.dtype
+        kind = type(optimizer), theta.dtype.name
         if self.optimizer != kind:
             self.optimizer = kind
             self.optimizer_state = optimizer.start(theta)

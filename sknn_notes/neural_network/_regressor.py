@@ -74,8 +74,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         improves, and restore the weights of its best epoch.
     validation_fraction : float, default=0.1
         Share of the training data held out under early stopping.
-    beta_1, beta_2 : float, default=0.9 and 0.999
-        Decay of the running moments of 'adam' and 'adamw', in [0, 1).
+    beta_1 : float, default=0.9
+        Decay of the running mean of the gradient of 'adam' and 'adamw', in [0, 1).
+    beta_2 : float, default=0.999
+        Decay of the running mean of its square, in [0, 1).
     epsilon : float, default=1e-8
         Added to the denominator of 'adam', 'adamw' and 'rmsprop'.
     n_iter_no_change : int or inf, default=10
