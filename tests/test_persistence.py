@@ -59,7 +59,6 @@ NETWORKS = [
 ]
 for network in NETWORKS:
     network.set_params(hidden_layer_sizes=(5,), max_iter=2)
-PIPELINES = [make_pipeline(Standardizer(), network) for network in NETWORKS[:2]]
 
 
 @pytest.fixture(scope="module")
