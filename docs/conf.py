@@ -3,6 +3,9 @@
 import sys
 from pathlib import Path
 
+# The gallery looks up what the examples import, and needs this for the halving search.
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+
 import sknn_notes
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))

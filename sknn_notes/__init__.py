@@ -4,6 +4,7 @@ Multi-layer perceptrons whose regularisation, initialisation, loss, solver and s
 are hyperparameters, and the preprocessing that belongs to them.
 """
 
+from sknn_notes._version import __version__ as __version__
 from sknn_notes.neural_network import MLPClassifier, MLPRegressor
 from sknn_notes.preprocessing import (
     Centerer,
@@ -11,8 +12,6 @@ from sknn_notes.preprocessing import (
     Standardizer,
     Whitener,
 )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "MLPClassifier",

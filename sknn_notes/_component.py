@@ -5,10 +5,12 @@ from difflib import get_close_matches
 from inspect import signature
 from typing import Any
 
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import clone
+
+from sknn_notes._base import BaseObject
 
 
-class Component(BaseEstimator):
+class Component(BaseObject):
     """Base class of every part.
 
     Its parameters are read, set and searched as an estimator's. A subclass declares

@@ -174,7 +174,7 @@ class Adam(Optimizer):
     beta_1 : float, default=0.9
         Decay of the running mean of the gradient.
     beta_2 : float, default=0.999
-        Decay of the running mean of its square.
+        Decay of the running mean of the squared gradient.
     epsilon : float, default=1e-8
         Added to the denominator.
 
@@ -251,7 +251,7 @@ class AdamW(Adam):
     beta_1 : float, default=0.9
         Decay of the running mean of the gradient.
     beta_2 : float, default=0.999
-        Decay of the running mean of its square.
+        Decay of the running mean of the squared gradient.
     epsilon : float, default=1e-8
         Added to the denominator.
 

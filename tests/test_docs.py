@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from numpydoc.validate import validate
 
+from sknn_notes import MLPClassifier
+from sknn_notes._base import DOCS_URL, BaseObject
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # What numpydoc checks in every public docstring. A part's methods are for those who
@@ -151,6 +154,41 @@ def test_what_a_room_exports_is_public_at_the_top(room):
     package = importlib.import_module("sknn_notes")
     module = importlib.import_module(f"sknn_notes.{room}")
     assert set(module.__all__) <= set(package.__all__)
+
+
+def classes_with_parameters():
+    """Public estimators, transformers and parts: dotted names and classes."""
+    pages = load_api_pages()
+    for module_name in pages.public_modules():
+        module = importlib.import_module(module_name)
+        for name in pages.public_objects(module_name):
+            part = getattr(module, name)
+            if inspect.isclass(part) and issubclass(part, BaseObject):
+                yield pytest.param(f"{module_name}.{name}", part, id=name)
+
+
+EACH_CLASS = pytest.mark.parametrize(("name", "part"), list(classes_with_parameters()))
+
+
+@EACH_CLASS
+def test_html_links_to_the_page_of_the_reference(name, part):
+    # autosummary names the page of an object after its dotted name.
+    page = f"{DOCS_URL}api/generated/{name}.html"
+    assert f'href="{page}"' in part()._repr_html_()
+
+
+@EACH_CLASS
+def test_html_describes_every_parameter(name, part):
+    html = part()._repr_html_()
+    described = re.findall(r'class="param-doc-description"[^>]*>\s*(\w+): ', html)
+    assert sorted(described) == sorted(part().get_params())
+
+
+def test_html_of_a_users_own_class_has_no_page():
+    class Tuned(MLPClassifier):
+        pass
+
+    assert DOCS_URL not in Tuned()._repr_html_()
 
 
 def code_blocks(path):

@@ -29,7 +29,7 @@ class TrainingState:
         Seeds what is drawn anew and must stay the same: the validation split and the
         sub-networks of Monte Carlo prediction.
     optimizer : tuple or None
-        Class of the solver that the state belongs to, and dtype.
+        Class of the solver that the state belongs to, and name of the dtype.
     optimizer_state : dict
         What the solver's ``start`` returned, and its steps have updated.
     n_seen : int
@@ -49,7 +49,7 @@ class TrainingState:
 
     def use(self, optimizer, theta):
         """Keep the solver's state if it is of this class and dtype, else start it."""
-        kind = type(optimizer), theta.dtype
+        kind = type(optimizer), theta.dtype.name
         if self.optimizer != kind:
             self.optimizer = kind
             self.optimizer_state = optimizer.start(theta)

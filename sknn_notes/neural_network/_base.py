@@ -6,12 +6,12 @@ from abc import abstractmethod
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sknn_notes._base import BaseObject
 from sknn_notes._component import check_name, kept, resolve
 from sknn_notes._engine.batches import Batches
 from sknn_notes._engine.monitor import Monitor
@@ -28,7 +28,7 @@ from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.optimizers import OPTIMIZERS
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(BaseObject):
     """Multi-layer perceptron: what does not depend on the kind of target."""
 
     _parameter_constraints: dict = CONSTRAINTS

@@ -93,8 +93,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         stratified.
     validation_fraction : float, default=0.1
         Share of the training data held out under early stopping.
-    beta_1, beta_2 : float, default=0.9 and 0.999
-        Decay of the running moments of 'adam' and 'adamw', in [0, 1).
+    beta_1 : float, default=0.9
+        Decay of the running mean of the gradient of 'adam' and 'adamw', in [0, 1).
+    beta_2 : float, default=0.999
+        Decay of the running mean of the squared gradient, in [0, 1).
     epsilon : float, default=1e-8
         Added to the denominator of 'adam', 'adamw' and 'rmsprop'.
     n_iter_no_change : int or inf, default=10
@@ -130,14 +132,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Probability of dropping a hidden unit in a training step, one value or one per
         hidden layer; the units kept are scaled up by ``1 / (1 - dropout)``.
     input_dropout : float, default=0.0
-        The same for the inputs.
+        Probability of dropping an input in a training step.
     dropconnect : float, default=0.0
         Probability of dropping a single weight, drawn anew for every batch.
     dropout_scaling : {'inverted', 'standard'}, default='inverted'
         Whether what is kept is scaled up in training ('inverted'), or scaled down in
         prediction by the probability of keeping ('standard').
     marginalization : {'analytic', 'monte_carlo'}, default='analytic'
-        How predictions average over the training noise: by that scaling, or over
+        How predictions average over the training noise: by scaling, or over
         ``n_mc_samples`` passes through sub-networks drawn from a seed fixed in ``fit``.
     n_mc_samples : int, default=30
         Number of passes of 'monte_carlo' and of ``predict_spread``.
@@ -172,7 +174,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Score on the validation data after every epoch (accuracy); None
         without early stopping.
     best_validation_score_ : float or None
-        Best of them; its weights are the ones kept. None without early stopping.
+        Best of the validation scores; its weights are the ones kept. None without
+        early stopping.
     batch_norm_ : list of dict or None
         Learned scale and shift, running mean and var of every hidden layer, arrays of
         shape (n_units,); None without batch norm.

@@ -5,10 +5,11 @@ from numbers import Integral
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sknn_notes._base import BaseObject
 from sknn_notes._sklearn import Interval, StrOptions, _check_sample_weight
 from sknn_notes.preprocessing._moments import (
     Moments,
@@ -58,7 +59,7 @@ def refuse_overflow(estimator, X, *, allow_nan=True):
     )
 
 
-class ColumnwiseMap(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class ColumnwiseMap(OneToOneFeatureMixin, TransformerMixin, BaseObject):
     """Base of the transformers that map columns by ``(X - shift) * scale + offset``.
 
     A subclass turns its statistics into fitted attributes and gives the three vectors

@@ -6,7 +6,6 @@ from numbers import Integral, Real
 import numpy as np
 from scipy import sparse
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     OneToOneFeatureMixin,
     TransformerMixin,
@@ -14,6 +13,7 @@ from sklearn.base import (
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sknn_notes._base import BaseObject
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import Interval, Options, RealNotInt, StrOptions, _fit_context
 from sknn_notes.preprocessing import _covariance as cov
@@ -36,7 +36,7 @@ METHODS = ("pca", "zca", "pca_cor", "zca_cor", "cholesky")
 ROTATIONS = ("pca", "pca_cor")
 
 
-class Whitener(TransformerMixin, BaseEstimator):
+class Whitener(TransformerMixin, BaseObject):
     """Decorrelate the data, and scale it so that its covariance is the identity.
 
     Mean and covariance are found in ``fit`` on the training data and applied unchanged

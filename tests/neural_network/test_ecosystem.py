@@ -8,6 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
+import skops.io
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -217,7 +218,16 @@ def by_memory_map(model, folder):
     return joblib.load(folder / "model.joblib", mmap_mode="r")
 
 
-ROUND_TRIPS = pytest.mark.parametrize("trip", [by_pickle, by_joblib, by_memory_map])
+def by_skops(model, folder):
+    skops.io.dump(model, folder / "model.skops")
+    untrusted = skops.io.get_untrusted_types(file=folder / "model.skops")
+    assert [name for name in untrusted if not name.startswith("sknn_notes.")] == []
+    return skops.io.load(folder / "model.skops", trusted=untrusted)
+
+
+ROUND_TRIPS = pytest.mark.parametrize(
+    "trip", [by_pickle, by_joblib, by_memory_map, by_skops]
+)
 
 
 @ROUND_TRIPS
@@ -262,20 +272,6 @@ def test_warm_start_goes_on_after_loading_as_without(
 # Names of features
 
 
-@pytest.mark.parametrize(
-    "transformer", [Standardizer(), MinMaxNormalizer(), Whitener()]
-)
-def test_pandas_output_reaches_the_network_with_names(three_classes, transformer):
-    X, y = three_classes
-    frame = pd.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])
-    model = make_pipeline(transformer, classifier()).set_output(transform="pandas")
-    model.fit(frame, y)
-    names = model[0].get_feature_names_out()
-    np.testing.assert_array_equal(model[-1].feature_names_in_, names)
-    plain = make_pipeline(clone(transformer), classifier()).fit(X, y)
-    np.testing.assert_allclose(model.predict_proba(frame), plain.predict_proba(X))
-
-
 def as_pandas(X, names):
     return pd.DataFrame(X, columns=names)
 
@@ -285,6 +281,24 @@ def as_polars(X, names):
 
 
 FRAMES = pytest.mark.parametrize("frame", [as_pandas, as_polars])
+
+
+@pytest.mark.parametrize(
+    "transformer", [Centerer(), Standardizer(), MinMaxNormalizer(), Whitener()]
+)
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+@FRAMES
+def test_output_frames_reach_the_network_with_names(
+    three_classes, transformer, output, frame
+):
+    X, y = three_classes
+    frame = frame(X, list("abcdef"))
+    model = make_pipeline(transformer, classifier()).set_output(transform=output)
+    model.fit(frame, y)
+    names = model[0].get_feature_names_out()
+    np.testing.assert_array_equal(model[-1].feature_names_in_, names)
+    plain = make_pipeline(clone(transformer), classifier()).fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(frame), plain.predict_proba(X))
 
 
 @FRAMES

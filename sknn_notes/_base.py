@@ -1,0 +1,60 @@
+"""What every estimator, transformer and part has: a version when saved, a page."""
+
+import warnings
+
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
+
+from sknn_notes._version import __version__
+
+# Where the documentation is served; the HTML representations link to it.
+DOCS_URL = "https://sknn-notes.readthedocs.io/en/stable/"
+
+# Rooms whose names are public at the top of the package.
+_REEXPORTED = {"neural_network", "preprocessing"}
+
+
+class OtherVersionWarning(InconsistentVersionWarning):
+    """An object is loaded by another version of this library than saved it.
+
+    A filter on scikit-learn's warning covers it; the attributes named for versions of
+    scikit-learn hold those of this library.
+    """
+
+    def __str__(self):
+        return (
+            f"{self.estimator_name} was saved by version "
+            f"{self.original_sklearn_version} of sknn_notes and is loaded by version "
+            f"{self.current_sklearn_version}. It may fail or predict something else. "
+            "Load it with the version that saved it, or fit it again; see\n"
+            f"{DOCS_URL}user_guide/persistence.html"
+        )
+
+
+class BaseObject(BaseEstimator):
+    """Base of every class of this library that has parameters."""
+
+    _doc_link_module = "sknn_notes"
+    _doc_link_template = f"{DOCS_URL}api/generated/{{public_name}}.html"
+
+    def _doc_link_url_param_generator(self):
+        package, room = type(self).__module__.split(".")[:2]
+        module = package if room in _REEXPORTED else f"{package}.{room}"
+        return {"public_name": f"{module}.{type(self).__name__}"}
+
+    def __getstate__(self):
+        return {**super().__getstate__(), "_sknn_notes_version": __version__}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        saved_by = state.pop("_sknn_notes_version", "before 0.1.0")
+        if saved_by != __version__:
+            warnings.warn(
+                OtherVersionWarning(
+                    estimator_name=type(self).__name__,
+                    current_sklearn_version=__version__,
+                    original_sklearn_version=saved_by,
+                ),
+                stacklevel=2,
+            )
+        super().__setstate__(state)
