@@ -7,6 +7,7 @@ estimators' are.
 """
 
 import importlib.util
+from functools import partial
 from itertools import pairwise
 from time import perf_counter
 
@@ -17,15 +18,13 @@ from _steps import N_BATCHES
 RATE, PENALTY = 1e-3, 1e-4
 
 
-def available(threads, cores):
+def available(threads):
     """Return the peers that can run, by name, and print which can't and why."""
     usable = {}
     for name, (make, requirements) in PEERS.items():
         missing = [r for r in requirements if importlib.util.find_spec(r) is None]
         if missing:
             print(f"{name} is left out: {', '.join(missing)} is not installed")
-        elif name == "JAX" and threads not in (1, cores):
-            print("JAX is left out: it uses one thread or all cores")
         else:
             usable[name] = make
     if "PyTorch" in usable:
@@ -118,11 +117,15 @@ def jax_step(configuration, data, n_epochs):
         logits = X @ W + b
         return optax.softmax_cross_entropy_with_integer_labels(logits, y).mean()
 
-    def step(carry, rows):
-        theta, state = carry
-        value, grad = jax.value_and_grad(loss)(theta, X[rows], y[rows])
-        change, state = adam.update(grad, state, theta)
-        return (optax.apply_updates(theta, change), state), value
+    @partial(jax.jit, donate_argnums=0)
+    def epoch(carry, order, X, y):
+        def step(carry, rows):
+            theta, state = carry
+            value, grad = jax.value_and_grad(loss)(theta, X[rows], y[rows])
+            change, state = adam.update(grad, state, theta)
+            return (optax.apply_updates(theta, change), state), value
+
+        return jax.lax.scan(step, carry, order)
 
     @jax.jit
     def start():
@@ -133,16 +136,12 @@ def jax_step(configuration, data, n_epochs):
         ]
         return theta, adam.init(theta)
 
-    epoch = jax.jit(
-        lambda carry, rows: jax.lax.scan(step, carry, rows), donate_argnums=0
-    )
-
     def train(n_epochs):
         carry = jax.block_until_ready(start())
         begin = perf_counter()
         for _ in range(n_epochs):
             order = rng.permutation(len(X)).astype(np.int32)
-            carry, _ = epoch(carry, order.reshape(N_BATCHES, -1))
+            carry, _ = epoch(carry, order.reshape(N_BATCHES, -1), X, y)
         jax.block_until_ready(carry)
         return (perf_counter() - begin) / (n_epochs * N_BATCHES)
 

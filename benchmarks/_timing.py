@@ -52,10 +52,9 @@ def thread_environment(threads):
     for library in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR", "VECLIB_MAXIMUM"):
         name = f"{library}_THREADS" if "MAX" in library else f"{library}_NUM_THREADS"
         environment[name] = str(threads)
+    environment["NPROC"] = str(threads)  # of XLA, which JAX runs on
     if threads == 1:
-        environment["XLA_FLAGS"] = (
-            "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-        )
+        environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
     return environment
 
 

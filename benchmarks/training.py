@@ -22,7 +22,6 @@ the ratios of two runs in the same repeat.
 """
 
 import argparse
-import os
 from statistics import median
 
 import _peers
@@ -82,7 +81,7 @@ def main():
         "--variants", action=argparse.BooleanOptionalAction, default=True
     )
     options = start(parser)
-    peers = _peers.available(options.threads, os.cpu_count()) if options.peers else {}
+    peers = _peers.available(options.threads) if options.peers else {}
     variants = list(VARIANTS) if options.variants else []
 
     results, table = {}, {}
