@@ -103,7 +103,7 @@ def obey_permissions():
 
 
 def read_only(scratch):
-    """Fit where nothing can be written; return the seconds of the import and the fit."""
+    """Fit where nothing can be written; return the seconds of import and fit."""
     package = pathlib.Path(sknn_notes.__file__).parent
     library, home = scratch / "library", scratch / "home"
     home.mkdir()
@@ -170,14 +170,15 @@ def main():
     else:
         print(f"{'nothing can be written':28} {locked[0]:8.2f} {locked[1]:8.2f}")
     together = f"{options.processes} processes at once"
-    print(
-        f"{together:28}", f"FAILED: {race}" if isinstance(race, Exception) else "work"
-    )
+    if isinstance(race, Exception):
+        print(f"{together:28} FAILED: {race}")
+    else:
+        print(f"{together:28} {race:17.2f}   all of it")
     write_json(
         options,
         import_and_fit_seconds=times,
         nothing_can_be_written=locked if isinstance(locked, tuple) else str(locked),
-        at_once=race if isinstance(race, float) else str(race),
+        at_once_seconds=race if isinstance(race, float) else str(race),
     )
 
 
