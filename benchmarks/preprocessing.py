@@ -10,19 +10,13 @@ faster the call has to be where it ends in "x". ``--json FILE`` keeps the number
 """
 
 import argparse
-import json
-import os
-import warnings
-from time import perf_counter, sleep
-
-# Settings for old BLAS builds that slow a current one down.
-for _name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-    os.environ.pop(_name, None)
+from time import sleep
 
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 
+from _timing import seconds, start, use_kernels, write_json
 from sknn_notes import Centerer, MinMaxNormalizer, Standardizer, Whitener, _kernels
 
 SCALERS = (Centerer, Standardizer, MinMaxNormalizer)
@@ -46,12 +40,6 @@ TARGETS = {
     },
     "Whitener.transform": {"X @ W": {"numba": "1.4", "numpy": "1.4"}},
 }
-
-
-def use_kernels(kernel_set):
-    """Choose the kernel set by name, or the default with None."""
-    os.environ["SKNN_NOTES_KERNELS"] = kernel_set or ""
-    _kernels.active.cache_clear()
 
 
 def calls(X, kernel_set):
@@ -96,10 +84,7 @@ def best_times(X, kernel_sets, repeats):
             # The threads of BLAS spin for a while after a product: let them rest.
             sleep(0.1)
             for _ in range(2):
-                start = perf_counter()
-                result = call()
-                best[key] = min(best[key], perf_counter() - start)
-                del result
+                best[key] = min(best[key], seconds(call))
     return best
 
 
@@ -139,14 +124,11 @@ def report(best, dtype, kernel_sets):
 
 def main():
     """Run the comparisons that the command line asks for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=50)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--json", metavar="FILE")
-    options = parser.parse_args()
+    options = start(parser)
     kernel_sets = _kernels.available()
     print(f"{options.rows:,} x {options.columns}, kernel sets {kernel_sets}")
     records = []
@@ -156,11 +138,8 @@ def main():
         X += rng.standard_normal(options.columns, dtype=dtype)
         best = best_times(X, kernel_sets, options.repeats)
         records += report(best, dtype, kernel_sets)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump(records, file, indent=1)
+    write_json(options, comparisons=records)
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")
     main()

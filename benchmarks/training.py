@@ -1,172 +1,104 @@
-"""Time of a training step against scikit-learn's and against its matrix products alone.
+"""Time of a training step against other libraries' and its matrix products alone.
 
-    python benchmarks/training.py                # every configuration
+    python benchmarks/training.py --threads 1    # every configuration
     python benchmarks/training.py 64-100-10/200  # those whose name contains this
 
-Every contender trains the same network with Adam on the same float32 data, at the same
-batch size and for the same epochs; runs are interleaved and repeated, and the medians
-are compared. Ours runs under every kernel set that is installed. The products alone are
-the ``np.dot`` calls of one step, into arrays that exist already. A table of ratios is
-printed, and ``--json FILE`` keeps the numbers.
+All train the same network, ReLU and softmax, with Adam and an L2 penalty on the same
+float32 data, in shuffled batches of the same size, for the same number of epochs and on
+the same number of threads. Nothing is compiled within the time.
+
+=============  =====================================================================
+ours           a whole ``fit``, validation included, under every kernel set installed
+scikit-learn   a whole ``fit``
+products       the ``np.dot`` calls of a step, into arrays that exist already
+PyTorch        the training loop alone, eager, with fused Adam; rows gathered by index
+skorch         a whole ``fit`` of that network, without validation split and callbacks
+JAX            the training loop alone: an epoch compiled as one function
+=============  =====================================================================
+
+A variant, such as dropout, is compared with ours without it, and its added cost given
+in percent. Runs are interleaved and repeated; every figure but the first is a median of
+the ratios of two runs in the same repeat.
 """
 
 import argparse
-import json
-import os
-import platform
-import warnings
-from itertools import pairwise
 from statistics import median
-from time import perf_counter
 
-# Settings for old BLAS builds that slow a current one down.
-for _name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
-    os.environ.pop(_name, None)
-
-import numpy as np
-import sklearn
-from sklearn.neural_network import MLPClassifier as SklearnMLPClassifier
-from threadpoolctl import threadpool_info
-
-import sknn_notes
+import _peers
+from _steps import CONFIGURATIONS, epochs_for, our_step, products_step, sklearn_step
+from _timing import PACKAGES, interleaved, ratio, start, write_json
 from sknn_notes import _kernels
 
-# (inputs, hidden layers, classes, batch size)
-CONFIGURATIONS = [
-    (64, (100,), 10, 200),
-    (64, (100,), 10, 32),
-    (20, (100,), 10, 200),
-    (20, (64, 64), 10, 32),
-    (784, (100,), 10, 200),
-    (784, (512, 512), 10, 128),
-    (784, (512, 512), 10, 1024),
-]
+VARIANTS = {
+    "dropout": {"dropout": 0.5},
+    "batch norm": {"batch_norm": True},
+    "max norm": {"max_norm": 3.0},
+    "hinge": {"loss": "hinge"},
+}
 
 
-def make_data(n_inputs, n_classes, n_samples):
-    """Return float32 inputs and the class of each."""
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((n_samples, n_inputs)).astype(np.float32)
-    y = rng.integers(n_classes, size=n_samples)
-    y[:n_classes] = np.arange(n_classes)
-    return X, y
-
-
-def estimator_step(make, X, y, batch_size, n_epochs):
-    """Return seconds per step of an estimator with scikit-learn's parameters."""
-    estimator = make(
-        batch_size=batch_size,
-        max_iter=n_epochs,
-        n_iter_no_change=np.inf,
-        random_state=0,
-    )
-    start = perf_counter()
-    estimator.fit(X, y)
-    return (perf_counter() - start) / (n_epochs * -(-len(X) // batch_size))
-
-
-def products_step(units, batch_size, n_steps):
-    """Return seconds per step of the matrix products of a step alone."""
-    rng = np.random.default_rng(0)
-
-    def array(*shape):
-        return rng.standard_normal(shape).astype(np.float32)
-
-    A = [array(batch_size, n) for n in units]
-    W = [array(*shape) for shape in pairwise(units)]
-    D, dW = [np.empty_like(a) for a in A], [np.empty_like(w) for w in W]
-    layers = range(len(W))
-    start = perf_counter()
-    for _ in range(n_steps):
-        for i in layers:
-            np.dot(A[i], W[i], out=D[i + 1])
-        for i in reversed(layers):
-            np.dot(A[i].T, A[i + 1], out=dW[i])
-            if i:
-                np.dot(A[i + 1], W[i].T, out=D[i])
-    return (perf_counter() - start) / n_steps
-
-
-def measure(n_inputs, hidden, n_classes, batch_size, repeats, seconds):
-    """Return the median seconds per step of every contender."""
-    units = [n_inputs, *hidden, n_classes]
-    n_steps = 10
-    X, y = make_data(n_inputs, n_classes, batch_size * n_steps)
-    # Enough epochs that a run of the slowest contender takes about ``seconds``.
-    once = products_step(units, batch_size, 20)
-    n_epochs = int(np.clip(seconds / (n_steps * 8 * once), 2, 200))
-
-    def ours(**parameters):
-        return sknn_notes.MLPClassifier(hidden, **parameters)
-
-    def under(kernels):
-        def run():
-            os.environ["SKNN_NOTES_KERNELS"] = kernels
-            _kernels.active.cache_clear()
-            return estimator_step(ours, X, y, batch_size, n_epochs)
-
-        return run
-
-    def theirs(**parameters):
-        return SklearnMLPClassifier(hidden, **parameters)
-
-    contenders = {name: under(name) for name in _kernels.available()} | {
-        "scikit-learn": lambda: estimator_step(theirs, X, y, batch_size, n_epochs),
-        "products": lambda: products_step(units, batch_size, n_steps * n_epochs),
-    }
-    # Compiled functions are compiled before anything is timed.
+def measure(configuration, peers, variants, options):
+    """Return the seconds per step of every contender, a list of the repeats by name."""
+    data = configuration.data()
+    n_epochs = epochs_for(configuration, options.seconds)
+    contenders = {}
     for kernels in _kernels.available():
-        contenders[kernels]()
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(repeats):
-        for name, run in contenders.items():
-            times[name].append(run())
-    return {name: median(values) for name, values in times.items()}
+        for variant in ["", *variants]:
+            contenders[f"{kernels} {variant}".strip()] = our_step(
+                configuration, data, n_epochs, kernels, **VARIANTS.get(variant, {})
+            )
+            # Compiled functions are compiled before anything is timed.
+            our_step(configuration, data, 1, kernels, **VARIANTS.get(variant, {}))()
+    contenders["scikit-learn"] = sklearn_step(configuration, data, n_epochs)
+    contenders["products"] = products_step(configuration, n_epochs)
+    for name, make in peers.items():
+        make(configuration, data, 1)()
+        contenders[name] = make(configuration, data, n_epochs)
+    return interleaved(contenders, options.repeats)
+
+
+def ratios(times, kernels, peers, variants):
+    """Return what the table shows of one kernel set, by the column's name."""
+    row = {
+        "us/step": 1e6 * median(times[kernels]),
+        "/products": ratio(times, kernels, "products"),
+    }
+    for peer in ["scikit-learn", *peers]:
+        row[f"{peer}/"] = ratio(times, peer, kernels)
+    for variant in variants:
+        row[f"+{variant} %"] = 100 * (ratio(times, f"{kernels} {variant}", kernels) - 1)
+    return row
 
 
 def main():
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("only", nargs="?", default="")
+    parser.add_argument("only", nargs="?", default="", help="part of a configuration")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.5)
-    parser.add_argument("--json")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
-
-    blas = [
-        f"{pool['internal_api']} {pool['version']} ({pool.get('architecture')}, "
-        f"{pool['num_threads']} threads)"
-        for pool in threadpool_info()
-        if pool["user_api"] == "blas"
-    ]
-    print(f"{platform.machine()}, {os.cpu_count()} cores; {'; '.join(blas)}")
-    print(
-        f"sknn_notes {sknn_notes.__version__}, scikit-learn {sklearn.__version__}, "
-        f"numpy {np.__version__}"
+    parser.add_argument("--seconds", type=float, default=0.3, help="of one run of ours")
+    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--variants", action=argparse.BooleanOptionalAction, default=True
     )
-    sets = _kernels.available()
-    print(f"{'':22}" + "".join(f"{'ours, ' + name:^37}" for name in sets))
-    columns = f"{'us/step':>9} {'/products':>10} {'scikit-learn/':>14}  "
-    print(f"{'configuration':22}" + columns * len(sets))
-    results = {}
-    for n_inputs, hidden, n_classes, batch_size in CONFIGURATIONS:
-        units = [n_inputs, *hidden, n_classes]
-        name = "-".join(map(str, units)) + f"/{batch_size}"
+    options = start(parser)
+    peers = _peers.available(options.threads) if options.peers else {}
+    variants = list(VARIANTS) if options.variants else []
+
+    results, table = {}, {}
+    for configuration in CONFIGURATIONS:
+        name = configuration.name
         if options.only not in name:
             continue
-        times = results[name] = measure(
-            n_inputs, hidden, n_classes, batch_size, options.repeats, options.seconds
-        )
-        row = [
-            f"{1e6 * times[kernels]:9.0f} {times[kernels] / times['products']:10.2f} "
-            f"{times['scikit-learn'] / times[kernels]:14.2f}  "
-            for kernels in sets
-        ]
-        print(f"{name:22}" + "".join(row), flush=True)
-    if options.json:
-        with open(options.json, "w") as file:
-            json.dump({"blas": blas, "seconds_per_step": results}, file, indent=2)
+        times = results[name] = measure(configuration, peers, variants, options)
+        for kernels in _kernels.available():
+            row = ratios(times, kernels, peers, variants)
+            if not table:
+                print(f"{'configuration':22} {'ours':6}", *(f"{c:>13}" for c in row))
+            table[f"{name} {kernels}"] = row
+            values = (f"{value:13.{0 if value > 99 else 2}f}" for value in row.values())
+            print(f"{name:22} {kernels:6}", *values, flush=True)
+    packages = (*PACKAGES, "torch", "skorch", "jax", "optax")
+    write_json(options, packages, table=table, seconds_per_step=results)
 
 
 if __name__ == "__main__":
