@@ -3,7 +3,7 @@
 from numbers import Real
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, log_expit, log_softmax
 
 from sknn_notes import _kernels
 from sknn_notes._sklearn import Interval
@@ -68,7 +68,12 @@ class LogLoss(ClassificationLoss):
 
     def probabilities(self, raw, multiclass):
         """Return the probability of every class or label, of raw's shape."""
-        return softmax(raw, axis=1) if multiclass else expit(raw)
+        if not multiclass:
+            return expit(raw)
+        p = raw - np.maximum.reduce(raw, axis=1, keepdims=True)
+        np.exp(p, out=p)
+        p /= np.add.reduce(p, axis=1, keepdims=True)
+        return p
 
     def log_probabilities(self, raw, multiclass):
         """Return the logarithm of ``probabilities``, finite where those round to 0."""

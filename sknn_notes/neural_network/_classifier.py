@@ -6,7 +6,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import StrOptions, _check_partial_fit_first_call, _fit_context
@@ -401,7 +400,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Class labels, or 0 and 1 in one column per label.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         return self._encoder.decode(self._scores(X))
 
     def decision_function(self, X):
@@ -421,7 +420,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The largest is the predicted class; for two classes one score, positive for
             ``classes_[1]``; for labels one each, positive for 1.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         scores = self._scores(X)
         return scores[:, 0] if self._encoder.binary else scores
 
@@ -477,7 +476,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         proba : ndarray of shape (n_samples, n_classes)
             Probability of every class in the order of ``classes_``, or of every label.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         if self._monte_carlo:
             proba, _ = self._sampled(X, self._averaged)
             return np.hstack([1 - proba, proba]) if self._encoder.binary else proba
@@ -502,7 +501,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         log_proba : ndarray of shape (n_samples, n_classes)
             As ``np.log(predict_proba(X))``.
         """
-        check_is_fitted(self)
+        self._check_is_fitted()
         if self._monte_carlo:
             log_p, log_q = self._mean_logs(X)
             return np.hstack([log_q, log_p]) if self._encoder.binary else log_p
