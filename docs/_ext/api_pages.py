@@ -23,6 +23,7 @@ TITLES = {
     "sknn_notes.schedules": "Schedules",
     "sknn_notes.normalization": "Batch normalisation",
     "sknn_notes.noise": "Noise on the inputs",
+    "sknn_notes.inspection": "Inspection",
 }
 # Their names are those of the package itself.
 REEXPORTED = {"sknn_notes.neural_network", "sknn_notes.preprocessing"}
