@@ -28,7 +28,7 @@ def split_pipeline(estimator, owner):
     if not isinstance(mlp, BaseMLP):
         raise TypeError(
             f"{owner} takes an MLPClassifier or MLPRegressor of sknn_notes, or a "
-            f"Pipeline that ends in one. Got {estimator!r}. Of a search pass its "
+            f"Pipeline that ends in one. Got {mlp!r}. Of a search pass its "
             "best_estimator_, of another wrapper the network inside."
         )
     return steps, mlp

@@ -63,10 +63,12 @@ class ActivationsDisplay:
 
     @property
     def saturated_fractions(self):
+        """Share of (sample, unit) pairs of every layer that are saturated."""
         return saturated_fractions(self.slopes)
 
     @property
     def dead_fractions(self):
+        """Share of units of every layer that are dead."""
         return dead_fractions(self.slopes)
 
     @classmethod

@@ -16,6 +16,12 @@ def single_axes(display, ax):
     return ax
 
 
+def label_epochs(ax):
+    """Label the x axis as epochs, which are whole numbers."""
+    ax.set_xlabel("epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+
+
 def grid_of_axes(display, ax, n_rows, n_columns, panel=(3.2, 2.8), **share):
     """Return axes of shape (n_rows, n_columns), given or of a new figure.
 

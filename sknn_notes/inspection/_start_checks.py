@@ -13,7 +13,7 @@ from sknn_notes.inspection._subject import data_loss, take
 # How far the loss of small weights may be from chance, as a share of it.
 _NEAR = 0.1
 # How many times chance the loss may be at the start.
-_HIGH, _VERY_HIGH = 5.0, 20.0
+_HIGH, _VERY_HIGH = 10.0, 50.0
 # Relative errors of the gradient.
 _CLOSE, _WRONG = 1e-5, 1e-3
 _N_ROWS_OF_GRADIENT = 20

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sknn_notes.inspection._access import fitted_network
-from sknn_notes.inspection._plotting import grid_of_axes
+from sknn_notes.inspection._plotting import grid_of_axes, label_epochs
 
 
 class TrainingCurveDisplay:
@@ -53,6 +53,7 @@ class TrainingCurveDisplay:
 
     @property
     def best_epoch(self):
+        """Epoch of the best validation score, or loss, counted from 1."""
         for values, sign in [(self.validation_score, 1), (self.validation_loss, -1)]:
             if values is not None and np.isfinite(values).any():
                 return int(np.nanargmax(sign * np.asarray(values))) + 1
@@ -121,6 +122,7 @@ class TrainingCurveDisplay:
                     zorder=0,
                     label=f"best epoch: {self.best_epoch}",
                 )
-            axis.set(xlabel="epoch", ylabel=label)
+            label_epochs(axis)
+            axis.set_ylabel(label)
             axis.legend()
         return self

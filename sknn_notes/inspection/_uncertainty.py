@@ -120,27 +120,26 @@ class UncertaintyDisplay:
         """
         ax = single_axes(self, ax)
         n_features = self.X.shape[1]
+        if n_features == 2:
+            self._plot_map(ax)
+            return self
         if n_features == 1:
             self._plot_bands(ax)
-        elif n_features == 2:
-            self._plot_map(ax)
+        elif self.labels is None:
+            self._plot_numbers(ax)
         else:
-            self._plot_samples(ax)
-        if ax.get_legend_handles_labels()[0]:
+            self._plot_classes(ax)
+        if len(ax.get_legend_handles_labels()[0]) > 1:
             ax.legend()
         return self
 
     def _plot_bands(self, ax):
         order = np.argsort(self.X[:, 0])
         x = self.X[order, 0]
-        for i, (mean, spread) in enumerate(
-            zip(self.mean[order].T, self.spread[order].T, strict=True)
-        ):
-            label = "mean ± spread" if self.labels is None else f"{self.labels[i]}"
-            ax.plot(x, mean, color=f"C{i}", label=label)
-            ax.fill_between(
-                x, mean - spread, mean + spread, color=f"C{i}", alpha=0.3, linewidth=0
-            )
+        for i, (mean, spread) in enumerate(self._outputs()):
+            low, high = (mean - spread)[order], (mean + spread)[order]
+            ax.plot(x, mean[order], color=f"C{i}", label=self._name(i))
+            ax.fill_between(x, low, high, color=f"C{i}", alpha=0.3, linewidth=0)
         ax.set(xlabel="feature", ylabel=self.quantity)
 
     def _plot_map(self, ax):
@@ -150,16 +149,13 @@ class UncertaintyDisplay:
         ax.figure.colorbar(mesh, ax=ax, label=f"spread of the {self.quantity}")
         ax.set(xlabel="feature 0", ylabel="feature 1")
 
-    def _plot_samples(self, ax):
-        if self.labels is None:
-            for i, (mean, spread) in enumerate(
-                zip(self.mean.T, self.spread.T, strict=True)
-            ):
-                ax.errorbar(
-                    np.arange(len(mean)), mean, spread, fmt="o", label=f"output {i}"
-                )
-            ax.set(xlabel="sample", ylabel=self.quantity)
-            return
+    def _plot_numbers(self, ax):
+        samples = np.arange(len(self.X))
+        for i, (mean, spread) in enumerate(self._outputs()):
+            ax.errorbar(samples, mean, spread, fmt="o", label=self._name(i))
+        ax.set(xlabel="sample", ylabel=self.quantity)
+
+    def _plot_classes(self, ax):
         places = np.arange(len(self.labels))
         shifts = np.linspace(-0.25, 0.25, len(self.X) + 2)[1:-1]
         for i, shift in enumerate(shifts):
@@ -173,6 +169,13 @@ class UncertaintyDisplay:
             )
         ax.set_xticks(places, self.labels)
         ax.set(xlabel="class", ylabel=self.quantity)
+
+    def _outputs(self):
+        """Return the pairs of mean and spread of every output."""
+        return zip(self.mean.T, self.spread.T, strict=True)
+
+    def _name(self, i):
+        return f"output {i}" if self.labels is None else str(self.labels[i])
 
 
 def _grid_over(X):

@@ -8,7 +8,7 @@ from sknn_notes.inspection._access import (
     train_freely,
     untrained_network,
 )
-from sknn_notes.inspection._plotting import single_axes
+from sknn_notes.inspection._plotting import label_epochs, single_axes
 
 
 class UpdateRatioDisplay:
@@ -25,7 +25,8 @@ class UpdateRatioDisplay:
         For every epoch and weight matrix W, the mean over the epoch's *steps* of
         ``norm(change of W) / norm(W before)``, Frobenius norms. The change is all that
         a step does, weight decay and max norm included; biases are left out. NaN where
-        W was zero.
+        W was zero. Under 'sgd' with an L1 part in the penalty, W is where momentum
+        looks ahead to.
 
     Attributes
     ----------
@@ -101,7 +102,8 @@ class UpdateRatioDisplay:
         for i, ratios in enumerate(self.ratios.T):
             ax.semilogy(epochs, ratios, marker=".", label=f"weights {i + 1}")
         ax.axhline(1e-3, color="0.5", linestyle=":", zorder=0, label="rule of thumb")
-        ax.set(xlabel="epoch", ylabel="norm of a step / norm of the weights")
+        label_epochs(ax)
+        ax.set_ylabel("norm of a step / norm of the weights")
         ax.legend()
         return self
 

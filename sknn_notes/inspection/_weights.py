@@ -103,17 +103,23 @@ class WeightsDisplay:
         """
         shape = self._shape_of_images()
         ax = single_axes(self, ax)
+        import matplotlib
+
         limit = np.abs(self.weights).max() or 1.0
+        style = {
+            # Grey lines part the images.
+            "cmap": matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.8"),
+            "vmin": -limit,
+            "vmax": limit,
+        }
         if shape is None:
-            image = ax.imshow(
-                self.weights, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto"
-            )
+            image = ax.imshow(self.weights, aspect="auto", **style)
             ax.set(xlabel="unit", ylabel="input")
         else:
             tiles = _tiled(self.weights[:, :_N_IMAGES], shape)
             if len(shape) == 3:
-                tiles = (tiles / limit + 1) / 2
-            image = ax.imshow(tiles, cmap="RdBu_r", vmin=-limit, vmax=limit)
+                tiles = np.nan_to_num((tiles / limit + 1) / 2, nan=0.8)
+            image = ax.imshow(tiles, **style)
             ax.set_axis_off()
         if shape is None or len(shape) == 2:
             ax.figure.colorbar(image, ax=ax, label="weight")
