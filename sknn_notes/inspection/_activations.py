@@ -152,6 +152,6 @@ def _shared_bins(layers):
 
 
 def _histogram(axis, values, bins):
-    axis.hist(values.ravel(), bins=bins, color="C0")
-    # A peak, as that of ReLU at 0, would flatten all the rest.
-    axis.set_yscale("log")
+    if values.size:
+        # On a linear scale a peak, as that of ReLU at 0, would flatten all the rest.
+        axis.hist(values.ravel(), bins=bins, color="C0", log=True)

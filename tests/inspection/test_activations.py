@@ -93,7 +93,8 @@ def test_which_units_count_as_dead(activation, dead):
     model = MLPRegressor(hidden_layer_sizes=3, activation=activation, max_iter=1)
     model.fit(X, X[:, 0])
     model.coefs_[0][...] = -10
-    assert ActivationsDisplay.from_estimator(model, X).dead_fractions == [dead]
+    display = ActivationsDisplay.from_estimator(model, X, X[:, 0])
+    assert display.dead_fractions == [dead]
 
 
 def test_batch_norm_normalises_over_the_data(iris):
