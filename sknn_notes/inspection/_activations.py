@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network, fitted_objective
 from sknn_notes.inspection._plotting import grid_of_axes
 from sknn_notes.inspection._units import (
@@ -93,7 +94,9 @@ class ActivationsDisplay:
         display : ActivationsDisplay
             The plotted display.
         """
-        mlp, X = fitted_network(estimator, f"{cls.__name__}.from_estimator", X)
+        owner = f"{cls.__name__}.from_estimator"
+        check_matplotlib_support(owner)
+        mlp, X = fitted_network(estimator, owner, X)
         if len(mlp.coefs_) == 1:
             raise ValueError(
                 "The network has no hidden layers, and so no activations. Set "

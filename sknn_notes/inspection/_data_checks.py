@@ -32,6 +32,8 @@ def inputs(subject):
         off_centre = np.abs(mean) > _OFF_CENTRE * std
         poor = size.max() > _LARGE or std.max() < _SMALL or off_centre.any()
         remedy = "Standardizer()"
+        if any(noise.needs_non_negative for noise in subject.plan.augment):
+            remedy = "MinMaxNormalizer(feature_range=(0, 1))"
     status = "fail" if size.max() > _HUGE else "warn" if poor else "pass"
     change = "" if status == "pass" else f"Put sknn_notes.{remedy} before the network."
     return Finding("inputs", status, found, change)

@@ -5,6 +5,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv, cross_validate
 from sklearn.pipeline import Pipeline
 
+from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import split_pipeline
 from sknn_notes.inspection._plotting import grid_of_axes
 
@@ -101,7 +102,9 @@ class RegularizationPathDisplay:
         display : RegularizationPathDisplay
             The plotted display.
         """
-        split_pipeline(estimator, f"{cls.__name__}.from_estimator")
+        owner = f"{cls.__name__}.from_estimator"
+        check_matplotlib_support(owner)
+        split_pipeline(estimator, owner)
         name = "alpha"
         if isinstance(estimator, Pipeline):
             name = f"{estimator.steps[-1][0]}__alpha"

@@ -39,6 +39,8 @@ class Finding(NamedTuple):
 class SanityReport:
     """The findings of :func:`sanity_check`; prints as a table.
 
+    ``report[check]`` is the finding of the check with this name.
+
     Parameters
     ----------
     findings : sequence of Finding

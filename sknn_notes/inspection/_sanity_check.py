@@ -25,7 +25,7 @@ def sanity_check(estimator, X, y):
     penalty               It adds to the loss, and does not outweigh it.
     gradient              The gradient equals centred differences, in float64, with the
                           noise off, at some coordinates of every parameter array.
-    overfit 20 samples    Twenty samples can be learnt by heart, with penalty, max norm
+    overfit               Twenty samples can be learnt by heart, with penalty, max norm
                           and noise off.
     learning rate         A short training with everything on lowers the loss, and its
                           steps are about 1e-3 of the size of the weights.

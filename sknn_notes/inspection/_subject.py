@@ -150,6 +150,8 @@ def data_loss(objective, batch):
 
 
 def take(batches, rows):
-    """Return some rows of the data that batches are made of."""
+    """Return some rows of the data that batches are made of, weights of mean 1."""
     weight = batches.sample_weight
-    return batches.X[rows], batches.y[rows], None if weight is None else weight[rows]
+    if weight is not None:
+        weight = weight[rows] / np.mean(weight[rows])
+    return batches.X[rows], batches.y[rows], weight

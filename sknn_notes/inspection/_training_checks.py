@@ -19,15 +19,22 @@ _SOME, _MANY = 0.1, 0.5
 
 def overfit(subject):
     """See that twenty samples can be learnt by heart."""
+    name = "overfit"
     rows = _few_rows(subject)
-    name = f"overfit {len(rows)} samples"
     _, y, sample_weight = take(subject.batches, rows)
+    if not np.ptp(y, axis=0).any():
+        return Finding(
+            name, "skip", f"the {len(rows)} samples drawn have equal targets"
+        )
     constant = loss_of_constants(subject.plan.loss, y, sample_weight, subject.n_raw)
     losses = subject.learn_by_heart(rows)
     if not losses:
         change = "Lower learning_rate_init, or scale the inputs."
         return Finding(name, "fail", "the loss stopped being finite", change)
-    found = f"loss {losses[-1]:.3g} after {len(losses)} steps; guessing: {constant:.3g}"
+    found = (
+        f"{len(rows)} samples: loss {losses[-1]:.3g} after {len(losses)} steps; "
+        f"guessing: {constant:.3g}"
+    )
     if losses[-1] <= _BY_HEART * constant:
         return Finding(name, "pass", found)
     if losses[-1] <= _ON_THE_WAY * constant:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network
 from sknn_notes.inspection._plotting import grid_of_axes, label_epochs
 
@@ -75,7 +76,9 @@ class TrainingCurveDisplay:
         display : TrainingCurveDisplay
             The plotted display.
         """
-        mlp, _ = fitted_network(estimator, f"{cls.__name__}.from_estimator")
+        owner = f"{cls.__name__}.from_estimator"
+        check_matplotlib_support(owner)
+        mlp, _ = fitted_network(estimator, owner)
         display = cls(
             mlp.loss_curve_,
             validation_loss=getattr(mlp, "validation_loss_curve_", None),

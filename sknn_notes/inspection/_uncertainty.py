@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_array
 
+from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network
 from sknn_notes.inspection._plotting import single_axes
 
@@ -82,13 +83,15 @@ class UncertaintyDisplay:
         display : UncertaintyDisplay
             The plotted display.
         """
+        owner = f"{cls.__name__}.from_estimator"
+        check_matplotlib_support(owner)
         points = check_array(X, dtype=None)
         if points.shape[1] == 2:
             points = _grid_over(points)
             # A data frame stays one, so that its columns keep their names.
             in_frame = hasattr(X, "iloc")
             X = type(X)(points, columns=X.columns) if in_frame else points
-        mlp, X = fitted_network(estimator, f"{cls.__name__}.from_estimator", X)
+        mlp, X = fitted_network(estimator, owner, X)
         mlp.predict_spread(X[:1])  # refuses a network without noise
         labels, quantity = None, "raw output"
         if is_classifier(mlp):

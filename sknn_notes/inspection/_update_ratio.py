@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import (
     fit_on,
     split_pipeline,
@@ -74,6 +75,7 @@ class UpdateRatioDisplay:
             The plotted display.
         """
         owner = f"{cls.__name__}.from_estimator"
+        check_matplotlib_support(owner)
         solver = split_pipeline(estimator, owner)[1]._resolve("solver")
         if not solver.stochastic:
             raise ValueError(
@@ -136,8 +138,15 @@ class _WatchedBatches:
         return getattr(self._batches, name)
 
     def epoch(self, rng):
+        return self._watched(self._batches.epoch(rng))
+
+    def blocks(self, rng, n_batches):
+        # Steps that are compiled take several batches at a time: here only one.
+        return self._watched(self._batches.blocks(rng, 1))
+
+    def _watched(self, batches):
         steps = []
-        for batch in self._batches.epoch(rng):
+        for batch in batches:
             before = [W.copy() for W in self._network.coefs]
             yield batch
             steps.append(

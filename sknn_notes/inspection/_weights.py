@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._plotting import single_axes
 from sknn_notes.neural_network._base import BaseMLP
 
@@ -80,8 +81,10 @@ class WeightsDisplay:
         display : WeightsDisplay
             The plotted display.
         """
+        owner = f"{cls.__name__}.from_estimator"
+        check_matplotlib_support(owner)
         last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        weights = _matrix(last, layer, f"{cls.__name__}.from_estimator")
+        weights = _matrix(last, layer, owner)
         if units is not None:
             weights = weights[:, np.asarray(units)]
         if isinstance(image_shape, str) and layer:

@@ -1,5 +1,8 @@
 """The numbers in the displays, and what is drawn of them."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -81,6 +84,20 @@ def test_drawn_again_on_axes_of_ones_own(fitted):
 def test_other_estimators_are_refused(draw):
     with pytest.raises(TypeError, match=r"takes an MLPClassifier.*LogisticRegression"):
         draw(make_pipeline(Standardizer(), LogisticRegression()))
+
+
+def test_without_matplotlib_nothing_is_computed(fitted, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for draw in (UpdateRatioDisplay, RegularizationPathDisplay):
+        with pytest.raises(ImportError, match=r"from_estimator requires matplotlib"):
+            draw.from_estimator(None, None, None)
+    with pytest.raises(ImportError, match=r"TrainingCurveDisplay.plot requires"):
+        TrainingCurveDisplay([1.0]).plot()
+
+
+def test_importing_needs_no_matplotlib():
+    code = "import sys, sknn_notes.inspection; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # Weights
