@@ -2,12 +2,23 @@
 
 import numpy as np
 
-from sknn_notes.losses import HierarchicalSoftmax, Hinge, LogLoss, SquaredHinge
+from sknn_notes.losses import (
+    HierarchicalSoftmax,
+    Hinge,
+    LogLoss,
+    RegressionLoss,
+    SquaredHinge,
+)
 
 
 def loss_at_zero(loss, y, sample_weight, n_raw):
     """Return the loss where every raw output is 0, as the loss itself computes it."""
-    raw = np.zeros((y.shape[0], n_raw))
+    return _loss_of(np.zeros(n_raw), loss, y, sample_weight)
+
+
+def _loss_of(outputs, loss, y, sample_weight):
+    """Return the loss of the same raw outputs for every sample."""
+    raw = np.tile(outputs, (len(y), 1)).astype(np.result_type(y, np.float32))
     return loss.value_and_gradient(raw, y, sample_weight, np.empty_like(raw))
 
 
@@ -35,10 +46,9 @@ def chance_level(loss, y, sample_weight, n_raw):
 
 def loss_of_constants(loss, y, sample_weight, n_raw):
     """Return the loss of what knows no inputs: chance, or for numbers their mean."""
-    if y.ndim == 1 or not hasattr(loss, "predict"):
+    if not isinstance(loss, RegressionLoss):
         return loss_at_zero(loss, y, sample_weight, n_raw)
-    raw = np.mean(y, axis=0)
+    mean = np.mean(y, axis=0)
     if loss.out_activation == "exp":
-        raw = np.log(np.maximum(raw, 1e-3))
-    raw = np.tile(raw.astype(float), (len(y), 1))
-    return loss.value_and_gradient(raw, y, sample_weight, np.empty_like(raw))
+        mean = np.log(np.maximum(mean, 1e-3))
+    return _loss_of(mean, loss, y, sample_weight)

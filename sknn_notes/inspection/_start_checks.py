@@ -29,7 +29,7 @@ def loss_at_chance(subject):
     value = data_loss(plan.objective(network), subject.batch)
     network.theta[:] = theta
     found = f"{value:.4g} with small weights; chance is {chance:.4g} ({name})"
-    if abs(value - chance) <= _NEAR * max(chance, 1e-8):
+    if abs(value - chance) <= _NEAR * max(chance, 0.01):
         return Finding("loss at chance", "pass", found)
     change = (
         "Scale inputs that are large and set bias_init near 0; if they are, the loss "

@@ -6,6 +6,7 @@ from sknn_notes.inspection._chance import loss_of_constants
 from sknn_notes.inspection._report import Finding
 from sknn_notes.inspection._subject import take
 from sknn_notes.inspection._units import dead_fractions, saturated_fractions
+from sknn_notes.losses import RegressionLoss
 
 _N_FEW = 20
 # Shares of what a constant reaches: learnt by heart, and on the way.
@@ -14,7 +15,7 @@ _BY_HEART, _ON_THE_WAY = 0.05, 0.5
 # are small, are tens of times the rule of thumb, and mend themselves.
 _RULE, _SMALL, _LARGE, _HUGE = 1e-3, 3e-5, 5e-2, 0.5
 # Shares of units, or of units and samples.
-_SOME, _MANY = 0.1, 0.5
+_SOME, _MANY = 0.2, 0.5
 
 
 def overfit(subject):
@@ -23,9 +24,8 @@ def overfit(subject):
     rows = _few_rows(subject)
     _, y, sample_weight = take(subject.batches, rows)
     if not np.ptp(y, axis=0).any():
-        return Finding(
-            name, "skip", f"the {len(rows)} samples drawn have equal targets"
-        )
+        found = f"the {len(rows)} samples drawn have equal targets"
+        return Finding(name, "skip", found)
     constant = loss_of_constants(subject.plan.loss, y, sample_weight, subject.n_raw)
     losses = subject.learn_by_heart(rows)
     if not losses:
@@ -53,19 +53,13 @@ def overfit(subject):
 def _few_rows(subject):
     """Return some rows; of classes that exclude each other about as many of each."""
     y = subject.batches.y[subject.order]
-    classes = y if y.ndim == 1 else y[:, 0] if _is_binary(subject) else None
-    if classes is None:
+    if isinstance(subject.plan.loss, RegressionLoss) or y[0].size > 1:
         return subject.order[:_N_FEW]
     rank = np.empty(len(y), int)
-    for label in np.unique(classes):
-        of_class = classes == label
+    for label in np.unique(y):
+        of_class = y.ravel() == label
         rank[of_class] = np.arange(np.count_nonzero(of_class))
     return subject.order[np.argsort(rank, kind="stable")[:_N_FEW]]
-
-
-def _is_binary(subject):
-    y = subject.batches.y
-    return y.shape[1] == 1 and hasattr(subject.plan.loss, "tasks")
 
 
 def learning_rate(subject):
@@ -107,28 +101,27 @@ def dead_units(subject):
     if subject.plan.solver.stochastic and subject.short_training is not None:
         training = subject.short_training
         moments.append((f"after {training.n_steps} steps", training.states))
-    worst, found = 0.0, []
+    most_dead, most_saturated, found = 0.0, 0.0, []
     for moment, states in moments:
         dead = dead_fractions(states.slopes)
         layer = int(np.argmax(dead))
         where = f" (layer {layer + 1})" if dead[layer] else ""
         found.append(f"{dead[layer]:.0%} dead {moment}{where}")
-        worst = max(worst, dead[layer])
-        saturated = [
-            share
-            for layer, share in zip(
-                layers, saturated_fractions(states.slopes), strict=True
-            )
-            if not layer.activation.rectifies
-        ]
-        if saturated and max(saturated) > _MANY:
-            found.append(f"{max(saturated):.0%} saturated {moment}")
-            worst = max(worst, 2 * _SOME)
+        most_dead = max(most_dead, dead[layer])
+        saturated = saturated_fractions(states.slopes)
+        # Of the ReLU family half of all units are off, as they should be.
+        saturated = max(
+            0.0 if layer.activation.rectifies else share
+            for layer, share in zip(layers, saturated, strict=True)
+        )
+        if saturated > _MANY:
+            found.append(f"{saturated:.0%} saturated {moment}")
+        most_saturated = max(most_saturated, saturated)
     text = "; ".join(found)
-    if worst <= _SOME:
+    if most_dead <= _SOME and most_saturated <= _MANY:
         return Finding(name, "pass", text)
     change = (
         "Scale the inputs, lower learning_rate_init, use init='auto' and bias_init "
         "near 0, batch_norm=True, or activation='leaky_relu'."
     )
-    return Finding(name, "fail" if worst > _MANY else "warn", text, change)
+    return Finding(name, "fail" if most_dead > _MANY else "warn", text, change)

@@ -52,7 +52,9 @@ def test_good_regressors_pass(numbers, loss):
     X, y = numbers
     y = np.exp(y / 2) if loss == "poisson" else y
     model = MLPRegressor(loss=loss, learning_rate_init=0.003)
-    assert statuses(sanity_check(model, X, y)) == {"pass"}
+    for dtype in ("float64", "float32"):
+        report = sanity_check(model, X.astype(dtype), y)
+        assert statuses(report) == {"pass"}, report
 
 
 @pytest.mark.parametrize(
