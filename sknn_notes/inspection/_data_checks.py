@@ -78,8 +78,10 @@ def _moments(X):
     else:
         mean, variance = np.mean(X, axis=0, dtype=float), np.var(X, axis=0, dtype=float)
         low, high = X.min(axis=0), X.max(axis=0)
-    constant = low == high
-    return np.where(constant, low, mean), np.where(constant, 0.0, np.sqrt(variance))
+    constant, std = low == high, np.sqrt(variance)
+    # What is left of a mean of 0 by rounding.
+    mean = np.where(np.abs(mean) < 1e-6 * std, 0.0, mean)
+    return np.where(constant, low, mean), np.where(constant, 0.0, std)
 
 
 def _span(values):

@@ -3,7 +3,7 @@
 import numpy as np
 
 _STEP = 1e-5
-_N_PROBES = 12
+_N_PROBES = 8
 # Gradients so many times larger than the rounding of a difference count in full.
 _ABOVE_ROUNDING = 1e5
 
@@ -56,8 +56,9 @@ def _arrays(network):
 
 
 def _places(gradient, rng):
-    largest = np.argsort(np.abs(gradient))[-_N_PROBES // 2 :]
-    return np.union1d(largest, rng.integers(len(gradient), size=_N_PROBES // 2))
+    n = min(_N_PROBES // 2, len(gradient))
+    largest = np.argpartition(np.abs(gradient), -n)[-n:]
+    return np.union1d(largest, rng.integers(len(gradient), size=n))
 
 
 def _probe(objective, batch, array, place, middle):

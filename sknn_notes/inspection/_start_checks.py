@@ -16,7 +16,7 @@ _NEAR = 0.1
 _HIGH, _VERY_HIGH = 10.0, 50.0
 # Relative errors of the gradient.
 _CLOSE, _WRONG = 1e-5, 1e-3
-_N_ROWS_OF_GRADIENT = 20
+_N_ROWS_OF_GRADIENT = 10
 
 
 def loss_at_chance(subject):

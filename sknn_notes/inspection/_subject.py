@@ -14,11 +14,9 @@ from sknn_notes.inspection._update_ratio import update_ratios
 
 # Rows that the checks before training look at.
 _N_ROWS = 1000
-# Products of a weight and an activation that the short training may spend, and the
-# steps that it makes at most.
-_N_PRODUCTS, _N_STEPS = 2e9, 50
-# The same for learning a few rows by heart.
-_N_PRODUCTS_BY_HEART, _N_STEPS_BY_HEART = 2e9, 1000
+# Steps of the short training, and of learning a few rows by heart, at most; and the
+# products of a weight and an activation that they may take, which bounds the time.
+_N_STEPS, _N_STEPS_BY_HEART, _N_PRODUCTS = 50, 500, 1e9
 
 
 class ShortTraining(NamedTuple):
@@ -75,15 +73,16 @@ class Subject:
         """Number of raw outputs."""
         return self.network.shapes[-1][1]
 
-    def _n_steps(self, n_rows, n_products, most):
-        """Return how many steps on so many rows keep within the number of products."""
-        return int(np.clip(n_products / (n_rows * self.network.theta.size), 10, most))
+    def _n_steps(self, n_rows, most):
+        """Return how many steps on so many rows there is time for."""
+        n_products = n_rows * self.network.theta.size
+        return int(np.clip(_N_PRODUCTS / n_products, 10, most))
 
     @cached_property
     def short_training(self):
         """A training of some steps with everything on; None where it diverged."""
         batch_size = self.batches.max_rows
-        n_steps = self._n_steps(batch_size, _N_PRODUCTS, _N_STEPS)
+        n_steps = self._n_steps(batch_size, _N_STEPS)
         rows = self.order[: n_steps * batch_size]
         n_epochs = -(-n_steps * batch_size // len(rows))
         mlp = clone(self.mlp)
@@ -113,7 +112,7 @@ class Subject:
         losses : list of float
             The curve of the loss; empty where it diverged.
         """
-        n_steps = self._n_steps(len(rows), _N_PRODUCTS_BY_HEART, _N_STEPS_BY_HEART)
+        n_steps = self._n_steps(len(rows), _N_STEPS_BY_HEART)
         mlp = clone(self.mlp).set_params(
             penalty=None,
             max_norm=None,
