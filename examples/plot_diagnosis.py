@@ -101,7 +101,7 @@ plt.show()
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.4), sharey=True, layout="constrained")
 for ax, rate in zip(axes, [0.0003, 0.003, 0.03], strict=True):
     careful.set_params(mlpclassifier__learning_rate_init=rate)
-    UpdateRatioDisplay.from_estimator(careful, X, y, ax=ax)
+    UpdateRatioDisplay.from_estimator(careful, X, y, n_epochs=12, ax=ax)
     ax.set_title(f"learning_rate_init={rate}")
 for ax in axes[1:]:
     ax.set_ylabel("")
