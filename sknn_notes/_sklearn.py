@@ -9,9 +9,15 @@ What replaces each name if it goes:
 - ``_check_sample_weight``: ``check_array`` to one float dtype and a length test.
 - ``_check_partial_fit_first_call``: compares ``classes`` with ``classes_``.
 - ``_check_optimize_result``: a ConvergenceWarning from scipy's ``OptimizeResult``.
+- ``check_matplotlib_support``, ``check_pandas_support``: an import in a try block, and
+  an ImportError that says what to install.
 """
 
 from sklearn.base import _fit_context
+from sklearn.utils._optional_dependencies import (
+    check_matplotlib_support,
+    check_pandas_support,
+)
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
@@ -34,5 +40,7 @@ __all__ = [
     "_check_partial_fit_first_call",
     "_check_sample_weight",
     "_fit_context",
+    "check_matplotlib_support",
+    "check_pandas_support",
     "validate_parameter_constraints",
 ]

@@ -23,6 +23,7 @@ TITLES = {
     "sknn_notes.schedules": "Schedules",
     "sknn_notes.normalization": "Batch normalisation",
     "sknn_notes.noise": "Noise on the inputs",
+    "sknn_notes.inspection": "Inspection",
     "sknn_notes.onnx": "Export to ONNX",
 }
 # Their names are those of the package itself.

@@ -1,0 +1,160 @@
+"""Outputs and gradients of the hidden units, layer by layer."""
+
+import numpy as np
+
+from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes.inspection._access import fitted_network, fitted_objective
+from sknn_notes.inspection._plotting import grid_of_axes
+from sknn_notes.inspection._units import (
+    dead_fractions,
+    saturated_fractions,
+    unit_states,
+)
+
+
+class ActivationsDisplay:
+    """Distributions of the hidden units' outputs and gradients, one panel a layer.
+
+    Healthy layers keep their spread from first to last, in the outputs as in the
+    gradients. Each panel tells two shares. A unit is *saturated* on a sample where the
+    slope of its activation is below 5 % of the steepest (for ReLU: where the unit is
+    off), and *dead* where it is below 0.1 % on every sample: no gradient reaches its
+    weights. It is recommended to use
+    :meth:`~sknn_notes.inspection.ActivationsDisplay.from_estimator`. All parameters
+    are stored as attributes.
+
+    Parameters
+    ----------
+    outputs : list of ndarray of shape (n_samples, n_units)
+        Outputs of the units of every hidden layer.
+    slopes : list of ndarray of shape (n_samples, n_units)
+        Absolute slopes of the activations where the units stand, relative to the
+        steepest slope of the activation.
+    gradients : list of ndarray of shape (n_samples, n_units), default=None
+        Gradients of each sample's loss with respect to the dense outputs of every
+        hidden layer, before batch norm and activation.
+
+    Attributes
+    ----------
+    saturated_fractions : ndarray of shape (n_layers,)
+        Share of (sample, unit) pairs that are saturated.
+    dead_fractions : ndarray of shape (n_layers,)
+        Share of units that are dead.
+    axes_ : ndarray of matplotlib Axes of shape (1 or 2, n_layers)
+        The panels: outputs and, where given, gradients below.
+    figure_ : matplotlib Figure
+        The figure that holds them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknn_notes import MLPClassifier
+    >>> from sknn_notes.inspection import ActivationsDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier((20, 10), random_state=0).fit(X, y)
+    >>> display = ActivationsDisplay.from_estimator(model, X, y)
+    >>> [layer.shape for layer in display.outputs]
+    [(150, 20), (150, 10)]
+    """
+
+    def __init__(self, outputs, slopes, gradients=None):
+        self.outputs = outputs
+        self.slopes = slopes
+        self.gradients = gradients
+
+    @property
+    def saturated_fractions(self):
+        """Share of (sample, unit) pairs of every layer that are saturated."""
+        return saturated_fractions(self.slopes)
+
+    @property
+    def dead_fractions(self):
+        """Share of units of every layer that are dead."""
+        return dead_fractions(self.slopes)
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y=None, *, ax=None):
+        """Pass data through a fitted network and plot what its units do.
+
+        The pass is one of training, without noise: batch norm normalises over ``X``.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier, MLPRegressor or Pipeline
+            A fitted network with hidden layers, or a Pipeline that ends in one.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data, one batch: some hundred samples are enough.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets, for the gradients; None leaves those out.
+        ax : array-like of matplotlib Axes, default=None
+            Where to draw, one for each panel; None makes a new figure.
+
+        Returns
+        -------
+        display : ActivationsDisplay
+            The plotted display.
+        """
+        owner = f"{cls.__name__}.from_estimator"
+        check_matplotlib_support(owner)
+        mlp, X = fitted_network(estimator, owner, X)
+        if len(mlp.coefs_) == 1:
+            raise ValueError(
+                "The network has no hidden layers, and so no activations. Set "
+                "hidden_layer_sizes."
+            )
+        if y is None:
+            X = mlp._fitted_arrays(X)[0]
+        else:
+            X, y = mlp._validate_data(X, y, mlp._resolve("solver"), False)
+            y = mlp._encode_targets(mlp._check_targets(y, False, True), X.dtype)
+        objective = fitted_objective(mlp, X.shape[0])
+        return cls(*unit_states(objective, X, y)).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the distributions.
+
+        Parameters
+        ----------
+        ax : array-like of matplotlib Axes, default=None
+            Where to draw, one for each panel; None makes a new figure.
+
+        Returns
+        -------
+        display : ActivationsDisplay
+            The display itself.
+        """
+        n_rows = 1 if self.gradients is None else 2
+        axes = grid_of_axes(self, ax, n_rows, len(self.outputs), sharex="row")
+        shares = zip(self.saturated_fractions, self.dead_fractions, strict=True)
+        panels = zip(axes[0], self.outputs, shares, strict=True)
+        bins = _shared_bins(self.outputs)
+        for i, (axis, outputs, (saturated, dead)) in enumerate(panels):
+            _histogram(axis, outputs, bins)
+            axis.set(
+                title=f"layer {i + 1}\n{saturated:.0%} saturated, {dead:.0%} dead",
+                xlabel="output",
+            )
+        if self.gradients is not None:
+            sizes = [np.abs(g[g != 0]) for g in self.gradients]
+            logs = [np.log10(size) for size in sizes]
+            bins = _shared_bins(logs)
+            for axis, gradients, size in zip(
+                axes[1], self.gradients, logs, strict=True
+            ):
+                _histogram(axis, size, bins)
+                axis.set_title(f"{np.mean(gradients == 0):.0%} are exactly 0")
+                axis.set_xlabel("log10 |gradient|")
+        for axis in axes[:, 0]:
+            axis.set_ylabel("units × samples")
+        return self
+
+
+def _shared_bins(layers):
+    values = np.concatenate([layer.ravel() for layer in layers])
+    return np.histogram_bin_edges(values, bins=40)
+
+
+def _histogram(axis, values, bins):
+    if values.size:
+        # On a linear scale a peak, as that of ReLU at 0, would flatten all the rest.
+        axis.hist(values.ravel(), bins=bins, color="C0", log=True)

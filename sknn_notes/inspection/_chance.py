@@ -1,0 +1,54 @@
+"""The loss of a network that knows nothing."""
+
+import numpy as np
+
+from sknn_notes.losses import (
+    HierarchicalSoftmax,
+    Hinge,
+    LogLoss,
+    RegressionLoss,
+    SquaredHinge,
+)
+
+
+def loss_at_zero(loss, y, sample_weight, n_raw):
+    """Return the loss where every raw output is 0, as the loss itself computes it."""
+    return _loss_of(np.zeros(n_raw), loss, y, sample_weight)
+
+
+def _loss_of(outputs, loss, y, sample_weight):
+    """Return the loss of the same raw outputs for every sample."""
+    raw = np.tile(outputs, (len(y), 1)).astype(np.result_type(y, np.float32))
+    return loss.value_and_gradient(raw, y, sample_weight, np.empty_like(raw))
+
+
+def chance_level(loss, y, sample_weight, n_raw):
+    """Return the loss at chance and how it is called.
+
+    It comes from the formulas where the loss is one of the library's, else from the
+    loss of outputs of 0.
+    """
+    multiclass = y.ndim == 1
+    kind = type(loss)
+    if kind is LogLoss:
+        if multiclass:
+            return np.log(n_raw), f"ln {n_raw}"
+        return n_raw * np.log(2), "ln 2" if n_raw == 1 else f"{n_raw} ln 2"
+    if kind in (Hinge, SquaredHinge):
+        n_terms = n_raw - 1 if multiclass else n_raw
+        term = loss.margin ** (2 if kind is SquaredHinge else 1)
+        return n_terms * term, f"{n_terms} × {term:g}"
+    if kind is HierarchicalSoftmax:
+        depth = np.average(loss.depths_[y], weights=sample_weight)
+        return depth * np.log(2), f"mean depth {depth:.3g} × ln 2"
+    return loss_at_zero(loss, y, sample_weight, n_raw), "outputs of 0"
+
+
+def loss_of_constants(loss, y, sample_weight, n_raw):
+    """Return the loss of what knows no inputs: chance, or for numbers their mean."""
+    if not isinstance(loss, RegressionLoss):
+        return loss_at_zero(loss, y, sample_weight, n_raw)
+    mean = np.mean(y, axis=0)
+    if loss.out_activation == "exp":
+        mean = np.log(np.maximum(mean, 1e-3))
+    return _loss_of(mean, loss, y, sample_weight)

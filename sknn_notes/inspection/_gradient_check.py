@@ -1,0 +1,73 @@
+"""The gradient of an objective against centred differences, at a few coordinates."""
+
+import numpy as np
+
+_STEP = 1e-5
+_N_PROBES = 8
+# Gradients so many times larger than the rounding of a difference count in full.
+_ABOVE_ROUNDING = 1e5
+
+
+def gradient_errors(objective, batch, rng):
+    """Return the largest relative error over the parameter arrays, and its array.
+
+    Per weight matrix, bias and scale, the coordinates of the largest gradients and some
+    random ones are probed in float64; probes with a kink between their two ends are
+    left out. Gradients that drown in the rounding of the differences make no error.
+
+    Returns
+    -------
+    error : float
+        NaN where every probe sat at a kink.
+    name : str
+        The array with this error.
+    """
+    value = objective(*batch)
+    rounding = 4 * np.finfo(float).eps * max(1, abs(value)) / _STEP
+    worst, worst_name = np.nan, ""
+    for name, array, gradient in _arrays(objective.network):
+        places = _places(gradient, rng)
+        probes = [_probe(objective, batch, array, place, value) for place in places]
+        slopes, jumps = np.array(probes).T
+        kept = jumps <= 1e-3 * np.abs(gradient).max() + rounding
+        if not kept.any():
+            continue
+        analytic, numeric = gradient[places][kept], slopes[kept]
+        size = max(np.linalg.norm(analytic), np.linalg.norm(numeric))
+        error = np.linalg.norm(analytic - numeric) / (size + _ABOVE_ROUNDING * rounding)
+        if not error <= worst:
+            worst, worst_name = error, name
+    return worst, worst_name
+
+
+def _arrays(network):
+    """Return name, flat view and gradient of every parameter array."""
+    arrays = []
+    for i, layer in enumerate(network.layers, start=1):
+        offset = "shifts" if layer.batch_norm else "biases"
+        arrays += [
+            (f"weights {i}", layer.W, layer.dW),
+            (f"{offset} {i}", layer.b, layer.db),
+        ]
+        if layer.batch_norm:
+            norm = layer.batch_norm
+            arrays.append((f"scales {i}", norm.scale, norm.dscale))
+    return [(name, a.reshape(-1), g.ravel().copy()) for name, a, g in arrays]
+
+
+def _places(gradient, rng):
+    n = min(_N_PROBES // 2, len(gradient))
+    largest = np.argpartition(np.abs(gradient), -n)[-n:]
+    return np.union1d(largest, rng.integers(len(gradient), size=n))
+
+
+def _probe(objective, batch, array, place, middle):
+    """Return the centred difference, and how far the slopes of its halves differ."""
+    before = array[place]
+    array[place] = before + _STEP
+    above = objective(*batch)
+    array[place] = before - _STEP
+    below = objective(*batch)
+    array[place] = before
+    slope = (above - below) / (2 * _STEP)
+    return slope, abs(above - 2 * middle + below) / _STEP

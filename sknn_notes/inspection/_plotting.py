@@ -1,0 +1,53 @@
+"""What the displays share: axes to draw on."""
+
+import numpy as np
+
+from sknn_notes._sklearn import check_matplotlib_support
+
+
+def single_axes(display, ax):
+    """Return ``ax``, or the axes of a new figure; set both on the display."""
+    check_matplotlib_support(f"{type(display).__name__}.plot")
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        _, ax = plt.subplots(layout="constrained")
+    display.ax_, display.figure_ = ax, ax.figure
+    return ax
+
+
+def label_epochs(ax):
+    """Label the x axis as epochs, which are whole numbers."""
+    ax.set_xlabel("epoch")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+
+
+def grid_of_axes(display, ax, n_rows, n_columns, panel=(3.2, 2.8), **share):
+    """Return axes of shape (n_rows, n_columns), given or of a new figure.
+
+    ``panel`` is the width and height of one panel in inches; ``share`` goes to
+    ``matplotlib.pyplot.subplots``.
+    """
+    name = type(display).__name__
+    check_matplotlib_support(f"{name}.plot")
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        _, axes = plt.subplots(
+            n_rows,
+            n_columns,
+            squeeze=False,
+            figsize=(n_columns * panel[0], n_rows * panel[1]),
+            layout="constrained",
+            **share,
+        )
+    else:
+        axes = np.asarray(ax, dtype=object)
+        if axes.size != n_rows * n_columns:
+            raise ValueError(
+                f"{name} draws {n_rows * n_columns} panels, but ax holds {axes.size} "
+                f"axes. Pass plt.subplots({n_rows}, {n_columns})[1], or ax=None."
+            )
+        axes = axes.reshape(n_rows, n_columns)
+    display.axes_, display.figure_ = axes, axes[0, 0].figure
+    return axes

@@ -1,0 +1,156 @@
+"""What ``sanity_check`` looks at: a network about to be trained on some data."""
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+
+from sknn_notes._engine.batches import Batches
+from sknn_notes._engine.training import DivergenceError
+from sknn_notes.inspection._access import fit_on, fitted_objective, start, train_freely
+from sknn_notes.inspection._units import UnitStates, unit_states
+from sknn_notes.inspection._update_ratio import update_ratios
+
+# Rows that the checks before training look at.
+_N_ROWS = 1000
+# Steps of the short training, and of learning a few rows by heart, at most; and the
+# products of a weight and an activation that they may take, which bounds the time.
+_N_STEPS, _N_STEPS_BY_HEART, _N_PRODUCTS = 50, 500, 1e9
+
+
+class ShortTraining(NamedTuple):
+    """What is left of a training of ``n_steps`` steps.
+
+    ``ratios`` are the means over its steps of update to weights, one per weight matrix;
+    ``loss`` and ``states`` are those of the subject's batch afterwards.
+    """
+
+    n_steps: int
+    ratios: np.ndarray
+    loss: float
+    states: UnitStates
+
+
+class Subject:
+    """A network at its start, the encoded data, and a short training of it.
+
+    Parameters
+    ----------
+    mlp : MLPClassifier or MLPRegressor
+        Clones of it are trained.
+    X, y
+        The data as ``fit`` takes them.
+
+    Attributes
+    ----------
+    plan, network, batches
+        What a fit has before its first step.
+    batch : tuple of (X, y, sample_weight)
+        Some of the rows, in the form that the objective takes.
+    start_loss : float
+        The batch's loss at the start, without penalty and noise.
+    start_states : UnitStates
+    """
+
+    def __init__(self, mlp, X, y):
+        seed = 0 if mlp.random_state is None else mlp.random_state
+        self.mlp = clone(mlp).set_params(
+            early_stopping=False, warm_start=False, verbose=False, random_state=seed
+        )
+        self.X, self.y = X, y
+        self.plan, self.network, self.batches = start(clone(self.mlp), X, y)
+        rng = np.random.default_rng(0)
+        self.order = rng.permutation(self.batches.n_samples)
+        self.batch = take(self.batches, self.order[:_N_ROWS])
+        self.network.allocate(self.batch[0].shape[0])
+        objective = self.plan.objective(self.network)
+        self.start_loss = data_loss(objective, self.batch)
+        self.start_states = unit_states(objective, self.batch[0])
+
+    @property
+    def n_raw(self):
+        """Number of raw outputs."""
+        return self.network.shapes[-1][1]
+
+    def _n_steps(self, n_rows, most):
+        """Return how many steps on so many rows there is time for."""
+        n_products = n_rows * self.network.theta.size
+        return int(np.clip(_N_PRODUCTS / n_products, 10, most))
+
+    @cached_property
+    def short_training(self):
+        """A training of some steps with everything on; None where it diverged."""
+        batch_size = self.batches.max_rows
+        n_steps = self._n_steps(batch_size, _N_STEPS)
+        rows = self.order[: n_steps * batch_size]
+        n_epochs = -(-n_steps * batch_size // len(rows))
+        mlp = clone(self.mlp)
+
+        def some(network, batches):
+            return Batches(
+                *take(batches, rows),
+                batch_size=batch_size,
+                shuffle=batches.shuffle,
+                min_rows=2,
+            )
+
+        try:
+            ratios = update_ratios(mlp, self.X, self.y, n_epochs, some)
+        except DivergenceError:
+            return None
+        objective = fitted_objective(mlp, self.batch[0].shape[0])
+        loss = data_loss(objective, self.batch)
+        states = unit_states(objective, self.batch[0])
+        return ShortTraining(n_steps, ratios.mean(axis=0), loss, states)
+
+    def learn_by_heart(self, rows):
+        """Fit a clone to a few rows alone, without penalty, max norm and noise.
+
+        Returns
+        -------
+        losses : list of float
+            The curve of the loss; empty where it diverged.
+        """
+        n_steps = self._n_steps(len(rows), _N_STEPS_BY_HEART)
+        mlp = clone(self.mlp).set_params(
+            penalty=None,
+            max_norm=None,
+            dropout=0.0,
+            input_dropout=0.0,
+            dropconnect=0.0,
+            augment=None,
+            batch_size="auto",
+            learning_rate="constant",
+            tol=0.0,
+        )
+        if "loss__label_smoothing" in mlp.get_params():
+            mlp.set_params(loss__label_smoothing=0.0)
+
+        def few(network, batches):
+            network.allocate(len(rows))
+            return Batches(
+                *take(batches, rows), batch_size=len(rows), shuffle=False, min_rows=2
+            )
+
+        try:
+            fit_on(train_freely(mlp, n_steps), self.X, self.y, few)
+        except DivergenceError:
+            return []
+        return mlp.loss_curve_
+
+
+def data_loss(objective, batch):
+    """Return the loss of a batch, without penalty and noise."""
+    X, y, sample_weight = batch
+    network = objective.network
+    raw = network.forward(X)
+    return objective.loss.value_and_gradient(raw, y, sample_weight, network.delta)
+
+
+def take(batches, rows):
+    """Return some rows of the data that batches are made of, weights of mean 1."""
+    weight = batches.sample_weight
+    if weight is not None:
+        weight = weight[rows] / np.mean(weight[rows])
+    return batches.X[rows], batches.y[rows], weight

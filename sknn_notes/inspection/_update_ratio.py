@@ -1,0 +1,163 @@
+"""How far a step moves the weights, relative to their size."""
+
+import numpy as np
+
+from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes.inspection._access import (
+    fit_on,
+    split_pipeline,
+    train_freely,
+    untrained_network,
+)
+from sknn_notes.inspection._plotting import label_epochs, single_axes
+
+
+class UpdateRatioDisplay:
+    """The relative size of the training steps, over the epochs and per weight matrix.
+
+    As a rule of thumb the ratio should be near 1e-3: a learning rate that makes it much
+    larger is too high, one that makes it much smaller too low. It is recommended to use
+    :meth:`~sknn_notes.inspection.UpdateRatioDisplay.from_estimator`. All parameters
+    are stored as attributes.
+
+    Parameters
+    ----------
+    ratios : ndarray of shape (n_epochs, n_layers)
+        For every epoch and weight matrix W, the mean over the epoch's *steps* of
+        ``norm(change of W) / norm(W before)``, Frobenius norms. The change is all that
+        a step does, weight decay and max norm included; biases are left out. NaN where
+        W was zero. Under 'sgd' with an L1 part in the penalty, W is where momentum
+        looks ahead to.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes with the curves.
+    figure_ : matplotlib Figure
+        The figure that holds them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sknn_notes import MLPClassifier
+    >>> from sknn_notes.inspection import UpdateRatioDisplay
+    >>> X, y = load_iris(return_X_y=True)
+    >>> model = MLPClassifier(random_state=0)
+    >>> display = UpdateRatioDisplay.from_estimator(model, X, y, n_epochs=5)
+    >>> display.ratios.shape
+    (5, 2)
+    """
+
+    def __init__(self, ratios):
+        self.ratios = ratios
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, n_epochs=20, ax=None):
+        """Train a clone for some epochs and plot the size of its steps.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier, MLPRegressor or Pipeline
+            A network with a stochastic solver, or a Pipeline that ends in one. It need
+            not be fitted and stays as it is. Early stopping is switched off.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets.
+        n_epochs : int, default=20
+            How many epochs to train; a schedule such as 'cosine' runs out within them.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        display : UpdateRatioDisplay
+            The plotted display.
+        """
+        owner = f"{cls.__name__}.from_estimator"
+        check_matplotlib_support(owner)
+        solver = split_pipeline(estimator, owner)[1]._resolve("solver")
+        if not solver.stochastic:
+            raise ValueError(
+                f"solver={solver!r} searches along a line for every step, so that no "
+                "learning rate sets their size. Choose a stochastic solver, such as "
+                "'adam' or 'sgd'."
+            )
+        mlp, X = untrained_network(estimator, X, y, owner)
+        return cls(update_ratios(mlp, X, y, n_epochs)).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        display : UpdateRatioDisplay
+            The display itself.
+        """
+        ax = single_axes(self, ax)
+        epochs = np.arange(1, len(self.ratios) + 1)
+        for i, ratios in enumerate(self.ratios.T):
+            ax.semilogy(epochs, ratios, marker=".", label=f"weights {i + 1}")
+        ax.axhline(1e-3, color="0.5", linestyle=":", zorder=0, label="rule of thumb")
+        label_epochs(ax)
+        ax.set_ylabel("norm of a step / norm of the weights")
+        ax.legend()
+        return self
+
+
+def update_ratios(mlp, X, y, n_epochs, batches_for=None):
+    """Fit ``mlp`` for ``n_epochs``; return what ``UpdateRatioDisplay`` shows.
+
+    ``batches_for(network, batches)`` may give other batches than those of ``X, y``.
+    """
+    watched = []
+
+    def watch(network, batches):
+        if batches_for is not None:
+            batches = batches_for(network, batches)
+        watched.append(_WatchedBatches(network, batches))
+        return watched[0]
+
+    fit_on(train_freely(mlp, n_epochs), X, y, watch)
+    return np.array(watched[0].ratios)
+
+
+class _WatchedBatches:
+    """Batches that compare the weights at the end of every step with those before."""
+
+    def __init__(self, network, batches):
+        self._network, self._batches = network, batches
+        self.ratios = []
+
+    def __getattr__(self, name):
+        return getattr(self._batches, name)
+
+    def epoch(self, rng):
+        return self._watched(self._batches.epoch(rng))
+
+    def blocks(self, rng, n_batches):
+        # Steps that are compiled take several batches at a time: here only one.
+        return self._watched(self._batches.blocks(rng, 1))
+
+    def _watched(self, batches):
+        steps = []
+        for batch in batches:
+            before = [W.copy() for W in self._network.coefs]
+            yield batch
+            steps.append(
+                [
+                    _ratio(W, old)
+                    for W, old in zip(self._network.coefs, before, strict=True)
+                ]
+            )
+        self.ratios.append(np.mean(steps, axis=0))
+
+
+def _ratio(W, before):
+    size = np.linalg.norm(before)
+    return np.linalg.norm(W - before) / size if size else np.nan

@@ -1,0 +1,190 @@
+"""Weights, and the matrices of whitening, as images or as a heat map."""
+
+import math
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes.inspection._plotting import single_axes
+from sknn_notes.neural_network._base import BaseMLP
+
+# A square of fewer inputs is more likely a coincidence than an image.
+_LEAST_SIDE = 5
+_N_IMAGES = 100
+
+
+class WeightsDisplay:
+    """A weight matrix: one image a unit, or a heat map.
+
+    Inputs that are pixels make the incoming weights of a unit an image: what it looks
+    for. Such images share one colour scale, symmetric about 0; images of three
+    channels show weights from low to high as colours. It is recommended to use
+    :meth:`~sknn_notes.inspection.WeightsDisplay.from_estimator`. All parameters are
+    stored as attributes.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_inputs, n_units)
+        One column a unit.
+    image_shape : tuple of int, None or 'auto', default='auto'
+        Height and width, and 3 for colour (the channels last), of the image that the
+        inputs are; None draws a heat map. 'auto' takes inputs whose number is a square,
+        25 or more, for an image.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes with the images or the map.
+    figure_ : matplotlib Figure
+        The figure that holds them.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sknn_notes import Whitener
+    >>> from sknn_notes.inspection import WeightsDisplay
+    >>> X, _ = load_digits(return_X_y=True)
+    >>> whitener = Whitener(method="zca", eps=0.1).fit(X)
+    >>> WeightsDisplay.from_estimator(whitener).weights.shape
+    (64, 64)
+    """
+
+    def __init__(self, weights, *, image_shape="auto"):
+        self.weights = weights
+        self.image_shape = image_shape
+
+    @classmethod
+    def from_estimator(
+        cls, estimator, *, layer=0, units=None, image_shape="auto", ax=None
+    ):
+        """Plot the weights of a layer, or the filters of a whitening.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier, MLPRegressor, transformer or Pipeline
+            A fitted network; a fitted transformer with a matrix, such as ``Whitener``
+            or scikit-learn's ``PCA``; or a Pipeline that ends in one of them.
+        layer : int, default=0
+            Which of the network's weight matrices; 0 is next to the inputs.
+        units : array-like of int, default=None
+            The units (columns) to show; None is all of them, as images the first 100.
+        image_shape : tuple of int, None or 'auto', default='auto'
+            As in the constructor. 'auto' draws heat maps of all layers but the first.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        display : WeightsDisplay
+            The plotted display.
+        """
+        owner = f"{cls.__name__}.from_estimator"
+        check_matplotlib_support(owner)
+        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+        weights = _matrix(last, layer, owner)
+        if units is not None:
+            weights = weights[:, np.asarray(units)]
+        if isinstance(image_shape, str) and layer:
+            image_shape = None
+        return cls(weights, image_shape=image_shape).plot(ax)
+
+    def plot(self, ax=None):
+        """Draw the weights.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        display : WeightsDisplay
+            The display itself.
+        """
+        shape = self._shape_of_images()
+        ax = single_axes(self, ax)
+        import matplotlib
+
+        limit = np.abs(self.weights).max() or 1.0
+        style = {
+            # Grey lines part the images.
+            "cmap": matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.8"),
+            "vmin": -limit,
+            "vmax": limit,
+        }
+        if shape is None:
+            image = ax.imshow(self.weights, aspect="auto", **style)
+            ax.set(xlabel="unit", ylabel="input")
+        else:
+            tiles = _tiled(self.weights[:, :_N_IMAGES], shape)
+            if len(shape) == 3:
+                tiles = np.nan_to_num((tiles / limit + 1) / 2, nan=0.8)
+            image = ax.imshow(tiles, **style)
+            ax.set_axis_off()
+        if shape is None or len(shape) == 2:
+            ax.figure.colorbar(image, ax=ax, label="weight")
+        return self
+
+    def _shape_of_images(self):
+        n_inputs, shape = len(self.weights), self.image_shape
+        if isinstance(shape, str):
+            if shape != "auto":
+                raise ValueError(
+                    "image_shape must be a tuple such as (8, 8), None or 'auto'. Got "
+                    f"{shape!r}."
+                )
+            side = math.isqrt(n_inputs)
+            return (side, side) if _LEAST_SIDE**2 <= n_inputs == side**2 else None
+        if shape is None:
+            return None
+        if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
+            raise ValueError(
+                "image_shape must be (height, width), or (height, width, 3) for "
+                f"colours. Got {shape!r}."
+            )
+        if math.prod(shape) != n_inputs:
+            raise ValueError(
+                f"image_shape={shape!r} makes images of {math.prod(shape)} values, but "
+                f"the matrix has {n_inputs} inputs. Pass the shape of what reaches "
+                "this layer, or None for a heat map."
+            )
+        return tuple(shape)
+
+
+def _matrix(estimator, layer, owner):
+    """Return the matrix of a network's layer or of a transformer, one column a unit."""
+    if not isinstance(estimator, BaseEstimator):
+        raise TypeError(f"{owner} takes an estimator. Got {estimator!r}.")
+    check_is_fitted(estimator)
+    if isinstance(estimator, BaseMLP):
+        n_layers = len(estimator.coefs_)
+        if not -n_layers <= layer < n_layers:
+            raise ValueError(
+                f"The network has {n_layers} weight matrices; layer must be from 0 to "
+                f"{n_layers - 1}. Got {layer}."
+            )
+        return estimator.coefs_[layer]
+    if hasattr(estimator, "whitening_"):
+        return estimator.whitening_
+    if hasattr(estimator, "components_"):
+        return estimator.components_.T
+    raise TypeError(
+        f"{owner} takes a network, or a transformer with whitening_ or components_. "
+        f"Got {estimator!r}."
+    )
+
+
+def _tiled(weights, shape):
+    """Return one picture of all columns as images, side by side with gaps of NaN."""
+    n_units = weights.shape[1]
+    n_columns = math.ceil(math.sqrt(n_units))
+    n_rows = math.ceil(n_units / n_columns)
+    height, width = shape[0] + 1, shape[1] + 1
+    tiles = np.full((n_rows * height - 1, n_columns * width - 1, *shape[2:]), np.nan)
+    for unit, column in enumerate(weights.T):
+        top, left = unit // n_columns * height, unit % n_columns * width
+        tiles[top : top + shape[0], left : left + shape[1]] = column.reshape(shape)
+    return tiles
