@@ -93,10 +93,10 @@ def main():
         for kernels in _kernels.available():
             row = ratios(times, kernels, peers, variants)
             if not table:
-                print(f"{'configuration':22} {'ours':6}", *(f"{c:>13}" for c in row))
+                print(f"{'configuration':26} {'ours':6}", *(f"{c:>13}" for c in row))
             table[f"{name} {kernels}"] = row
             values = (f"{value:13.{0 if value > 99 else 2}f}" for value in row.values())
-            print(f"{name:22} {kernels:6}", *values, flush=True)
+            print(f"{name:26} {kernels:6}", *values, flush=True)
     packages = (*PACKAGES, "torch", "skorch", "jax", "optax")
     write_json(options, packages, table=table, seconds_per_step=results)
 
