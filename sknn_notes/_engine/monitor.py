@@ -1,5 +1,7 @@
 """Watching training: curves, the best epoch, and when nothing improves any more."""
 
+from time import perf_counter
+
 import numpy as np
 
 
@@ -17,38 +19,59 @@ class Monitor:
         More epochs than this without improvement in a row are a plateau.
     best : float
         The best loss so far, or with ``score`` the best score; infinite at first.
-    score : callable or None
-        Returns the validation score of the weights as they are; None watches the loss.
+    evaluate : callable or None
+        Returns the score and the loss of the weights as they are on a validation set;
+        the score is watched. None watches the training loss.
     verbose : bool
         Whether to print every epoch.
+    max_iter : int, default=0
+        Most epochs there will be, for the time that is left.
     """
 
-    def __init__(self, arrays, *, tol, n_iter_no_change, best, score, verbose):
+    def __init__(
+        self, arrays, *, tol, n_iter_no_change, best, evaluate, verbose, max_iter=0
+    ):
         self.arrays, self.tol, self.n_iter_no_change = arrays, tol, n_iter_no_change
-        self.best, self.score, self.verbose = best, score, verbose
+        self.best, self.evaluate, self.verbose = best, evaluate, verbose
+        self.max_iter, self._start = max_iter, perf_counter()
         self.losses: list[float] = []
         self.scores: list[float] = []
+        self.validation_losses: list[float] = []
         self.n_without_improvement = 0
         # Weights that training starts from count as the best where they have a score.
-        self._has_best = score is not None and np.isfinite(best)
-        self._best: list = [] if score is None else [a.copy() for a in arrays]
+        self._has_best = self.watches_score and np.isfinite(best)
+        self._best: list = [a.copy() for a in arrays] if self.watches_score else []
+
+    @property
+    def watches_score(self):
+        """Whether there is a validation set, whose score is watched."""
+        return self.evaluate is not None
 
     def update(self, loss):
         """Record an epoch that ended with this training loss."""
         self.losses.append(loss)
-        if self.verbose:
-            print(f"Iteration {len(self.losses)}, loss = {loss:.8f}")
-        if self.score is None:
+        if self.watches_score:
+            improved = self._update_score(*self.evaluate())
+        else:
             improved = loss <= self.best - self.tol
             self.best = min(self.best, loss)
-        else:
-            improved = self._update_score(self.score())
+        if self.verbose:
+            print(self._progress())
         self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
 
-    def _update_score(self, score):
+    def _progress(self):
+        done = len(self.losses)
+        line = f"Iteration {done}, loss = {self.losses[-1]:.8f}"
+        if self.watches_score:
+            line += f", validation score = {self.scores[-1]:.6f}"
+        if done < self.max_iter:
+            left = (perf_counter() - self._start) / done * (self.max_iter - done)
+            line += f", at most {left:.0f} s left"
+        return line
+
+    def _update_score(self, score, loss):
         self.scores.append(score)
-        if self.verbose:
-            print(f"Validation score: {score:f}")
+        self.validation_losses.append(loss)
         improved = score >= self.best + self.tol
         if score > self.best:
             self.best, self._has_best = score, True
@@ -65,8 +88,9 @@ class Monitor:
             True where an earlier epoch left weights that ``restore_best`` brings back.
         """
         self.losses.append(loss)
-        if self.score is not None:
+        if self.watches_score:
             self.scores.append(float("nan"))
+            self.validation_losses.append(float("nan"))
         return self._has_best
 
     @property

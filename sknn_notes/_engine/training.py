@@ -67,11 +67,13 @@ def train(
     max_iter,
     n_epochs,
     verbose=False,
+    tasks=None,
 ):
     """Minimise the objective batch by batch for up to ``n_epochs`` epochs.
 
     ``max_iter`` is the number of epochs that the schedule plans with. ``state`` and the
-    network's ``theta`` are updated in place; the monitor holds the curves.
+    network's ``theta`` are updated in place; the monitor holds the curves. ``tasks`` is
+    told of every epoch by ``begin()`` and ``end()``, whose True ends training.
 
     Returns
     -------
@@ -89,6 +91,8 @@ def train(
     converged = False
     try:
         for _ in range(n_epochs):
+            if tasks is not None:
+                tasks.begin()
             # A float: numpy's own float64 would promote float32 steps.
             rate = schedule.rate(
                 learning_rate_init,
@@ -110,6 +114,9 @@ def train(
             state.epoch += 1
             state.n_seen += batches.n_samples
             monitor.update(loss)
+            if tasks is not None and tasks.end():
+                converged = True
+                break
             if monitor.on_plateau:
                 if not schedule.goes_on(rate):
                     if verbose:
@@ -160,7 +167,7 @@ def _run_epoch(objective, batches, optimizer, rate, state):
 
 
 def _plateau_message(monitor):
-    watched = "Training loss" if monitor.score is None else "Validation score"
+    watched = "Validation score" if monitor.watches_score else "Training loss"
     return (
         f"{watched} did not improve more than tol={monitor.tol:f} for "
         f"{monitor.n_iter_no_change} consecutive epochs."
@@ -200,7 +207,7 @@ def _stop_diverged(monitor, value, epoch, rate):
     )
 
 
-def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol):
+def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None):
     """Minimise the objective on one batch, all the data, by L-BFGS.
 
     Every iteration counts as an epoch. ``tol`` bounds the gradient.
@@ -232,11 +239,15 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol):
     def record(intermediate_result):
         nonlocal stopped
         accepted[:] = network.theta[:] = intermediate_result.x
-        if monitor.score is not None and len(network.running):
+        if monitor.watches_score and len(network.running):
             objective(*batch)
             network.set_running()
         monitor.update(float(intermediate_result.fun))
-        if monitor.score is not None and monitor.on_plateau:
+        if tasks is not None:
+            # That an iteration has begun is known when it is over.
+            tasks.begin()
+            stopped = tasks.end()
+        if stopped or (monitor.watches_score and monitor.on_plateau):
             stopped = True
             raise StopIteration
 

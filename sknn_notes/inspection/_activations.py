@@ -105,7 +105,7 @@ class ActivationsDisplay:
         if y is None:
             X = mlp._fitted_arrays(X)[0]
         else:
-            X, y = mlp._validate_data(X, y, mlp._resolve("solver"), False)
+            X, y = mlp._validate_data(X, y, mlp.coefs_[0].dtype, reset=False)
             y = mlp._encode_targets(mlp._check_targets(y, False, True), X.dtype)
         objective = fitted_objective(mlp, X.shape[0])
         return cls(*unit_states(objective, X, y)).plot(ax)

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
+from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._base import BaseObject
+from sknn_notes._callbacks import CallbackSupportMixin, EpochTasks
 from sknn_notes._component import check_name, kept, resolve
 from sknn_notes._engine.batches import Batches
 from sknn_notes._engine.monitor import Monitor
@@ -25,10 +26,16 @@ from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _check_sample_weight
 from sknn_notes.neural_network._build import Plan
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
+from sknn_notes.neural_network._validation import (
+    ValidationSet,
+    check_weighted,
+    hold_out,
+    mean_loss,
+)
 from sknn_notes.optimizers import OPTIMIZERS
 
 
-class BaseMLP(BaseObject):
+class BaseMLP(CallbackSupportMixin, BaseObject):
     """Multi-layer perceptron: what does not depend on the kind of target."""
 
     _parameter_constraints: dict = CONSTRAINTS
@@ -41,6 +48,8 @@ class BaseMLP(BaseObject):
     loss_curve_: list
     best_loss_: float | None
     validation_scores_: Any
+    validation_loss_curve_: Any
+    _watched: tuple
     best_validation_score_: Any
     n_outputs_: int
     _loss: Any
@@ -75,12 +84,15 @@ class BaseMLP(BaseObject):
             check_name(type(self).__name__, name, getattr(self, name), registry)
         super()._validate_params()
 
-    def _fit(self, X, y, sample_weight, *, partial=False):
+    def _fit(self, X, y, sample_weight, *, validation=None, partial=False):
+        tasks = None
+        if hasattr(self, "_skl_callbacks") and not partial:
+            tasks = EpochTasks(self, X, y, sample_weight)
         with unchanged_on_error(self):
             first = not hasattr(self, "coefs_") or not (self.warm_start or partial)
             solver = self._resolve("solver")
-            X, y = self._validate_data(X, y, solver, first)
-            y = self._check_targets(y, first, partial)
+            X, y = self._validate_data(X, y, self._dtypes(solver, first), first)
+            y = labels = self._check_targets(y, first, partial)
             sample_weight = self._check_weights(sample_weight, X, partial)
             loss = self._start_loss(first, partial, y, sample_weight)
             plan = Plan(self, loss, solver)
@@ -89,27 +101,44 @@ class BaseMLP(BaseObject):
             y = self._encode_targets(y, X.dtype)
             self._start_history(first)
             state = self._start_state(first, partial)
-            data = X, y, sample_weight
+            data = X, y, sample_weight, labels
             if plan.batch_norm is not None and not partial:
                 data = _weighted_rows(*data)
-            data, validation_data = self._split(*data, state, partial)
-            batches = self._batches(data, plan, partial)
+            if validation is None:
+                data, validation = self._split(*data, state, partial)
+            else:
+                validation = self._check_validation(plan, X.dtype, *validation)
+            batches = self._batches(data[:3], plan, partial)
             network = self._start_network(plan, batches, state, first)
-            monitor = self._start_monitor(network, validation_data)
+            monitor = self._start_monitor(network, validation, partial)
             # Numbers that overflow end in a loss that is not finite, which is reported.
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                self._train(plan, network, batches, monitor, state, partial)
-            self._store(network, monitor, state)
+                if tasks is not None:
+                    tasks.begin_fit(
+                        lambda: copy.deepcopy(self._fitted(network, monitor, state))
+                    )
+                n_iter, loss = self._train(
+                    plan, network, batches, monitor, state, tasks, partial
+                )
+            for name, value in self._fitted(network, monitor, state).items():
+                setattr(self, name, value)
+            self.n_iter_, self.loss_ = n_iter, loss
+            self._training_state = state
+            if tasks is not None:
+                tasks.end_fit()
         return self
 
-    def _validate_data(self, X, y, solver, first):
-        dtypes: Any = [np.float64, np.float32]
-        if self.dtype != "auto":
-            dtypes = np.dtype(self.dtype)
-        if not first:
-            dtypes = self.coefs_[0].dtype
+    def _dtypes(self, solver, first):
+        """Return the types that the data may have; the first one stands for others."""
         if not solver.stochastic:
-            dtypes = np.float64
+            return np.float64
+        if not first:
+            return self.coefs_[0].dtype
+        if self.dtype != "auto":
+            return np.dtype(self.dtype)
+        return [np.float64, np.float32]
+
+    def _validate_data(self, X, y, dtypes, reset):
         return validate_data(
             self,
             X,
@@ -119,7 +148,7 @@ class BaseMLP(BaseObject):
             y_numeric=self._numeric_targets,
             dtype=dtypes,
             order="C",
-            reset=first,
+            reset=reset,
         )
 
     def _check_weights(self, sample_weight, X, partial):
@@ -147,10 +176,12 @@ class BaseMLP(BaseObject):
         """Start the curves that this fit will add to, or keep those of the last one."""
         if first:
             self.loss_curve_ = []
-        watches_score = first or self.validation_scores_ is not None
-        if first or watches_score != self.early_stopping:
+        watched = (self.scoring,) if self.early_stopping else ()
+        if first or watched != self._watched:
+            self._watched = watched
             self.best_loss_ = None if self.early_stopping else np.inf
             self.validation_scores_ = [] if self.early_stopping else None
+            self.validation_loss_curve_ = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
 
     def _start_state(self, first, partial):
@@ -164,37 +195,37 @@ class BaseMLP(BaseObject):
             state.epoch = state.n_plateaus = state.n_without_improvement = 0
         return state
 
-    def _split(self, X, y, sample_weight, state, partial):
-        """Return the training data and, under early stopping, the validation data."""
+    def _split(self, X, y, sample_weight, labels, state, partial):
+        """Return the training data and, under early stopping, a validation set."""
+        data = X, y, sample_weight, labels
         if not self.early_stopping:
-            return (X, y, sample_weight), None
+            return data, None
         if partial:
             raise ValueError(
                 "partial_fit does not support early_stopping=True: it sees no data to "
                 "hold out. Set early_stopping=False."
             )
-        arrays = [X, y] if sample_weight is None else [X, y, sample_weight]
-        halves = train_test_split(
-            *arrays,
-            test_size=self.validation_fraction,
-            random_state=state.lasting_seed,
-            stratify=self._strata(y),
+        parts = hold_out(
+            X.shape[0], self.validation_fraction, state.lasting_seed, self._strata(y)
         )
-        train_data, validation = halves[0::2], halves[1::2]
-        if sample_weight is not None and not (train_data[2].any() and halves[5].any()):
-            raise ValueError(
-                "The weights of the samples drawn for training, or of those drawn for "
-                "validation, are all zero. Change validation_fraction or random_state, "
-                "or leave out the samples without weight."
-            )
-        if validation[0].shape[0] < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' "
-                "or the size of your dataset."
-            )
-        if sample_weight is None:
-            train_data, validation = [*train_data, None], [*validation, None]
-        return tuple(train_data), tuple(validation)
+        train, held_out = (
+            [None if array is None else array[rows] for array in data] for rows in parts
+        )
+        if sample_weight is not None:
+            check_weighted(train[2], held_out[2])
+        X_val, targets, sample_weight, y_val = held_out
+        return train, ValidationSet(X_val, y_val, targets, sample_weight)
+
+    def _check_validation(self, plan, dtype, X_val, y_val, sample_weight_val):
+        """Return the validation set that was passed to ``fit``, checked."""
+        try:
+            X, y = self._validate_data(X_val, y_val, dtype, reset=False)
+            y = self._check_targets(y, first=False, partial=True)
+            plan.check_inputs(X)
+            weight = self._check_weights(sample_weight_val, X, partial=False)
+        except ValueError as error:
+            raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from error
+        return ValidationSet(X, y, self._encode_targets(y, dtype), weight)
 
     def _strata(self, y):
         return None
@@ -261,40 +292,61 @@ class BaseMLP(BaseObject):
                 "warm_start=False and call fit to start anew."
             )
 
-    def _start_monitor(self, network, validation_data):
-        score = None
+    def _start_monitor(self, network, validation, partial):
+        evaluate = None
         best: Any = np.inf if self.best_loss_ is None else self.best_loss_
-        if validation_data is not None:
-            X, y, sample_weight = validation_data
+        if validation is not None:
+            evaluate = self._evaluation(network, validation)
             best = self.best_validation_score_
-
-            def score():
-                raw = self._predictor.raw(
-                    X, network.coefs, network.intercepts, network.batch_norms
-                )
-                return self._score_raw(raw, y, sample_weight)
-
         return Monitor(
             [network.theta, network.running],
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change,
             best=best,
-            score=score,
+            evaluate=evaluate,
             verbose=self.verbose,
+            max_iter=1 if partial else self.max_iter,
         )
 
-    def _train(self, plan, network, batches, monitor, state, partial):
+    def _evaluation(self, network, validation):
+        """Return a function that gives the score to watch and the validation loss."""
+        arrays = network.coefs, network.intercepts, network.batch_norms
+        scorer = None
+        if self.scoring not in (None, "loss"):
+            scorer = check_scoring(self, self.scoring)
+            # These arrays are views of the parameters and follow them.
+            fitted = copy.copy(self)
+            fitted.coefs_, fitted.intercepts_, fitted.batch_norm_ = arrays
+            if hasattr(fitted, "feature_names_in_"):
+                del fitted.feature_names_in_
+        weight = validation.sample_weight
+        extra = {} if weight is None else {"sample_weight": weight}
+
+        def evaluate():
+            raw = self._predictor.raw(validation.X, *arrays)
+            loss = mean_loss(self._loss, raw, validation)
+            if self.scoring is None:
+                score = self._score_raw(raw, validation.targets, weight)
+            elif scorer is None:
+                score = -loss
+            else:
+                score = float(scorer(fitted, validation.X, validation.y, **extra))
+            return score, loss
+
+        return evaluate
+
+    def _train(self, plan, network, batches, monitor, state, tasks, partial):
         objective = plan.objective(network)
         if not plan.solver.stochastic:
-            self.n_iter_, self.loss_ = train_lbfgs(
+            return train_lbfgs(
                 objective,
                 (batches.X, batches.y, batches.sample_weight),
                 monitor,
                 max_fun=plan.solver.max_fun,
                 max_iter=self.max_iter,
                 tol=self.tol,
+                tasks=tasks,
             )
-            return
         state.use(plan.solver, network.theta)
         converged = train(
             objective,
@@ -307,6 +359,7 @@ class BaseMLP(BaseObject):
             max_iter=self.max_iter,
             n_epochs=1 if partial else self.max_iter,
             verbose=self.verbose,
+            tasks=tasks,
         )
         if not converged and not partial:
             warnings.warn(
@@ -315,8 +368,7 @@ class BaseMLP(BaseObject):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        self.n_iter_ = len(monitor.losses)
-        self.loss_ = monitor.losses[-1] if monitor.losses else np.nan
+        return len(monitor.losses), monitor.losses[-1] if monitor.losses else np.nan
 
     def _schedule(self, partial):
         schedule = self._resolve("learning_rate")
@@ -339,18 +391,27 @@ class BaseMLP(BaseObject):
             )
         return min(self.batch_size, n_samples)
 
-    def _store(self, network, monitor, state):
-        self.coefs_, self.intercepts_ = network.coefs, network.intercepts
-        self.batch_norm_ = network.batch_norms
-        self.out_activation_ = self._out_activation()
-        self.t_ = state.n_seen
-        self.loss_curve_.extend(monitor.losses)
+    def _fitted(self, network, monitor, state):
+        """Return the fitted attributes as training has them now."""
+        fitted = {
+            "coefs_": network.coefs,
+            "intercepts_": network.intercepts,
+            "batch_norm_": network.batch_norms,
+            "out_activation_": self._out_activation(),
+            "t_": state.n_seen,
+            "n_iter_": len(monitor.losses),
+            "loss_": monitor.losses[-1] if monitor.losses else np.nan,
+            "loss_curve_": self.loss_curve_ + monitor.losses,
+        }
         if self.early_stopping:
-            self.validation_scores_.extend(monitor.scores)
-            self.best_validation_score_ = monitor.best
+            fitted["validation_scores_"] = self.validation_scores_ + monitor.scores
+            fitted["validation_loss_curve_"] = (
+                self.validation_loss_curve_ + monitor.validation_losses
+            )
+            fitted["best_validation_score_"] = monitor.best
         else:
-            self.best_loss_ = monitor.best
-        self._training_state = state
+            fitted["best_loss_"] = monitor.best
+        return fitted
 
     # Prediction.
 
@@ -430,9 +491,9 @@ class BaseMLP(BaseObject):
         return tags
 
 
-def _weighted_rows(X, y, sample_weight):
+def _weighted_rows(X, y, sample_weight, labels):
     """Leave out the samples without weight, which batch norm would count as others."""
     if sample_weight is None or sample_weight.all():
-        return X, y, sample_weight
+        return X, y, sample_weight, labels
     rows = np.flatnonzero(sample_weight)
-    return X[rows], y[rows], sample_weight[rows]
+    return X[rows], y[rows], sample_weight[rows], labels[rows]

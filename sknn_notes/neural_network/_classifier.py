@@ -17,6 +17,7 @@ from sknn_notes.neural_network._targets import (
     check_labels,
     class_weights,
 )
+from sknn_notes.neural_network._validation import check_given
 
 
 def _loss_part(loss):
@@ -89,7 +90,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     early_stopping : bool, default=False
         Whether to hold out validation data, stop when the score on it no longer
         improves, and restore the weights of its best epoch. Two classes are
-        stratified.
+        stratified. ``fit`` also takes validation data of your own, as ``X_val``.
     validation_fraction : float, default=0.1
         Share of the training data held out under early stopping.
     beta_1 : float, default=0.9
@@ -151,6 +152,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Weights of the classes, multiplied with the sample weights; for labels a list
         with one dict per column. 'balanced' takes
         ``n_samples / (n_classes * np.bincount(y))``, of the weighted samples.
+    scoring : str, callable or None, default=None
+        What early stopping watches on the validation data, larger being better: None is
+        the accuracy, 'loss' the negative loss without the penalty;
+        else the name of a scorer, or a callable ``scorer(estimator, X, y)``.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
         else is float64. A fit that goes on from an earlier one keeps its type.
@@ -172,6 +177,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     validation_scores_ : list of float or None
         Score on the validation data after every epoch (accuracy); None
         without early stopping.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation data after every epoch, without the penalty; None without
+        early stopping.
     best_validation_score_ : float or None
         Best of the validation scores; its weights are the ones kept. None without
         early stopping.
@@ -277,6 +285,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         batch_norm=False,
         augment=None,
         class_weight=None,
+        scoring=None,
         dtype="auto",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -319,10 +328,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.batch_norm = batch_norm
         self.augment = augment
         self.class_weight = class_weight
+        self.scoring = scoring
         self.dtype = dtype
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Fit the network to training data.
 
         Parameters
@@ -333,6 +352,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Class labels, or 0 and 1 in one column per label.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the samples; None is 1 for each.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation data for early stopping, in place of a part of ``X``. In a
+            :class:`~sklearn.pipeline.Pipeline` with ``transform_input=["X_val"]`` it
+            goes through the same steps as ``X``.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Targets of the validation data.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation samples in the score and the loss.
 
         Returns
         -------
@@ -345,7 +372,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             If a parameter, the data or their combination can't work, or the training
             loss stops being finite. The estimator is then left as it was.
         """
-        return self._fit(X, y, sample_weight)
+        validation = None
+        if check_given(self, X_val, y_val, sample_weight_val):
+            validation = X_val, y_val, sample_weight_val
+        return self._fit(X, y, sample_weight, validation=validation)
 
     @available_if(lambda self: self._can_partial_fit())
     @_fit_context(prefer_skip_nested_validation=True)

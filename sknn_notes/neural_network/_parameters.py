@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import get_scorer_names
 
 from sknn_notes._sklearn import Interval, Options, StrOptions
 from sknn_notes.activations import ACTIVATIONS, Activation
@@ -77,6 +78,7 @@ CONSTRAINTS: dict[str, list] = {
     "n_mc_samples": [Interval(Integral, 1, None, closed="left")],
     "batch_norm": ["boolean", BatchNorm],
     "augment": [None, Noise, list, tuple],
+    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
     "dtype": [StrOptions({"auto", "float32", "float64"})],
 }
 

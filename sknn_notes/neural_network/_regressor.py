@@ -10,6 +10,7 @@ from sknn_notes._sklearn import _fit_context
 from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
+from sknn_notes.neural_network._validation import check_given
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -124,6 +125,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     augment : Noise, list of Noise or None, default=None
         Noise on the inputs, drawn anew for every batch: parts of
         :mod:`sknn_notes.noise`, applied in order.
+    scoring : str, callable or None, default=None
+        What early stopping watches on the validation data, larger being better: None is
+        the R2 score, 'loss' the negative loss without the penalty; else the name
+        of a scorer, or a callable ``scorer(estimator, X, y)``.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
         else is float64. A fit that goes on from an earlier one keeps its type.
@@ -143,6 +148,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     validation_scores_ : list of float or None
         Score on the validation data after every epoch (R²); None
         without early stopping.
+    validation_loss_curve_ : list of float or None
+        Loss on the validation data after every epoch, without the penalty; None without
+        early stopping.
     best_validation_score_ : float or None
         Best of the validation scores; its weights are the ones kept. None without
         early stopping.
@@ -241,6 +249,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_mc_samples=30,
         batch_norm=False,
         augment=None,
+        scoring=None,
         dtype="auto",
     ):
         self.loss = loss
@@ -282,10 +291,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.n_mc_samples = n_mc_samples
         self.batch_norm = batch_norm
         self.augment = augment
+        self.scoring = scoring
         self.dtype = dtype
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
         """Fit the network to training data.
 
         Parameters
@@ -296,6 +315,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the samples; None is 1 for each.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation data for early stopping, in place of a part of ``X``. In a
+            :class:`~sklearn.pipeline.Pipeline` with ``transform_input=["X_val"]`` it
+            goes through the same steps as ``X``.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Targets of the validation data.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation samples in the score and the loss.
 
         Returns
         -------
@@ -308,7 +335,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             If a parameter, the data or their combination can't work, or the training
             loss stops being finite. The estimator is then left as it was.
         """
-        return self._fit(X, y, sample_weight)
+        validation = None
+        if check_given(self, X_val, y_val, sample_weight_val):
+            validation = X_val, y_val, sample_weight_val
+        return self._fit(X, y, sample_weight, validation=validation)
 
     @available_if(lambda self: self._can_partial_fit())
     @_fit_context(prefer_skip_nested_validation=True)

@@ -10,6 +10,7 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._base import BaseObject
+from sknn_notes._callbacks import CallbackSupportMixin
 from sknn_notes._sklearn import Interval, StrOptions, _check_sample_weight
 from sknn_notes.preprocessing._moments import (
     Moments,
@@ -59,7 +60,9 @@ def refuse_overflow(estimator, X, *, allow_nan=True):
     )
 
 
-class ColumnwiseMap(OneToOneFeatureMixin, TransformerMixin, BaseObject):
+class ColumnwiseMap(
+    OneToOneFeatureMixin, TransformerMixin, CallbackSupportMixin, BaseObject
+):
     """Base of the transformers that map columns by ``(X - shift) * scale + offset``.
 
     A subclass turns its statistics into fitted attributes and gives the three vectors

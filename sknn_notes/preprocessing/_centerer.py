@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sknn_notes._callbacks import fit_task
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.preprocessing._base import ColumnwiseMap
@@ -98,7 +99,8 @@ class Centerer(ColumnwiseMap):
         Centerer
             The fitted transformer.
         """
-        return self._fit(X, sample_weight, reset=True)
+        with fit_task(self, X):
+            return self._fit(X, sample_weight, reset=True)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sknn_notes._callbacks import fit_task
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.preprocessing._base import (
@@ -130,7 +131,8 @@ class MinMaxNormalizer(ColumnwiseMap):
         MinMaxNormalizer
             The fitted transformer.
         """
-        return self._fit(X, reset=True)
+        with fit_task(self, X):
+            return self._fit(X, reset=True)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):

@@ -4,6 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
+from sknn_notes._callbacks import fit_task
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import Options, _fit_context
 from sknn_notes.preprocessing._base import (
@@ -144,7 +145,8 @@ class Standardizer(ColumnwiseMap):
         Standardizer
             The fitted transformer.
         """
-        return self._fit(X, sample_weight, reset=True)
+        with fit_task(self, X):
+            return self._fit(X, sample_weight, reset=True)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):

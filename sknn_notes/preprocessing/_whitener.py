@@ -14,6 +14,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._base import BaseObject
+from sknn_notes._callbacks import CallbackSupportMixin, fit_task
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import Interval, Options, RealNotInt, StrOptions, _fit_context
 from sknn_notes.preprocessing import _covariance as cov
@@ -36,7 +37,7 @@ METHODS = ("pca", "zca", "pca_cor", "zca_cor", "cholesky")
 ROTATIONS = ("pca", "pca_cor")
 
 
-class Whitener(TransformerMixin, BaseObject):
+class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
     """Decorrelate the data, and scale it so that its covariance is the identity.
 
     Mean and covariance are found in ``fit`` on the training data and applied unchanged
@@ -197,7 +198,7 @@ class Whitener(TransformerMixin, BaseObject):
         Whitener
             The fitted transformer.
         """
-        with unchanged_on_error(self):
+        with fit_task(self, X), unchanged_on_error(self):
             self._fit(X, reset=True, whole=True)
         return self
 

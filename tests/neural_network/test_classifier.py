@@ -633,10 +633,10 @@ def test_verbose_prints_every_epoch(three_classes, capsys):
     model = network(verbose=True, max_iter=2, early_stopping=True).fit(X, y)
     printed = capsys.readouterr().out.splitlines()
     assert printed == [
-        f"Iteration 1, loss = {model.loss_curve_[0]:.8f}",
-        f"Validation score: {model.validation_scores_[0]:f}",
-        f"Iteration 2, loss = {model.loss_curve_[1]:.8f}",
-        f"Validation score: {model.validation_scores_[1]:f}",
+        f"Iteration 1, loss = {model.loss_curve_[0]:.8f}, validation score = "
+        f"{model.validation_scores_[0]:.6f}, at most 0 s left",
+        f"Iteration 2, loss = {model.loss_curve_[1]:.8f}, validation score = "
+        f"{model.validation_scores_[1]:.6f}",
     ]
 
 
