@@ -28,9 +28,11 @@ class Dropout:
 
     def draw(self, rng, out):
         """Fill the float array ``out`` with a training mask."""
-        words = rng.bit_generator.random_raw(-(-out.size // 4))
+        words = np.empty(-(-out.size // 2), np.uint32)
+        kernels = _kernels.active()
+        kernels.random_bits(rng.bit_generator.random_raw(), words)
         bits = words.view(np.uint16)[: out.size].reshape(out.shape)
-        _kernels.active().dropout_mask(bits, self.threshold, self.training_scale, out)
+        kernels.dropout_mask(bits, self.threshold, self.training_scale, out)
         return out
 
 

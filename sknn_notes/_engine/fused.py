@@ -18,7 +18,7 @@ _LOSSES: dict[type, str] = {
     SquaredHinge: "squared_hinge",
     SquaredError: "squared_error",
 }
-_SOLVERS: dict[type, str] = {Adam: "adam", AdamW: "adam", SGD: "sgd"}
+_SOLVERS = {Adam, AdamW, SGD}
 
 # Numbers in the widest buffer that the steps of one call go through.
 _BLOCK_SIZE = 2**18
@@ -59,10 +59,12 @@ class FusedSteps:
         self.network, self.optimizer = objective.network, optimizer
         self.loss = steps.LOSSES[_LOSSES[type(objective.loss)]]
         network, number = objective.network, objective.network.theta.dtype.type
-        self.margin = number(getattr(objective.loss, "margin", 0))
+        self.margin = None
+        if isinstance(objective.loss, Hinge):
+            self.margin = number(objective.loss.margin)
         widths = np.array([len(layer.b) for layer in network.layers])
         places = batches.max_rows * (np.cumsum(widths) - widths)
-        self.dropped = [len(layer.b) for layer in network.layers if layer.dropout]
+        self.n_dropped = sum(layer.dropout is not None for layer in network.layers)
         self.layers = _layers(steps, network, widths, places)
         self.norms = _normalizers(steps, network, widths, batches.max_rows)
         self.max_norms = None
@@ -73,6 +75,7 @@ class FusedSteps:
         self.ends, self.alpha = _stretches(objective)
         self.buffers = steps.Buffers(
             *np.empty((2, batches.max_rows * widths.sum()), number),
+            np.empty((batches.max_rows * widths.max() + 1) // 2, np.uint32),
             np.empty((2, batches.max_rows), number),
             np.empty(widths.max(), number),
         )
@@ -108,18 +111,14 @@ class FusedSteps:
 
     def _rows(self, X, y, sample_weight, edges, rng):
         weights = np.empty(0, X.dtype) if sample_weight is None else sample_weight
-        # Words as one draw a batch and layer would take them.
-        bits = np.empty(0, np.uint64)
-        if self.dropped:
-            sizes = np.diff(edges)[:, None] * self.dropped
-            bits = rng.bit_generator.random_raw(int(np.sum(-(-sizes // 4))))
-        return self.steps.Rows(X, y, weights, bits.view(np.uint16), edges)
+        keys = rng.bit_generator.random_raw(self.n_dropped * (len(edges) - 1))
+        return self.steps.Rows(X, y, weights, keys, edges)
 
     def _arrays(self, memory):
         """Return the arrays of the solver's state."""
         if isinstance(self.optimizer, Adam):
             return memory["m"], memory["v"]
-        return memory["velocity"], memory["velocity"]
+        return (memory["velocity"],)
 
     def _solver(self, rate, memory):
         solver = self.optimizer
@@ -128,7 +127,6 @@ class FusedSteps:
         else:
             settings = solver.momentum, solver.nesterovs_momentum, 0
         return self.steps.Solver(
-            self.steps.SOLVERS[_SOLVERS[type(solver)]],
             rate,
             memory.get("t", 0),
             tuple(map(float, settings)),

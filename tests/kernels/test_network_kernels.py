@@ -146,6 +146,7 @@ def calls(dtype):
         yield "activation_backward", [delta.copy(), A.copy(), Z.copy(), part, None]
         yield "activation_backward", [delta.copy(), A, Z.copy(), part, mask]
     bits = np.random.default_rng(2).integers(2**16, size=(30, 6), dtype=np.uint16)
+    yield "random_bits", [0xFEDCBA9876543210, np.empty(70_001, np.uint32)]
     yield "dropout_mask", [bits, 30_000, 65536 / 30_000, np.empty((30, 6), dtype)]
     yield "add_l2_gradient", [*make_vectors(dtype, 1), 0.3, *make_vectors(dtype, 1)]
     for nesterov in (False, True):
@@ -183,7 +184,7 @@ def test_every_set_agrees_with_the_numpy_one(kernels, dtype):
     for (name, arguments), (_, expected_arguments) in pairs:
         result = getattr(kernels, name)(*arguments)
         expected = getattr(reference, name)(*expected_arguments)
-        rtol = 0 if name == "dropout_mask" else RTOL[dtype]
+        rtol = 0 if name in ("dropout_mask", "random_bits") else RTOL[dtype]
         if expected is not None:
             np.testing.assert_allclose(result, expected, rtol=rtol, err_msg=name)
         arrays = zip(arguments, expected_arguments, strict=True)
@@ -340,6 +341,41 @@ def test_relu_lets_nan_through(kernels, dtype):
     out = np.empty_like(Z)
     kernels.bias_activation(Z, np.zeros(3, dtype), ReLU(), out)
     np.testing.assert_array_equal(out, [[np.nan, 0, 2]])
+
+
+def test_random_bits_are_a_hash_of_place_and_key(kernels):
+    def word(place, key):
+        x = (place * 0x9E3779B9 + (key & 0xFFFFFFFF)) % 2**32
+        x = (x ^ (x >> 16)) * 0x21F0AAAD % 2**32 ^ (key >> 32)
+        x = (x ^ (x >> 15)) * 0xD35A2D97 % 2**32
+        return x ^ (x >> 15)
+
+    key = 2**63 + 12345678901
+    out = np.empty(40_000, np.uint32)
+    kernels.random_bits(key, out)
+    for place in (0, 1, 2, 32_767, 32_768, 39_999):
+        assert out[place] == word(place, key)
+
+
+def test_random_bits_look_independent(kernels):
+    rng, words = np.random.default_rng(0), np.empty(5000, np.uint32)
+    previous, z = np.zeros(10_000), []
+    for _ in range(200):
+        kernels.random_bits(int(rng.integers(2**63)), words)
+        signs = np.where(words.view(np.uint16) < 2**15, 1.0, -1.0)
+        z.append(
+            [
+                signs.sum(),
+                signs[1:] @ signs[:-1],
+                signs[2:] @ signs[:-2],
+                signs[100:] @ signs[:-100],
+                signs @ previous,
+            ]
+        )
+        previous = signs
+    z = np.array(z[1:]) / 100
+    assert np.all(np.abs(z.mean(axis=0)) < 4 / np.sqrt(len(z)))
+    assert np.all(np.abs(z.std(axis=0) - 1) < 0.2)
 
 
 @every_dtype

@@ -26,6 +26,7 @@ __all__ = [
     "multiclass_hinge",
     "multiclass_squared_hinge",
     "project_columns",
+    "random_bits",
     "rmsprop_step",
     "sgd_step",
     "soft_threshold",
@@ -78,6 +79,24 @@ def _relu_mask_backward(delta, A, mask):
     zero = delta.dtype.type(0)
     for i in range(delta.size):
         delta[i] *= mask[i] if A[i] > 0 else zero
+
+
+def random_bits(key, out):
+    """See the numpy kernel."""
+    _random_bits(np.uint64(key), out)
+
+
+@compiled
+def _random_bits(key, out):
+    word = np.uint32  # products of 32 bits are 64 bits wide unless they are cut
+    low, high = word(key), word(key >> np.uint64(32))
+    for i in range(len(out)):
+        x = word(word(word(i) * word(0x9E3779B9)) + low)
+        x = word(x ^ (x >> word(16)))
+        x = word(word(x * word(0x21F0AAAD)) ^ high)
+        x = word(x ^ (x >> word(15)))
+        x = word(x * word(0xD35A2D97))
+        out[i] = word(x ^ (x >> word(15)))
 
 
 def dropout_mask(bits, threshold, scale, out):

@@ -3,7 +3,7 @@
 A step of a small network is mostly the cost of calling its two dozen operations. Here
 many steps are one call, which holds no lock, so that fits in two threads share nothing.
 They compute what ``sknn_notes._engine.training`` does batch by batch, for ReLU layers
-and the losses and solvers with a code below.
+some losses, Adam and SGD.
 
 What a network does without is None, and a test of an argument for None is decided when
 the function is compiled: nothing is compiled that is not used.
@@ -22,13 +22,12 @@ from sknn_notes._kernels._numba.network import (
     _multiclass_hinge,
     _normalize,
     _project_columns,
+    _random_bits,
     _shift_by_top,
 )
 
 LOSSES = {"log_loss": 0, "hinge": 1, "squared_hinge": 2, "squared_error": 3}
 _LOG_LOSS, _HINGE, _SQUARED_HINGE, _SQUARED_ERROR = range(4)
-SOLVERS = {"adam": 0, "sgd": 1}
-_ADAM, _SGD = range(2)
 
 # Terms of a sum that are added in the type of the network before float64 takes over.
 _SUM_SIZE = 1024
@@ -38,15 +37,14 @@ class Rows(NamedTuple):
     """The rows of several batches, one batch after the other.
 
     ``y`` holds class indices, or targets with a column per output. ``weights`` is empty
-    where all are 1. ``bits`` holds 16 random bits for every unit that dropout decides,
-    batch by batch and layer by layer, each layer padded to a multiple of four. Batch
-    ``i`` is the rows from ``edges[i]`` to ``edges[i + 1]``.
+    where all are 1. ``keys`` tell the random bits of dropout, batch by batch and layer
+    by layer. Batch ``i`` is the rows from ``edges[i]`` to ``edges[i + 1]``.
     """
 
     X: np.ndarray
     y: np.ndarray
     weights: np.ndarray
-    bits: np.ndarray
+    keys: np.ndarray
     edges: np.ndarray
 
 
@@ -85,23 +83,24 @@ class Normalizers(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """Memory for a batch: outputs, gradients, two rows of losses, a factor a unit."""
+    """Memory for a batch: outputs, gradients, random bits, losses, a factor a unit."""
 
     outputs: np.ndarray
     deltas: np.ndarray
+    bits: np.ndarray
     losses: np.ndarray
     factor: np.ndarray
 
 
 class Solver(NamedTuple):
-    """The solver, its settings, and the penalty of stretches of theta.
+    """The solver's settings, and the penalty of stretches of theta.
 
-    ``settings`` are beta_1, beta_2 and epsilon of Adam, momentum and whether it is
-    Nesterov's of SGD. Stretch ``i`` of theta ends before ``ends[i]`` and has the
-    strength ``alpha[i]``; ``decoupled`` makes it weight decay.
+    ``settings`` are beta_1, beta_2 and epsilon of Adam, which remembers two arrays;
+    momentum and whether it is Nesterov's of SGD, which remembers one. Stretch ``i`` of
+    theta ends before ``ends[i]`` and has the strength ``alpha[i]``; ``decoupled`` makes
+    it weight decay.
     """
 
-    code: int
     rate: float
     t: int
     settings: tuple
@@ -132,13 +131,13 @@ def train_steps(
         The sum of the objectives of the batches, each times its number of rows; the
         objective itself where it is not finite, and then no step is made after it.
     """
-    total, bit = 0.0, rows.edges[0]
+    total, n_keys = 0.0, rows.edges[0]
     for step in range(len(rows.edges) - 1):
         first, last = rows.edges[step], rows.edges[step + 1]
         n = last - first
         X = rows.X[first:last]
         y, weights = rows.y[first:last], rows.weights[first:last]
-        bit = _forward(X, rows.bits, bit, layers, norms, buffers, theta)
+        n_keys = _forward(X, rows.keys, n_keys, layers, norms, buffers, theta)
         value = _loss(y, weights, layers, buffers, loss, margin) / n
         if not np.isfinite(value):
             return value
@@ -155,8 +154,8 @@ def _matrix(flat, start, n_rows, n_columns):
 
 
 @compiled_inside
-def _forward(X, bits, bit, layers, norms, buffers, theta):
-    """Fill the outputs of all layers; return the place of the next unused bits."""
+def _forward(X, keys, n_keys, layers, norms, buffers, theta):
+    """Fill the outputs of all layers; return how many keys are used up by then."""
     units, n = layers.units, len(X)
     A = X
     for i in range(len(units) - 2):
@@ -176,9 +175,11 @@ def _forward(X, bits, bit, layers, norms, buffers, theta):
             _mix(norms.running[0, stat], mean, norms.momentum, 1.0)
             _mix(norms.running[1, stat], var, norms.momentum, n / (n - 1))
         if layers.drops[i]:
-            used = bits[bit : bit + n * width]
-            bit += (n * width + 3) // 4 * 4
-            _bias_relu_dropout(Z, b, used, layers.threshold[i], layers.keep_scale[i])
+            words = buffers.bits[: (n * width + 1) // 2]
+            _random_bits(keys[n_keys], words)
+            n_keys += 1
+            bits = words.view(np.uint16)
+            _bias_relu_dropout(Z, b, bits, layers.threshold[i], layers.keep_scale[i])
         else:
             _bias_relu(Z, b)
         A = Z
@@ -191,7 +192,7 @@ def _forward(X, bits, bit, layers, norms, buffers, theta):
         b = theta[layers.b[i] + k]
         for j in range(n):
             raw[k, j] += b
-    return bit
+    return n_keys
 
 
 @compiled_inside
@@ -222,7 +223,7 @@ def _loss(y, weights, layers, buffers, loss, margin):
     out = _matrix(buffers.deltas, layers.out[i], n_outputs, n)
     losses, spare = buffers.losses[0, :n], buffers.losses[1, :n]
     if y.ndim == 1:
-        if loss == _LOG_LOSS:
+        if margin is None:
             _softmax(raw, y, out, losses, spare)
         else:
             squared = loss == _SQUARED_HINGE
@@ -230,10 +231,11 @@ def _loss(y, weights, layers, buffers, loss, margin):
     else:
         for j in range(n):
             losses[j] = 0
-        if loss == _LOG_LOSS:
-            _logistic(raw, y.T, out, losses)
-        elif loss == _SQUARED_ERROR:
-            _squared_error(raw, y.T, out, losses)
+        if margin is None:
+            if loss == _LOG_LOSS:
+                _logistic(raw, y.T, out, losses)
+            else:
+                _squared_error(raw, y.T, out, losses)
         else:
             squared = loss == _SQUARED_HINGE
             _binary_hinge(raw, y.T, margin, out, losses, squared)
@@ -351,7 +353,7 @@ def _update(theta, grad, memory, solver, t):
         w, g, m = theta[start:end], grad[start:end], memory[0][start:end]
         pull = 0.0 if solver.decoupled else alpha
         keep = 1 - solver.rate * alpha if solver.decoupled else 1.0
-        if solver.code == _ADAM:
+        if len(memory) == 2:
             v = memory[1][start:end]
             squares = _adam(w, g, m, v, solver.rate, t, solver.settings, pull, keep)
         else:

@@ -22,6 +22,7 @@ __all__ = [
     "multiclass_hinge",
     "multiclass_squared_hinge",
     "project_columns",
+    "random_bits",
     "rmsprop_step",
     "sgd_step",
     "soft_threshold",
@@ -51,6 +52,28 @@ def activation_backward(delta, A, Z, activation, mask):
     if mask is not None:
         delta *= mask
     activation.backward(delta, A, Z)
+
+
+def random_bits(key, out):
+    """Fill the flat uint32 array ``out`` with random bits, told by the 64-bit ``key``.
+
+    Word ``i`` is a hash of ``i`` and the key alone (Wellons' "lowbias32", with half of
+    the key before each multiplication), so that it can be made anywhere, and many at a
+    time.
+    """
+    low, high = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
+    for block in _blocks(len(out)):
+        words = out[block]
+        words[:] = np.arange(block.start, block.start + len(words), dtype=np.uint32)
+        words *= np.uint32(0x9E3779B9)
+        words += low
+        shifted = words >> 16
+        words ^= shifted
+        words *= np.uint32(0x21F0AAAD)
+        words ^= high
+        words ^= np.right_shift(words, 15, out=shifted)
+        words *= np.uint32(0xD35A2D97)
+        words ^= np.right_shift(words, 15, out=shifted)
 
 
 def dropout_mask(bits, threshold, scale, out):
