@@ -15,8 +15,6 @@ import numpy as np
 
 from sknn_notes._kernels._numba.compile import compiled, compiled_inside
 from sknn_notes._kernels._numba.network import (
-    _batch_norm_backward,
-    _batch_norm_forward,
     _bias_relu,
     _binary_hinge,
     _multiclass_hinge,
@@ -171,17 +169,22 @@ def _forward(X, keys, n_keys, layers, norms, buffers, theta):
             scale = theta[norms.scale[i] : norms.scale[i] + width]
             stat = slice(norms.stat[i], norms.stat[i] + width)
             mean, var = norms.batch[0, stat], norms.batch[1, stat]
-            _batch_norm_forward(raw, scale, norms.eps, mean, var, Z)
+            # Where the mean is expected makes one pass over memory enough for both.
+            _mean_and_var(raw, norms.running[0, stat], mean, var)
+            _norm_relu(raw, mean, var, norms.eps, scale, b, buffers.factor, Z)
             _mix(norms.running[0, stat], mean, norms.momentum, 1.0)
             _mix(norms.running[1, stat], var, norms.momentum, n / (n - 1))
-        if layers.drops[i]:
+        if norms is None and not layers.drops[i]:
+            _bias_relu(Z, b)
+        elif layers.drops[i]:
             words = buffers.bits[: (n * width + 1) // 2]
             _random_bits(keys[n_keys], words)
             n_keys += 1
-            bits = words.view(np.uint16)
-            _bias_relu_dropout(Z, b, bits, layers.threshold[i], layers.keep_scale[i])
-        else:
-            _bias_relu(Z, b)
+            bits, scale = words.view(np.uint16), layers.keep_scale[i]
+            if norms is None:
+                _bias_relu_dropout(Z, b, bits, layers.threshold[i], scale)
+            else:
+                _drop(Z, bits, layers.threshold[i], scale)
         A = Z
     # The raw outputs of all samples lie together: (n_outputs, n).
     i = len(units) - 2
@@ -200,6 +203,60 @@ def _mix(running, batch, momentum, factor):
     momentum, factor = running.dtype.type(momentum), running.dtype.type(factor)
     for j in range(len(running)):
         running[j] += momentum * (factor * batch[j] - running[j])
+
+
+@compiled_inside
+def _mean_and_var(X, near, mean, var):
+    """Mean and biased variance of the columns, in one pass if ``near`` is near."""
+    share = X.dtype.type(1) / X.dtype.type(len(X))
+    far = _shifted_moments(X, near, mean, var, share)
+    if far:
+        # The square of the shift would drown the variance: shift by the mean itself.
+        _shifted_moments(X, mean.copy(), mean, var, share)
+
+
+@compiled_inside
+def _shifted_moments(X, shift, mean, var, share):
+    n, n_units = X.shape
+    for j in range(n_units):
+        mean[j] = 0
+        var[j] = 0
+    for i in range(n):
+        for j in range(n_units):
+            x = X[i, j] - shift[j]
+            mean[j] += x
+            var[j] += x * x
+    far = False
+    for j in range(n_units):
+        m = mean[j] * share
+        var[j] = var[j] * share - m * m
+        far |= m * m > var[j]
+        mean[j] = m + shift[j]
+    return far
+
+
+@compiled_inside
+def _norm_relu(X, mean, var, eps, scale, shift, factor, out):
+    """Normalise ``X`` in place; write the ReLU of its scaled and shifted values."""
+    n, n_units = X.shape
+    one, zero = X.dtype.type(1), X.dtype.type(0)
+    for j in range(n_units):
+        factor[j] = one / np.sqrt(var[j] + eps)
+    for i in range(n):
+        for j in range(n_units):
+            x = (X[i, j] - mean[j]) * factor[j]
+            X[i, j] = x
+            z = x * scale[j] + shift[j]
+            out[i, j] = zero if z < 0 else z
+
+
+@compiled_inside
+def _drop(A, bits, threshold, scale):
+    zero, n_units = A.dtype.type(0), A.shape[1]
+    for i in range(A.shape[0]):
+        row = bits[i * n_units : (i + 1) * n_units]
+        for j in range(n_units):
+            A[i, j] *= scale if row[j] <= threshold else zero
 
 
 @compiled_inside
@@ -312,13 +369,25 @@ def _backward(X, layers, norms, buffers, theta, grad):
     for i in range(len(units) - 3, -1, -1):
         width = units[i + 1]
         db = grad[layers.b[i] : layers.b[i] + width]
-        _relu_backward_bias(delta, A, layers.keep_scale[i], db)
-        if norms is not None:
+        if norms is None:
+            _relu_backward_bias(delta, A, layers.keep_scale[i], db)
+        else:
             normalized = _matrix(norms.normalized, layers.out[i], n, width)
             at = norms.scale[i]
             scale, dscale = theta[at : at + width], grad[at : at + width]
             var = norms.batch[1, norms.stat[i] : norms.stat[i] + width]
-            _batch_norm_backward(delta, normalized, scale, norms.eps, var, db, dscale)
+            _norm_relu_backward(
+                delta,
+                A,
+                layers.keep_scale[i],
+                normalized,
+                var,
+                norms.eps,
+                scale,
+                db,
+                dscale,
+                buffers.factor,
+            )
         W = _matrix(theta, layers.W[i], units[i], width)
         dW = _matrix(grad, layers.W[i], units[i], width)
         if i == 0:
@@ -342,6 +411,30 @@ def _relu_backward_bias(delta, A, scale, db):
             d = delta[i, j] * (scale if A[i, j] > 0 else zero)
             delta[i, j] = d
             db[j] += d
+
+
+@compiled_inside
+def _norm_relu_backward(
+    delta, A, keep, normalized, var, eps, scale, dshift, dscale, factor
+):
+    """Derivative of ReLU, dropout and batch norm, in two passes over memory."""
+    n, n_units = delta.shape
+    zero = delta.dtype.type(0)
+    share = delta.dtype.type(1) / delta.dtype.type(n)
+    for j in range(n_units):
+        dshift[j] = 0
+        dscale[j] = 0
+        factor[j] = scale[j] / np.sqrt(var[j] + eps)
+    for i in range(n):
+        for j in range(n_units):
+            d = delta[i, j] * (keep if A[i, j] > 0 else zero)
+            delta[i, j] = d
+            dshift[j] += d
+            dscale[j] += d * normalized[i, j]
+    for i in range(n):
+        for j in range(n_units):
+            pull = share * (dshift[j] + normalized[i, j] * dscale[j])
+            delta[i, j] = (delta[i, j] - pull) * factor[j]
 
 
 @compiled_inside

@@ -34,6 +34,10 @@ __all__ = [
 _BLOCK = 32768
 
 
+# The multiples that tell the places of random words apart.
+_PLACES = np.arange(_BLOCK, dtype=np.uint32) * np.uint32(0x9E3779B9)
+
+
 def _blocks(n):
     return (slice(start, start + _BLOCK) for start in range(0, n, _BLOCK))
 
@@ -61,12 +65,11 @@ def random_bits(key, out):
     the key before each multiplication), so that it can be made anywhere, and many at a
     time.
     """
-    low, high = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
+    high = np.uint32(key >> 32)
     for block in _blocks(len(out)):
         words = out[block]
-        words[:] = np.arange(block.start, block.start + len(words), dtype=np.uint32)
-        words *= np.uint32(0x9E3779B9)
-        words += low
+        start = (key + block.start * 0x9E3779B9) & 0xFFFFFFFF
+        np.add(_PLACES[: len(words)], np.uint32(start), out=words)
         shifted = words >> 16
         words ^= shifted
         words *= np.uint32(0x21F0AAAD)
