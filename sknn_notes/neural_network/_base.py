@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import check_scoring
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -29,8 +28,8 @@ from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.neural_network._validation import (
     ValidationSet,
     check_weighted,
+    evaluation,
     hold_out,
-    mean_loss,
 )
 from sknn_notes.optimizers import OPTIMIZERS
 
@@ -120,12 +119,12 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 n_iter, loss = self._train(
                     plan, network, batches, monitor, state, tasks, partial
                 )
+            if tasks is not None:
+                tasks.end_fit()
             for name, value in self._fitted(network, monitor, state).items():
                 setattr(self, name, value)
             self.n_iter_, self.loss_ = n_iter, loss
             self._training_state = state
-            if tasks is not None:
-                tasks.end_fit()
         return self
 
     def _dtypes(self, solver, first):
@@ -296,7 +295,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         evaluate = None
         best: Any = np.inf if self.best_loss_ is None else self.best_loss_
         if validation is not None:
-            evaluate = self._evaluation(network, validation)
+            evaluate = evaluation(self, network, validation)
             best = self.best_validation_score_
         return Monitor(
             [network.theta, network.running],
@@ -307,33 +306,6 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             verbose=self.verbose,
             max_iter=1 if partial else self.max_iter,
         )
-
-    def _evaluation(self, network, validation):
-        """Return a function that gives the score to watch and the validation loss."""
-        arrays = network.coefs, network.intercepts, network.batch_norms
-        scorer = None
-        if self.scoring not in (None, "loss"):
-            scorer = check_scoring(self, self.scoring)
-            # These arrays are views of the parameters and follow them.
-            fitted = copy.copy(self)
-            fitted.coefs_, fitted.intercepts_, fitted.batch_norm_ = arrays
-            if hasattr(fitted, "feature_names_in_"):
-                del fitted.feature_names_in_
-        weight = validation.sample_weight
-        extra = {} if weight is None else {"sample_weight": weight}
-
-        def evaluate():
-            raw = self._predictor.raw(validation.X, *arrays)
-            loss = mean_loss(self._loss, raw, validation)
-            if self.scoring is None:
-                score = self._score_raw(raw, validation.targets, weight)
-            elif scorer is None:
-                score = -loss
-            else:
-                score = float(scorer(fitted, validation.X, validation.y, **extra))
-            return score, loss
-
-        return evaluate
 
     def _train(self, plan, network, batches, monitor, state, tasks, partial):
         objective = plan.objective(network)

@@ -1,8 +1,10 @@
 """The validation set: where it comes from, and how the network does on it."""
 
+import copy
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
 
@@ -67,7 +69,33 @@ def check_weighted(train_weight, held_out_weight):
         )
 
 
-def mean_loss(loss, raw, validation):
-    """Return the weighted mean loss of raw outputs, without a penalty."""
-    losses = loss.per_sample(raw, validation.targets, np.empty_like(raw))
-    return float(np.average(losses, weights=validation.sample_weight))
+def evaluation(estimator, network, validation):
+    """Return a function that gives the score to watch, and the loss, as they are now.
+
+    The loss is without the penalty. What ``estimator.scoring`` names is the score.
+    """
+    # Views of the parameters, which follow them.
+    arrays = network.coefs, network.intercepts, network.batch_norms
+    loss, weight = estimator._loss, validation.sample_weight
+    extra = {} if weight is None else {"sample_weight": weight}
+    scorer = None
+    if estimator.scoring not in (None, "loss"):
+        scorer = check_scoring(estimator, estimator.scoring)
+        fitted = copy.copy(estimator)
+        fitted.coefs_, fitted.intercepts_, fitted.batch_norm_ = arrays
+        if hasattr(fitted, "feature_names_in_"):
+            del fitted.feature_names_in_
+
+    def evaluate():
+        raw = estimator._predictor.raw(validation.X, *arrays)
+        losses = loss.per_sample(raw, validation.targets, np.empty_like(raw))
+        mean_loss = float(np.average(losses, weights=weight))
+        if scorer is not None:
+            score = float(scorer(fitted, validation.X, validation.y, **extra))
+        elif estimator.scoring == "loss":
+            score = -mean_loss
+        else:
+            score = estimator._score_raw(raw, validation.targets, weight)
+        return score, mean_loss
+
+    return evaluate

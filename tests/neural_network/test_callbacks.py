@@ -61,6 +61,7 @@ def test_every_epoch_is_a_task(three_classes, solver):
     ]  # fmt: skip
     assert [m.n_iter_ for m in recorder.fitted] == [1, 2, 3, 4, 4]
     assert recorder.fitted[1].loss_curve_ == model.loss_curve_[:2]
+    assert recorder.fitted[-1].loss_curve_ == model.loss_curve_
     one, last = recorder.fitted[0], recorder.fitted[-1]
     assert np.any(one.coefs_[0] != model.coefs_[0])
     np.testing.assert_array_equal(last.coefs_[0], model.coefs_[0])
