@@ -1,7 +1,12 @@
 """Every kernel set against loops over samples, and every set against the numpy one."""
 
 import inspect
+import os
+import shutil
+import subprocess
+import sys
 from math import exp, log, log1p, sqrt
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -90,6 +95,33 @@ def test_every_set_has_the_same_functions_with_the_same_arguments(kernels):
     for name, function in functions.items():
         ours, theirs = (inspect.signature(f) for f in (function, numpy_set[name]))
         assert list(ours.parameters) == list(theirs.parameters), name
+
+
+@pytest.mark.skipif("numba" not in _kernels.available(), reason="needs numba")
+def test_what_is_compiled_ages_with_all_of_the_sources(tmp_path):
+    package = Path(_kernels.__file__).parents[1]
+    shutil.copytree(package, tmp_path / package.name)
+    fit = (
+        "import numpy as np; from sknn_notes._kernels import active; k = active();"
+        "k.dropout_mask(np.zeros((1, 1), np.uint16), 1, 1.0, np.ones((1, 1)));"
+        "from sknn_notes._kernels._numba.network import _dropout_mask as f;"
+        "print(sum(f.stats.cache_hits.values()), sum(f.stats.cache_misses.values()))"
+    )
+    environment = {**os.environ, "SKNN_NOTES_KERNELS": "numba"}
+    environment |= {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(tmp_path)}
+
+    def run():
+        command = [sys.executable, "-c", fit]
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, check=True
+        )
+        return done.stdout.split()
+
+    assert run() == [b"0", b"1"]
+    assert run() == [b"1", b"0"]
+    other = tmp_path / package.name / "_kernels" / "_numba" / "passes.py"
+    other.write_text(other.read_text() + "\n# changed\n")
+    assert run() == [b"0", b"1"]
 
 
 # The same calls for all sets. Raw outputs are Fortran-ordered, as the network's.
