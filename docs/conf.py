@@ -67,4 +67,4 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "navigation_with_keys": False,
 }
-html_sidebars = {"index": [], "moving_from_sklearn": []}
+html_sidebars = {"index": [], "moving_from_*": []}
