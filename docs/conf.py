@@ -22,6 +22,7 @@ extensions = [
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "api_pages",
+    "gallery_picture",
     "mathml",
     "parts_table",
 ]
