@@ -3,8 +3,8 @@
 Solvers and schedules, side by side
 ===================================
 
-Which way the weights go is the solver's business; how far, the schedule's. Every schedule
-goes with every stochastic solver.
+Which way the weights go is the solver's business; how far, the schedule's. Every
+schedule goes with every stochastic solver.
 """
 
 # %%

@@ -6,7 +6,10 @@ execute the examples has no pictures, and shows the caption alone.
 
 from pathlib import Path
 
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+
+logger = logging.getLogger(__name__)
 
 
 class GalleryPicture(SphinxDirective):
@@ -24,6 +27,9 @@ class GalleryPicture(SphinxDirective):
         caption = " ".join(self.content)
         linked = f"{caption} :ref:`sphx_glr_auto_examples_{example}.py`"
         if not path.is_file():
+            if list(path.parent.glob(f"sphx_glr_{example}_*.png")):
+                message = "%s drew no picture %s"
+                logger.warning(message, example, number, location=self.get_location())
             return self.parse_text_to_nodes(linked)
         figure = [f".. figure:: /{image}", f"   :alt: {caption}", "", f"   {linked}"]
         return self.parse_text_to_nodes("\n".join(figure))
