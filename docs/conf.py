@@ -22,6 +22,7 @@ extensions = [
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "api_pages",
+    "gallery_picture",
     "mathml",
     "parts_table",
 ]
@@ -67,4 +68,4 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "navigation_with_keys": False,
 }
-html_sidebars = {"index": [], "moving_from_sklearn": []}
+html_sidebars = {"index": [], "moving_from_*": []}
