@@ -110,9 +110,9 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 validation = self._check_validation(plan, X.dtype, *validation)
             batches = self._batches(data[:3], plan, partial)
             network = self._start_network(plan, batches, state, first)
-            monitor = self._start_monitor(network, validation, partial)
             # Numbers that overflow end in a loss that is not finite, which is reported.
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                monitor = self._start_monitor(network, validation, partial)
                 if tasks is not None:
                     tasks.begin_fit(
                         lambda: copy.deepcopy(self._fitted(network, monitor, state))
@@ -298,6 +298,10 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         if validation is not None:
             evaluate = self._evaluation(network, validation)
             best = self.best_validation_score_
+            if np.isfinite(best):
+                # Of the weights that a warm start goes on from, on the set of this fit.
+                score, _ = evaluate()
+                best = score if np.isfinite(score) else best
         return Monitor(
             [network.theta, network.running],
             tol=self.tol,

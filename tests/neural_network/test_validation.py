@@ -180,6 +180,17 @@ def test_a_warm_start_that_watches_something_else_starts_its_curves_anew(halves)
     assert model.best_validation_score_ < 0
 
 
+def test_a_warm_start_is_measured_on_the_validation_set_that_it_is_given(halves):
+    X, X_val, y, y_val = halves
+    model = classifier(warm_start=True, scoring="loss").fit(X, y, X_val=X, y_val=y)
+    # A set on which the scores of before can't be reached.
+    other = (y_val + 1) % 3
+    model.fit(X_val, other, X_val=X_val, y_val=other)
+    best = model.best_validation_score_
+    assert best == max(model.validation_scores_[-model.n_iter_ :])
+    assert best == pytest.approx(-log_loss(other, model.predict_proba(X_val)))
+
+
 # Metadata routing
 
 
