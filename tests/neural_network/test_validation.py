@@ -165,6 +165,23 @@ def test_a_scorer_sees_data_without_names_and_does_not_warn():
     assert len(model.validation_scores_) == 3
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_curves_are_of_one_length_where_the_scorer_is_interrupted(halves, solver):
+    X, _, y, _ = halves
+    calls = []
+
+    def scorer(estimator, X, y):
+        calls.append(0)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return estimator.score(X, y)
+
+    with pytest.warns(UserWarning, match="interrupted by user after 2 epochs"):
+        model = classifier(scoring=scorer, solver=solver).fit(X, y)
+    assert model.n_iter_ == len(model.loss_curve_) == 2
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_) == 2
+
+
 def test_a_wrong_name_of_a_scorer_is_refused(halves):
     X, _, y, _ = halves
     with pytest.raises(ValueError, match="scoring"):
