@@ -31,6 +31,7 @@ from sknn_notes.neural_network._validation import (
     check_weighted,
     hold_out,
     mean_loss,
+    takes_weights,
 )
 from sknn_notes.optimizers import OPTIMIZERS
 
@@ -323,8 +324,9 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             fitted.coefs_, fitted.intercepts_, fitted.batch_norm_ = arrays
             if hasattr(fitted, "feature_names_in_"):
                 del fitted.feature_names_in_
-        weight = validation.sample_weight
-        extra = {} if weight is None else {"sample_weight": weight}
+        weight, extra = validation.sample_weight, {}
+        if scorer is not None and weight is not None and takes_weights(scorer):
+            extra = {"sample_weight": weight}
 
         def evaluate():
             raw = self._predictor.raw(validation.X, *arrays)

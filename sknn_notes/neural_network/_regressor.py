@@ -128,7 +128,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     scoring : str, callable or None, default=None
         What early stopping watches on the validation data, larger being better: None is
         the R2 score, 'loss' the negative loss without the penalty; else the name
-        of a scorer, or a callable ``scorer(estimator, X, y)``.
+        of a scorer, or a callable ``scorer(estimator, X, y)``, which gets the weights
+        of the samples if it takes ``sample_weight``.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
         else is float64. A fit that goes on from an earlier one keeps its type.

@@ -1,5 +1,6 @@
 """The validation set: where it comes from, and how the network does on it."""
 
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,3 +72,12 @@ def mean_loss(loss, raw, validation):
     """Return the weighted mean loss of raw outputs, without a penalty."""
     losses = loss.per_sample(raw, validation.targets, np.empty_like(raw))
     return float(np.average(losses, weights=validation.sample_weight))
+
+
+def takes_weights(scorer):
+    """Tell whether a scorer can be called with ``sample_weight``."""
+    # scikit-learn's scorers all have the argument, and pass it on.
+    parameters = signature(getattr(scorer, "_score_func", scorer)).parameters
+    return "sample_weight" in parameters or any(
+        parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
+    )

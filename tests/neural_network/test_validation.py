@@ -165,6 +165,28 @@ def test_a_scorer_sees_data_without_names_and_does_not_warn():
     assert len(model.validation_scores_) == 3
 
 
+@pytest.mark.parametrize(
+    ("scoring", "takes_weights"),
+    [
+        (lambda est, X, y: est.score(X, y), False),
+        (lambda est, X, y, **extra: est.score(X, y, **extra), True),
+        ("neg_max_error", False),
+        ("neg_mean_absolute_error", True),
+    ],
+)
+def test_a_scorer_gets_the_weights_if_it_takes_them(numbers, scoring, takes_weights):
+    X, X_val, Y, Y_val = numbers
+    y, y_val = Y[:, 0], Y_val[:, 0]
+    weight = np.random.default_rng(0).random(len(y))
+    model = regressor(scoring=scoring).fit(
+        X, y, weight, X_val=X_val, y_val=y_val, sample_weight_val=weight
+    )
+    scorer = sklearn.metrics.check_scoring(model, scoring)
+    extra = {"sample_weight": weight} if takes_weights else {}
+    score = scorer(model, X_val, y_val, **extra)
+    assert model.best_validation_score_ == pytest.approx(score)
+
+
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_curves_are_of_one_length_where_the_scorer_is_interrupted(halves, solver):
     X, _, y, _ = halves
