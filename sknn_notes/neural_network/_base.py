@@ -98,7 +98,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             loss = self._start_loss(first, partial, y, sample_weight)
             plan = Plan(self, loss, solver)
             plan.check_inputs(X)
-            sample_weight = self._class_weighted(sample_weight, y)
+            sample_weight = self._class_weighted(sample_weight, y, partial)
             y = self._encode_targets(y, X.dtype)
             self._start_history(first)
             state = self._start_state(first, partial)
@@ -164,7 +164,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             allow_all_zero_weights=partial,
         )
 
-    def _class_weighted(self, sample_weight, y):
+    def _class_weighted(self, sample_weight, y, partial):
         """Return the weights of the samples times those of their classes."""
         return sample_weight
 

@@ -576,12 +576,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "call of partial_fit."
             )
 
-    def _class_weighted(self, sample_weight, y):
+    def _class_weighted(self, sample_weight, y, partial):
         if self.class_weight is None:
             return sample_weight
         factor = class_weights(self.class_weight, self._encoder, y, sample_weight)
         weight = factor if sample_weight is None else sample_weight * factor
-        if not weight.any() and (sample_weight is None or sample_weight.any()):
+        if not partial and not weight.any():
             raise ValueError(
                 "Weights of all samples are zero with "
                 f"class_weight={self.class_weight!r}; some class needs a positive one."
