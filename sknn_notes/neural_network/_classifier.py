@@ -182,8 +182,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Loss on the validation data after every epoch, without the penalty; None without
         early stopping.
     best_validation_score_ : float or None
-        Best of the validation scores; its weights are the ones kept. None without
-        early stopping.
+        Best of the validation scores; its weights are the ones kept. A warm start
+        counts, too, what the weights that it goes on from score on its own validation
+        set. None without early stopping.
     batch_norm_ : list of dict or None
         Learned scale and shift, running mean and var of every hidden layer, arrays of
         shape (n_units,); None without batch norm.
