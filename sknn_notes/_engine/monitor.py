@@ -49,9 +49,11 @@ class Monitor:
 
     def update(self, loss):
         """Record an epoch that ended with this training loss."""
+        # First, as it may be interrupted: curves stay of one length.
+        watched = self.evaluate() if self.watches_score else None
         self.losses.append(loss)
-        if self.watches_score:
-            improved = self._update_score(*self.evaluate())
+        if watched is not None:
+            improved = self._update_score(*watched)
         else:
             improved = loss <= self.best - self.tol
             self.best = min(self.best, loss)

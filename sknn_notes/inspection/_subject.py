@@ -88,12 +88,14 @@ class Subject:
         mlp = clone(self.mlp)
 
         def some(network, batches):
-            return Batches(
+            short = Batches(
                 *take(batches, rows),
                 batch_size=batch_size,
                 shuffle=batches.shuffle,
                 min_rows=2,
             )
+            network.allocate(short.max_rows)
+            return short
 
         try:
             ratios = update_ratios(mlp, self.X, self.y, n_epochs, some)

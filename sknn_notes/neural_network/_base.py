@@ -96,7 +96,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             loss = self._start_loss(first, partial, y, sample_weight)
             plan = Plan(self, loss, solver)
             plan.check_inputs(X)
-            sample_weight = self._class_weighted(sample_weight, y)
+            sample_weight = self._class_weighted(sample_weight, y, partial)
             y = self._encode_targets(y, X.dtype)
             self._start_history(first)
             state = self._start_state(first, partial)
@@ -109,9 +109,9 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 validation = self._check_validation(plan, X.dtype, *validation)
             batches = self._batches(data[:3], plan, partial)
             network = self._start_network(plan, batches, state, first)
-            monitor = self._start_monitor(network, validation, partial)
             # Numbers that overflow end in a loss that is not finite, which is reported.
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                monitor = self._start_monitor(network, validation, partial)
                 if tasks is not None:
                     tasks.begin_fit(
                         lambda: copy.deepcopy(self._fitted(network, monitor, state))
@@ -162,7 +162,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             allow_all_zero_weights=partial,
         )
 
-    def _class_weighted(self, sample_weight, y):
+    def _class_weighted(self, sample_weight, y, partial):
         """Return the weights of the samples times those of their classes."""
         return sample_weight
 
@@ -297,6 +297,10 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         if validation is not None:
             evaluate = evaluation(self, network, validation)
             best = self.best_validation_score_
+            if np.isfinite(best):
+                # Of the weights that a warm start goes on from, on the set of this fit.
+                score, _ = evaluate()
+                best = score if np.isfinite(score) else best
         return Monitor(
             [network.theta, network.running],
             tol=self.tol,

@@ -155,7 +155,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     scoring : str, callable or None, default=None
         What early stopping watches on the validation data, larger being better: None is
         the accuracy, 'loss' the negative loss without the penalty;
-        else the name of a scorer, or a callable ``scorer(estimator, X, y)``.
+        else the name of a scorer, or a callable ``scorer(estimator, X, y)``, which
+        gets the weights of the samples if it takes ``sample_weight``.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
         else is float64. A fit that goes on from an earlier one keeps its type.
@@ -181,8 +182,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Loss on the validation data after every epoch, without the penalty; None without
         early stopping.
     best_validation_score_ : float or None
-        Best of the validation scores; its weights are the ones kept. None without
-        early stopping.
+        Best of the validation scores; its weights are the ones kept. A warm start
+        counts, too, what the weights that it goes on from score on its own validation
+        set. None without early stopping.
     batch_norm_ : list of dict or None
         Learned scale and shift, running mean and var of every hidden layer, arrays of
         shape (n_units,); None without batch norm.
@@ -575,12 +577,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "call of partial_fit."
             )
 
-    def _class_weighted(self, sample_weight, y):
+    def _class_weighted(self, sample_weight, y, partial):
         if self.class_weight is None:
             return sample_weight
         factor = class_weights(self.class_weight, self._encoder, y, sample_weight)
         weight = factor if sample_weight is None else sample_weight * factor
-        if not weight.any() and (sample_weight is None or sample_weight.any()):
+        if not partial and not weight.any():
             raise ValueError(
                 "Weights of all samples are zero with "
                 f"class_weight={self.class_weight!r}; some class needs a positive one."

@@ -128,7 +128,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     scoring : str, callable or None, default=None
         What early stopping watches on the validation data, larger being better: None is
         the R2 score, 'loss' the negative loss without the penalty; else the name
-        of a scorer, or a callable ``scorer(estimator, X, y)``.
+        of a scorer, or a callable ``scorer(estimator, X, y)``, which gets the weights
+        of the samples if it takes ``sample_weight``.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
         else is float64. A fit that goes on from an earlier one keeps its type.
@@ -152,8 +153,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Loss on the validation data after every epoch, without the penalty; None without
         early stopping.
     best_validation_score_ : float or None
-        Best of the validation scores; its weights are the ones kept. None without
-        early stopping.
+        Best of the validation scores; its weights are the ones kept. A warm start
+        counts, too, what the weights that it goes on from score on its own validation
+        set. None without early stopping.
     batch_norm_ : list of dict or None
         Learned scale and shift, running mean and var of every hidden layer, arrays of
         shape (n_units,); None without batch norm.

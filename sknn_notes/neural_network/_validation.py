@@ -1,6 +1,7 @@
 """The validation set: where it comes from, and how the network does on it."""
 
 import copy
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,14 +78,15 @@ def evaluation(estimator, network, validation):
     # Views of the parameters, which follow them.
     arrays = network.coefs, network.intercepts, network.batch_norms
     loss, weight = estimator._loss, validation.sample_weight
-    extra = {} if weight is None else {"sample_weight": weight}
-    scorer = None
+    scorer, extra = None, {}
     if estimator.scoring not in (None, "loss"):
         scorer = check_scoring(estimator, estimator.scoring)
         fitted = copy.copy(estimator)
         fitted.coefs_, fitted.intercepts_, fitted.batch_norm_ = arrays
         if hasattr(fitted, "feature_names_in_"):
             del fitted.feature_names_in_
+        if weight is not None and _takes_weights(scorer):
+            extra = {"sample_weight": weight}
 
     def evaluate():
         raw = estimator._predictor.raw(validation.X, *arrays)
@@ -99,3 +101,12 @@ def evaluation(estimator, network, validation):
         return score, mean_loss
 
     return evaluate
+
+
+def _takes_weights(scorer):
+    """Tell whether a scorer can be called with ``sample_weight``."""
+    # scikit-learn's scorers all have the argument, and pass it on.
+    parameters = signature(getattr(scorer, "_score_func", scorer)).parameters
+    return "sample_weight" in parameters or any(
+        parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
+    )

@@ -333,6 +333,15 @@ def test_equal_targets_tell_nothing_of_overfitting(numbers):
     assert report["overfit"].status == "skip"
 
 
+@pytest.mark.parametrize("batch_size", [1, 7, "auto"])
+def test_one_sample_more_than_batches_hold(batch_size):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(201, 4))
+    model = MLPClassifier(10, "tanh", batch_size=batch_size, random_state=0)
+    report = sanity_check(model, X, X[:, 0] > 0)
+    assert "in 50 steps" in report["learning rate"].found
+
+
 def test_weights_of_rare_classes_leave_chance_where_it_is():
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(5000, 3)), np.arange(5000) % 400 == 0

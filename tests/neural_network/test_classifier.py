@@ -439,6 +439,15 @@ def test_partial_fit_takes_weights(three_classes):
     np.testing.assert_allclose(part.predict_proba(X), whole.predict_proba(X))
 
 
+def test_partial_fit_on_a_chunk_whose_classes_weigh_nothing_is_harmless(three_classes):
+    X, y = three_classes
+    model = network(class_weight={0: 0.0, 1: 1.0, 2: 1.0}, alpha=0, solver="sgd")
+    model.set_params(momentum=0.0).partial_fit(X, y, classes=[0, 1, 2])
+    before = model.predict_proba(X)
+    model.partial_fit(X[y == 0], y[y == 0])
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
 def test_partial_fit_with_class_weights_in_a_dict(three_classes):
     X, y = three_classes
     class_weight = {0: 3.0, 1: 1.0, 2: 0.5}

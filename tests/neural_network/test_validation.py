@@ -165,6 +165,45 @@ def test_a_scorer_sees_data_without_names_and_does_not_warn():
     assert len(model.validation_scores_) == 3
 
 
+@pytest.mark.parametrize(
+    ("scoring", "takes_weights"),
+    [
+        (lambda est, X, y: est.score(X, y), False),
+        (lambda est, X, y, **extra: est.score(X, y, **extra), True),
+        ("neg_max_error", False),
+        ("neg_mean_absolute_error", True),
+    ],
+)
+def test_a_scorer_gets_the_weights_if_it_takes_them(numbers, scoring, takes_weights):
+    X, X_val, Y, Y_val = numbers
+    y, y_val = Y[:, 0], Y_val[:, 0]
+    weight = np.random.default_rng(0).random(len(y))
+    model = regressor(scoring=scoring).fit(
+        X, y, weight, X_val=X_val, y_val=y_val, sample_weight_val=weight
+    )
+    scorer = sklearn.metrics.check_scoring(model, scoring)
+    extra = {"sample_weight": weight} if takes_weights else {}
+    score = scorer(model, X_val, y_val, **extra)
+    assert model.best_validation_score_ == pytest.approx(score)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_curves_are_of_one_length_where_the_scorer_is_interrupted(halves, solver):
+    X, _, y, _ = halves
+    calls = []
+
+    def scorer(estimator, X, y):
+        calls.append(0)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return estimator.score(X, y)
+
+    with pytest.warns(UserWarning, match="interrupted by user after 2 epochs"):
+        model = classifier(scoring=scorer, solver=solver).fit(X, y)
+    assert model.n_iter_ == len(model.loss_curve_) == 2
+    assert len(model.validation_scores_) == len(model.validation_loss_curve_) == 2
+
+
 def test_a_wrong_name_of_a_scorer_is_refused(halves):
     X, _, y, _ = halves
     with pytest.raises(ValueError, match="scoring"):
@@ -178,6 +217,17 @@ def test_a_warm_start_that_watches_something_else_starts_its_curves_anew(halves)
     model.set_params(scoring="loss").fit(X, y)
     assert len(model.validation_scores_) == len(model.validation_loss_curve_) == 3
     assert model.best_validation_score_ < 0
+
+
+def test_a_warm_start_is_measured_on_the_validation_set_that_it_is_given(halves):
+    X, X_val, y, y_val = halves
+    model = classifier(warm_start=True, scoring="loss").fit(X, y, X_val=X, y_val=y)
+    # A set on which the scores of before can't be reached.
+    other = (y_val + 1) % 3
+    model.fit(X_val, other, X_val=X_val, y_val=other)
+    best = model.best_validation_score_
+    assert best == max(model.validation_scores_[-model.n_iter_ :])
+    assert best == pytest.approx(-log_loss(other, model.predict_proba(X_val)))
 
 
 # Metadata routing
