@@ -68,4 +68,4 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "navigation_with_keys": False,
 }
-html_sidebars = {"index": [], "moving_from_*": []}
+html_sidebars = {"index": [], "moving_from_*": [], "performance": []}

@@ -59,23 +59,24 @@ class FusedSteps:
         self.network, self.optimizer = objective.network, optimizer
         self.loss = steps.LOSSES[_LOSSES[type(objective.loss)]]
         network, number = objective.network, objective.network.theta.dtype.type
-        self.margin = None
+        self.margin: tuple = ()
         if isinstance(objective.loss, Hinge):
-            self.margin = number(objective.loss.margin)
+            self.margin = (number(objective.loss.margin),)
         widths = np.array([len(layer.b) for layer in network.layers])
         places = batches.max_rows * (np.cumsum(widths) - widths)
         self.n_dropped = sum(layer.dropout is not None for layer in network.layers)
         self.layers = _layers(steps, network, widths, places)
         self.norms = _normalizers(steps, network, widths, batches.max_rows)
-        self.max_norms = None
+        self.max_norms: tuple = ()
         if objective.max_norms is not None:
-            self.max_norms = np.array(
-                [c or np.inf for c in objective.max_norms], number
-            )
+            bounds = [np.inf if c is None else c for c in objective.max_norms]
+            self.max_norms = (np.array(bounds, number),)
         self.ends, self.alpha = _stretches(objective)
+        words = np.empty((batches.max_rows * widths.max() + 1) // 2, np.uint32)
         self.buffers = steps.Buffers(
             *np.empty((2, batches.max_rows * widths.sum()), number),
-            np.empty((batches.max_rows * widths.max() + 1) // 2, np.uint32),
+            words,
+            words.view(np.uint16),
             np.empty((2, batches.max_rows), number),
             np.empty(widths.max(), number),
         )
@@ -152,7 +153,7 @@ def _layers(steps, network, widths, places):
 
 def _normalizers(steps, network, widths, n_rows):
     if not len(network.running):
-        return None
+        return ()
     norms = [layer.batch_norm for layer in network.layers[:-1]]
     running = network.running.reshape(2, -1)
     return steps.Normalizers(

@@ -239,8 +239,10 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         X, y, sample_weight = data
         if sample_weight is not None:
             # A chunk does not know the mean over all of them.
-            mean = 1.0 if partial else np.mean(sample_weight)
-            sample_weight = (sample_weight / mean).astype(X.dtype)
+            if not partial:
+                sample_weight = sample_weight / np.max(sample_weight)
+                sample_weight /= np.mean(sample_weight)
+            sample_weight = sample_weight.astype(X.dtype)
         min_rows = 1
         if plan.batch_norm is not None and plan.hidden:
             min_rows = 2

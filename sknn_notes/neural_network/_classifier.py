@@ -392,7 +392,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Class labels, or 0 and 1 in one column per label.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the samples; None is 1 for each. They are taken as
-            they are, while ``fit`` divides them by their mean.
+            they are, while ``fit`` divides them by their mean, and samples without
+            weight count in batch norm's averages.
         classes : array-like of shape (n_classes,), default=None
             All class labels that will ever occur; needed in the first call.
 

@@ -355,7 +355,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Non-negative weights of the samples; None is 1 for each. They are taken as
-            they are, while ``fit`` divides them by their mean.
+            they are, while ``fit`` divides them by their mean, and samples without
+            weight count in batch norm's averages.
 
         Returns
         -------

@@ -267,7 +267,7 @@ def test_a_batch_without_weight_is_harmless(three_classes):
     assert model.score(X[30:], y[30:]) > 0.6
 
 
-@pytest.mark.parametrize("factor", [1.0, 0.01, 1000.0])
+@pytest.mark.parametrize("factor", [1.0, 0.01, 1000.0, 1e308])
 def test_only_the_ratio_of_weights_matters(three_classes, factor):
     X, y = three_classes
     weight = np.random.default_rng(0).random(len(X))

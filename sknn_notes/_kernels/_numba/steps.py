@@ -5,8 +5,8 @@ many steps are one call, which holds no lock, so that fits in two threads share 
 They compute what ``sknn_notes._engine.training`` does batch by batch, for ReLU layers,
 some losses, Adam and SGD.
 
-What a network does without is None, and a test of an argument for None is decided when
-the function is compiled: nothing is compiled that is not used.
+What a network does without is an empty tuple, and the length of an argument that is a
+tuple is decided when the function is compiled: nothing is compiled that is not used.
 """
 
 from typing import NamedTuple
@@ -77,10 +77,14 @@ class Normalizers(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """Memory for a batch: outputs, gradients, random bits, losses, a factor a unit."""
+    """Memory for a batch: outputs, gradients, random bits, losses, a factor a unit.
+
+    ``bits`` are the same as ``words``.
+    """
 
     outputs: np.ndarray
     deltas: np.ndarray
+    words: np.ndarray
     bits: np.ndarray
     losses: np.ndarray
     factor: np.ndarray
@@ -157,8 +161,16 @@ def _forward(X, keys, n_keys, layers, norms, buffers, theta):
         W = _matrix(theta, layers.W[i], units[i], width)
         b = theta[layers.b[i] : layers.b[i] + width]
         Z = _matrix(buffers.outputs, layers.out[i], n, width)
-        if norms is None:
+        if layers.drops[i]:
+            _random_bits(keys[n_keys], buffers.words[: (n * width + 1) // 2])
+            n_keys += 1
+        threshold, keep_scale = layers.threshold[i], layers.keep_scale[i]
+        if len(norms) == 0:
             np.dot(A, W, Z)
+            if layers.drops[i]:
+                passes.bias_relu_dropout(Z, b, buffers.bits, threshold, keep_scale)
+            else:
+                _bias_relu(Z, b)
         else:
             raw = _matrix(norms.normalized, layers.out[i], n, width)
             np.dot(A, W, raw)
@@ -170,17 +182,8 @@ def _forward(X, keys, n_keys, layers, norms, buffers, theta):
             passes.norm_relu(raw, mean, var, norms.eps, scale, b, buffers.factor, Z)
             passes.mix(norms.running[0, stat], mean, norms.momentum, 1.0)
             passes.mix(norms.running[1, stat], var, norms.momentum, n / (n - 1))
-        if norms is None and not layers.drops[i]:
-            _bias_relu(Z, b)
-        elif layers.drops[i]:
-            words = buffers.bits[: (n * width + 1) // 2]
-            _random_bits(keys[n_keys], words)
-            n_keys += 1
-            bits, scale = words.view(np.uint16), layers.keep_scale[i]
-            if norms is None:
-                passes.bias_relu_dropout(Z, b, bits, layers.threshold[i], scale)
-            else:
-                passes.drop(Z, bits, layers.threshold[i], scale)
+            if layers.drops[i]:
+                passes.drop(Z, buffers.bits, threshold, keep_scale)
         A = Z
     # The raw outputs of all samples lie together: (n_outputs, n).
     i = len(units) - 2
@@ -203,22 +206,22 @@ def _loss(y, weights, layers, buffers, loss, margin):
     out = _matrix(buffers.deltas, layers.out[i], n_outputs, n)
     losses, spare = buffers.losses[0, :n], buffers.losses[1, :n]
     if y.ndim == 1:
-        if margin is None:
+        if len(margin) == 0:
             passes.softmax(raw, y, out, losses, spare)
         else:
             squared = loss == _SQUARED_HINGE
-            _multiclass_hinge(raw, y, margin, out, losses, spare, squared)
+            _multiclass_hinge(raw, y, margin[0], out, losses, spare, squared)
     else:
         for j in range(n):
             losses[j] = 0
-        if margin is None:
+        if len(margin) == 0:
             if loss == _LOG_LOSS:
                 passes.logistic(raw, y.T, out, losses)
             else:
                 passes.squared_error(raw, y.T, out, losses)
         else:
             squared = loss == _SQUARED_HINGE
-            _binary_hinge(raw, y.T, margin, out, losses, squared)
+            _binary_hinge(raw, y.T, margin[0], out, losses, squared)
     share = losses.dtype.type(1 / n)
     total = 0.0
     if len(weights) == 0:
@@ -260,7 +263,7 @@ def _backward(X, layers, norms, buffers, theta, grad):
     for i in range(len(units) - 3, -1, -1):
         width = units[i + 1]
         db = grad[layers.b[i] : layers.b[i] + width]
-        if norms is None:
+        if len(norms) == 0:
             passes.relu_backward_bias(delta, A, layers.keep_scale[i], db)
         else:
             normalized = _matrix(norms.normalized, layers.out[i], n, width)
@@ -314,8 +317,8 @@ def _update(theta, grad, memory, solver, t):
 
 @compiled_inside
 def _project(max_norms, layers, buffers, theta):
-    if max_norms is not None:
-        for i in range(len(max_norms)):
+    if len(max_norms) > 0:
+        for i in range(len(layers.units) - 1):
             W = _matrix(theta, layers.W[i], layers.units[i], layers.units[i + 1])
-            if max_norms[i] < np.inf:
-                _project_columns(W, max_norms[i], buffers.factor[: W.shape[1]])
+            if max_norms[0][i] < np.inf:
+                _project_columns(W, max_norms[0][i], buffers.factor[: W.shape[1]])
