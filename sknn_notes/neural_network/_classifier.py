@@ -574,8 +574,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if len(unknown) or (y.ndim == 2 and y.shape[1] != len(self.classes_)):
             raise ValueError(
                 "`y` has classes not in `self.classes_`. `self.classes_` has "
-                f"{self.classes_}. 'y' has {classes}. Name all classes in the first "
-                "call of partial_fit."
+                f"{self.classes_}. 'y' has {classes}. The data of fit, or the argument "
+                "classes in the first call of partial_fit, must have them all."
             )
 
     def _class_weighted(self, sample_weight, y, partial):
