@@ -11,12 +11,13 @@ from sknn_notes.losses import Hinge, LogLoss, SquaredError, SquaredHinge
 from sknn_notes.optimizers import SGD, Adam, AdamW
 from sknn_notes.penalties import L2
 
-# Exactly these classes: a subclass may compute something else.
-_LOSSES: dict[type, str] = {
-    LogLoss: "log_loss",
-    Hinge: "hinge",
-    SquaredHinge: "squared_hinge",
-    SquaredError: "squared_error",
+# Exactly these classes: a subclass may compute something else. Of the losses with a
+# margin, and of those without, one is squared.
+_SQUARED: dict[type, bool] = {
+    LogLoss: False,
+    SquaredError: True,
+    Hinge: False,
+    SquaredHinge: True,
 }
 _SOLVERS = {Adam, AdamW, SGD}
 
@@ -30,7 +31,7 @@ def fused_steps(objective, batches, optimizer):
     network, loss, penalty = objective.network, objective.loss, objective.penalty
     covered = (
         steps is not None
-        and type(loss) in _LOSSES
+        and type(loss) in _SQUARED
         and not getattr(loss, "label_smoothing", 0)
         and type(optimizer) in _SOLVERS
         and (penalty is None or type(penalty) is L2)
@@ -57,7 +58,7 @@ class FusedSteps:
     def __init__(self, steps, objective, batches, optimizer):
         self.steps, self.batches = steps, batches
         self.network, self.optimizer = objective.network, optimizer
-        self.loss = steps.LOSSES[_LOSSES[type(objective.loss)]]
+        self.squared = _SQUARED[type(objective.loss)]
         network, number = objective.network, objective.network.theta.dtype.type
         self.margin: tuple = ()
         if isinstance(objective.loss, Hinge):
@@ -99,7 +100,7 @@ class FusedSteps:
                 self.network.theta,
                 self.network.grad,
                 self._arrays(memory),
-                self.loss,
+                self.squared,
                 self.margin,
                 self._solver(rate, memory),
             )

@@ -81,7 +81,7 @@ class TrainingCurveDisplay:
         mlp, _ = fitted_network(estimator, owner)
         display = cls(
             mlp.loss_curve_,
-            validation_loss=getattr(mlp, "validation_loss_curve_", None),
+            validation_loss=mlp.validation_loss_curve_,
             validation_score=mlp.validation_scores_,
         )
         return display.plot(ax)

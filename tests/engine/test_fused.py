@@ -69,11 +69,21 @@ def both(monkeypatch):
     """Fit with compiled steps, and step by step; return both models."""
 
     def run(*args, kernels="numba", **params):
-        models = []
+        models, made = [], []
+
+        def spy(*args):
+            made.append(fused.fused_steps(*args))
+            return made[-1]
+
+        monkeypatch.setattr(training, "fused_steps", spy)
         for name in ("numba", kernels):
             monkeypatch.setenv("SKNN_NOTES_KERNELS", name)
             _kernels.active.cache_clear()
             models.append(fit(*args, **params))
+            # The first model is made of compiled steps, the second of single ones.
+            compiled = [steps is not None for steps in made]
+            assert compiled == [True, True] if len(models) == 1 else not any(compiled)
+            made.clear()
             if kernels == "numba":
                 monkeypatch.setattr(training, "fused_steps", lambda *args: None)
         return models
@@ -90,6 +100,10 @@ def assert_same(one, other, rtol):
     for name in ("coefs_", "intercepts_"):
         for a, b in zip(getattr(one, name), getattr(other, name), strict=True):
             np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol)
+    assert (one.batch_norm_ is None) == (other.batch_norm_ is None)
+    for a, b in zip(one.batch_norm_ or (), other.batch_norm_ or (), strict=True):
+        for name, array in a.items():
+            np.testing.assert_allclose(array, b[name], rtol=rtol, atol=rtol)
     assert one.n_iter_ == other.n_iter_
     assert one._training_state.optimizer_state.get("t") == (
         other._training_state.optimizer_state.get("t")

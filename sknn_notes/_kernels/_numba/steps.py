@@ -23,9 +23,6 @@ from sknn_notes._kernels._numba.network import (
     _random_bits,
 )
 
-LOSSES = {"log_loss": 0, "hinge": 1, "squared_hinge": 2, "squared_error": 3}
-_LOG_LOSS, _HINGE, _SQUARED_HINGE, _SQUARED_ERROR = range(4)
-
 
 class Rows(NamedTuple):
     """The rows of several batches, one batch after the other.
@@ -117,11 +114,14 @@ def train_steps(
     theta,
     grad,
     memory,
-    loss,
+    squared,
     margin,
     solver,
 ):
     """Make one step for each batch.
+
+    The loss is a hinge with this ``margin``, ``squared`` or not; without a margin it is
+    the squared error or else the log loss.
 
     Returns
     -------
@@ -136,7 +136,7 @@ def train_steps(
         X = rows.X[first:last]
         y, weights = rows.y[first:last], rows.weights[first:last]
         n_keys = _forward(X, rows.keys, n_keys, layers, norms, buffers, theta)
-        value = _loss(y, weights, layers, buffers, loss, margin) / n
+        value = _loss(y, weights, layers, buffers, squared, margin) / n
         if not np.isfinite(value):
             return value
         _backward(X, layers, norms, buffers, theta, grad)
@@ -198,7 +198,7 @@ def _forward(X, keys, n_keys, layers, norms, buffers, theta):
 
 
 @compiled_inside
-def _loss(y, weights, layers, buffers, loss, margin):
+def _loss(y, weights, layers, buffers, squared, margin):
     """Return the sum of the weighted losses; write their gradient, divided by n."""
     i, n = len(layers.units) - 2, len(y)
     n_outputs = layers.units[i + 1]
@@ -209,18 +209,16 @@ def _loss(y, weights, layers, buffers, loss, margin):
         if len(margin) == 0:
             passes.softmax(raw, y, out, losses, spare)
         else:
-            squared = loss == _SQUARED_HINGE
             _multiclass_hinge(raw, y, margin[0], out, losses, spare, squared)
     else:
         for j in range(n):
             losses[j] = 0
         if len(margin) == 0:
-            if loss == _LOG_LOSS:
-                passes.logistic(raw, y.T, out, losses)
-            else:
+            if squared:
                 passes.squared_error(raw, y.T, out, losses)
+            else:
+                passes.logistic(raw, y.T, out, losses)
         else:
-            squared = loss == _SQUARED_HINGE
             _binary_hinge(raw, y.T, margin[0], out, losses, squared)
     share = losses.dtype.type(1 / n)
     total = 0.0
