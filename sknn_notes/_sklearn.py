@@ -9,11 +9,17 @@ What replaces each name if it goes:
 - ``_check_sample_weight``: ``check_array`` to one float dtype and a length test.
 - ``_check_partial_fit_first_call``: compares ``classes`` with ``classes_``.
 - ``_check_optimize_result``: a ConvergenceWarning from scipy's ``OptimizeResult``.
+- ``_fit_and_score``, looked for among the callers: without it there is no warning about
+  a validation set that a search has cut into folds.
 - ``check_matplotlib_support``, ``check_pandas_support``: an import in a try block, and
   an ImportError that says what to install.
 """
 
+import sys
+from types import FrameType
+
 from sklearn.base import _fit_context
+from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils._optional_dependencies import (
     check_matplotlib_support,
     check_pandas_support,
@@ -42,5 +48,16 @@ __all__ = [
     "_fit_context",
     "check_matplotlib_support",
     "check_pandas_support",
+    "in_cross_validation",
     "validate_parameter_constraints",
 ]
+
+
+def in_cross_validation():
+    """Tell whether a search or a cross-validation of scikit-learn is calling."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_code is _fit_and_score.__code__:
+            return True
+        frame = frame.f_back
+    return False

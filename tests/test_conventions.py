@@ -116,6 +116,7 @@ EXTRA_ROOMS = ("_kernels/_numba", "onnx/", "inspection.py")
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_importing_needs_no_extra(path):
-    allowed = {"sklearn", "numpy", "scipy", "sknn_notes"}
+    # threadpoolctl and joblib come with scikit-learn.
+    allowed = {"sklearn", "numpy", "scipy", "threadpoolctl", "joblib", "sknn_notes"}
     allowed |= sys.stdlib_module_names
     assert imported_packages(path.read_text(encoding="utf-8")) - allowed == set()

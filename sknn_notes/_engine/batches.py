@@ -31,6 +31,7 @@ class Batches:
         self._rows = [slice(*pair) for pair in pairwise([*starts, self.n_samples])]
         self.max_rows = max(rows.stop - rows.start for rows in self._rows)
         self._buffers: list = []
+        self._capacity = 0
 
     def epoch(self, rng):
         """Yield the (X, y, sample_weight) of every batch of one epoch."""
@@ -70,7 +71,8 @@ class Batches:
         return self.X[rows], self.y[rows], None if weight is None else weight[rows]
 
     def _gathered(self, indices, capacity):
-        if not self._buffers:
+        if capacity > self._capacity:
+            self._capacity = capacity
             self._buffers = [
                 None if a is None or issparse(a) else np.empty_like(a[:capacity])
                 for a in (self.X, self.y, self.sample_weight)

@@ -1,5 +1,6 @@
 """Watching training: curves, the best epoch, and when nothing improves any more."""
 
+import math
 from time import perf_counter
 
 import numpy as np
@@ -38,8 +39,11 @@ class Monitor:
         self.scores: list[float] = []
         self.validation_losses: list[float] = []
         self.n_without_improvement = 0
+        self._best_epoch = 0
         # Weights that training starts from count as the best where they have a score.
-        self._has_best = self.watches_score and np.isfinite(best)
+        self._has_best = self.watches_score and math.isfinite(best)
+        if self.watches_score and not self._has_best:
+            self.best = -np.inf
         self._best: list = [a.copy() for a in arrays] if self.watches_score else []
 
     @property
@@ -74,9 +78,12 @@ class Monitor:
     def _update_score(self, score, loss):
         self.scores.append(score)
         self.validation_losses.append(loss)
+        if not math.isfinite(score):
+            return False
         improved = score >= self.best + self.tol
         if score > self.best:
             self.best, self._has_best = score, True
+            self._best_epoch = len(self.losses)
             for best, array in zip(self._best, self.arrays, strict=True):
                 np.copyto(best, array)
         return improved
@@ -94,6 +101,14 @@ class Monitor:
             self.scores.append(float("nan"))
             self.validation_losses.append(float("nan"))
         return self._has_best
+
+    @property
+    def best_epoch(self):
+        """Number of the epoch whose weights are kept, from 1; 0 for the first weights.
+
+        The last one where no score is watched.
+        """
+        return self._best_epoch if self._has_best else len(self.losses)
 
     @property
     def on_plateau(self):

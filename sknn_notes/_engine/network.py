@@ -139,6 +139,7 @@ class Network:
 
     def initialize(self, init, bias_init, rng):
         """Draw the weights with the initialiser ``init``; set all biases."""
+        init.start(len(self.layers) - 1)
         for layer in self.layers:
             layer.W[...] = init.draw(*layer.W.shape, layer.activation, rng)
             if not layer.batch_norm:

@@ -54,8 +54,7 @@ class Objective:
         forward pass carries the training noise.
         """
         network = self.network
-        raw = network.forward(X, rng)
-        value = self.loss.value_and_gradient(raw, y, sample_weight, network.delta)
+        value = self._mean_loss(X, y, sample_weight, rng)
         if not math.isfinite(value):
             return value
         network.backward()
@@ -67,6 +66,20 @@ class Objective:
                 value += self.penalty.add_gradient(
                     weights, alpha, network.grad[stretch]
                 )
+        return value
+
+    def _mean_loss(self, X, y, sample_weight, rng):
+        raw = self.network.forward(X, rng)
+        return self.loss.value_and_gradient(raw, y, sample_weight, self.network.delta)
+
+    def mean(self, batches, rng):
+        """Return the mean over an epoch's batches, and leave the parameters alone."""
+        total = 0.0
+        for X, y, sample_weight in batches.epoch(rng):
+            total += self._mean_loss(X, y, sample_weight, rng) * len(y)
+        value = total / batches.n_samples
+        for stretch, alpha in self.segments:
+            value += self.penalty.value(self.network.theta[stretch], alpha)
         return value
 
     def decay(self, rate):

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 
+from sknn_notes._threads import threads_for
 from sknn_notes.noise._base import check_inputs
 
 # Prediction handles this many rows at a time, which bounds its memory.
@@ -54,12 +55,13 @@ class Predictor:
         -------
         raw : ndarray of shape (n_samples, n_outputs)
         """
-        if X.shape[0] <= _CHUNK_ROWS:
-            return self._forward(X, coefs, intercepts, batch_norms)
-        raw = np.empty((X.shape[0], coefs[-1].shape[1]), coefs[-1].dtype)
-        for rows in gen_batches(X.shape[0], _CHUNK_ROWS):
-            raw[rows] = self._forward(X[rows], coefs, intercepts, batch_norms)
-        return raw
+        with _threads(X, coefs):
+            if X.shape[0] <= _CHUNK_ROWS:
+                return self._forward(X, coefs, intercepts, batch_norms)
+            raw = np.empty((X.shape[0], coefs[-1].shape[1]), coefs[-1].dtype)
+            for rows in gen_batches(X.shape[0], _CHUNK_ROWS):
+                raw[rows] = self._forward(X[rows], coefs, intercepts, batch_norms)
+            return raw
 
     def sampled(self, arrays, n_passes, transform, average=np.mean):
         """Return mean and standard deviation of the outputs of sampled sub-networks.
@@ -87,7 +89,8 @@ class Predictor:
             passes = []
             for number in range(n_passes):
                 rng = np.random.Generator(np.random.SFC64([self.seed, number]))
-                raw = self._forward(X[rows], coefs, intercepts, batch_norms, rng)
+                with _threads(X, coefs):
+                    raw = self._forward(X[rows], coefs, intercepts, batch_norms, rng)
                 passes.append(transform(raw))
             means.append(average(passes, axis=0))
             spreads.append(np.std(passes, axis=0))
@@ -121,6 +124,12 @@ class Predictor:
             return W * self.dropconnect.draw(rng, np.empty_like(W))
         scale = self.dropconnect.prediction_scale
         return W if scale == 1 else W * scale
+
+
+def _threads(X, coefs):
+    """Give BLAS the threads that a chunk of rows is worth."""
+    units = len(coefs[0]), *(W.shape[1] for W in coefs)
+    return threads_for(min(X.shape[0], _CHUNK_ROWS), units)
 
 
 def _scaled(A, dropout, rng):

@@ -36,6 +36,8 @@ class TrainingState:
         Samples shown so far (``t_``).
     epoch, n_plateaus, n_without_improvement : int
         Where the schedule and the monitor stand.
+    output_layer : tuple or None
+        What the estimator keeps of the output layer where it publishes another form.
     """
 
     rng: np.random.Generator
@@ -46,6 +48,7 @@ class TrainingState:
     epoch: int = 0
     n_plateaus: int = 0
     n_without_improvement: int = 0
+    output_layer: tuple | None = None
 
     def use(self, optimizer, theta):
         """Keep the solver's state if it is of this class and dtype, else start it."""
@@ -254,6 +257,8 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
     start = objective(*batch)
     if not math.isfinite(start):
         raise DivergenceError(_divergence(f"is {start} before the first iteration"))
+    if not monitor.watches_score:
+        monitor.best = start
     try:
         result = minimize(
             value_and_gradient,

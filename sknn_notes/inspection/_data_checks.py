@@ -63,10 +63,7 @@ def targets(subject):
     size = np.sqrt(mean**2 + std**2)
     poor = size.max() > _LARGE or std.min() < _SMALL
     status = "fail" if size.max() > _HUGE else "warn" if poor else "pass"
-    change = (
-        "Standardize y: sklearn.compose.TransformedTargetRegressor(model, "
-        "transformer=StandardScaler())."
-    )
+    change = "Standardize y: set standardize_target=True, or divide y by a constant."
     return Finding("targets", status, found, "" if status == "pass" else change)
 
 

@@ -63,6 +63,27 @@ class Loss(Component):
         out *= sample_weight[:, None] / n_samples
         return float(np.dot(losses, sample_weight)) / n_samples
 
+    def constant(self, y, sample_weight, n_raw):
+        """Return the raw outputs of a good prediction that ignores the inputs.
+
+        A network whose loss is not below theirs has learned nothing. A loss that does
+        not define them is measured against outputs of 0.
+
+        Parameters
+        ----------
+        y : ndarray
+            As in ``per_sample``.
+        sample_weight : ndarray of shape (n_samples,) or None
+            Weights that are not all zero.
+        n_raw : int
+            Number of raw outputs.
+
+        Returns
+        -------
+        raw : ndarray of shape (n_raw,)
+        """
+        return np.zeros(n_raw)
+
 
 class ClassificationLoss(Loss):
     """Base class of classification losses.
@@ -111,6 +132,13 @@ class ClassificationLoss(Loss):
         per_sample = self.multiclass if y.ndim == 1 else self.labels
         return per_sample(raw, y, out)
 
+    @staticmethod
+    def shares(y, sample_weight, n_raw):
+        """Return the weighted share of every class, or of every column's ones."""
+        if y.ndim == 1:
+            y = y[:, None] == np.arange(n_raw)
+        return np.average(y, axis=0, weights=sample_weight)
+
     def multiclass(self, raw, y, out):
         """``per_sample`` for class indices ``y``."""
         raise NotImplementedError
@@ -128,6 +156,11 @@ class RegressionLoss(Loss):
     """Base class of regression losses; targets have raw's shape."""
 
     out_activation = "identity"
+
+    @property
+    def standardizes(self):
+        """Whether targets may be standardized: the raw outputs are the predictions."""
+        return type(self).predict is RegressionLoss.predict
 
     def check_targets(self, y):
         """Raise ValueError if some target is outside the loss's domain."""

@@ -63,6 +63,14 @@ class LogLoss(ClassificationLoss):
             y = (1 - share) * y + share / 2
         return _kernels.active().logistic_log_loss(raw, y, out)
 
+    def constant(self, y, sample_weight, n_raw):
+        smoothing = float(self.label_smoothing)
+        p = self.shares(y, sample_weight, n_raw)
+        p = (1 - smoothing) * p + smoothing / (n_raw if y.ndim == 1 else 2)
+        tiny = np.finfo(np.float32).tiny
+        log_p = np.log(np.maximum(p, tiny))
+        return log_p if y.ndim == 1 else log_p - np.log(np.maximum(1 - p, tiny))
+
     def out_activation(self, multiclass):
         return "softmax" if multiclass else "logistic"
 
@@ -122,6 +130,13 @@ class Hinge(ClassificationLoss):
 
     def labels(self, raw, y, out):
         return _kernels.active().binary_hinge(raw, y, float(self.margin), out)
+
+    def constant(self, y, sample_weight, n_raw):
+        # The margin for the most frequent class, where that beats outputs of 0.
+        p = self.shares(y, sample_weight, n_raw)
+        if y.ndim == 1:
+            return float(self.margin) * (p == np.max(p)) * (np.max(p) > 1 / n_raw)
+        return float(self.margin) * np.sign(p - 0.5)
 
 
 class SquaredHinge(Hinge):

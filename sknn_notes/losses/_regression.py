@@ -28,6 +28,9 @@ class SquaredError(RegressionLoss):
         np.subtract(raw, y, out=out)
         return 0.5 * np.sum(out * out, axis=1)
 
+    def constant(self, y, sample_weight, n_raw):
+        return np.average(y, axis=0, weights=sample_weight)
+
 
 class AbsoluteError(RegressionLoss):
     """The absolute error, ``sum_j abs(f_j - y_j)``; predicts the median.
@@ -49,6 +52,9 @@ class AbsoluteError(RegressionLoss):
         losses = np.sum(np.abs(out), axis=1)
         np.sign(out, out=out)
         return losses
+
+    def constant(self, y, sample_weight, n_raw):
+        return _quantile(y, sample_weight, 0.5)
 
 
 class Huber(RegressionLoss):
@@ -94,6 +100,9 @@ class Huber(RegressionLoss):
         residual *= out
         return np.sum(residual, axis=1)
 
+    def constant(self, y, sample_weight, n_raw):
+        return _quantile(y, sample_weight, 0.5)
+
 
 class Quantile(RegressionLoss):
     """The pinball loss; predicts a quantile.
@@ -136,6 +145,9 @@ class Quantile(RegressionLoss):
         out *= 0.5 + (0.5 - q) * out
         return losses
 
+    def constant(self, y, sample_weight, n_raw):
+        return _quantile(y, sample_weight, float(self.quantile))
+
 
 class Poisson(RegressionLoss):
     """Half the Poisson deviance with a log link; predicts the mean ``exp(f)``.
@@ -166,5 +178,16 @@ class Poisson(RegressionLoss):
         out -= y
         return losses
 
+    def constant(self, y, sample_weight, n_raw):
+        mean = np.average(y, axis=0, weights=sample_weight)
+        return np.log(np.maximum(mean, np.finfo(np.float32).tiny))
+
     def predict(self, raw):
         return np.exp(raw)
+
+
+def _quantile(y, sample_weight, q):
+    """Return a quantile of every column, of the samples that have weight."""
+    if sample_weight is not None:
+        y = y[sample_weight > 0]
+    return np.quantile(y, q, axis=0)

@@ -17,16 +17,21 @@ from sknn_notes._engine.batches import Batches
 from sknn_notes._engine.monitor import Monitor
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes._engine.training import (
+    DivergenceError,
     TrainingState,
     train,
     train_lbfgs,
 )
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _check_sample_weight
+from sknn_notes._threads import threads_for
+from sknn_notes.neural_network._baseline import warn_if_at_chance
 from sknn_notes.neural_network._build import Plan
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.neural_network._validation import (
     ValidationSet,
+    check_scores,
+    check_watched,
     check_weighted,
     evaluation,
     hold_out,
@@ -91,40 +96,64 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             first = not hasattr(self, "coefs_") or not (self.warm_start or partial)
             solver = self._resolve("solver")
             X, y = self._validate_data(X, y, self._dtypes(solver, first), first)
-            y = labels = self._check_targets(y, first, partial)
+            y = self._check_targets(y, first, partial)
             sample_weight = self._check_weights(sample_weight, X, partial)
             loss = self._start_loss(first, partial, y, sample_weight)
             plan = Plan(self, loss, solver)
             plan.check_inputs(X)
-            sample_weight = self._class_weighted(sample_weight, y, partial)
-            y = self._encode_targets(y, X.dtype)
+            loss_weight = self._class_weighted(sample_weight, y, partial)
             self._start_history(first)
             state = self._start_state(first, partial)
-            data = X, y, sample_weight, labels
+            data = X, y, sample_weight, loss_weight
             if plan.batch_norm is not None and not partial:
                 data = _weighted_rows(*data)
             if validation is None:
                 data, validation = self._split(*data, state, partial)
             else:
                 validation = self._check_validation(plan, X.dtype, *validation)
-            batches = self._batches(data[:3], plan, partial)
+            X, y, _, loss_weight = data
+            if first or not partial:
+                self._start_targets(y, loss_weight)
+            y = self._encode_targets(y, X.dtype)
+            if validation is not None:
+                targets = self._encode_targets(validation.y, X.dtype)
+                validation = validation._replace(targets=targets)
+            batches = self._batches(X, y, loss_weight, plan, partial)
             network = self._start_network(plan, batches, state, first)
+            units = network.shapes[0][0], *(width for _, width in network.shapes)
             # Numbers that overflow end in a loss that is not finite, which is reported.
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                monitor = self._start_monitor(network, validation, partial)
+            with (
+                threads_for(batches.max_rows, units),
+                np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+            ):
+                monitor = self._start_monitor(
+                    plan, network, batches, validation, state, first, partial
+                )
                 if tasks is not None:
                     tasks.begin_fit(
                         lambda: copy.deepcopy(self._fitted(network, monitor, state))
                     )
-                n_iter, loss = self._train(
-                    plan, network, batches, monitor, state, tasks, partial
-                )
+                try:
+                    n_iter, loss = self._train(
+                        plan, network, batches, monitor, state, tasks, partial
+                    )
+                except DivergenceError as error:
+                    remedy = self._remedy(batches.y)
+                    if not remedy:
+                        raise
+                    raise DivergenceError(f"{error} {remedy}") from None
             if tasks is not None:
                 tasks.end_fit()
+            if validation is not None:
+                check_scores(self, validation, monitor)
             for name, value in self._fitted(network, monitor, state).items():
                 setattr(self, name, value)
             self.n_iter_, self.loss_ = n_iter, loss
+            state.output_layer = self._kept(network)
             self._training_state = state
+            if not partial:
+                reached = monitor.losses[self.best_epoch_ - 1] if n_iter else loss
+                warn_if_at_chance(self, network, plan, batches, reached)
         return self
 
     def _dtypes(self, solver, first):
@@ -162,9 +191,30 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             allow_all_zero_weights=partial,
         )
 
-    def _class_weighted(self, sample_weight, y, partial):
-        """Return the weights of the samples times those of their classes."""
+    def _class_weighted(self, sample_weight, y, partial=False, learn=True):
+        """Return the weights of the samples times those of their classes.
+
+        These are learned from ``y``, or with ``learn=False`` as they were before.
+        """
         return sample_weight
+
+    def _start_targets(self, y, sample_weight):
+        """Learn from the rows to train on what encoding targets needs."""
+
+    def _published(self, network):
+        """Return the weights and biases that the fitted estimator shows and uses."""
+        return network.coefs, network.intercepts
+
+    def _load(self, network, state):
+        """Set the network's parameters to the fitted ones, where training stopped."""
+        network.load(self.coefs_, self.intercepts_, self.batch_norm_)
+
+    def _remedy(self, y):
+        """Return what encoded targets say about why training diverged, or ''."""
+        return ""
+
+    def _kept(self, network):
+        """Return a tuple of what ``_load`` needs besides what is published, or None."""
 
     def _resolve(self, name):
         return resolve(
@@ -194,9 +244,9 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             state.epoch = state.n_plateaus = state.n_without_improvement = 0
         return state
 
-    def _split(self, X, y, sample_weight, labels, state, partial):
+    def _split(self, X, y, sample_weight, loss_weight, state, partial):
         """Return the training data and, under early stopping, a validation set."""
-        data = X, y, sample_weight, labels
+        data = X, y, sample_weight, loss_weight
         if not self.early_stopping:
             return data, None
         if partial:
@@ -210,10 +260,11 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         train, held_out = (
             [None if array is None else array[rows] for array in data] for rows in parts
         )
-        if sample_weight is not None:
-            check_weighted(train[2], held_out[2])
-        X_val, targets, sample_weight, y_val = held_out
-        return train, ValidationSet(X_val, y_val, targets, sample_weight)
+        if loss_weight is not None:
+            check_weighted(train[3], held_out[3])
+        name = f"the held-out {len(parts[1])} of {X.shape[0]} samples"
+        X_val, y_val, *weights = held_out
+        return train, ValidationSet(name, X_val, y_val, None, *weights)
 
     def _check_validation(self, plan, dtype, X_val, y_val, sample_weight_val):
         """Return the validation set that was passed to ``fit``, checked."""
@@ -222,9 +273,10 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             y = self._check_targets(y, first=False, partial=True)
             plan.check_inputs(X)
             weight = self._check_weights(sample_weight_val, X, partial=False)
+            loss_weight = self._class_weighted(weight, y, learn=False)
         except ValueError as error:
             raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from error
-        return ValidationSet(X, y, self._encode_targets(y, dtype), weight)
+        return ValidationSet("X_val, y_val", X, y, None, weight, loss_weight)
 
     def _strata(self, y):
         return None
@@ -235,8 +287,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         self._loss = loss if first else kept(loss, self._loss)
         return self._loss
 
-    def _batches(self, data, plan, partial):
-        X, y, sample_weight = data
+    def _batches(self, X, y, sample_weight, plan, partial):
         if sample_weight is not None:
             # A chunk does not know the mean over all of them.
             if not partial:
@@ -277,7 +328,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 network.calibrate(plan.init, batches.sample(state.rng))
         else:
             self._check_same_shape(network)
-            network.load(self.coefs_, self.intercepts_, self.batch_norm_)
+            self._load(network, state)
         self._predictor = Predictor(network, plan.batch_norm, state.lasting_seed)
         return network
 
@@ -293,16 +344,19 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 "warm_start=False and call fit to start anew."
             )
 
-    def _start_monitor(self, network, validation, partial):
-        evaluate = None
-        best: Any = np.inf if self.best_loss_ is None else self.best_loss_
+    def _start_monitor(self, plan, network, batches, validation, state, first, partial):
+        """Return the monitor, whose bar is what the first weights reach here."""
+        evaluate, best = None, np.inf
         if validation is not None:
-            evaluate = evaluation(self, network, validation)
-            best = self.best_validation_score_
-            if np.isfinite(best):
-                # Of the weights that a warm start goes on from, on the set of this fit.
-                score, _ = evaluate()
-                best = score if np.isfinite(score) else best
+            check_watched(self, validation)
+            evaluate = evaluation(self, network, validation, self._published)
+            best = -np.inf if first else evaluate()[0]
+        elif partial:
+            best = np.inf if self.best_loss_ is None else self.best_loss_
+        elif not first:
+            # A copy of the generator: training draws the same whether this was asked.
+            objective = plan.objective(network)
+            best = objective.mean(batches, copy.deepcopy(state.rng))
         return Monitor(
             [network.theta, network.running],
             tol=self.tol,
@@ -371,13 +425,15 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     def _fitted(self, network, monitor, state):
         """Return the fitted attributes as training has them now."""
+        coefs, intercepts = self._published(network)
         fitted = {
-            "coefs_": network.coefs,
-            "intercepts_": network.intercepts,
+            "coefs_": coefs,
+            "intercepts_": intercepts,
             "batch_norm_": network.batch_norms,
             "out_activation_": self._out_activation(),
             "t_": state.n_seen,
             "n_iter_": len(monitor.losses),
+            "best_epoch_": monitor.best_epoch,
             "loss_": monitor.losses[-1] if monitor.losses else np.nan,
             "loss_curve_": self.loss_curve_ + monitor.losses,
         }
@@ -437,8 +493,9 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         Returns
         -------
         spread : ndarray of shape (n_samples, n_outputs)
-            Standard deviation over the passes of what is averaged: probabilities where
-            the loss has them, else raw outputs.
+            Standard deviation over the passes of what is averaged: predictions for a
+            regressor; for a classifier probabilities where the loss has them, else raw
+            outputs.
         """
         self._check_is_fitted()
         if not self._predictor.has_noise:
@@ -469,9 +526,10 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         return tags
 
 
-def _weighted_rows(X, y, sample_weight, labels):
+def _weighted_rows(X, y, sample_weight, loss_weight):
     """Leave out the samples without weight, which batch norm would count as others."""
-    if sample_weight is None or sample_weight.all():
-        return X, y, sample_weight, labels
-    rows = np.flatnonzero(sample_weight)
-    return X[rows], y[rows], sample_weight[rows], labels[rows]
+    data = X, y, sample_weight, loss_weight
+    if loss_weight is None or loss_weight.all():
+        return data
+    rows = np.flatnonzero(loss_weight)
+    return [None if array is None else array[rows] for array in data]

@@ -16,6 +16,7 @@ from sknn_notes.neural_network._targets import (
     LabelEncoder,
     check_labels,
     class_weights,
+    weights_of_samples,
 )
 from sknn_notes.neural_network._validation import check_given
 
@@ -92,7 +93,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         improves, and restore the weights of its best epoch. Two classes are
         stratified. ``fit`` also takes validation data of your own, as ``X_val``.
     validation_fraction : float, default=0.1
-        Share of the training data held out under early stopping.
+        Share of the training data held out under early stopping: rows drawn at random,
+        also with ``shuffle=False``, in the classes' proportions. To hold out the last
+        ones, pass them as ``X_val`` and ``y_val``.
     beta_1 : float, default=0.9
         Decay of the running mean of the gradient of 'adam' and 'adamw', in [0, 1).
     beta_2 : float, default=0.999
@@ -113,8 +116,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     init : {'auto', 'zeros', 'normal', 'uniform', 'lecun_normal', \
             'lecun_uniform', 'glorot_normal', 'glorot_uniform', 'he_normal', \
             'he_uniform', 'sparse', 'orthogonal', 'lsuv'} or Initializer, default='auto'
-        Initial weights; 'auto' is He's uniform law before the ReLU family, Glorot's
-        elsewhere.
+        Initial weights; 'auto' is Glorot's uniform law, or He's for the ReLU family
+        from 20 hidden layers on.
     bias_init : float, default=0.0
         Initial value of every bias. The shifts of batch norm, which take the place of
         the hidden layers' biases, start at 0.
@@ -152,11 +155,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Weights of the classes, multiplied with the sample weights; for labels a list
         with one dict per column. 'balanced' takes
         ``n_samples / (n_classes * np.bincount(y))``, of the weighted samples.
-    scoring : str, callable or None, default=None
-        What early stopping watches on the validation data, larger being better: None is
-        the accuracy, 'loss' the negative loss without the penalty;
-        else the name of a scorer, or a callable ``scorer(estimator, X, y)``, which
-        gets the weights of the samples if it takes ``sample_weight``.
+    scoring : str, callable or None, default='loss'
+        What early stopping watches on the validation data, larger being better: 'loss'
+        is the negative loss without the penalty, with class weights; None is
+        the accuracy; else the name of a scorer, or a callable
+        ``scorer(estimator, X, y)``.
+        A scorer gets ``sample_weight`` if it takes it, and no class weights.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
         else is float64. A fit that goes on from an earlier one keeps its type.
@@ -174,16 +178,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     loss_curve_ : list of float
         Training loss of every epoch (of every iteration under 'lbfgs').
     best_loss_ : float or None
-        Smallest training loss; None under early stopping.
+        Smallest training loss of this fit; a warm start counts the loss of the weights
+        that it starts from. None under early stopping.
+    best_epoch_ : int
+        Number of the epoch whose weights are kept, from 1; ``n_iter_`` without early
+        stopping. 0 where a warm start found nothing better than the weights that it
+        started from.
     validation_scores_ : list of float or None
-        Score on the validation data after every epoch (accuracy); None
-        without early stopping.
+        What ``scoring`` names, on the validation data after every epoch; by default
+        negative losses. None without early stopping.
     validation_loss_curve_ : list of float or None
         Loss on the validation data after every epoch, without the penalty; None without
         early stopping.
     best_validation_score_ : float or None
-        Best of the validation scores; its weights are the ones kept. A warm start
-        counts, too, what the weights that it goes on from score on its own validation
+        Best of the validation scores; its weights are the ones kept. A warm start also
+        counts the score of the weights that it starts from, on its own validation
         set. None without early stopping.
     batch_norm_ : list of dict or None
         Learned scale and shift, running mean and var of every hidden layer, arrays of
@@ -287,7 +296,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         batch_norm=False,
         augment=None,
         class_weight=None,
-        scoring=None,
+        scoring="loss",
         dtype="auto",
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -375,7 +384,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             loss stops being finite. The estimator is then left as it was.
         """
         validation = None
-        if check_given(self, X_val, y_val, sample_weight_val):
+        if check_given(self, X, X_val, y_val, sample_weight_val):
             validation = X_val, y_val, sample_weight_val
         return self._fit(X, y, sample_weight, validation=validation)
 
@@ -578,10 +587,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "classes in the first call of partial_fit, must have them all."
             )
 
-    def _class_weighted(self, sample_weight, y, partial):
+    def _class_weighted(self, sample_weight, y, partial=False, learn=True):
         if self.class_weight is None:
             return sample_weight
-        factor = class_weights(self.class_weight, self._encoder, y, sample_weight)
+        if learn:
+            self._class_weights = class_weights(
+                self.class_weight, self._encoder, y, sample_weight
+            )
+        factor = weights_of_samples(self._class_weights, y)
         weight = factor if sample_weight is None else sample_weight * factor
         if not partial and not weight.any():
             raise ValueError(
@@ -594,7 +607,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._encoder.encode(y, dtype, self._loss.indices_for_two)
 
     def _strata(self, y):
-        return y.reshape(-1, 1).astype(bool) if self._encoder.binary else None
+        encoder = self._encoder
+        return None if encoder.multilabel else np.searchsorted(encoder.classes, y)
 
     def _start_loss(self, first, partial, y, sample_weight):
         previous = None if first else self._loss

@@ -10,6 +10,7 @@ from sknn_notes._sklearn import _fit_context
 from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
+from sknn_notes.neural_network._targets import TargetScale
 from sknn_notes.neural_network._validation import check_given
 
 
@@ -73,7 +74,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Whether to hold out validation data, stop when the score on it no longer
         improves, and restore the weights of its best epoch.
     validation_fraction : float, default=0.1
-        Share of the training data held out under early stopping.
+        Share of the training data held out under early stopping: rows drawn at random,
+        also with ``shuffle=False``. To hold out the last ones, pass
+        them as ``X_val`` and ``y_val``.
     beta_1 : float, default=0.9
         Decay of the running mean of the gradient of 'adam' and 'adamw', in [0, 1).
     beta_2 : float, default=0.999
@@ -90,8 +93,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     init : {'auto', 'zeros', 'normal', 'uniform', 'lecun_normal', \
             'lecun_uniform', 'glorot_normal', 'glorot_uniform', 'he_normal', \
             'he_uniform', 'sparse', 'orthogonal', 'lsuv'} or Initializer, default='auto'
-        Initial weights; 'auto' is He's uniform law before the ReLU family, Glorot's
-        elsewhere.
+        Initial weights; 'auto' is Glorot's uniform law, or He's for the ReLU family
+        from 20 hidden layers on.
     bias_init : float, default=0.0
         Initial value of every bias. The shifts of batch norm, which take the place of
         the hidden layers' biases, start at 0.
@@ -125,14 +128,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     augment : Noise, list of Noise or None, default=None
         Noise on the inputs, drawn anew for every batch: parts of
         :mod:`sknn_notes.noise`, applied in order.
-    scoring : str, callable or None, default=None
-        What early stopping watches on the validation data, larger being better: None is
-        the R2 score, 'loss' the negative loss without the penalty; else the name
-        of a scorer, or a callable ``scorer(estimator, X, y)``, which gets the weights
-        of the samples if it takes ``sample_weight``.
+    scoring : str, callable or None, default='loss'
+        What early stopping watches on the validation data, larger being better: 'loss'
+        is the negative loss without the penalty; None is
+        the R2 score; else the name of a scorer, or a callable
+        ``scorer(estimator, X, y)``.
+        A scorer gets ``sample_weight`` if it takes it.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
         else is float64. A fit that goes on from an earlier one keeps its type.
+    standardize_target : bool, default=True
+        Whether to train on targets standardized by the weighted mean and standard
+        deviation of the training rows, one of each an output; a constant is divided
+        by 1. Predictions, scores and the published weights of the output layer are in
+        the unit of ``y``; losses, ``tol``, ``alpha`` and Huber's ``delta`` refer to
+        standardized targets, so that nothing depends on the unit. ``partial_fit``
+        keeps the statistics of its first chunk. Not used by losses whose predictions
+        are not the raw outputs, such as 'poisson'.
 
     Attributes
     ----------
@@ -145,16 +157,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     loss_curve_ : list of float
         Training loss of every epoch (of every iteration under 'lbfgs').
     best_loss_ : float or None
-        Smallest training loss; None under early stopping.
+        Smallest training loss of this fit; a warm start counts the loss of the weights
+        that it starts from. None under early stopping.
+    best_epoch_ : int
+        Number of the epoch whose weights are kept, from 1; ``n_iter_`` without early
+        stopping. 0 where a warm start found nothing better than the weights that it
+        started from.
     validation_scores_ : list of float or None
-        Score on the validation data after every epoch (R²); None
-        without early stopping.
+        What ``scoring`` names, on the validation data after every epoch; by default
+        negative losses. None without early stopping.
     validation_loss_curve_ : list of float or None
         Loss on the validation data after every epoch, without the penalty; None without
         early stopping.
     best_validation_score_ : float or None
-        Best of the validation scores; its weights are the ones kept. A warm start
-        counts, too, what the weights that it goes on from score on its own validation
+        Best of the validation scores; its weights are the ones kept. A warm start also
+        counts the score of the weights that it starts from, on its own validation
         set. None without early stopping.
     batch_norm_ : list of dict or None
         Learned scale and shift, running mean and var of every hidden layer, arrays of
@@ -182,8 +199,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Notes
     -----
     The objective is the weighted mean of the samples' losses, each summed over outputs,
-    plus the penalty. Targets far from 0 or of a large scale train badly: standardise
-    them, for example with :class:`sklearn.compose.TransformedTargetRegressor`.
+    plus the penalty, with targets standardized (``standardize_target``).
 
     References
     ----------
@@ -197,14 +213,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> from sklearn.datasets import make_regression
     >>> from sknn_notes import MLPRegressor
     >>> X, y = make_regression(n_samples=200, n_features=5, random_state=0)
-    >>> model = MLPRegressor(solver="lbfgs", random_state=0).fit(X, y / y.std())
-    >>> model.score(X, y / y.std()) > 0.99
-    True
+    >>> model = MLPRegressor(solver="lbfgs", random_state=0).fit(X, y)
+    >>> print(f"{model.score(X, y):.3f}")
+    1.000
     """
 
     _parameter_constraints: dict = {
         **CONSTRAINTS,
         "loss": part(REGRESSION_LOSSES, RegressionLoss),
+        "standardize_target": ["boolean"],
     }
     _registries = {**REGISTRIES, "loss": REGRESSION_LOSSES}
     _numeric_targets = True
@@ -251,8 +268,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_mc_samples=30,
         batch_norm=False,
         augment=None,
-        scoring=None,
+        scoring="loss",
         dtype="auto",
+        standardize_target=True,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -295,6 +313,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.augment = augment
         self.scoring = scoring
         self.dtype = dtype
+        self.standardize_target = standardize_target
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -338,7 +357,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             loss stops being finite. The estimator is then left as it was.
         """
         validation = None
-        if check_given(self, X_val, y_val, sample_weight_val):
+        if check_given(self, X, X_val, y_val, sample_weight_val):
             validation = X_val, y_val, sample_weight_val
         return self._fit(X, y, sample_weight, validation=validation)
 
@@ -380,10 +399,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         self._check_is_fitted()
         if self._monte_carlo:
-            raw, _ = self._sampled(X, self._averaged)
+            y, _ = self._sampled(X, self._averaged)
         else:
-            raw = self._raw(X)
-        y = self._loss.predict(raw)
+            y = self._loss.predict(self._raw(X))
         return y[:, 0] if self.n_outputs_ == 1 else y
 
     def _check_targets(self, y, first, partial):
@@ -399,18 +417,61 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._resolve("loss").check_targets(y)
         return y
 
+    def _start_targets(self, y, sample_weight):
+        if self.standardize_target and self._loss.standardizes:
+            y = y.reshape(len(y), -1)
+            self._target_scale = TargetScale.from_targets(y, sample_weight)
+        else:
+            self._target_scale = TargetScale.identity(self.n_outputs_)
+
     def _encode_targets(self, y, dtype):
+        y = y.reshape(len(y), -1)
         with np.errstate(over="ignore"):
-            encoded = np.ascontiguousarray(y, dtype=dtype).reshape(len(y), -1)
-        if not np.isfinite(encoded).all():
+            encoded = self._target_scale.standardize(y).astype(dtype, order="C")
+            # Predictions are in the user's unit, and in this type too.
+            fits = np.isfinite(y.astype(dtype)).all() and np.isfinite(encoded).all()
+        if not fits:
             raise ValueError(
                 f"y has values too large for {dtype}, which the network computes "
                 "in. Scale y, or set dtype='float64'."
             )
         return encoded
 
+    def _remedy(self, y):
+        largest = np.max(np.abs(y))
+        if largest < 100:
+            return ""
+        if not self._loss.standardizes:
+            return f"y reaches {largest:.3g}: divide it by a constant."
+        if not self.standardize_target:
+            return f"y reaches {largest:.3g}: set standardize_target=True."
+        return (
+            f"y has outliers, up to {largest:.3g} standard deviations from its mean: "
+            "look at them, transform y, or choose loss='huber'."
+        )
+
+    def _published(self, network):
+        coefs, intercepts = network.coefs, network.intercepts
+        W, b = self._target_scale.publish(coefs[-1], intercepts[-1])
+        return [*coefs[:-1], W], [*intercepts[:-1], b]
+
+    def _load(self, network, state):
+        super()._load(network, state)
+        scale, W, b = state.output_layer
+        published = scale.publish(W, b)
+        shown = self.coefs_[-1], self.intercepts_[-1]
+        if not all(map(np.array_equal, published, shown)):
+            # They were set by hand.
+            W, b = scale.recover(*shown)
+        W, b = scale.change(W, b, self._target_scale)
+        network.layers[-1].W[...], network.layers[-1].b[...] = W, b
+
+    def _kept(self, network):
+        # Exactly as trained: published weights are rounded in the user's unit.
+        return self._target_scale, network.coefs[-1], network.intercepts[-1]
+
     def _averaged(self, raw):
-        return raw
+        return self._loss.predict(raw)
 
     def _score_raw(self, raw, y, sample_weight):
         predicted = self._loss.predict(raw)

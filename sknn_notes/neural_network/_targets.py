@@ -1,4 +1,6 @@
-"""Class labels to the targets that classification losses take, and back."""
+"""From the user's targets to those that losses take, and back."""
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -92,51 +94,148 @@ class LabelEncoder:
 
 
 def class_weights(class_weight, encoder, y, sample_weight):
-    """Return the weight of every sample's class, or the product over its labels.
+    """Return the weights of the classes, for ``weights_of_samples``.
 
     Parameters
     ----------
     class_weight : dict, "balanced" or list of dict
-        By class; for labels "balanced" or one dict a label.
+        By class; for multilabel targets "balanced" or one dict a column.
     encoder : LabelEncoder
-    y : {ndarray, sparse array} of shape (n_samples,) or (n_samples, n_labels)
+    y : {ndarray, sparse array} of shape (n_samples,) or (n_samples, n_outputs)
         Class labels, or 0 and 1.
     sample_weight : ndarray of shape (n_samples,) or None
         Balanced weights are those of the weighted counts.
 
     Returns
     -------
-    weights : ndarray of shape (n_samples,)
+    columns : list of (classes, weights)
+        One pair for every column of the targets.
     """
     balanced = isinstance(class_weight, str)
     if encoder.multilabel:
-        n_labels = y.shape[1]
-        specs = [class_weight] * n_labels if balanced else class_weight
-        if not isinstance(specs, list) or len(specs) != n_labels:
+        n_outputs = y.shape[1]
+        specs = [class_weight] * n_outputs if balanced else class_weight
+        if not isinstance(specs, list) or len(specs) != n_outputs:
             raise ValueError(
-                f"For {n_labels} labels class_weight must be 'balanced' or a list of "
+                f"For {n_outputs} labels class_weight must be 'balanced' or a list of "
                 f"as many dicts with the weights of 0 and 1. Got {class_weight!r}."
             )
-        y = y.toarray() if issparse(y) else y
-        columns = [(spec, np.unique(c), c) for spec, c in zip(specs, y.T, strict=True)]
+        classes = np.array([0, 1])
     elif isinstance(class_weight, list):
         raise ValueError(
             "A list for class_weight is for several labels a sample; y has one. Pass a "
             f"dict of weights by class, or 'balanced'. Got {class_weight!r}."
         )
     else:
-        columns = [(class_weight, encoder.classes, y)]
-    weights = np.ones(len(columns[0][2]))
-    for spec, classes, column in columns:
+        specs, classes = [class_weight], encoder.classes
+    columns = []
+    for spec, column in zip(specs, _columns(y), strict=True):
+        present = np.unique(column) if encoder.multilabel else classes
         with np.errstate(divide="ignore"):
-            of_class = compute_class_weight(
-                spec, classes=classes, y=column, sample_weight=sample_weight
+            weights = compute_class_weight(
+                spec, classes=present, y=column, sample_weight=sample_weight
             )
         # A class whose samples all weigh nothing has no balanced weight.
-        of_class[np.isposinf(of_class) & balanced] = 0
+        weights[np.isposinf(weights) & balanced] = 0
+        if not np.isfinite(weights).all() or np.min(weights) < 0:
+            raise ValueError(
+                f"class_weight must give finite weights >= 0. Got {class_weight!r}."
+            )
+        # A column that holds one value leaves the other one a weight of 1.
+        of_class = np.ones(len(classes))
+        of_class[np.searchsorted(classes, present)] = weights
+        columns.append((classes, of_class))
+    return columns
+
+
+def weights_of_samples(columns, y):
+    """Return the weight of every sample's class, or the product over its columns.
+
+    Parameters
+    ----------
+    columns : list of (classes, weights)
+        From ``class_weights``, of the training data.
+    y : {ndarray, sparse array} of shape (n_samples,) or (n_samples, n_outputs)
+        Targets of the same kind.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_samples,)
+    """
+    weights = np.ones(y.shape[0])
+    for (classes, of_class), column in zip(columns, _columns(y), strict=True):
         weights *= of_class[np.searchsorted(classes, column)]
-    if not np.isfinite(weights).all() or np.min(weights) < 0:
-        raise ValueError(
-            f"class_weight must give finite weights >= 0. Got {class_weight!r}."
-        )
     return weights
+
+
+def _columns(y):
+    y = y.toarray() if issparse(y) else y
+    return y.T if y.ndim == 2 else [y]
+
+
+class TargetScale(NamedTuple):
+    """Where regression targets lie, and how far they spread, one number an output.
+
+    Targets are standardized by it for training. The output layer takes the inverse on
+    when its weights are published, so that the network predicts in the user's unit.
+
+    Parameters
+    ----------
+    mean, scale : ndarray of shape (n_outputs,)
+        float64.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def identity(cls, n_outputs):
+        """Return the scale that changes nothing."""
+        return cls(np.zeros(n_outputs), np.ones(n_outputs))
+
+    @classmethod
+    def from_targets(cls, y, sample_weight):
+        """Return the weighted mean and standard deviation; a constant has scale 1.
+
+        Multiplying ``y`` by a power of two multiplies both by it exactly.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outputs)
+        sample_weight : ndarray of shape (n_samples,) or None
+            Weights that are all zero count as equal.
+        """
+        if sample_weight is not None and not sample_weight.any():
+            sample_weight = None
+        y = y.astype(np.float64)
+        largest = np.max(np.abs(y), axis=0)
+        # A power of two, so that neither the sum nor the squares overflow.
+        unit = np.ldexp(1.0, np.frexp(largest)[1] - 1)
+        y /= unit
+        mean = np.average(y, axis=0, weights=sample_weight)
+        y -= mean
+        scale = np.sqrt(np.average(y * y, axis=0, weights=sample_weight))
+        # What rounding leaves of a constant is no spread.
+        constant = scale <= 8 * np.finfo(np.float64).eps * np.abs(mean)
+        scale *= unit
+        return cls(mean * unit, np.where(constant | (scale == 0), 1.0, scale))
+
+    def standardize(self, y):
+        """Return standardized targets."""
+        return (y - self.mean) / self.scale
+
+    def publish(self, W, b):
+        """Return the output layer's weights and biases in the user's unit."""
+        weights = (W * self.scale).astype(W.dtype)
+        return weights, (b * self.scale + self.mean).astype(b.dtype)
+
+    def recover(self, W, b):
+        """Return the weights and biases that ``publish`` was given, to rounding."""
+        weights = (W / self.scale).astype(W.dtype)
+        return weights, self.standardize(b).astype(b.dtype)
+
+    def change(self, W, b, new):
+        """Return a layer that predicts the same with targets on the scale ``new``."""
+        weights = (W * (self.scale / new.scale)).astype(W.dtype)
+        shift = (self.mean - new.mean) / new.scale
+        return weights, (b * (self.scale / new.scale) + shift).astype(b.dtype)

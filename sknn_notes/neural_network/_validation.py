@@ -1,25 +1,34 @@
 """The validation set: where it comes from, and how the network does on it."""
 
 import copy
+import math
+import warnings
 from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import train_test_split
+
+from sknn_notes._sklearn import in_cross_validation
 
 
 class ValidationSet(NamedTuple):
-    """Validated inputs, targets as the user has them and as the loss takes them."""
+    """Validated inputs, and targets as the user has them and as the loss takes them.
 
+    ``sample_weight`` are the user's weights, for scorers; ``loss_weight`` are these
+    times the weights of the classes, for the loss. Both may be None.
+    """
+
+    name: str
     X: Any
     y: Any
     targets: Any
     sample_weight: np.ndarray | None
+    loss_weight: np.ndarray | None
 
 
-def check_given(estimator, X_val, y_val, sample_weight_val):
-    """Tell whether ``fit`` was given a validation set; refuse half of one."""
+def check_given(estimator, X, X_val, y_val, sample_weight_val):
+    """Tell whether ``fit`` was given a validation set; raise for half of one."""
     if X_val is None and y_val is None and sample_weight_val is None:
         return False
     if X_val is None or y_val is None:
@@ -32,32 +41,74 @@ def check_given(estimator, X_val, y_val, sample_weight_val):
             "X_val and y_val were passed to fit, but early_stopping=False watches no "
             "validation set. Set early_stopping=True, or leave them out."
         )
+    if _n_rows(X_val) == _n_rows(X) and in_cross_validation():
+        warnings.warn(
+            f"X_val and the training part of this fold both have {_n_rows(X)} rows. "
+            "scikit-learn's searches and cross-validation cut every fit parameter that "
+            "is as long as X into folds, so that X_val is probably a part of what was "
+            "passed. Pass a validation set that is longer or shorter than X.",
+            stacklevel=3,
+        )
     return True
 
 
+def _n_rows(X):
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
 def hold_out(n_samples, validation_fraction, seed, strata):
-    """Return the rows to train on and the rows to validate on.
+    """Return the rows to train on and the rows to validate on, drawn at random.
 
     Parameters
     ----------
     n_samples : int
     validation_fraction : float
     seed : int
-    strata : ndarray of shape (n_samples, 1) or None
-        Classes whose shares both parts keep.
+    strata : ndarray of shape (n_samples,) or None
+        Codes of classes, from 0, whose shares both parts keep. One member of every
+        class stays in the training part.
+
+    Returns
+    -------
+    train, held_out : ndarray of int
     """
-    train, held_out = train_test_split(
-        np.arange(n_samples),
-        test_size=validation_fraction,
-        random_state=seed,
-        stratify=strata,
-    )
-    if len(held_out) < 2:
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(n_samples)
+    n_held_out = math.ceil(validation_fraction * n_samples)
+    if strata is not None:
+        # Sorted by class, and in random order within each of them.
+        rows = rows[np.argsort(strata[rows], kind="stable")]
+        counts = np.bincount(strata)
+        counts = counts[counts > 0]
+        of_class = _shares(counts, n_held_out, rng)
+        rank = np.arange(n_samples) - np.repeat(np.cumsum(counts) - counts, counts)
+        chosen = rank < np.repeat(of_class, counts)
+    else:
+        chosen = np.arange(n_samples) < n_held_out
+    train, held_out = np.sort(rows[~chosen]), np.sort(rows[chosen])
+    if len(held_out) < 2 or not len(train):
         raise ValueError(
-            "The validation set is too small. Increase 'validation_fraction' "
-            "or the size of your dataset."
+            f"The validation set is too small: {len(held_out)} of {n_samples} samples "
+            f"are held out with validation_fraction={validation_fraction}. Early "
+            "stopping needs 2 or more; for classes they are held out in proportion, "
+            "and one member of each is always trained on. Change validation_fraction, "
+            "or pass X_val and y_val."
         )
     return train, held_out
+
+
+def _shares(counts, n, rng):
+    """Return ``n`` numbers spread over classes in proportion to their counts.
+
+    Those that rounding leaves over go to the largest remainders. A class keeps one
+    member.
+    """
+    quotas = counts * (n / counts.sum())
+    shares = np.floor(quotas).astype(int)
+    left = n - shares.sum()
+    order = np.lexsort((rng.random(len(counts)), shares - quotas))
+    shares[order[:left]] += 1
+    return np.minimum(shares, counts - 1)
 
 
 def check_weighted(train_weight, held_out_weight):
@@ -70,10 +121,11 @@ def check_weighted(train_weight, held_out_weight):
         )
 
 
-def evaluation(estimator, network, validation):
+def evaluation(estimator, network, validation, publish):
     """Return a function that gives the score to watch, and the loss, as they are now.
 
     The loss is without the penalty. What ``estimator.scoring`` names is the score.
+    ``publish`` returns the weights and biases that a scorer's predictions need.
     """
     # Views of the parameters, which follow them.
     arrays = network.coefs, network.intercepts, network.batch_norms
@@ -82,7 +134,7 @@ def evaluation(estimator, network, validation):
     if estimator.scoring not in (None, "loss"):
         scorer = check_scoring(estimator, estimator.scoring)
         fitted = copy.copy(estimator)
-        fitted.coefs_, fitted.intercepts_, fitted.batch_norm_ = arrays
+        fitted.batch_norm_ = network.batch_norms
         if hasattr(fitted, "feature_names_in_"):
             del fitted.feature_names_in_
         if weight is not None and _takes_weights(scorer):
@@ -91,8 +143,9 @@ def evaluation(estimator, network, validation):
     def evaluate():
         raw = estimator._predictor.raw(validation.X, *arrays)
         losses = loss.per_sample(raw, validation.targets, np.empty_like(raw))
-        mean_loss = float(np.average(losses, weights=weight))
+        mean_loss = float(np.average(losses, weights=validation.loss_weight))
         if scorer is not None:
+            fitted.coefs_, fitted.intercepts_ = publish(network)
             score = float(scorer(fitted, validation.X, validation.y, **extra))
         elif estimator.scoring == "loss":
             score = -mean_loss
@@ -101,6 +154,53 @@ def evaluation(estimator, network, validation):
         return score, mean_loss
 
     return evaluate
+
+
+def check_watched(estimator, validation):
+    """Raise or warn where the score to watch can't tell one epoch from another."""
+    watches_r2 = estimator.scoring == "r2" or (
+        estimator.scoring is None and estimator._numeric_targets
+    )
+    if not watches_r2:
+        return
+    y = np.asarray(validation.y)
+    if len(y) < 2:
+        raise ValueError(
+            f"R2 is undefined on {validation.name}, which has {len(y)} sample. Pass 2 "
+            "or more, or watch another score, such as scoring='loss'."
+        )
+    if np.all(y == y[0]):
+        warnings.warn(
+            f"The targets of {validation.name} are constant: R2 is 0 or less whatever "
+            "the network predicts, so that it can't tell which epoch is best. Pass "
+            "other validation data, or watch another score, such as scoring='loss'.",
+            stacklevel=4,
+        )
+
+
+def check_scores(estimator, validation, monitor):
+    """Raise where no watched score was finite; warn where some were not."""
+    scores = monitor.scores
+    n_wrong = len(scores) - np.count_nonzero(np.isfinite(scores))
+    # Where training diverged, a warning has said so.
+    if not n_wrong or not math.isfinite(monitor.losses[-1]):
+        return
+    scoring = estimator.scoring
+    name = getattr(scoring, "__name__", f"{scoring!r}")
+    if scoring is None:
+        name = "the estimator's own score"
+    if n_wrong == len(scores):
+        raise ValueError(
+            f"Early stopping watches {name} on {validation.name}, and it was "
+            f"{scores[-1]} after every epoch, so that it can't tell which is best. "
+            "Change scoring, for example to 'loss', or the validation data."
+        )
+    warnings.warn(
+        f"The score that early stopping watches, {name} on {validation.name}, was "
+        f"not finite after {n_wrong} of {len(scores)} epochs. They count as no "
+        "improvement.",
+        stacklevel=4,
+    )
 
 
 def _takes_weights(scorer):

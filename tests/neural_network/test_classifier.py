@@ -574,7 +574,8 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(three_classes):
 
 def test_validation_scores_are_accuracies(three_classes):
     X, y = three_classes
-    model = network(early_stopping=True, validation_fraction=0.2).fit(X, y)
+    params = {"early_stopping": True, "validation_fraction": 0.2, "scoring": None}
+    model = network(**params).fit(X, y)
     hits = np.array(model.validation_scores_) * 18
     np.testing.assert_allclose(hits, np.round(hits))
 

@@ -321,6 +321,7 @@ def trained_regressor(loss, solver, X, y, alpha, l1_ratio):
         learning_rate=Exponential(gamma=0.998),
         learning_rate_init=rates[solver],
         max_iter=4500,
+        standardize_target=False,
     ).fit(X, y)
 
 

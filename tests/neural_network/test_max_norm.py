@@ -89,6 +89,7 @@ def test_it_bounds_the_units_and_not_the_inputs(one_target):
     X, y = one_target
     model = MLPRegressor(
         hidden_layer_sizes=(50,),
+        init="he_uniform",
         max_norm=1.0,
         learning_rate_init=0.1,
         max_iter=30,

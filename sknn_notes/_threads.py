@@ -1,0 +1,101 @@
+"""The number of BLAS threads that the matrix products of a network are worth."""
+
+import sys
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
+from threading import Lock
+
+from threadpoolctl import ThreadpoolController
+
+# Multiplications that occupy one thread for so long that waking it is worth it.
+_PRODUCT_PER_THREAD = 2**21
+# BLAS itself gives smaller products, of a matrix and a vector too, to one thread.
+_SMALL_PRODUCT = 2**13
+
+
+class _BlasThreads:
+    """Limits the threads of every BLAS library that is loaded.
+
+    For most of them the number of threads is a property of the process. Of the limits
+    that hold at the same time the smallest one counts, and the last one to end restores
+    the numbers that were set before the first one began. OpenBLAS on OpenMP keeps a
+    number for every thread.
+    """
+
+    def __init__(self):
+        self._lock = Lock()
+        self._limits = []
+        self._shared, self._by_thread = [], []
+        self._before, self._now = [], None
+        self._n_modules = 0
+
+    @contextmanager
+    def limit(self, n_threads):
+        """Use at most ``n_threads``, and never more than are set, within the block."""
+        with self._lock:
+            if not self._limits:
+                self._find_libraries()
+                self._before = [blas.get_num_threads() for blas in self._shared]
+            self._limits.append(n_threads)
+            self._set(min(self._limits))
+        own = [(blas, blas.get_num_threads()) for blas in self._by_thread]
+        for blas, before in own:
+            blas.set_num_threads(min(n_threads, before))
+        try:
+            yield
+        finally:
+            for blas, before in own:
+                blas.set_num_threads(before)
+            with self._lock:
+                self._limits.remove(n_threads)
+                self._set(min(self._limits, default=None))
+
+    def _find_libraries(self):
+        # Looking takes milliseconds. A new library comes with a module that uses it.
+        if len(sys.modules) != self._n_modules:
+            self._n_modules = len(sys.modules)
+            found = ThreadpoolController().select(user_api="blas").lib_controllers
+            self._by_thread = [blas for blas in found if _counts_by_thread(blas)]
+            self._shared = [blas for blas in found if not _counts_by_thread(blas)]
+
+    def _set(self, n_threads):
+        if n_threads == self._now:
+            return
+        for blas, before in zip(self._shared, self._before, strict=True):
+            # threadpoolctl lets the first thread alone set the number, until it clears
+            # its claim. Here any thread may, one at a time.
+            release = getattr(blas, "clear_controlling_thread", lambda force: None)
+            release(force=True)
+            blas.set_num_threads(
+                before if n_threads is None else min(n_threads, before)
+            )
+            release(force=True)
+        self._now = n_threads
+
+
+def _counts_by_thread(blas):
+    layer = getattr(blas, "threading_layer", None)
+    return blas.internal_api == "openblas" and layer == "openmp"
+
+
+_blas = _BlasThreads()
+
+
+def threads_for(n_rows, units):
+    """Return a context in which BLAS has the threads that the products are worth.
+
+    A thread that waits for a product costs more than the product where that is small,
+    above all while something else runs on the machine. Limits that the caller has set
+    hold.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows that pass through the network at a time.
+    units : sequence of int
+        Number of inputs, and of units of each layer.
+    """
+    largest = n_rows * max(a * b for a, b in pairwise(units))
+    if largest < _SMALL_PRODUCT:
+        return nullcontext()
+    return _blas.limit(max(1, largest // _PRODUCT_PER_THREAD))

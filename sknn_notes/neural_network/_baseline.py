@@ -1,0 +1,79 @@
+"""Whether a network has learned more than a constant, and what may have kept it."""
+
+import warnings
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.exceptions import ConvergenceWarning
+
+# Samples that the losses are compared on.
+_N_ROWS = 10_000
+
+
+def warn_if_at_chance(estimator, network, plan, batches, reached):
+    """Warn where the fitted network is no better than a constant prediction.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Fitted; its ``_predictor`` predicts with the network's arrays.
+    network : Network
+        With the weights that training left.
+    plan : Plan
+    batches : Batches
+        The training data.
+    reached : float
+        The training loss, noise and penalty included; where it is low, nothing else
+        is computed.
+    """
+    step = -(-batches.n_samples // _N_ROWS)
+    y, weight = batches.y[::step], batches.sample_weight
+    weight = None if weight is None else weight[::step]
+    if weight is not None and not weight.any():
+        return
+    loss, n_raw = plan.loss, network.shapes[-1][1]
+    constant = loss.constant(y, weight, n_raw).astype(network.theta.dtype)
+    chance = _mean_loss(loss, np.tile(constant, (len(y), 1)), y, weight)
+    if reached < 0.9 * chance:
+        return
+    X = batches.X[::step]
+    arrays = network.coefs, network.intercepts, network.batch_norms
+    with np.errstate(all="ignore"):
+        raw = estimator._predictor.raw(X, *arrays)
+        value = _mean_loss(loss, raw, y, weight)
+    if value < chance * (1 - 1e-3) or chance == 0:
+        return
+    warnings.warn(
+        "The network predicts the training data no better than a constant does: its "
+        f"loss is {value:.4g}, that of a constant {chance:.4g}. "
+        f"{_likely_cause(estimator, plan, X)}",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
+
+
+def _mean_loss(loss, raw, y, weight):
+    losses = loss.per_sample(raw, y, np.empty_like(raw))
+    return float(np.average(losses, weights=weight))
+
+
+def _likely_cause(estimator, plan, X):
+    largest = np.max(np.abs(X.data if issparse(X) else X), initial=0)
+    if largest > 30 and plan.batch_norm is None:
+        return (
+            f"The inputs reach {largest:.3g}: scale them, for example by "
+            "sknn_notes.Standardizer before the network in a Pipeline."
+        )
+    if plan.penalty is not None and max(plan.alphas) >= 0.1:
+        return f"The penalty may be too strong: lower alpha={estimator.alpha!r}."
+    if estimator.n_iter_ >= estimator.max_iter:
+        return (
+            f"Training may have been too short or too slow: raise max_iter="
+            f"{estimator.max_iter} or learning_rate_init="
+            f"{estimator.learning_rate_init:g}."
+        )
+    return (
+        f"The step size may be wrong (learning_rate_init="
+        f"{estimator.learning_rate_init:g}), the first weights may be too small or "
+        f"too large (init={estimator.init!r}), or the inputs may tell nothing about y."
+    )

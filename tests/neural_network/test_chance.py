@@ -1,0 +1,128 @@
+"""A fit that ends no better than a constant prediction is warned of."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_wine, make_classification
+from sklearn.exceptions import ConvergenceWarning
+
+from sknn_notes import MLPClassifier, MLPRegressor
+from sknn_notes.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, LogLoss
+
+NO_BETTER = "no better than a constant"
+
+
+def chance_warnings(model, X, y, *weights):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y, *weights)
+    texts = [str(w.message) for w in caught if w.category is ConvergenceWarning]
+    return [text for text in texts if NO_BETTER in text]
+
+
+def test_raw_inputs_are_named():
+    X, y = load_wine(return_X_y=True)
+    model = MLPClassifier(init="he_uniform", random_state=0)
+    (text,) = chance_warnings(model, X, y)
+    assert "The inputs reach 1.68e+03: scale them" in text
+    assert chance_warnings(model, (X - X.mean(axis=0)) / X.std(axis=0), y) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "cause"),
+    [
+        ({"alpha": 1e4, "solver": "lbfgs"}, r"lower alpha=10000.0"),
+        (
+            {"max_iter": 1, "learning_rate_init": 1e-9, "init": "normal"},
+            "max_iter=1 or",
+        ),
+        ({"init": "zeros", "n_hidden_layers": 2, "max_iter": 2000}, "init='zeros'"),
+    ],
+)
+@pytest.mark.parametrize("make", [MLPClassifier, MLPRegressor])
+def test_other_causes_are_named(make, params, cause):
+    X, y = load_wine(return_X_y=True)
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    (text,) = chance_warnings(
+        make(hidden_layer_sizes=20, random_state=0, **params), X, y
+    )
+    assert cause in text
+
+
+def test_a_rare_class_has_a_low_chance_level():
+    X, y = make_classification(n_samples=400, weights=[0.95], random_state=0)
+    model = MLPClassifier(max_iter=1, learning_rate_init=1e-9, random_state=0)
+    (text,) = chance_warnings(model, X, y)
+    p = y.mean()
+    entropy = -p * np.log(p) - (1 - p) * np.log(1 - p)
+    assert f"that of a constant {entropy:.4g}" in text
+
+
+def test_weights_count():
+    X, y = make_classification(n_samples=400, random_state=0)
+    weight = np.where(y == 1, 0.1, 1.0)
+    model = MLPClassifier(max_iter=1, learning_rate_init=1e-9, random_state=0)
+    (text,) = chance_warnings(model, X, y, weight)
+    p = np.average(y, weights=weight)
+    entropy = -p * np.log(p) - (1 - p) * np.log(1 - p)
+    assert f"that of a constant {entropy:.4g}" in text
+
+
+@pytest.mark.parametrize("loss", CLASSIFICATION_LOSSES)
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_no_network_that_learns_is_warned_of(loss, n_classes):
+    X, y = make_classification(
+        n_samples=300, n_informative=6, n_classes=n_classes, random_state=0
+    )
+    model = MLPClassifier(loss=loss, dropout=0.5, random_state=0)
+    assert chance_warnings(model, X, y) == []
+
+
+@pytest.mark.parametrize("loss", REGRESSION_LOSSES)
+def test_no_regressor_that_learns_is_warned_of(loss):
+    X, y = load_diabetes(return_X_y=True)
+    X = X / X.std(axis=0)
+    y = y / 50 if loss == "poisson" else y
+    assert chance_warnings(MLPRegressor(loss=loss, random_state=0), X, y) == []
+
+
+# The constants themselves
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_no_other_constant_has_a_lower_loss(smoothing, weighted):
+    rng = np.random.default_rng(0)
+    weight = rng.random(200) if weighted else None
+    targets = [rng.choice(4, 200, p=[0.7, 0.1, 0.1, 0.1])]
+    targets += [(rng.random((200, 3)) < [0.1, 0.5, 0.9]).astype(float)]
+    for y, n_raw in zip(targets, [4, 3], strict=True):
+        loss = LogLoss(label_smoothing=smoothing)
+        best = loss.constant(y, weight, n_raw)
+
+        def mean_loss(raw, loss=loss, y=y):
+            raw = np.tile(raw, (len(y), 1))
+            losses = loss.per_sample(raw, y, np.empty_like(raw))
+            return np.average(losses, weights=weight)
+
+        for _ in range(20):
+            other = best + 0.1 * rng.normal(size=n_raw)
+            assert mean_loss(best) <= mean_loss(other)
+
+
+@pytest.mark.parametrize(
+    "name", ["squared_error", "absolute_error", "quantile", "poisson"]
+)
+def test_constants_of_regression_losses(name):
+    rng = np.random.default_rng(0)
+    y = rng.poisson(3.0, size=(200, 2)).astype(float)
+    loss = REGRESSION_LOSSES[name]()
+    best = loss.constant(y, None, 2)
+
+    def mean_loss(raw):
+        raw = np.tile(raw, (len(y), 1))
+        return np.mean(loss.per_sample(raw, y, np.empty_like(raw)))
+
+    for _ in range(20):
+        assert mean_loss(best) <= mean_loss(best + 0.1 * rng.normal(size=2))

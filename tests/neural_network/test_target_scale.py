@@ -1,0 +1,242 @@
+"""Targets of a regression in any unit."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.metrics import r2_score
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from sknn_notes import MLPRegressor
+from sknn_notes.losses import Huber
+from sknn_notes.neural_network._targets import TargetScale
+
+
+def network(**params):
+    options = {"hidden_layer_sizes": (20,), "learning_rate_init": 0.01}
+    return MLPRegressor(**{**options, "random_state": 0, **params})
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(240, 4))
+    return X, X[:, 0] + np.sin(2 * X[:, 1]) + 0.1 * rng.normal(size=240)
+
+
+LOSSES = ["squared_error", "absolute_error", "huber", "quantile"]
+UNITS = [(1e-6, 0), (1e-6, 1e-3), (1.0, -1000.0), (3e5, 3e5), (1e9, 0), (1e9, -1e12)]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("exponent", [-20, 1, 30])
+def test_a_power_of_two_multiplies_predictions_exactly(data, loss, exponent):
+    X, y = data
+    model = network(loss=loss, max_iter=5)
+    expected = model.fit(X, y).predict(X)
+    curve = model.loss_curve_
+    model = clone(model).fit(X, 2.0**exponent * y)
+    np.testing.assert_array_equal(model.predict(X), 2.0**exponent * expected)
+    assert model.loss_curve_ == curve
+
+
+@pytest.mark.parametrize(("factor", "offset"), UNITS)
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_score_does_not_depend_on_the_unit(data, factor, offset, early_stopping):
+    X, y = data
+    model = network(max_iter=5, early_stopping=early_stopping)
+    few = model.fit(X, y).score(X, y)
+    z = factor * y + offset
+    assert clone(model).fit(X, z).score(X, z) == pytest.approx(few, abs=1e-9)
+    model.set_params(max_iter=200)
+    many = model.fit(X, y).score(X, y)
+    assert many > 0.6
+    assert clone(model).fit(X, z).score(X, z) == pytest.approx(many, abs=1e-3)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_raw_targets_score_as_standardized_ones(data, loss):
+    X, y = data
+    y = 300_000 + 50_000 * y
+    by_hand = (y - y.mean()) / y.std()
+    model = network(loss=loss).fit(X, y)
+    score = clone(model).fit(X, by_hand).score(X, by_hand)
+    assert model.score(X, y) == pytest.approx(score, abs=1e-6)
+    outside = TransformedTargetRegressor(clone(model), transformer=StandardScaler())
+    assert outside.fit(X, y).score(X, y) == pytest.approx(score, abs=1e-6)
+
+
+def test_published_weights_predict_in_the_unit_of_the_targets(data):
+    X, y = data
+    Y = np.column_stack([1e5 + 1e4 * y, -3 * y, 1e-4 * y])
+    model = network().fit(X, Y)
+    hidden = np.maximum(X @ model.coefs_[0] + model.intercepts_[0], 0)
+    by_hand = hidden @ model.coefs_[1] + model.intercepts_[1]
+    np.testing.assert_allclose(model.predict(X), by_hand, rtol=1e-12)
+    assert r2_score(Y, by_hand, multioutput="raw_values").min() > 0.8
+
+
+def test_statistics_are_weighted_and_of_the_rows_that_are_trained_on(data):
+    X, y = data
+    weight = np.random.default_rng(1).random(len(y))
+    weight[::3] = 0
+    y = np.where(weight == 0, 1e6, y)
+    mean = np.average(y, weights=weight)
+    std = np.sqrt(np.average((y - mean) ** 2, weights=weight))
+    params = {"max_iter": 20, "batch_size": len(y), "solver": "sgd"}
+    model = network(**params).fit(X, y, weight)
+    by_hand = network(**params, standardize_target=False)
+    by_hand.fit(X, (y - mean) / std, weight)
+    np.testing.assert_allclose(model.predict(X), by_hand.predict(X) * std + mean, 1e-6)
+    assert model.score(X, y, weight) > 0.3
+
+    # Validation data has another mean: the loss tells, as it is not standardized by it.
+    X, X_val, y, y_val = train_test_split(*data, random_state=0)
+    model = network(early_stopping=True, max_iter=5)
+    model.fit(X, y, X_val=X_val, y_val=y_val + 10)
+    residual = (model.predict(X_val) - (y_val + 10)) / y.std()
+    best = model.validation_loss_curve_[model.best_epoch_ - 1]
+    assert best == pytest.approx(0.5 * np.mean(residual**2))
+
+
+def test_watched_scorers_see_predictions_in_the_unit_of_the_targets(data):
+    X, y = data
+    y = 1000 + 100 * y
+    model = network(early_stopping=True, scoring="neg_mean_absolute_error")
+    model.fit(X, y, X_val=X[:50], y_val=y[:50])
+    error = np.mean(np.abs(model.predict(X[:50]) - y[:50]))
+    assert model.best_validation_score_ == pytest.approx(-error)
+
+
+def test_a_transformed_target_leaves_the_validation_set_raw(data):
+    # The loss of raw validation targets is no guide; TransformedTargetRegressor
+    # transforms y alone. Without it nothing has to be transformed.
+    X, y = data
+    y = 1000 + 100 * y
+    model = network(early_stopping=True).fit(X, y, X_val=X[:50], y_val=y[:50])
+    assert model.score(X, y) > 0.6
+
+
+@pytest.mark.parametrize("y", [np.full(50, 7.5), np.full((50, 2), -1e6), np.zeros(50)])
+def test_constant_targets_are_divided_by_one(y):
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    scale = network(max_iter=5).fit(X, y)._target_scale
+    assert np.all(scale.scale == 1)
+    np.testing.assert_array_equal(scale.mean, np.atleast_2d(y.T).T.reshape(50, -1)[0])
+    model = network(max_iter=100, alpha=0).fit(X, y)
+    np.testing.assert_allclose(model.predict(X), y, atol=0.3)
+
+
+def test_poisson_is_left_alone(data):
+    X, y = data
+    counts = np.random.default_rng(0).poisson(np.exp(y))
+    a = network(loss="poisson").fit(X, counts)
+    b = network(loss="poisson", standardize_target=False).fit(X, counts)
+    np.testing.assert_array_equal(a.predict(X), b.predict(X))
+
+
+def test_delta_is_in_standard_deviations(data):
+    X, y = data
+    by_hand = (y - y.mean()) / y.std()
+    model = network(loss=Huber(delta=0.2)).fit(X, 1e4 * y)
+    expected = network(loss=Huber(delta=0.2), standardize_target=False)
+    expected.fit(X, by_hand)
+    np.testing.assert_allclose(model.loss_curve_, expected.loss_curve_, rtol=1e-6)
+
+
+def test_without_it_targets_are_trained_on_as_they_are(data):
+    X, y = data
+    model = network(standardize_target=False, max_iter=3).fit(X, y)
+    assert model.fit(X, 1000 * y).loss_curve_[0] > 1e5
+
+
+# Incremental training
+
+
+def test_partial_fit_keeps_the_statistics_of_its_first_chunk(data):
+    X, y = data
+    model = network().partial_fit(X[:100], 1e5 * y[:100])
+    scale = model._target_scale
+    assert scale.mean[0] == pytest.approx(1e5 * y[:100].mean())
+    for _ in range(300):
+        model.partial_fit(X[100:], 1e5 * y[100:])
+    assert model._target_scale is scale
+    assert model.score(X, 1e5 * y) > 0.8
+
+
+@pytest.mark.parametrize("n_rows", [1, 3])
+def test_a_first_chunk_without_spread_has_scale_one(data, n_rows):
+    X, y = data
+    model = network().partial_fit(X[:n_rows], np.full(n_rows, 5.0))
+    assert model._target_scale == ([5.0], [1.0])
+    for _ in range(200):
+        model.partial_fit(X, y)
+    assert model.score(X, y) > 0.8
+
+
+def test_a_first_chunk_without_weight_counts_its_samples_as_equal(data):
+    X, y = data
+    model = network().partial_fit(X, 10 * y, np.zeros(len(y)))
+    assert model._target_scale.scale[0] == pytest.approx(10 * y.std())
+
+
+def test_small_steps_are_not_lost_in_the_unit_of_the_targets(data):
+    # An output bias of 1e7 in float32 can't tell the steps that training makes.
+    X, y = data[0].astype(np.float32), 1e7 + data[1]
+    params = {"solver": "sgd", "learning_rate_init": 1e-3, "batch_size": 240}
+    model, plain = network(**params), network(**params)
+    for _ in range(50):
+        model.partial_fit(X, y)
+        plain.partial_fit(X, data[1])
+    assert model.loss_ == pytest.approx(plain.loss_, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset"), [(1.0, 0.0), (1000.0, 5.0), (1e-3, -2.0)]
+)
+def test_a_warm_start_goes_on_from_its_predictions(data, factor, offset):
+    X, y = data
+    model = network(warm_start=True, solver="sgd", momentum=0.0).fit(X, y)
+    before = model.predict(X)
+    model.set_params(learning_rate_init=1e-300, max_iter=1).fit(X, factor * y + offset)
+    np.testing.assert_allclose(model.predict(X), before, rtol=1e-9, atol=1e-9)
+    assert model._target_scale.scale[0] == pytest.approx(factor * y.std())
+
+
+def test_weights_set_by_hand_are_gone_on_from(data):
+    X, y = data
+    model = network(warm_start=True, solver="sgd", momentum=0.0)
+    model.fit(X, 100 * y + 7)
+    model.coefs_[-1] = 2 * model.coefs_[-1]
+    model.intercepts_[-1] = model.intercepts_[-1] + 3
+    before = model.predict(X)
+    model.set_params(learning_rate_init=1e-300, max_iter=1).fit(X, 100 * y + 7)
+    np.testing.assert_allclose(model.predict(X), before, rtol=1e-9)
+
+
+# Ends of floating point
+
+
+@pytest.mark.parametrize("size", [1e-320, 1e-200, 1e200, 1.7e308])
+def test_statistics_neither_overflow_nor_vanish(size):
+    y = size * np.array([[0.5], [-1.0], [1.0], [0.25]])
+    scale = TargetScale.from_targets(y, None)
+    assert np.isfinite(scale.scale).all()
+    assert np.all(scale.scale > 0)
+    if size > 1e-300:
+        np.testing.assert_allclose(scale.scale / size, [0.7368641326594747], rtol=1e-6)
+
+
+def test_the_remedy_speaks_of_the_targets_where_they_are_the_cause(data):
+    X, y = data
+    params = {"solver": "sgd", "learning_rate_init": 0.1, "max_iter": 50}
+    model = network(**params, standardize_target=False)
+    with pytest.raises(ValueError, match=r"y reaches 3.*: set standardize_target=True"):
+        model.fit(X, 1e5 * y)
+    counts = np.full(len(y), 1e6)
+    with pytest.raises(ValueError, match=r"y reaches 1e\+06: divide it by a constant"):
+        network(**params, loss="poisson").fit(X, counts)
+    with pytest.raises(ValueError, match="Scale the inputs") as caught:
+        network(**params).fit(1e6 * X, y)
+    assert "y reaches" not in str(caught.value)
