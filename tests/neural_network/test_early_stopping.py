@@ -1,6 +1,7 @@
 """Early stopping: what it watches, what it holds out, which epoch it keeps."""
 
 import warnings
+from time import process_time
 
 import numpy as np
 import pytest
@@ -268,3 +269,23 @@ def test_a_search_that_cuts_the_validation_set_is_warned_of(three_classes):
         search.fit(X, y, X_val=X[:40], y_val=y[:40])
         # Outside a search equal lengths mean nothing.
         classifier(max_iter=2).fit(X, y, X_val=X, y_val=y)
+
+
+# Cost
+
+
+@pytest.mark.parametrize("labels", [[0, 1], ["ham", "spam"], [0, 1, 2]])
+def test_holding_out_costs_no_more_than_an_epoch(labels):
+    rng = np.random.default_rng(0)
+    y = np.array(labels)[rng.integers(len(labels), size=300_000)]
+    X = rng.normal(size=(len(y), 4)).astype(np.float32)
+
+    def cpu_time(early_stopping):
+        model = classifier(early_stopping=early_stopping, max_iter=1, batch_size=1000)
+        begin = process_time()
+        model.fit(X, y)
+        return process_time() - begin
+
+    cpu_time(True)
+    without = min(cpu_time(False) for _ in range(3))
+    assert min(cpu_time(True) for _ in range(3)) < 2.5 * without
