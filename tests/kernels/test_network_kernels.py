@@ -228,6 +228,38 @@ def test_every_set_agrees_with_the_numpy_one(kernels, dtype):
                 )
 
 
+# Batch norm
+
+
+def normalized_by(kernels, X):
+    """Return what ``batch_norm_forward`` makes of ``X``: columns, mean and variance."""
+    X, (mean, var) = X.copy(), np.empty((2, X.shape[1]), X.dtype)
+    kernels.batch_norm_forward(X, np.ones_like(mean), 1e-5, mean, var, np.empty_like(X))
+    return X, mean, var
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e8, 0), (1e15, 0), (1, 1e4), (1, -1e6)])
+def test_batch_norm_of_badly_scaled_float32(kernels, scale, shift):
+    rng = np.random.default_rng(0)
+    X = (scale * rng.normal(size=(200, 6)) + shift).astype(np.float32)
+    exact = X.astype(np.float64)
+    columns, mean, var = normalized_by(kernels, X)
+    np.testing.assert_allclose(mean, exact.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(var, exact.var(axis=0), rtol=1e-4)
+    exact -= exact.mean(axis=0)
+    exact /= np.sqrt(exact.var(axis=0) + 1e-5)
+    np.testing.assert_allclose(columns, exact, atol=1e-4)
+
+
+@every_dtype
+@pytest.mark.parametrize("value", [0.1, 1e8, -1e15])
+def test_batch_norm_of_a_column_that_does_not_vary(kernels, dtype, value):
+    X = np.full((200, 6), value, dtype)
+    columns, _, var = normalized_by(kernels, X)
+    assert np.all((var >= 0) & (var <= (np.finfo(dtype).eps * value) ** 2 * 1e3))
+    assert np.isfinite(columns).all()
+
+
 # Losses
 
 

@@ -95,6 +95,10 @@ def batch_norm_forward(X, scale, eps, mean, var, out):
     """
     np.mean(X, axis=0, out=mean)
     X -= mean
+    # What rounding left of a mean that is far from 0 would count as variance.
+    rest = np.mean(X, axis=0)
+    X -= rest
+    mean += rest
     np.einsum("ij,ij->j", X, X, out=var)
     var /= len(X)
     X *= 1 / np.sqrt(var + eps)
