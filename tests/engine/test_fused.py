@@ -151,21 +151,22 @@ def test_batch_norm_of_a_badly_scaled_column(both, scale, shift):
 
 
 @needs_steps
-@pytest.mark.parametrize("seed", range(3))
-def test_batch_norm_of_a_column_whose_spread_float32_barely_holds(both, seed):
-    X, y = data("numbers")
-    X[:, 3] += 1e8
+@pytest.mark.parametrize("shift", [1e8, 1e10, 1e12])
+def test_batch_norm_of_a_column_whose_spread_float32_barely_holds(both, shift):
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    y = X[:, 1].copy()
+    X[:, 0] += shift
     for model in both(
         "numbers",
         X.astype("float32"),
         y,
         kernels="numpy",
         batch_norm=True,
-        batch_size=N_SAMPLES,
-        random_state=seed,
+        batch_size=200,
+        hidden_layer_sizes=(10,),
     ):
         assert np.isfinite(model.loss_curve_).all()
-        assert all(np.all(norm["var"] >= 0) for norm in model.batch_norm_)
+        assert np.all(model.batch_norm_[0]["var"] >= 0)
 
 
 @needs_steps
