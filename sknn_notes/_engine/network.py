@@ -192,8 +192,12 @@ class Network:
 
     def _drop_inputs(self, X, rng):
         if issparse(X):
+            # The mask is one of inputs, of which several entries may be parts.
+            n_samples, n_features = X.shape
+            rows = np.repeat(np.arange(n_samples), np.diff(X.indptr))
+            places = rows * n_features + X.indices
             X = X.copy()
-            X.data *= self.input_dropout.draw(rng, np.empty_like(X.data))
+            X.data *= self.input_dropout.draw_at(rng, places, np.empty_like(X.data))
             return X
         mask, dropped = self._input[:, : len(X)]
         return np.multiply(X, self.input_dropout.draw(rng, mask), out=dropped)

@@ -179,6 +179,7 @@ def calls(dtype):
         yield "activation_backward", [delta.copy(), A, Z.copy(), part, mask]
     bits = np.random.default_rng(2).integers(2**16, size=(30, 6), dtype=np.uint16)
     yield "random_bits", [0xFEDCBA9876543210, np.empty(70_001, np.uint32)]
+    yield "random_bits_at", [0xFEDCBA9876543210, np.array([7, 70_000, 0, 7])]
     yield "dropout_mask", [bits, 30_000, 65536 / 30_000, np.empty((30, 6), dtype)]
     yield "add_l2_gradient", [*make_vectors(dtype, 1), 0.3, *make_vectors(dtype, 1)]
     for nesterov in (False, True):
@@ -216,7 +217,7 @@ def test_every_set_agrees_with_the_numpy_one(kernels, dtype):
     for (name, arguments), (_, expected_arguments) in pairs:
         result = getattr(kernels, name)(*arguments)
         expected = getattr(reference, name)(*expected_arguments)
-        rtol = 0 if name in ("dropout_mask", "random_bits") else RTOL[dtype]
+        rtol = 0 if name.startswith(("dropout", "random")) else RTOL[dtype]
         if expected is not None:
             np.testing.assert_allclose(result, expected, rtol=rtol, err_msg=name)
         arrays = zip(arguments, expected_arguments, strict=True)
@@ -226,6 +227,13 @@ def test_every_set_agrees_with_the_numpy_one(kernels, dtype):
                 np.testing.assert_allclose(
                     array, expected_array, rtol=rtol, atol=rtol, err_msg=name
                 )
+
+
+def test_random_bits_at_places_are_those_of_a_whole_array(kernels):
+    key, words = 0x123456789ABCDEF0, np.empty(70_001, np.uint32)
+    kernels.random_bits(key, words)
+    places = np.array([70_000, 3, 3, 0, 32_768, 32_767])
+    np.testing.assert_array_equal(kernels.random_bits_at(key, places), words[places])
 
 
 # Batch norm

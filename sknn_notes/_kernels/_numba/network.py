@@ -9,7 +9,7 @@ import numpy as np
 
 from sknn_notes._kernels._numba.compile import compiled, compiled_inside
 from sknn_notes._kernels._numpy import network as reference
-from sknn_notes._kernels._numpy.network import logistic_log_loss
+from sknn_notes._kernels._numpy.network import logistic_log_loss, random_bits_at
 
 __all__ = [
     "activation_backward",
@@ -27,6 +27,7 @@ __all__ = [
     "multiclass_squared_hinge",
     "project_columns",
     "random_bits",
+    "random_bits_at",
     "rmsprop_step",
     "sgd_step",
     "soft_threshold",
