@@ -70,7 +70,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     @abstractmethod
     def _averaged(self, raw):
-        """Return what Monte Carlo passes average: probabilities, else raw outputs."""
+        """Return what Monte Carlo passes average: predictions, where there are such."""
 
     @abstractmethod
     def _out_activation(self):
@@ -437,8 +437,9 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         Returns
         -------
         spread : ndarray of shape (n_samples, n_outputs)
-            Standard deviation over the passes of what is averaged: probabilities where
-            the loss has them, else raw outputs.
+            Standard deviation over the passes of what is averaged: a regressor's
+            predictions; a classifier's probabilities where the loss has them, else raw
+            outputs.
         """
         self._check_is_fitted()
         if not self._predictor.has_noise:

@@ -380,10 +380,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         self._check_is_fitted()
         if self._monte_carlo:
-            raw, _ = self._sampled(X, self._averaged)
+            y, _ = self._sampled(X, self._averaged)
         else:
-            raw = self._raw(X)
-        y = self._loss.predict(raw)
+            y = self._averaged(self._raw(X))
         return y[:, 0] if self.n_outputs_ == 1 else y
 
     def _check_targets(self, y, first, partial):
@@ -410,7 +409,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return encoded
 
     def _averaged(self, raw):
-        return raw
+        return self._loss.predict(raw)
 
     def _score_raw(self, raw, y, sample_weight):
         predicted = self._loss.predict(raw)
