@@ -41,6 +41,8 @@ class Predictor:
         """Raise ValueError if the noise parts can't take ``X``."""
         check_inputs(self.augment, X)
 
+    # Numbers that overflow end in outputs that are not finite, which callers look for.
+    @np.errstate(all="ignore")
     def raw(self, X, coefs, intercepts, batch_norms=None):
         """Return the raw outputs, with the noise averaged analytically.
 
@@ -61,6 +63,7 @@ class Predictor:
             raw[rows] = self._forward(X[rows], coefs, intercepts, batch_norms)
         return raw
 
+    @np.errstate(all="ignore")
     def sampled(self, arrays, n_passes, transform, average=np.mean):
         """Return mean and standard deviation of the outputs of sampled sub-networks.
 
@@ -90,7 +93,7 @@ class Predictor:
                 raw = self._forward(X[rows], coefs, intercepts, batch_norms, rng)
                 passes.append(transform(raw))
             means.append(average(passes, axis=0))
-            spreads.append(np.std(passes, axis=0))
+            spreads.append(_std(passes))
         return np.concatenate(means), np.concatenate(spreads)
 
     def _forward(self, A, coefs, intercepts, batch_norms, rng=None):
@@ -121,6 +124,15 @@ class Predictor:
             return W * self.dropconnect.draw(rng, np.empty_like(W))
         scale = self.dropconnect.prediction_scale
         return W if scale == 1 else W * scale
+
+
+def _std(passes):
+    """Return the standard deviation over passes, also where the squares overflow."""
+    spread = np.std(passes, axis=0)
+    if not np.isfinite(spread).all():
+        size = np.max(np.abs(passes))
+        spread = size * np.std(np.divide(passes, size), axis=0)
+    return spread
 
 
 def _scaled(A, dropout, rng):

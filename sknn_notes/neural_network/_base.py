@@ -14,6 +14,7 @@ from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin, EpochTasks
 from sknn_notes._component import check_name, kept, resolve
 from sknn_notes._engine.batches import Batches
+from sknn_notes._engine.finite import check_predicted
 from sknn_notes._engine.monitor import Monitor
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes._engine.training import (
@@ -32,6 +33,9 @@ from sknn_notes.neural_network._validation import (
     hold_out,
 )
 from sknn_notes.optimizers import OPTIMIZERS
+
+# Sums of many weights up to here, and products with weights of classes, are finite.
+LARGE_WEIGHT = 1e100
 
 
 class BaseMLP(CallbackSupportMixin, BaseObject):
@@ -83,6 +87,8 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             check_name(type(self).__name__, name, getattr(self, name), registry)
         super()._validate_params()
 
+    # What vanishes is 0, also for callers who want to be told of it.
+    @np.errstate(under="ignore")
     def _fit(self, X, y, sample_weight, *, validation=None, partial=False):
         tasks = None
         if hasattr(self, "_skl_callbacks") and not partial:
@@ -110,7 +116,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             batches = self._batches(data[:3], plan, partial)
             network = self._start_network(plan, batches, state, first)
             # Numbers that overflow end in a loss that is not finite, which is reported.
-            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            with np.errstate(all="ignore"):
                 monitor = self._start_monitor(network, validation, partial)
                 if tasks is not None:
                     tasks.begin_fit(
@@ -154,13 +160,18 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         """Return the weights of the samples, or None where all are equal to 1."""
         if sample_weight is None:
             return None
-        return _check_sample_weight(
+        sample_weight = _check_sample_weight(
             sample_weight,
             X,
             dtype=np.float64,
             ensure_non_negative=True,
             allow_all_zero_weights=partial,
         )
+        largest = np.max(sample_weight)
+        if not partial and largest > LARGE_WEIGHT:
+            # Only their ratios count, and neither sums nor products may overflow.
+            sample_weight = sample_weight / largest
+        return sample_weight
 
     def _class_weighted(self, sample_weight, y, partial):
         """Return the weights of the samples times those of their classes."""
@@ -242,7 +253,14 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             if not partial:
                 sample_weight = sample_weight / np.max(sample_weight)
                 sample_weight /= np.mean(sample_weight)
-            sample_weight = sample_weight.astype(X.dtype)
+            with np.errstate(over="ignore"):
+                sample_weight = sample_weight.astype(X.dtype)
+            if not np.isfinite(sample_weight).all():
+                raise ValueError(
+                    "The weights of the samples, times those of their classes, are "
+                    f"too large for {X.dtype.name}. partial_fit takes them as they "
+                    "are: divide sample_weight by its mean over all the data."
+                )
         min_rows = 1
         if plan.batch_norm is not None and plan.hidden:
             min_rows = 2
@@ -412,12 +430,15 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     def _raw(self, X):
         """Return the raw outputs for ``X``, shape (n_samples, n_raw)."""
-        return self._predictor.raw(*self._fitted_arrays(X))
+        return check_predicted(self._predictor.raw(*self._fitted_arrays(X)))
 
-    def _sampled(self, X, transform):
+    def _sampled(self, X, transform, average=np.mean):
         """Return mean and spread of transformed raw outputs over sampled passes."""
         arrays = self._fitted_arrays(X)
-        return self._predictor.sampled(arrays, self.n_mc_samples, transform)
+        mean, spread = self._predictor.sampled(
+            arrays, self.n_mc_samples, transform, average
+        )
+        return check_predicted(mean), spread
 
     @property
     def _monte_carlo(self):

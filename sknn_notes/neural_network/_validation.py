@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
+from sknn_notes._engine.finite import predictions
+
 
 class ValidationSet(NamedTuple):
     """Validated inputs, targets as the user has them and as the loss takes them."""
@@ -92,6 +94,8 @@ def evaluation(estimator, network, validation):
         raw = estimator._predictor.raw(validation.X, *arrays)
         losses = loss.per_sample(raw, validation.targets, np.empty_like(raw))
         mean_loss = float(np.average(losses, weights=weight))
+        if not np.isfinite(predictions(loss, raw)).all():
+            return float("nan"), mean_loss
         if scorer is not None:
             score = float(scorer(fitted, validation.X, validation.y, **extra))
         elif estimator.scoring == "loss":
