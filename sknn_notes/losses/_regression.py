@@ -166,5 +166,6 @@ class Poisson(RegressionLoss):
         out -= y
         return losses
 
+    @np.errstate(all="ignore")
     def predict(self, raw):
         return np.exp(raw)
