@@ -374,6 +374,14 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 "epochs, and partial_fit does not know how many will come. Choose "
                 "another schedule, such as 'inverse_time'."
             )
+        if partial and schedule.needs_plateaus:
+            raise ValueError(
+                f"learning_rate={self.learning_rate!r} waits for n_iter_no_change "
+                "epochs over the data without improvement. partial_fit does not know "
+                "what an epoch is: each call may bring other samples, whose losses "
+                "differ by chance. Choose another schedule, such as 'invscaling', or "
+                "lower learning_rate_init yourself between calls."
+            )
         return schedule
 
     def _batch_size(self, n_samples):
