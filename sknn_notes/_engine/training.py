@@ -188,6 +188,13 @@ def _stop_diverged(monitor, value, epoch, rate):
     )
 
 
+_NO_MEMORY = (
+    "Another fit with warm_start=True goes on from these weights, but estimates the "
+    "curvature from scratch: many short fits end far above one fit with as many "
+    "iterations."
+)
+
+
 def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None):
     """Minimise the objective on one batch, all the data, by L-BFGS.
 
@@ -196,6 +203,7 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
     Returns
     -------
     n_iter : int
+        Iterations; 1 where there was none.
     loss : float
         The objective at the last iterate.
 
@@ -206,6 +214,7 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
         predicts no finite values for the training data.
     """
     network = objective.network
+    # The weights after the last iteration that the monitor knows of.
     accepted = network.theta.copy()
     stopped = False
 
@@ -218,13 +227,17 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
             return 1e100, step * (1e104 / np.dot(step, step))
         return value, network.grad.copy()
 
-    def record(intermediate_result):
-        nonlocal stopped
-        accepted[:] = network.theta[:] = intermediate_result.x
+    def update(theta, value):
+        network.theta[:] = theta
         if monitor.watches_score and len(network.running):
             objective(*batch)
             network.set_running()
-        monitor.update(float(intermediate_result.fun))
+        monitor.update(float(value))
+        accepted[:] = theta
+
+    def record(intermediate_result):
+        nonlocal stopped
+        update(intermediate_result.x, intermediate_result.fun)
         if tasks is not None:
             # That an iteration has begun is known when it is over.
             tasks.begin()
@@ -251,22 +264,22 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
                 "ftol": 64 * np.finfo(float).eps,
             },
         )
-        accepted[:] = result.x
-        n_iter, loss = result.nit, float(result.fun)
         if not stopped:
-            n_iter = _check_optimize_result("lbfgs", result, max_iter)
+            _check_optimize_result("lbfgs", result, max_iter, _NO_MEMORY)
     except KeyboardInterrupt:
-        n_iter = len(monitor.losses)
-        loss = monitor.losses[-1] if monitor.losses else start
-        _warn_interrupted(n_iter)
+        _warn_interrupted(len(monitor.losses))
+    if not monitor.losses:  # No step led down: the start is what there is.
+        update(accepted.copy(), start)
+    # Not where a line search has given up.
     network.theta[:] = accepted
     restored = monitor.restore_best()
     if not restored and len(network.running):
         objective(*batch)
         network.set_running()
+    n_iter = len(monitor.losses)
     X = None if restored else batch[0]
     check_finite(network, objective.loss, X, f"after iteration {n_iter}")
-    return n_iter, loss
+    return n_iter, monitor.losses[-1]
 
 
 def _warn_interrupted(n_epochs):
