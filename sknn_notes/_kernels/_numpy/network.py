@@ -107,14 +107,18 @@ def batch_norm_forward(X, scale, eps, mean, var, out):
 
     ``mean`` and ``var`` receive the batch's mean and biased variance.
     """
-    np.mean(X, axis=0, out=mean)
+    shares = np.full(len(X), 1 / len(X), X.dtype)
+    mean[...] = shares @ X
     X -= mean
-    # What rounding left of a mean that is far from 0 would count as variance.
-    rest = np.mean(X, axis=0)
-    X -= rest
-    mean += rest
     np.einsum("ij,ij->j", X, X, out=var)
     var /= len(X)
+    # What rounding left of a mean that is far from 0 would count as variance.
+    rest = shares @ X
+    if np.any(rest * rest > np.finfo(X.dtype).eps * var):
+        X -= rest
+        mean += rest
+        np.einsum("ij,ij->j", X, X, out=var)
+        var /= len(X)
     X *= 1 / np.sqrt(var + eps)
     np.multiply(X, scale, out=out)
 
