@@ -143,6 +143,8 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             return np.dtype(self.dtype)
         return [np.float64, np.float32]
 
+    # What overflows the network's type is found, and what vanishes there is 0.
+    @np.errstate(all="ignore")
     def _validate_data(self, X, y, dtypes, reset):
         return validate_data(
             self,
@@ -424,6 +426,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         if not hasattr(self, "coefs_"):
             check_is_fitted(self)
 
+    @np.errstate(all="ignore")
     def _fitted_arrays(self, X):
         """Return ``X`` validated and the arrays that prediction takes."""
         X = validate_data(

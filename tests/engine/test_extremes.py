@@ -136,6 +136,28 @@ def test_weights_too_large_for_partial_fit(dtype, class_weight, size):
         model.partial_fit(X, X[:, 0] > 0, np.full(60, size), classes=[False, True])
 
 
+# Inputs
+
+
+@pytest.mark.parametrize("size", [1e39, 1e155, 1e300])
+def test_inputs_too_large_for_the_type(size):
+    X = normal()
+    model = network(dtype="float32")
+    with pytest.raises(ValueError, match="too large for dtype.'float32'"):
+        model.fit(size * X, X[:, 0])
+    model.fit(X, X[:, 0])
+    with pytest.raises(ValueError, match="too large for dtype.'float32'"):
+        model.predict(size * X)
+
+
+@pytest.mark.parametrize("size", [1e-50, 1e-155, 1e-300])
+def test_inputs_that_vanish_in_the_type_are_zeros(size):
+    X = normal()
+    with np.errstate(all="raise"):
+        model = network(dtype="float32").fit(size * X, X[:, 0])
+        np.testing.assert_array_equal(model.predict(size * X), model.predict(0 * X))
+
+
 # Predictions
 
 
