@@ -15,8 +15,7 @@ What replaces each name if it goes:
   an ImportError that says what to install.
 """
 
-import sys
-from types import FrameType
+import inspect
 
 from sklearn.base import _fit_context
 from sklearn.model_selection._validation import _fit_and_score
@@ -55,7 +54,7 @@ __all__ = [
 
 def in_cross_validation():
     """Tell whether a search or a cross-validation of scikit-learn is calling."""
-    frame: FrameType | None = sys._getframe()
+    frame = inspect.currentframe()
     while frame is not None:
         if frame.f_code is _fit_and_score.__code__:
             return True

@@ -404,9 +404,12 @@ class LSUV(Initializer):
 
     def scale(self, Z):
         """Return what makes the variance of ``Z`` 1; 1 where ``Z`` does not vary."""
-        std = float(np.std(Z, dtype=np.float64))
-        rounding = float(np.finfo(Z.dtype).eps * np.max(np.abs(Z)))
-        return 1 / std if std > rounding else 1.0
+        size = float(np.max(np.abs(Z)))
+        if size == 0:
+            return 1.0
+        # Of numbers up to 1, whose squares neither overflow nor vanish.
+        std = float(np.std(Z / size, dtype=np.float64))
+        return 1 / std / size if std > np.finfo(Z.dtype).eps else 1.0
 
 
 class Auto(Initializer):

@@ -32,9 +32,13 @@ class Schedule(Component):
     needs_max_iter : bool
         Whether the rate depends on ``max_iter``, so that ``partial_fit``, which never
         knows how many calls will come, has to refuse the schedule.
+    needs_plateaus : bool
+        Whether the rate depends on plateaus, so that ``partial_fit``, whose calls may
+        each bring other samples, has to refuse the schedule.
     """
 
     needs_max_iter = False
+    needs_plateaus = False
 
     def rate(self, base, *, epoch, n_seen, n_plateaus, max_iter):
         """Return the learning rate of the coming epoch.
@@ -100,7 +104,8 @@ class InvScaling(Schedule):
 class Adaptive(Schedule):
     """The rate is divided by 5 at each plateau.
 
-    Training stops at a plateau met at a rate of 1e-6 or less.
+    Training stops at a plateau met at a rate of 1e-6 or less. Not for ``partial_fit``:
+    patience counts epochs over the data, and the losses of chunks differ by chance.
 
     Examples
     --------
@@ -108,6 +113,8 @@ class Adaptive(Schedule):
     >>> Adaptive().rate(0.5, epoch=30, n_seen=900, n_plateaus=1, max_iter=200)
     0.1
     """
+
+    needs_plateaus = True
 
     def rate(self, base, *, epoch, n_seen, n_plateaus, max_iter):
         return base / 5**n_plateaus

@@ -35,6 +35,18 @@ class Dropout:
         kernels.dropout_mask(bits, self.threshold, self.training_scale, out)
         return out
 
+    def draw_at(self, rng, places, out):
+        """Fill ``out`` with the elements of a flat mask at ``places``, as ``draw``'s.
+
+        A place that occurs twice is dropped twice or not at all.
+        """
+        kernels = _kernels.active()
+        words = kernels.random_bits_at(rng.bit_generator.random_raw(), places // 2)
+        halves = words.view(np.uint16).reshape(-1, 2)
+        bits = halves[np.arange(len(places)), places % 2]
+        kernels.dropout_mask(bits, self.threshold, self.training_scale, out)
+        return out
+
 
 def make_dropout(rate, inverted):
     """Return a ``Dropout``, or None where nothing is dropped."""

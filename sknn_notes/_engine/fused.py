@@ -79,7 +79,7 @@ class FusedSteps:
             words,
             words.view(np.uint16),
             np.empty((2, batches.max_rows), number),
-            np.empty(widths.max(), number),
+            *np.empty((2, widths.max()), number),
         )
         widest = max(network.shapes[0][0], *widths)
         self.n_batches = max(1, _BLOCK_SIZE // (batches.max_rows * widest))

@@ -33,37 +33,80 @@ class Monitor:
         self, arrays, *, tol, n_iter_no_change, best, evaluate, verbose, max_iter=0
     ):
         self.arrays, self.tol, self.n_iter_no_change = arrays, tol, n_iter_no_change
-        self.best, self.evaluate, self.verbose = best, evaluate, verbose
+        self.evaluate, self.verbose = evaluate, verbose
         self.max_iter, self._start = max_iter, perf_counter()
-        self.losses: list[float] = []
-        self.scores: list[float] = []
-        self.validation_losses: list[float] = []
         self.n_without_improvement = 0
-        self._best_epoch = 0
-        # Weights that training starts from count as the best where they have a score.
-        self._has_best = self.watches_score and math.isfinite(best)
-        if self.watches_score and not self._has_best:
-            self.best = -np.inf
-        self._best: list = [a.copy() for a in arrays] if self.watches_score else []
+        # Of every epoch the loss and, where a score is watched, the score and the loss
+        # on the validation set.
+        self._epochs: list[tuple[float, ...]] = []
+        # The number of epochs, the best value, its epoch and its weights. Weights that
+        # training starts from count as the best where they have a score.
+        weights = None
+        if self.watches_score:
+            weights = self._copies() if math.isfinite(best) else None
+            best = best if math.isfinite(best) else -math.inf
+        self._state = 0, best, 0, weights
 
     @property
     def watches_score(self):
         """Whether there is a validation set, whose score is watched."""
         return self.evaluate is not None
 
+    @property
+    def best(self):
+        """The best loss so far, or the best score."""
+        return self._state[1]
+
+    @property
+    def losses(self):
+        """Training loss of every epoch."""
+        return self._curve(0)
+
+    @property
+    def scores(self):
+        """Validation score of every epoch; empty where none is watched."""
+        return self._curve(1)
+
+    @property
+    def validation_losses(self):
+        """Validation loss of every epoch; empty where no score is watched."""
+        return self._curve(2)
+
+    def _curve(self, i):
+        return [values[i] for values in self._epochs[: self._state[0]] if values[i:]]
+
+    def _copies(self):
+        return [array.copy() for array in self.arrays]
+
+    def start(self, loss):
+        """Take the loss of the first weights for the best, where a loss is watched."""
+        if not self.watches_score:
+            n_epochs, _, *rest = self._state
+            self._state = n_epochs, loss, *rest
+
     def update(self, loss):
         """Record an epoch that ended with this training loss."""
-        # First, as it may be interrupted: curves stay of one length.
-        watched = self.evaluate() if self.watches_score else None
-        self.losses.append(loss)
-        if watched is not None:
-            improved = self._update_score(*watched)
+        watched = self.evaluate() if self.watches_score else ()
+        n_epochs, best, epoch, weights = self._state
+        if not watched:
+            improved = loss <= best - self.tol
+            best = min(best, loss)
+        elif math.isfinite(watched[0]):
+            improved = watched[0] >= best + self.tol
+            if watched[0] > best:
+                best, epoch, weights = watched[0], n_epochs + 1, self._copies()
         else:
-            improved = loss <= self.best - self.tol
-            self.best = min(self.best, loss)
+            improved = False
+        self._record((loss, *watched), best, epoch, weights)
+        self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
         if self.verbose:
             print(self._progress())
-        self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
+
+    def _record(self, values, *best):
+        """Make an epoch count, with what is best by then."""
+        self._epochs[self._state[0] :] = [values]
+        # One assignment: an interruption leaves all of an epoch or nothing of it.
+        self._state = len(self._epochs), *best
 
     def _progress(self):
         done = len(self.losses)
@@ -75,19 +118,6 @@ class Monitor:
             line += f", at most {left:.0f} s left"
         return line
 
-    def _update_score(self, score, loss):
-        self.scores.append(score)
-        self.validation_losses.append(loss)
-        if not math.isfinite(score):
-            return False
-        improved = score >= self.best + self.tol
-        if score > self.best:
-            self.best, self._has_best = score, True
-            self._best_epoch = len(self.losses)
-            for best, array in zip(self._best, self.arrays, strict=True):
-                np.copyto(best, array)
-        return improved
-
     def diverged(self, loss):
         """Record an epoch cut short by a loss that is not finite.
 
@@ -96,10 +126,9 @@ class Monitor:
         rescued : bool
             True where an earlier epoch left weights that ``restore_best`` brings back.
         """
-        self.losses.append(loss)
-        if self.watches_score:
-            self.scores.append(float("nan"))
-            self.validation_losses.append(float("nan"))
+        _, *best = self._state
+        unknown = (float("nan"),) * 2 if self.watches_score else ()
+        self._record((loss, *unknown), *best)
         return self._has_best
 
     @property
@@ -108,7 +137,12 @@ class Monitor:
 
         The last one where no score is watched.
         """
-        return self._best_epoch if self._has_best else len(self.losses)
+        n_epochs, _, epoch, _ = self._state
+        return epoch if self._has_best else n_epochs
+
+    @property
+    def _has_best(self):
+        return self._state[-1] is not None
 
     @property
     def on_plateau(self):
@@ -117,7 +151,8 @@ class Monitor:
 
     def restore_best(self):
         """Put the best weights back where a score chose them; tell whether it did."""
-        if self._has_best:
-            for best, array in zip(self._best, self.arrays, strict=True):
+        *_, weights = self._state
+        if weights is not None:
+            for array, best in zip(self.arrays, weights, strict=True):
                 np.copyto(array, best)
-        return self._has_best
+        return weights is not None

@@ -140,18 +140,31 @@ class Network:
     def initialize(self, init, bias_init, rng):
         """Draw the weights with the initialiser ``init``; set all biases."""
         init.start(len(self.layers) - 1)
-        for layer in self.layers:
-            layer.W[...] = init.draw(*layer.W.shape, layer.activation, rng)
-            if not layer.batch_norm:
-                layer.b[...] = bias_init
+        with np.errstate(all="ignore"):
+            for layer in self.layers:
+                layer.W[...] = init.draw(*layer.W.shape, layer.activation, rng)
+                if not layer.batch_norm:
+                    layer.b[...] = bias_init
+        self._check_start(init)
 
     def calibrate(self, init, X):
         """Scale the weights, layer by layer, as ``init`` asks for on ``X``."""
-        self.forward(X)
-        A = self._X
-        for layer in self.layers:
-            layer.W *= init.scale(A @ layer.W)
-            A = layer.forward(A)
+        with np.errstate(all="ignore"):
+            self.forward(X)
+            A = self._X
+            for layer in self.layers:
+                layer.W *= init.scale(A @ layer.W)
+                A = layer.forward(A)
+        self._check_start(init)
+
+    def _check_start(self, init):
+        if not np.isfinite(self.theta).all():
+            raise ValueError(
+                f"With init={init!r} the initial weights and biases are not finite in "
+                f"{self.theta.dtype.name}, which the network computes in. Choose "
+                "smaller ones, scale X where init depends on it, or set "
+                "dtype='float64'."
+            )
 
     def load(self, coefs, intercepts, batch_norms=None):
         """Copy parameters and running averages into the network."""
@@ -193,8 +206,12 @@ class Network:
 
     def _drop_inputs(self, X, rng):
         if issparse(X):
+            # The mask is one of inputs, of which several entries may be parts.
+            n_samples, n_features = X.shape
+            rows = np.repeat(np.arange(n_samples), np.diff(X.indptr))
+            places = rows * n_features + X.indices
             X = X.copy()
-            X.data *= self.input_dropout.draw(rng, np.empty_like(X.data))
+            X.data *= self.input_dropout.draw_at(rng, places, np.empty_like(X.data))
             return X
         mask, dropped = self._input[:, : len(X)]
         return np.multiply(X, self.input_dropout.draw(rng, mask), out=dropped)

@@ -42,6 +42,8 @@ class Predictor:
         """Raise ValueError if the noise parts can't take ``X``."""
         check_inputs(self.augment, X)
 
+    # Numbers that overflow end in outputs that are not finite, which callers look for.
+    @np.errstate(all="ignore")
     def raw(self, X, coefs, intercepts, batch_norms=None):
         """Return the raw outputs, with the noise averaged analytically.
 
@@ -63,6 +65,7 @@ class Predictor:
                 raw[rows] = self._forward(X[rows], coefs, intercepts, batch_norms)
             return raw
 
+    @np.errstate(all="ignore")
     def sampled(self, arrays, n_passes, transform, average=np.mean):
         """Return mean and standard deviation of the outputs of sampled sub-networks.
 
@@ -93,7 +96,7 @@ class Predictor:
                     raw = self._forward(X[rows], coefs, intercepts, batch_norms, rng)
                 passes.append(transform(raw))
             means.append(average(passes, axis=0))
-            spreads.append(np.std(passes, axis=0))
+            spreads.append(_std(passes))
         return np.concatenate(means), np.concatenate(spreads)
 
     def _forward(self, A, coefs, intercepts, batch_norms, rng=None):
@@ -130,6 +133,15 @@ def _threads(X, coefs):
     """Give BLAS the threads that a chunk of rows is worth."""
     units = len(coefs[0]), *(W.shape[1] for W in coefs)
     return threads_for(min(X.shape[0], _CHUNK_ROWS), units)
+
+
+def _std(passes):
+    """Return the standard deviation over passes, also where the squares overflow."""
+    spread = np.std(passes, axis=0)
+    if not np.isfinite(spread).all():
+        size = np.max(np.abs(passes))
+        spread = size * np.std(np.divide(passes, size), axis=0)
+    return spread
 
 
 def _scaled(A, dropout, rng):

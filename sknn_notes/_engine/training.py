@@ -9,12 +9,9 @@ import numpy as np
 from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from sknn_notes._engine.finite import REMEDIES, check_finite, divergence
 from sknn_notes._engine.fused import fused_steps
 from sknn_notes._sklearn import _check_optimize_result
-
-
-class DivergenceError(ValueError):
-    """The training loss stopped being finite and no earlier weights are left."""
 
 
 @dataclass
@@ -86,7 +83,8 @@ def train(
     Raises
     ------
     DivergenceError
-        Where the loss is not finite and the monitor kept no better weights.
+        Where the loss is not finite and the monitor kept no better weights, or what is
+        left at the end predicts no finite values for the training data.
     """
     monitor.n_without_improvement = state.n_without_improvement
     fused = fused_steps(objective, batches, optimizer)
@@ -113,7 +111,8 @@ def train(
                 _stop_diverged(monitor, loss, state.epoch + 1, rate)
                 # It led away from the weights that are restored.
                 state.optimizer, state.optimizer_state = None, {}
-                return True
+                converged = True
+                break
             state.epoch += 1
             state.n_seen += batches.n_samples
             monitor.update(loss)
@@ -134,9 +133,12 @@ def train(
         _warn_interrupted(len(monitor.losses))
         converged = True
     finally:
-        monitor.restore_best()
+        restored = monitor.restore_best()
         state.n_without_improvement = monitor.n_without_improvement
-    _check_finite(objective.network, f"{state.epoch} at a learning rate of {rate:g}")
+    when = f"after epoch {state.epoch} at a learning rate of {rate:g}"
+    # The validation set vouches for the predictions of weights that it chose.
+    X = None if restored else batches.X
+    check_finite(objective.network, objective.loss, X, when)
     return converged
 
 
@@ -177,37 +179,23 @@ def _plateau_message(monitor):
     )
 
 
-_REMEDIES = (
-    "Scale the inputs (for example with sknn_notes.Standardizer), lower "
-    "learning_rate_init, or look for extreme values in X and y."
-)
-
-
-def _divergence(what):
-    return (
-        "Solver produced non-finite parameter weights. The input data may contain "
-        f"large values and need to be preprocessed. The training loss {what}. "
-        f"{_REMEDIES}"
-    )
-
-
-def _check_finite(network, epoch):
-    if not np.isfinite(network.theta).all():
-        raise DivergenceError(
-            _divergence(f"gave way to weights that are not finite in epoch {epoch}")
-        )
-
-
 def _stop_diverged(monitor, value, epoch, rate):
     what = f"became {value} in epoch {epoch} at a learning rate of {rate:g}"
     if not monitor.diverged(value):
-        raise DivergenceError(_divergence(what))
+        raise divergence(f"The training loss {what}.")
     warnings.warn(
         f"The training loss {what}. Training stopped and the best weights so far were "
-        f"restored. {_REMEDIES}",
+        f"restored. {REMEDIES}",
         ConvergenceWarning,
         stacklevel=3,
     )
+
+
+_NO_MEMORY = (
+    "Another fit with warm_start=True goes on from these weights, but estimates the "
+    "curvature from scratch: many short fits end far above one fit with as many "
+    "iterations."
+)
 
 
 def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None):
@@ -218,15 +206,18 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
     Returns
     -------
     n_iter : int
+        Iterations; 1 where there was none.
     loss : float
         The objective at the last iterate.
 
     Raises
     ------
     DivergenceError
-        Where the objective is not finite at the start.
+        Where the objective is not finite at the start, or what is left at the end
+        predicts no finite values for the training data.
     """
     network = objective.network
+    # The weights after the last iteration that the monitor knows of.
     accepted = network.theta.copy()
     stopped = False
 
@@ -239,13 +230,17 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
             return 1e100, step * (1e104 / np.dot(step, step))
         return value, network.grad.copy()
 
-    def record(intermediate_result):
-        nonlocal stopped
-        accepted[:] = network.theta[:] = intermediate_result.x
+    def update(theta, value):
+        network.theta[:] = theta
         if monitor.watches_score and len(network.running):
             objective(*batch)
             network.set_running()
-        monitor.update(float(intermediate_result.fun))
+        monitor.update(float(value))
+        accepted[:] = theta
+
+    def record(intermediate_result):
+        nonlocal stopped
+        update(intermediate_result.x, intermediate_result.fun)
         if tasks is not None:
             # That an iteration has begun is known when it is over.
             tasks.begin()
@@ -256,9 +251,8 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
 
     start = objective(*batch)
     if not math.isfinite(start):
-        raise DivergenceError(_divergence(f"is {start} before the first iteration"))
-    if not monitor.watches_score:
-        monitor.best = start
+        raise divergence(f"The training loss is {start} before the first iteration.")
+    monitor.start(start)
     try:
         result = minimize(
             value_and_gradient,
@@ -274,20 +268,22 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
                 "ftol": 64 * np.finfo(float).eps,
             },
         )
-        accepted[:] = result.x
-        n_iter, loss = result.nit, float(result.fun)
         if not stopped:
-            n_iter = _check_optimize_result("lbfgs", result, max_iter)
+            _check_optimize_result("lbfgs", result, max_iter, _NO_MEMORY)
     except KeyboardInterrupt:
-        n_iter = len(monitor.losses)
-        loss = monitor.losses[-1] if monitor.losses else start
-        _warn_interrupted(n_iter)
+        _warn_interrupted(len(monitor.losses))
+    if not monitor.losses:  # No step led down: the start is what there is.
+        update(accepted.copy(), start)
+    # Not where a line search has given up.
     network.theta[:] = accepted
-    if not monitor.restore_best() and len(network.running):
+    restored = monitor.restore_best()
+    if not restored and len(network.running):
         objective(*batch)
         network.set_running()
-    _check_finite(network, n_iter)
-    return n_iter, loss
+    n_iter = len(monitor.losses)
+    X = None if restored else batch[0]
+    check_finite(network, objective.loss, X, f"after iteration {n_iter}")
+    return n_iter, monitor.losses[-1]
 
 
 def _warn_interrupted(n_epochs):

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.base import clone
 
 from sknn_notes._engine.batches import Batches
-from sknn_notes._engine.training import DivergenceError
+from sknn_notes._engine.finite import DivergenceError
 from sknn_notes.inspection._access import fit_on, fitted_objective, start, train_freely
 from sknn_notes.inspection._units import UnitStates, unit_states
 from sknn_notes.inspection._update_ratio import update_ratios

@@ -27,8 +27,9 @@ class UncertaintyDisplay:
     X : ndarray of shape (n_samples, n_features)
         Where the network was asked; for two features the points of a grid.
     mean : ndarray of shape (n_samples, n_outputs)
-        Mean over the passes: of probabilities where the loss has them (for two classes
-        that of the second), else of raw outputs.
+        Mean over the passes: of a regressor's predictions, of a classifier's
+        probabilities where the loss has them (for two classes that of the second), else
+        of raw outputs.
     spread : ndarray of shape (n_samples, n_outputs)
         Standard deviation over the passes.
     labels : sequence of length n_outputs, default=None
@@ -93,18 +94,17 @@ class UncertaintyDisplay:
             X = type(X)(points, columns=X.columns) if in_frame else points
         mlp, X = fitted_network(estimator, owner, X)
         mlp.predict_spread(X[:1])  # refuses a network without noise
-        labels, quantity = None, "raw output"
+        labels, quantity = None, "prediction"
         if is_classifier(mlp):
             labels = mlp.classes_[-mlp.n_outputs_ :]
-            quantity = "probability" if hasattr(mlp, "predict_proba") else quantity
+            has_probabilities = hasattr(mlp, "predict_proba")
+            quantity = "probability" if has_probabilities else "raw output"
             if points.shape[1] > 2 and len(points) > _MOST_ROWS:
                 raise ValueError(
                     f"With {points.shape[1]} features every sample gets marks of its "
                     f"own, {_MOST_ROWS} samples at most. Got {len(points)}; choose "
                     "some, such as X[:5]."
                 )
-        elif mlp.out_activation_ == "identity":
-            quantity = "prediction"
         mean, spread = mlp._sampled(X, mlp._averaged)
         return cls(points, mean, spread, labels=labels, quantity=quantity).plot(ax)
 

@@ -74,6 +74,7 @@ class LogLoss(ClassificationLoss):
     def out_activation(self, multiclass):
         return "softmax" if multiclass else "logistic"
 
+    @np.errstate(all="ignore")
     def probabilities(self, raw, multiclass):
         """Return the probability of every class or label, of raw's shape."""
         if not multiclass:
@@ -83,6 +84,7 @@ class LogLoss(ClassificationLoss):
         p /= np.add.reduce(p, axis=1, keepdims=True)
         return p
 
+    @np.errstate(all="ignore")
     def log_probabilities(self, raw, multiclass):
         """Return the logarithm of ``probabilities``, finite where those round to 0."""
         exact = log_softmax(raw, axis=1) if multiclass else log_expit(raw)

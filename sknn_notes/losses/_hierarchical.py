@@ -134,6 +134,7 @@ class HierarchicalSoftmax(ClassificationLoss):
             "this is a multi-label problem. Choose loss='log_loss' or a hinge loss."
         )
 
+    @np.errstate(all="ignore")
     def scores(self, raw):
         """Return the leaves' log-probabilities, (n_samples, n_classes).
 
@@ -156,6 +157,7 @@ class HierarchicalSoftmax(ClassificationLoss):
     def out_activation(self, multiclass):
         return "hierarchical_softmax" if multiclass else "logistic"
 
+    @np.errstate(all="ignore")
     def probabilities(self, raw, multiclass):
         """Return the probability of every class."""
         return np.exp(self.scores(raw)) if multiclass else expit(raw)

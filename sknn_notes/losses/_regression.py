@@ -182,6 +182,7 @@ class Poisson(RegressionLoss):
         mean = np.average(y, axis=0, weights=sample_weight)
         return np.log(np.maximum(mean, np.finfo(np.float32).tiny))
 
+    @np.errstate(all="ignore")
     def predict(self, raw):
         return np.exp(raw)
 

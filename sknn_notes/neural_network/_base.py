@@ -14,10 +14,10 @@ from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin, EpochTasks
 from sknn_notes._component import check_name, kept, resolve
 from sknn_notes._engine.batches import Batches
+from sknn_notes._engine.finite import DivergenceError, check_predicted
 from sknn_notes._engine.monitor import Monitor
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes._engine.training import (
-    DivergenceError,
     TrainingState,
     train,
     train_lbfgs,
@@ -37,6 +37,9 @@ from sknn_notes.neural_network._validation import (
     hold_out,
 )
 from sknn_notes.optimizers import OPTIMIZERS
+
+# Sums of many weights up to here, and products with weights of classes, are finite.
+LARGE_WEIGHT = 1e100
 
 
 class BaseMLP(CallbackSupportMixin, BaseObject):
@@ -75,7 +78,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     @abstractmethod
     def _averaged(self, raw):
-        """Return what Monte Carlo passes average: probabilities, else raw outputs."""
+        """Return what Monte Carlo passes average: predictions, where there are such."""
 
     @abstractmethod
     def _out_activation(self):
@@ -88,6 +91,8 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             check_name(type(self).__name__, name, getattr(self, name), registry)
         super()._validate_params()
 
+    # What vanishes is 0, also for callers who want to be told of it.
+    @np.errstate(under="ignore")
     def _fit(self, X, y, sample_weight, *, validation=None, partial=False):
         tasks = None
         if hasattr(self, "_skl_callbacks") and not partial:
@@ -122,10 +127,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             network = self._start_network(plan, batches, state, first)
             units = network.shapes[0][0], *(width for _, width in network.shapes)
             # Numbers that overflow end in a loss that is not finite, which is reported.
-            with (
-                threads_for(batches.max_rows, units),
-                np.errstate(over="ignore", invalid="ignore", divide="ignore"),
-            ):
+            with threads_for(batches.max_rows, units), np.errstate(all="ignore"):
                 monitor = self._start_monitor(
                     plan, network, batches, validation, state, first, partial
                 )
@@ -166,6 +168,8 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             return np.dtype(self.dtype)
         return [np.float64, np.float32]
 
+    # What overflows the network's type is found, and what vanishes there is 0.
+    @np.errstate(all="ignore")
     def _validate_data(self, X, y, dtypes, reset):
         return validate_data(
             self,
@@ -183,13 +187,18 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         """Return the weights of the samples, or None where all are equal to 1."""
         if sample_weight is None:
             return None
-        return _check_sample_weight(
+        sample_weight = _check_sample_weight(
             sample_weight,
             X,
             dtype=np.float64,
             ensure_non_negative=True,
             allow_all_zero_weights=partial,
         )
+        largest = np.max(sample_weight)
+        if not partial and largest > LARGE_WEIGHT:
+            # Only their ratios count, and neither sums nor products may overflow.
+            sample_weight = sample_weight / largest
+        return sample_weight
 
     def _class_weighted(self, sample_weight, y, partial=False, learn=True):
         """Return the weights of the samples times those of their classes.
@@ -293,7 +302,14 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             if not partial:
                 sample_weight = sample_weight / np.max(sample_weight)
                 sample_weight /= np.mean(sample_weight)
-            sample_weight = sample_weight.astype(X.dtype)
+            with np.errstate(over="ignore"):
+                sample_weight = sample_weight.astype(X.dtype)
+            if not np.isfinite(sample_weight).all():
+                raise ValueError(
+                    "The weights of the samples, times those of their classes, are "
+                    f"too large for {X.dtype.name}. partial_fit takes them as they "
+                    "are: divide sample_weight by its mean over all the data."
+                )
         min_rows = 1
         if plan.batch_norm is not None and plan.hidden:
             min_rows = 2
@@ -410,6 +426,14 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 "epochs, and partial_fit does not know how many will come. Choose "
                 "another schedule, such as 'inverse_time'."
             )
+        if partial and schedule.needs_plateaus:
+            raise ValueError(
+                f"learning_rate={self.learning_rate!r} waits for n_iter_no_change "
+                "epochs over the data without improvement. partial_fit does not know "
+                "what an epoch is: each call may bring other samples, whose losses "
+                "differ by chance. Choose another schedule, such as 'invscaling', or "
+                "lower learning_rate_init yourself between calls."
+            )
         return schedule
 
     def _batch_size(self, n_samples):
@@ -454,6 +478,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         if not hasattr(self, "coefs_"):
             check_is_fitted(self)
 
+    @np.errstate(all="ignore")
     def _fitted_arrays(self, X):
         """Return ``X`` validated and the arrays that prediction takes."""
         X = validate_data(
@@ -468,12 +493,15 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     def _raw(self, X):
         """Return the raw outputs for ``X``, shape (n_samples, n_raw)."""
-        return self._predictor.raw(*self._fitted_arrays(X))
+        return check_predicted(self._predictor.raw(*self._fitted_arrays(X)))
 
-    def _sampled(self, X, transform):
+    def _sampled(self, X, transform, average=np.mean):
         """Return mean and spread of transformed raw outputs over sampled passes."""
         arrays = self._fitted_arrays(X)
-        return self._predictor.sampled(arrays, self.n_mc_samples, transform)
+        mean, spread = self._predictor.sampled(
+            arrays, self.n_mc_samples, transform, average
+        )
+        return check_predicted(mean), spread
 
     @property
     def _monte_carlo(self):
@@ -493,8 +521,8 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         Returns
         -------
         spread : ndarray of shape (n_samples, n_outputs)
-            Standard deviation over the passes of what is averaged: predictions for a
-            regressor; for a classifier probabilities where the loss has them, else raw
+            Standard deviation over the passes of what is averaged: a regressor's
+            predictions; a classifier's probabilities where the loss has them, else raw
             outputs.
         """
         self._check_is_fitted()

@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import type_of_target, unique_labels
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import StrOptions, _check_partial_fit_first_call, _fit_context
 from sknn_notes.losses import CLASSIFICATION_LOSSES, ClassificationLoss
-from sknn_notes.neural_network._base import BaseMLP
+from sknn_notes.neural_network._base import LARGE_WEIGHT, BaseMLP
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
 from sknn_notes.neural_network._targets import (
     LabelEncoder,
@@ -380,8 +380,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises
         ------
         ValueError
-            If a parameter, the data or their combination can't work, or the training
-            loss stops being finite. The estimator is then left as it was.
+            If a parameter, the data or their combination can't work, or training ends
+            with a loss, weights or predictions for the training data that are not
+            finite. The estimator is then left as it was.
         """
         validation = None
         if check_given(self, X, X_val, y_val, sample_weight_val):
@@ -493,9 +494,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         def average(passes, axis):
             return logsumexp(passes, axis=axis) - np.log(len(passes))
 
-        mean, _ = self._predictor.sampled(
-            self._fitted_arrays(X), self.n_mc_samples, logs, average
-        )
+        mean, _ = self._sampled(X, logs, average)
         mean = mean.astype(self.coefs_[0].dtype)
         return (mean, None) if multiclass else np.hsplit(mean, 2)
 
@@ -587,6 +586,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "classes in the first call of partial_fit, must have them all."
             )
 
+    @np.errstate(over="ignore")
     def _class_weighted(self, sample_weight, y, partial=False, learn=True):
         if self.class_weight is None:
             return sample_weight
@@ -595,6 +595,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 self.class_weight, self._encoder, y, sample_weight
             )
         factor = weights_of_samples(self._class_weights, y)
+        if not partial:
+            factor = factor / max(np.max(factor) / LARGE_WEIGHT, 1)
         weight = factor if sample_weight is None else sample_weight * factor
         if not partial and not weight.any():
             raise ValueError(

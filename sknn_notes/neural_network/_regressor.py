@@ -6,6 +6,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
+from sknn_notes._engine.finite import check_predicted
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
 from sknn_notes.neural_network._base import BaseMLP
@@ -353,8 +354,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Raises
         ------
         ValueError
-            If a parameter, the data or their combination can't work, or the training
-            loss stops being finite. The estimator is then left as it was.
+            If a parameter, the data or their combination can't work, or training ends
+            with a loss, weights or predictions for the training data that are not
+            finite. The estimator is then left as it was.
         """
         validation = None
         if check_given(self, X, X_val, y_val, sample_weight_val):
@@ -401,7 +403,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if self._monte_carlo:
             y, _ = self._sampled(X, self._averaged)
         else:
-            y = self._loss.predict(self._raw(X))
+            y = check_predicted(self._averaged(self._raw(X)))
         return y[:, 0] if self.n_outputs_ == 1 else y
 
     def _check_targets(self, y, first, partial):

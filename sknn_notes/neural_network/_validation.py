@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.metrics import check_scoring
 
+from sknn_notes._engine.finite import are_predictions_finite
 from sknn_notes._sklearn import in_cross_validation
 
 
@@ -144,6 +145,8 @@ def evaluation(estimator, network, validation, publish):
         raw = estimator._predictor.raw(validation.X, *arrays)
         losses = loss.per_sample(raw, validation.targets, np.empty_like(raw))
         mean_loss = float(np.average(losses, weights=validation.loss_weight))
+        if not are_predictions_finite(loss, raw):
+            return float("nan"), mean_loss
         if scorer is not None:
             fitted.coefs_, fitted.intercepts_ = publish(network)
             score = float(scorer(fitted, validation.X, validation.y, **extra))

@@ -6,6 +6,7 @@ from scipy.sparse import csr_array
 
 from sknn_notes import MLPClassifier, MLPRegressor, _kernels
 from sknn_notes._engine import fused, training
+from sknn_notes.initializers import Normal
 from sknn_notes.losses import Hinge, LogLoss
 from sknn_notes.optimizers import SGD, Adam
 
@@ -133,6 +134,65 @@ def test_the_first_epochs_are_those_of_the_numpy_kernels(both, params):
     one, other = both("classes", X, y, kernels="numpy", **params)
     np.testing.assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-5)
     assert one.coefs_[0].dtype == np.float32
+
+
+@needs_steps
+@pytest.mark.parametrize(
+    ("scale", "shift"), [(1e8, 0), (1e15, 0), (1, 1e3), (1, 1e5)], ids=str
+)
+def test_batch_norm_of_a_badly_scaled_column(both, scale, shift):
+    X, y = data("numbers")
+    y = y[:, 0]
+    X[:, 3] = scale * X[:, 3] + shift
+    one, other = both(
+        "numbers",
+        X.astype("float32"),
+        y,
+        kernels="numpy",
+        batch_norm=True,
+        init="he_uniform",
+    )
+    np.testing.assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-2)
+
+
+@needs_steps
+@pytest.mark.parametrize("shift", [1e8, 1e10, 1e12])
+def test_batch_norm_of_a_column_whose_spread_float32_barely_holds(both, shift):
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    y = X[:, 1].copy()
+    X[:, 0] += shift
+    for model in both(
+        "numbers",
+        X.astype("float32"),
+        y,
+        kernels="numpy",
+        batch_norm=True,
+        batch_size=200,
+        hidden_layer_sizes=(10,),
+    ):
+        assert np.isfinite(model.loss_curve_).all()
+        assert np.all(model.batch_norm_[0]["var"] >= 0)
+
+
+@needs_steps
+@pytest.mark.parametrize("solver", ["adam", "sgd", "adamw"])
+@pytest.mark.parametrize("size", [1e20, 1e25, 1e30])
+def test_weights_whose_squares_overflow_train_without_a_penalty(both, solver, size):
+    """The penalty is the sum of their squares, infinite here, times alpha."""
+    X, y = data("numbers", "float32")
+    X, y = X / np.float32(size), y[:, 0]
+    one, other = both(
+        "numbers",
+        X,
+        y,
+        kernels="numpy",
+        hidden_layer_sizes=(),
+        init=Normal(std=size),
+        solver=solver,
+        alpha=0.0,
+    )
+    assert np.abs(one.coefs_[0]).max() > size / 10
+    np.testing.assert_allclose(one.loss_curve_, other.loss_curve_, rtol=1e-4)
 
 
 @needs_steps

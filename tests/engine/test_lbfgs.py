@@ -13,7 +13,7 @@ from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes._engine.network import Network
 from sknn_notes._engine.objective import Objective
 from sknn_notes.activations import Tanh
-from sknn_notes.losses import LogLoss
+from sknn_notes.losses import LogLoss, SquaredError
 from sknn_notes.penalties import L2
 
 
@@ -230,3 +230,62 @@ def test_a_line_search_that_overflows_steps_back():
     assert model.score(1000 * X, y) == pytest.approx(
         r2_score(y, reference.predict(X)), abs=1e-3
     )
+
+
+# Line searches that give up
+
+
+class _Misleading(SquaredError):
+    """A squared error whose gradient points uphill after some evaluations."""
+
+    def __init__(self, *, after=1):
+        self.after = after
+
+    _parameter_constraints = {"after": "no_validation"}
+
+    def value_and_gradient(self, raw, y, sample_weight, out):
+        self.n_calls_ = getattr(self, "n_calls_", 0) + 1
+        value = super().value_and_gradient(raw, y, sample_weight, out)
+        if self.n_calls_ > self.after:
+            out *= -1
+        return value
+
+
+@pytest.mark.parametrize("after", [1, 6, 20])
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_loss_is_the_last_of_the_curve(after, early_stopping, batch_norm):
+    X, y = diabetes()
+    model = MLPRegressor(
+        loss=_Misleading(after=after),
+        hidden_layer_sizes=10,
+        solver="lbfgs",
+        early_stopping=early_stopping,
+        batch_norm=batch_norm,
+        random_state=0,
+    ).fit(X, y)
+    assert model.n_iter_ == len(model.loss_curve_) >= 1
+    assert model.loss_ == model.loss_curve_[-1]
+    if early_stopping:
+        assert len(model.validation_scores_) == len(model.loss_curve_)
+        assert model.best_validation_score_ == max(model.validation_scores_)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_start_that_is_the_minimum_is_an_iteration(early_stopping):
+    X, y = iris()
+    X, y = X[:100], y[:100]
+    model = MLPClassifier(
+        4, solver="lbfgs", init="zeros", tol=1.0, early_stopping=early_stopping
+    ).fit(X, y)
+    assert model.n_iter_ == 1
+    np.testing.assert_allclose(model.loss_curve_, [np.log(2)])
+    assert model.loss_ == model.loss_curve_[0]
+
+
+@pytest.mark.parametrize("max_iter", [1, 5, 20])
+def test_a_fit_cut_short_says_that_the_next_one_has_no_memory(max_iter):
+    X, y = iris()
+    model = MLPClassifier(4, solver="lbfgs", max_iter=max_iter, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="warm_start.*curvature from scratch"):
+        model.fit(X, y)

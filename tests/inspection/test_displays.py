@@ -292,7 +292,8 @@ def test_numbers_of_many_features(iris):
     model.fit(X, np.column_stack([y, y]))
     display = UncertaintyDisplay.from_estimator(model, X[:20])
     assert display.mean.shape == (20, 2)
-    assert display.ax_.get_ylabel() == "raw output"
+    assert np.all(display.mean > 0)
+    assert display.ax_.get_ylabel() == "prediction"
 
 
 def test_no_noise_no_uncertainty(iris):

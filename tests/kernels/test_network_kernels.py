@@ -179,6 +179,7 @@ def calls(dtype):
         yield "activation_backward", [delta.copy(), A, Z.copy(), part, mask]
     bits = np.random.default_rng(2).integers(2**16, size=(30, 6), dtype=np.uint16)
     yield "random_bits", [0xFEDCBA9876543210, np.empty(70_001, np.uint32)]
+    yield "random_bits_at", [0xFEDCBA9876543210, np.array([7, 70_000, 0, 7])]
     yield "dropout_mask", [bits, 30_000, 65536 / 30_000, np.empty((30, 6), dtype)]
     yield "add_l2_gradient", [*make_vectors(dtype, 1), 0.3, *make_vectors(dtype, 1)]
     for nesterov in (False, True):
@@ -216,7 +217,7 @@ def test_every_set_agrees_with_the_numpy_one(kernels, dtype):
     for (name, arguments), (_, expected_arguments) in pairs:
         result = getattr(kernels, name)(*arguments)
         expected = getattr(reference, name)(*expected_arguments)
-        rtol = 0 if name in ("dropout_mask", "random_bits") else RTOL[dtype]
+        rtol = 0 if name.startswith(("dropout", "random")) else RTOL[dtype]
         if expected is not None:
             np.testing.assert_allclose(result, expected, rtol=rtol, err_msg=name)
         arrays = zip(arguments, expected_arguments, strict=True)
@@ -226,6 +227,45 @@ def test_every_set_agrees_with_the_numpy_one(kernels, dtype):
                 np.testing.assert_allclose(
                     array, expected_array, rtol=rtol, atol=rtol, err_msg=name
                 )
+
+
+def test_random_bits_at_places_are_those_of_a_whole_array(kernels):
+    key, words = 0x123456789ABCDEF0, np.empty(70_001, np.uint32)
+    kernels.random_bits(key, words)
+    places = np.array([70_000, 3, 3, 0, 32_768, 32_767])
+    np.testing.assert_array_equal(kernels.random_bits_at(key, places), words[places])
+
+
+# Batch norm
+
+
+def normalized_by(kernels, X):
+    """Return what ``batch_norm_forward`` makes of ``X``: columns, mean and variance."""
+    X, (mean, var) = X.copy(), np.empty((2, X.shape[1]), X.dtype)
+    kernels.batch_norm_forward(X, np.ones_like(mean), 1e-5, mean, var, np.empty_like(X))
+    return X, mean, var
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(1e8, 0), (1e15, 0), (1, 1e4), (1, -1e6)])
+def test_batch_norm_of_badly_scaled_float32(kernels, scale, shift):
+    rng = np.random.default_rng(0)
+    X = (scale * rng.normal(size=(200, 6)) + shift).astype(np.float32)
+    exact = X.astype(np.float64)
+    columns, mean, var = normalized_by(kernels, X)
+    np.testing.assert_allclose(mean, exact.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(var, exact.var(axis=0), rtol=1e-4)
+    exact -= exact.mean(axis=0)
+    exact /= np.sqrt(exact.var(axis=0) + 1e-5)
+    np.testing.assert_allclose(columns, exact, atol=1e-4)
+
+
+@every_dtype
+@pytest.mark.parametrize("value", [0.1, 1e8, -1e15])
+def test_batch_norm_of_a_column_that_does_not_vary(kernels, dtype, value):
+    X = np.full((200, 6), value, dtype)
+    columns, _, var = normalized_by(kernels, X)
+    assert np.all((var >= 0) & (var <= (np.finfo(dtype).eps * value) ** 2 * 1e3))
+    assert np.isfinite(columns).all()
 
 
 # Losses

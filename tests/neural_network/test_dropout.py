@@ -215,7 +215,7 @@ def test_without_hidden_layers_a_list_of_rates_is_empty(one_target):
     np.testing.assert_array_equal(model.coefs_[0], plain.coefs_[0])
 
 
-def test_input_dropout_drops_the_stored_values_of_a_sparse_matrix(mostly_zeros):
+def test_input_dropout_learns_from_a_sparse_matrix(mostly_zeros):
     X, y = mostly_zeros
     params = {"max_iter": 300, "n_iter_no_change": np.inf, "random_state": 0}
     model = MLPClassifier((10,), input_dropout=0.5, learning_rate_init=0.01, **params)

@@ -1,6 +1,7 @@
 """Monte Carlo averages over the training noise, and the spread they measure."""
 
 import pickle
+from itertools import product
 
 import numpy as np
 import pytest
@@ -217,24 +218,36 @@ def test_hinges_average_raw_outputs(problem, loss, request):
     assert not hasattr(model, "predict_proba")
 
 
-def test_poisson_averages_means(one_target):
+@pytest.mark.parametrize("rate", [0.25, 0.5, 0.75])
+def test_poisson_averages_means(one_target, rate):
     X, y = one_target
     model = network(
         MLPRegressor,
         hidden_layer_sizes=(),
         loss="poisson",
-        input_dropout=0.2,
+        input_dropout=rate,
         n_mc_samples=3000,
     ).fit(X, np.exp(y))
-    W, b = model.coefs_[0][:, 0], model.intercepts_[0][0]
-    # Dropping an input of a linear model multiplies the mean by one of two factors.
-    keep = 0.8
-    factors = keep * np.exp(X * W / keep) + (1 - keep)
-    expected = np.exp(b) * np.prod(factors, axis=1)
+    masks = np.array(list(product([0, 1], repeat=X.shape[1])))
+    shares = np.prod(np.where(masks, 1 - rate, rate), axis=1)
+    kept = masks[:, None] * X / (1 - rate)
+    means = np.exp(kept @ model.coefs_[0][:, 0] + model.intercepts_[0])
+    expected = shares @ means
+    spread = np.sqrt(shares @ (means - expected) ** 2)
+    assert np.all(np.abs(model.predict(X) - expected) < 5 * spread / np.sqrt(3000))
+    np.testing.assert_allclose(model.predict_spread(X)[:, 0], spread, rtol=0.2)
+    # The exponential of the mean logarithm is another number.
+    assert np.mean(np.abs(average(model).predict(X) - expected) > spread / 10) > 0.5
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_a_regressor_averages_what_single_passes_predict(one_target, loss):
+    X, y = one_target
+    model = network(MLPRegressor, loss=loss, dropout=0.3).fit(X, np.exp(y))
+    first = model.set_params(n_mc_samples=1).predict(X)
+    both = model.set_params(n_mc_samples=2).predict(X)
     spread = model.predict_spread(X)[:, 0]
-    error = np.abs(model.predict(X) - expected)
-    assert np.all(error < 5 * spread / np.sqrt(3000) + 1e-3 * expected)
-    assert np.all(model.predict(X) > average(model).predict(X))
+    np.testing.assert_allclose(spread, np.abs(first - both), rtol=1e-6, atol=1e-12)
 
 
 def test_probabilities_are_less_extreme_than_those_of_the_average_network(

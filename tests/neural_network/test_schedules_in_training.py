@@ -10,6 +10,7 @@ from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes.optimizers import OPTIMIZERS
 from sknn_notes.schedules import (
     SCHEDULES,
+    Adaptive,
     Cosine,
     Exponential,
     InverseTime,
@@ -46,7 +47,9 @@ FORMULAS = {
 every_schedule = pytest.mark.parametrize(
     ("schedule", "formula"), FORMULAS.values(), ids=FORMULAS
 )
-ENDLESS = {k: v for k, v in FORMULAS.items() if "cosine" not in k}
+ENDLESS = {
+    k: v for k, v in FORMULAS.items() if not k.startswith(("adaptive", "cosine"))
+}
 every_endless_schedule = pytest.mark.parametrize(
     ("schedule", "formula"), ENDLESS.values(), ids=ENDLESS
 )
@@ -283,6 +286,21 @@ def test_cosine_refuses_partial_fit(three_classes, rates, schedule):
         model.partial_fit(X, y, classes=[0, 1, 2])
     assert rates == []
     assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize("schedule", ["adaptive", Adaptive()], ids=str)
+def test_adaptive_refuses_partial_fit(three_classes, rates, schedule, fitted):
+    """Chunks are no epochs: what falls with their losses falls by chance."""
+    X, y = three_classes
+    model = network(learning_rate=schedule)
+    if fitted:
+        model.fit(X, y)
+        rates.clear()
+    with pytest.raises(ValueError, match=r"does not know what an epoch is.*invscaling"):
+        model.partial_fit(X, y, classes=[0, 1, 2])
+    assert rates == []
+    assert hasattr(model, "coefs_") == fitted
 
 
 # Schedules of one's own

@@ -353,6 +353,12 @@ def test_cosine_alone_needs_to_know_the_end():
     assert not Schedule.needs_max_iter
 
 
+def test_adaptive_alone_needs_plateaus():
+    needing = [name for name, cls in SCHEDULES.items() if cls.needs_plateaus]
+    assert needing == ["adaptive"]
+    assert not Schedule.needs_plateaus
+
+
 @pytest.mark.parametrize("schedule", [Step(), Exponential(), InverseTime(), Cosine()])
 def test_training_ends_at_the_first_plateau(schedule):
     assert schedule.goes_on(0.1) is False

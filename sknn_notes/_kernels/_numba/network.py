@@ -7,9 +7,9 @@ comparison is written so that NaN takes the branch that keeps it.
 
 import numpy as np
 
-from sknn_notes._kernels._numba.compile import compiled
+from sknn_notes._kernels._numba.compile import compiled, compiled_inside
 from sknn_notes._kernels._numpy import network as reference
-from sknn_notes._kernels._numpy.network import logistic_log_loss
+from sknn_notes._kernels._numpy.network import logistic_log_loss, random_bits_at
 
 __all__ = [
     "activation_backward",
@@ -27,6 +27,7 @@ __all__ = [
     "multiclass_squared_hinge",
     "project_columns",
     "random_bits",
+    "random_bits_at",
     "rmsprop_step",
     "sgd_step",
     "soft_threshold",
@@ -124,27 +125,47 @@ def _batch_norm_forward(X, scale, eps, mean, var, out):
     share = one / X.dtype.type(n)
     for j in range(n_units):
         mean[j] = 0
-        var[j] = 0
     for i in range(n):
         for j in range(n_units):
             mean[j] += X[i, j]
     for j in range(n_units):
         mean[j] *= share
-    for i in range(n):
-        for j in range(n_units):
-            x = X[i, j] - mean[j]
-            X[i, j] = x
-            var[j] += x * x
-    for j in range(n_units):
-        var[j] *= share
-    factor = np.empty_like(var)
+    rest, factor = np.empty_like(mean), np.empty_like(var)
+    _subtract(X, mean, rest, var)
     for j in range(n_units):
         factor[j] = one / np.sqrt(var[j] + eps)
     for i in range(n):
         for j in range(n_units):
-            x = X[i, j] * factor[j]
+            x = (X[i, j] - rest[j]) * factor[j]
             X[i, j] = x
             out[i, j] = x * scale[j]
+
+
+@compiled_inside
+def _subtract(X, mean, rest, var):
+    """Subtract the mean as it was computed; return what is left of it, and var.
+
+    What rounding left of a mean that is far from 0 would count as variance. ``mean``
+    becomes the better one.
+    """
+    n, n_units = X.shape
+    zero, share = X.dtype.type(0), X.dtype.type(1) / X.dtype.type(n)
+    for j in range(n_units):
+        rest[j] = 0
+        var[j] = 0
+    for i in range(n):
+        for j in range(n_units):
+            x = X[i, j] - mean[j]
+            X[i, j] = x
+            rest[j] += x
+            var[j] += x * x
+    for j in range(n_units):
+        r = rest[j] * share
+        v = var[j] * share - r * r
+        rest[j] = r
+        mean[j] += r
+        # Of a column that does not vary, rounding may leave less than 0.
+        var[j] = zero if v < 0 else v
 
 
 def batch_norm_backward(delta, normalized, scale, eps, var, dshift, dscale):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sknn_notes._kernels._numba.compile import compiled_inside
-from sknn_notes._kernels._numba.network import _normalize, _shift_by_top
+from sknn_notes._kernels._numba.network import _normalize, _shift_by_top, _subtract
 
 # Terms of a sum that are added in the type of the network before float64 takes over.
 _SUM_SIZE = 1024
@@ -44,24 +44,19 @@ def relu_backward_bias(delta, A, scale, db):
 
 
 @compiled_inside
-def mean_and_var(X, near, mean, var):
-    """Mean and biased variance of the columns, in one pass if ``near`` is near."""
-    share = X.dtype.type(1) / X.dtype.type(len(X))
-    far = _shifted_moments(X, near, mean, var, share)
-    if far:
-        # The square of the shift would drown the variance: shift by the mean itself.
-        _shifted_moments(X, mean.copy(), mean, var, share)
+def mean_and_var(X, near, mean, var, centre):
+    """Mean and biased variance of the columns, in one pass if ``near`` is near.
 
-
-@compiled_inside
-def _shifted_moments(X, shift, mean, var, share):
+    Else ``X`` is moved. ``centre`` is the mean of ``X`` as it is left.
+    """
     n, n_units = X.shape
+    share = X.dtype.type(1) / X.dtype.type(n)
     for j in range(n_units):
         mean[j] = 0
         var[j] = 0
     for i in range(n):
         for j in range(n_units):
-            x = X[i, j] - shift[j]
+            x = X[i, j] - near[j]
             mean[j] += x
             var[j] += x * x
     far = False
@@ -69,8 +64,11 @@ def _shifted_moments(X, shift, mean, var, share):
         m = mean[j] * share
         var[j] = var[j] * share - m * m
         far |= m * m > var[j]
-        mean[j] = m + shift[j]
-    return far
+        mean[j] = m + near[j]
+        centre[j] = mean[j]
+    if far:
+        # The square of the shift would drown the variance.
+        _subtract(X, mean, centre, var)
 
 
 @compiled_inside

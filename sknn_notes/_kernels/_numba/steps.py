@@ -74,7 +74,7 @@ class Normalizers(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """Memory for a batch: outputs, gradients, random bits, losses, a factor a unit.
+    """Memory for a batch: outputs, gradients, random bits, losses, numbers a unit.
 
     ``bits`` are the same as ``words``.
     """
@@ -85,6 +85,7 @@ class Buffers(NamedTuple):
     bits: np.ndarray
     losses: np.ndarray
     factor: np.ndarray
+    centre: np.ndarray
 
 
 class Solver(NamedTuple):
@@ -177,9 +178,10 @@ def _forward(X, keys, n_keys, layers, norms, buffers, theta):
             scale = theta[norms.scale[i] : norms.scale[i] + width]
             stat = slice(norms.stat[i], norms.stat[i] + width)
             mean, var = norms.batch[0, stat], norms.batch[1, stat]
+            centre = buffers.centre[:width]
             # Where the mean is expected makes one pass over memory enough for both.
-            passes.mean_and_var(raw, norms.running[0, stat], mean, var)
-            passes.norm_relu(raw, mean, var, norms.eps, scale, b, buffers.factor, Z)
+            passes.mean_and_var(raw, norms.running[0, stat], mean, var, centre)
+            passes.norm_relu(raw, centre, var, norms.eps, scale, b, buffers.factor, Z)
             passes.mix(norms.running[0, stat], mean, norms.momentum, 1.0)
             passes.mix(norms.running[1, stat], var, norms.momentum, n / (n - 1))
             if layers.drops[i]:
@@ -308,7 +310,8 @@ def _update(theta, grad, memory, solver, t):
             )
         else:
             squares = passes.sgd(w, g, m, solver.rate, solver.settings, pull)
-        penalty += 0.5 * alpha * squares
+        if alpha > 0:  # 0 times infinity is NaN.
+            penalty += 0.5 * alpha * squares
         start = end
     return penalty
 

@@ -23,6 +23,7 @@ __all__ = [
     "multiclass_squared_hinge",
     "project_columns",
     "random_bits",
+    "random_bits_at",
     "rmsprop_step",
     "sgd_step",
     "soft_threshold",
@@ -70,13 +71,26 @@ def random_bits(key, out):
         words = out[block]
         start = (key + block.start * 0x9E3779B9) & 0xFFFFFFFF
         np.add(_PLACES[: len(words)], np.uint32(start), out=words)
-        shifted = words >> 16
-        words ^= shifted
-        words *= np.uint32(0x21F0AAAD)
-        words ^= high
-        words ^= np.right_shift(words, 15, out=shifted)
-        words *= np.uint32(0xD35A2D97)
-        words ^= np.right_shift(words, 15, out=shifted)
+        _hash(words, high)
+
+
+def random_bits_at(key, places):
+    """Return the words that ``random_bits`` writes at ``places``."""
+    words = np.asarray(places).astype(np.uint32)
+    words *= np.uint32(0x9E3779B9)
+    words += np.uint32(key & 0xFFFFFFFF)
+    _hash(words, np.uint32(key >> 32))
+    return words
+
+
+def _hash(words, high):
+    shifted = words >> 16
+    words ^= shifted
+    words *= np.uint32(0x21F0AAAD)
+    words ^= high
+    words ^= np.right_shift(words, 15, out=shifted)
+    words *= np.uint32(0xD35A2D97)
+    words ^= np.right_shift(words, 15, out=shifted)
 
 
 def dropout_mask(bits, threshold, scale, out):
@@ -93,10 +107,18 @@ def batch_norm_forward(X, scale, eps, mean, var, out):
 
     ``mean`` and ``var`` receive the batch's mean and biased variance.
     """
-    np.mean(X, axis=0, out=mean)
+    shares = np.full(len(X), 1 / len(X), X.dtype)
+    mean[...] = shares @ X
     X -= mean
     np.einsum("ij,ij->j", X, X, out=var)
     var /= len(X)
+    # What rounding left of a mean that is far from 0 would count as variance.
+    rest = shares @ X
+    if np.any(rest * rest > np.finfo(X.dtype).eps * var):
+        X -= rest
+        mean += rest
+        np.einsum("ij,ij->j", X, X, out=var)
+        var /= len(X)
     X *= 1 / np.sqrt(var + eps)
     np.multiply(X, scale, out=out)
 

@@ -1,0 +1,111 @@
+"""Whether what a fit leaves is finite: its parameters and what they predict."""
+
+import math
+
+import numpy as np
+
+from sknn_notes._engine.prediction import Predictor
+
+
+class DivergenceError(ValueError):
+    """Training went where nothing is finite, and no earlier weights are left."""
+
+
+REMEDIES = (
+    "Scale the inputs (for example with sknn_notes.Standardizer), lower "
+    "learning_rate_init, or look for extreme values in X and y."
+)
+
+
+def divergence(what):
+    """Return the error for a training of which ``what`` is to be said."""
+    return DivergenceError(
+        "Solver produced non-finite parameter weights. The input data may contain "
+        f"large values and need to be preprocessed. {what} {REMEDIES}"
+    )
+
+
+@np.errstate(all="ignore")
+def check_finite(network, loss, X, when):
+    """Raise DivergenceError unless the network is finite and so are its predictions.
+
+    Parameters
+    ----------
+    network : Network
+        As a fit leaves it.
+    loss : Loss
+    X : {ndarray, CSR array} of shape (n_samples, n_features) or None
+        The training data, for which predictions have to be finite; None checks the
+        parameters alone.
+    when : str
+        How far training has come, for the error.
+    """
+    if not math.isfinite(_largest(network.theta)):
+        raise divergence(f"The weights are not finite {when}.")
+    if len(network.running) and not math.isfinite(_largest(network.running)):
+        raise DivergenceError(
+            f"The averages of batch norm are not finite {when}. {REMEDIES}"
+        )
+    if X is None:
+        return
+    # Far below the limit of the type no sample can go wrong, and there is no need to
+    # predict them all.
+    safe = math.sqrt(np.finfo(network.theta.dtype).max)
+    bound = np.full((1, network.shapes[-1][1]), _output_bound(network, X))
+    ends = np.concatenate([-bound, bound])
+    if are_predictions_finite(loss, ends, safe):
+        return
+    # Batch norm's part of a layer knows its epsilon, as the user's part does.
+    predictor = Predictor(network, network.layers[0].batch_norm, seed=0)
+    raw = predictor.raw(X, network.coefs, network.intercepts, network.batch_norms)
+    if not are_predictions_finite(loss, raw):
+        raise DivergenceError(
+            f"The predictions for the training data are not finite {when}. {REMEDIES}"
+        )
+
+
+def are_predictions_finite(loss, raw, bound=np.inf):
+    """Tell whether raw outputs, and the numbers they predict, lie within a bound."""
+    predict = getattr(loss, "predict", None)
+    outputs = [raw] if predict is None else [raw, predict(raw)]
+    return all(_largest(array) < bound for array in outputs)
+
+
+def check_predicted(outputs):
+    """Return the outputs for some samples; raise ValueError if some are not finite."""
+    finite = np.isfinite(outputs)
+    if not finite.all():
+        rows = np.flatnonzero(~finite.all(axis=1))
+        raise ValueError(
+            f"The predictions for {len(rows)} of {len(outputs)} samples, the first of "
+            f"them row {rows[0]} of X, overflow {outputs.dtype.name}. Look for extreme "
+            "values in X; if there are none, the weights have become too large: "
+            "scale the training data, lower learning_rate_init or raise alpha."
+        )
+    return outputs
+
+
+def _largest(array):
+    """Return the largest absolute value, NaN where there is one."""
+    return max(float(np.max(array)), -float(np.min(array)))
+
+
+def _output_bound(network, X):
+    """Return what no raw output exceeds in size, whatever the sample of ``X``."""
+    weight = _largest(network.theta)
+    if isinstance(X, np.ndarray):
+        size = _largest(X)
+    else:  # Entries of one place add up.
+        size = float(np.max(abs(X).sum(axis=1)))
+    for layer in network.layers:
+        size = len(layer.W) * weight * size
+        if layer.batch_norm:
+            mean, var = layer.batch_norm.mean, layer.batch_norm.var
+            size += _largest(mean)
+            size *= weight / math.sqrt(float(np.min(var)) + layer.batch_norm.eps)
+        size += weight
+        ends = np.array([[-size, size]])
+        layer.activation.forward(ends.copy(), ends)
+        # The functions in use lie nowhere farther from 0 than at the ends, or than 1.
+        size = max(_largest(ends), size, 1.0)
+    return size
