@@ -143,10 +143,10 @@ def test_weights_too_large_for_partial_fit(dtype, class_weight, size):
 def test_inputs_too_large_for_the_type(size):
     X = normal()
     model = network(dtype="float32")
-    with pytest.raises(ValueError, match="too large for dtype.'float32'"):
+    with pytest.raises(ValueError, match=r"too large for dtype.'float32'"):
         model.fit(size * X, X[:, 0])
     model.fit(X, X[:, 0])
-    with pytest.raises(ValueError, match="too large for dtype.'float32'"):
+    with pytest.raises(ValueError, match=r"too large for dtype.'float32'"):
         model.predict(size * X)
 
 
