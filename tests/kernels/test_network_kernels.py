@@ -236,6 +236,19 @@ def test_random_bits_at_places_are_those_of_a_whole_array(kernels):
     np.testing.assert_array_equal(kernels.random_bits_at(key, places), words[places])
 
 
+@pytest.mark.parametrize(
+    ("dtype", "size"), [("float32", 1e20), ("float32", 1e37), ("float64", 1e200)]
+)
+@pytest.mark.parametrize("norm", [0.01, 3.0])
+def test_columns_whose_squares_overflow_are_shortened(kernels, dtype, size, norm):
+    W = np.random.default_rng(0).normal(size=(5, 4)).astype(dtype)
+    expected = W * np.minimum(1, norm / np.linalg.norm(W, axis=0))
+    W[:, 1:3] *= np.dtype(dtype).type(size)
+    expected[:, 1:3] *= np.maximum(1, norm / np.linalg.norm(expected[:, 1:3], axis=0))
+    kernels.project_columns(W, norm)
+    np.testing.assert_allclose(W, expected, rtol=RTOL[dtype])
+
+
 # Batch norm
 
 

@@ -388,11 +388,26 @@ def _project_columns(W, norm, factor):
     longest = norm * 0
     for j in range(W.shape[1]):
         longest = longest if factor[j] <= longest else factor[j]
-        factor[j] = norm / np.sqrt(max(factor[j], norm * norm))
     if not longest <= norm * norm:
+        for j in range(W.shape[1]):
+            if factor[j] == np.inf:
+                factor[j] = _huge_factor(W, j, norm)
+            else:
+                factor[j] = norm / np.sqrt(max(factor[j], norm * norm))
         for i in range(W.shape[0]):
             for j in range(W.shape[1]):
                 W[i, j] *= factor[j]
+
+
+@compiled_inside
+def _huge_factor(W, j, norm):
+    """Return what shortens a column whose squares overflow."""
+    top, squares = norm * 0, norm * 0
+    for i in range(W.shape[0]):
+        top = max(top, abs(W[i, j]))
+    for i in range(W.shape[0]):
+        squares += (W[i, j] / top) ** 2
+    return norm / top / np.sqrt(squares)
 
 
 def sgd_step(theta, grad, velocity, rate, momentum, nesterov):

@@ -296,5 +296,10 @@ def project_columns(W, norm):
     squares = np.einsum("ij,ij->j", W, W)
     longest = np.maximum.reduce(squares)
     if not longest <= norm * norm:
+        if longest == np.inf:
+            # Columns whose squares overflow, scaled to elements of up to ``norm``.
+            huge = squares == np.inf
+            W[:, huge] *= norm / np.max(np.abs(W[:, huge]), axis=0)
+            squares = np.einsum("ij,ij->j", W, W)
         np.maximum(squares, norm * norm, out=squares)
         W *= norm / np.sqrt(squares)
