@@ -83,8 +83,9 @@ class ActivationsDisplay:
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or Pipeline
-            A fitted network with hidden layers, or a Pipeline that ends in one.
+        estimator : MLPClassifier, MLPRegressor, Pipeline or search
+            A fitted network with hidden layers, a Pipeline that ends in one, or a
+            search over one.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The data, one batch: some hundred samples are enough.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None

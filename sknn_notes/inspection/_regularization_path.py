@@ -6,8 +6,9 @@ from sklearn.model_selection import check_cv, cross_validate
 from sklearn.pipeline import Pipeline
 
 from sknn_notes._sklearn import check_matplotlib_support
-from sknn_notes.inspection._access import split_pipeline
+from sknn_notes.inspection._access import fitted_network, no_network
 from sknn_notes.inspection._plotting import grid_of_axes, named, rescale
+from sknn_notes.neural_network._base import BaseMLP
 
 _ALPHAS = np.logspace(-5, 0, 6)
 
@@ -122,10 +123,12 @@ class RegularizationPathDisplay:
         """
         owner = f"{cls.__name__}.from_estimator"
         check_matplotlib_support(owner)
-        split_pipeline(estimator, owner)
-        parameter = "alpha"
+        parameter, mlp = "alpha", estimator
         if isinstance(estimator, Pipeline):
-            parameter = f"{estimator.steps[-1][0]}__alpha"
+            name_of_step, mlp = estimator.steps[-1]
+            parameter = f"{name_of_step}__alpha"
+        if not isinstance(mlp, BaseMLP):
+            raise no_network(mlp, owner)
         splitter = check_cv(cv, y, classifier=is_classifier(estimator))
         folds = list(splitter.split(X, y))
         alphas = np.asarray(alphas, dtype=float)
@@ -212,5 +215,5 @@ class RegularizationPathDisplay:
 
 def _weights(estimator):
     """Return all weights of a fitted network or Pipeline as one vector."""
-    _, mlp = split_pipeline(estimator, "RegularizationPathDisplay")
+    mlp, _ = fitted_network(estimator, "RegularizationPathDisplay")
     return np.concatenate([W.ravel() for W in mlp.coefs_])

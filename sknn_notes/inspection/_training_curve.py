@@ -73,8 +73,8 @@ class TrainingCurveDisplay:
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or Pipeline
-            A fitted network, or a Pipeline that ends in one.
+        estimator : MLPClassifier, MLPRegressor, Pipeline or search
+            A fitted network, a Pipeline that ends in one, or a search over one.
         name : str, default=None
             Name of the model in the legend, where several share the axes.
         ax : array-like of matplotlib Axes, default=None

@@ -84,10 +84,10 @@ class UncertaintyDisplay:
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or Pipeline
-            A fitted network with noise (dropout, dropconnect, augment), or a Pipeline
-            that ends in one. It makes ``n_mc_samples`` passes whatever its
-            ``marginalization``.
+        estimator : MLPClassifier, MLPRegressor, Pipeline or search
+            A fitted network with noise (dropout, dropconnect, augment), a Pipeline that
+            ends in one, or a search over one. It makes ``n_mc_samples`` passes whatever
+            its ``marginalization``.
         X : array-like of shape (n_samples, n_features)
             The data. With two features a grid over their range is asked instead; with
             more, a classifier takes up to 10 samples.

@@ -5,7 +5,6 @@ import numpy as np
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import (
     fit_on,
-    split_pipeline,
     train_freely,
     untrained_network,
 )
@@ -69,8 +68,9 @@ class UpdateRatioDisplay:
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or Pipeline
-            A network with a stochastic solver, or a Pipeline that ends in one. It need
+        estimator : MLPClassifier, MLPRegressor or what holds one
+            A network with a stochastic solver, or a Pipeline that ends in one, a
+            TransformedTargetRegressor of one, or a search over one of these. It need
             not be fitted and stays as it is. Early stopping is switched off.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data.
@@ -93,14 +93,14 @@ class UpdateRatioDisplay:
         """
         owner = f"{cls.__name__}.from_estimator"
         check_matplotlib_support(owner)
-        solver = split_pipeline(estimator, owner)[1]._resolve("solver")
+        mlp, X, y = untrained_network(estimator, X, y, owner)
+        solver = mlp._resolve("solver")
         if not solver.stochastic:
             raise ValueError(
                 f"solver={solver!r} searches along a line for every step, so that no "
                 "learning rate sets their size. Choose a stochastic solver, such as "
                 "'adam' or 'sgd'."
             )
-        mlp, X = untrained_network(estimator, X, y, owner)
         return cls(update_ratios(mlp, X, y, n_epochs), name=name).plot(ax, **line_kw)
 
     def plot(self, ax=None, **line_kw):

@@ -76,10 +76,11 @@ class WeightsDisplay:
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor, transformer or Pipeline
+        estimator : MLPClassifier, MLPRegressor, transformer, Pipeline or search
             A fitted network; a fitted transformer with a matrix, such as ``Whitener``
-            or scikit-learn's ``PCA``; or a Pipeline that ends in one of them. The
-            inputs of its first layer are called as the steps before it call them.
+            or scikit-learn's ``PCA``; a Pipeline that ends in one of them; or a search
+            over one. The inputs of its first layer are called as the steps before it
+            call them.
         layer : int, default=0
             Which of the network's weight matrices; 0 is next to the inputs.
         units : array-like of int, default=None
@@ -99,8 +100,7 @@ class WeightsDisplay:
         """
         owner = f"{cls.__name__}.from_estimator"
         check_matplotlib_support(owner)
-        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        weights = _matrix(last, layer, owner)
+        weights = _matrix(_last(estimator), layer, owner)
         names = _input_names(estimator) if layer == 0 else None
         if units is not None:
             weights = weights[:, np.asarray(units)]
@@ -209,11 +209,22 @@ def _matrix(estimator, layer, owner):
 
 def _input_names(estimator):
     """Return the names of the features that the last step gets, None without any."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
         with suppress(AttributeError, ValueError):  # Not every step tells them.
             return estimator[:-1].get_feature_names_out()
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    return getattr(last, "feature_names_in_", None)
+    return getattr(_last(estimator), "feature_names_in_", None)
+
+
+def _last(estimator):
+    """Return what a Pipeline ends in, and of a fitted search the best estimator."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        else:
+            return estimator
 
 
 def _tiled(weights, shape):

@@ -7,6 +7,8 @@ from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
@@ -258,6 +260,24 @@ def test_keywords_reach_histograms_and_pictures(models):
     assert (image.get_cmap().name, image.get_clim()[1]) == ("viridis", 7)
     mesh = spread_map(models[0], cmap="magma").ax_.collections[0]
     assert mesh.get_cmap().name == "magma"
+
+
+# Searches
+
+
+def test_displays_take_a_fitted_search(models):
+    search = GridSearchCV(models[0], {"alpha": [0.1]}, cv=2)
+    with pytest.raises(NotFittedError):
+        curve(search)
+    search.fit(X, y)
+    best = search.best_estimator_
+    assert curve(search).training_loss == best.loss_curve_
+    assert_array_equal(weights(search).weights, best.coefs_[0])
+    assert_array_equal(activations(search).outputs[0], activations(best).outputs[0])
+    assert_array_equal(classes(search).mean, classes(best).mean)
+    assert_array_equal(ratio(search).ratios, ratio(best).ratios)
+    inside = make_pipeline(Standardizer(), clone(search)).fit(X, y)
+    assert_array_equal(weights(inside).weights, inside[-1].best_estimator_.coefs_[0])
 
 
 # Names of features
