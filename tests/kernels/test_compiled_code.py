@@ -195,6 +195,7 @@ def test_a_frozen_application_compiles_without_a_cache(home):
         assert (process.hits, process.result) == (0, RIGHT)
         (warning,) = process.warnings
         assert "as in a frozen application" in warning
+        assert not list(home.rglob("sknn_notes*"))
 
 
 # What is on disk

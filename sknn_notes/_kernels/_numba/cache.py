@@ -51,6 +51,7 @@ class DiskCache(NullCache):
             _warn_once(error)
 
     def _path(self, sig, codegen):
+        _stamp()  # Raises where nothing can be kept, before a directory is made.
         key = repr((sig, codegen.magic_tuple(), sys.implementation.cache_tag))
         name = f"{self._name}-{sha256(key.encode()).hexdigest()[:20]}.nbc"
         return _directory() / name
