@@ -41,20 +41,30 @@ def untrained_network(estimator, X, y, owner):
     Clones of the steps before it are fitted. Of a search that has been fitted it is the
     best network, else the one that the search would change.
     """
+    *holders, mlp = _down_to_the_network(estimator, owner)
+    for holder in holders:
+        if isinstance(holder, Pipeline) and len(holder) > 1:
+            X = clone(holder[:-1]).fit_transform(X, y)
+        elif isinstance(holder, TransformedTargetRegressor):
+            y = _transformed(holder, y)
+    return clone(mlp), X, y
+
+
+def _down_to_the_network(estimator, owner):
+    """Return an estimator, what it holds, what that holds, and last the network."""
+    chain = [estimator]
     while not isinstance(estimator, BaseMLP):
         if isinstance(estimator, Pipeline):
-            if len(estimator) > 1:
-                X = clone(estimator[:-1]).fit_transform(X, y)
             estimator = estimator[-1]
         elif isinstance(estimator, TransformedTargetRegressor):
-            y = _transformed(estimator, y)
             estimator = estimator.regressor
         elif _is_search(estimator):
             estimator = getattr(estimator, "best_estimator_", estimator.estimator)
         else:
             others = ", a TransformedTargetRegressor of one, a search over one"
             raise no_network(estimator, owner, others)
-    return clone(estimator), X, y
+        chain.append(estimator)
+    return chain
 
 
 def _is_search(estimator):
