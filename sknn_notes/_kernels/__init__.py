@@ -45,9 +45,9 @@ def active() -> ModuleType:
             return importlib.import_module(f"sknn_notes._kernels._{name}")
         except Exception as error:
             warnings.warn(
-                f"The {name} kernels are installed but can't be imported ({error}); "
-                f"the {slowest} kernels are used. Reinstall {KERNEL_SETS[name]}, or "
-                f"set SKNN_NOTES_KERNELS={slowest} to use these without a warning.",
+                f"The {name} kernels can't be used ({type(error).__name__}: {error}); "
+                f"the {slowest} kernels are used instead. Set "
+                f"SKNN_NOTES_KERNELS={slowest} to use these without a warning.",
                 stacklevel=2,
             )
     return importlib.import_module(f"sknn_notes._kernels._{slowest}")

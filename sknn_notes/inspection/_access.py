@@ -3,7 +3,8 @@
 import warnings
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -12,41 +13,92 @@ from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._build import Plan
 
 
-def split_pipeline(estimator, owner):
-    """Return the steps before the network, as a Pipeline or None, and the network.
+def fitted_network(estimator, owner, X=None):
+    """Return the fitted network of an estimator, and ``X`` as the network sees it.
 
     Raises
     ------
     TypeError
-        If the estimator is no network and no Pipeline that ends in one; ``owner`` is
-        who asks.
+        If the estimator is no network and none is at its end; ``owner`` is who asks.
     """
-    steps, mlp = None, estimator
-    if isinstance(estimator, Pipeline):
-        mlp = estimator[-1]
-        steps = estimator[:-1] if len(estimator) > 1 else None
-    if not isinstance(mlp, BaseMLP):
-        raise TypeError(
-            f"{owner} takes an MLPClassifier or MLPRegressor of sknn_notes, or a "
-            f"Pipeline that ends in one. Got {mlp!r}. Of a search pass its "
-            "best_estimator_, of another wrapper the network inside."
-        )
-    return steps, mlp
-
-
-def fitted_network(estimator, owner, X=None):
-    """Return the fitted network of an estimator, and ``X`` as the network sees it."""
-    steps, mlp = split_pipeline(estimator, owner)
-    check_is_fitted(mlp)
-    return mlp, X if X is None or steps is None else steps.transform(X)
+    while not isinstance(estimator, BaseMLP):
+        if isinstance(estimator, Pipeline):
+            if X is not None and len(estimator) > 1:
+                X = estimator[:-1].transform(X)
+            estimator = estimator[-1]
+        elif _is_search(estimator):
+            check_is_fitted(estimator, "best_estimator_")
+            estimator = estimator.best_estimator_
+        else:
+            raise no_network(estimator, owner, ", a fitted search over one")
+    check_is_fitted(estimator)
+    return estimator, X
 
 
 def untrained_network(estimator, X, y, owner):
-    """Return a clone of the network, and ``X`` through clones of the earlier steps."""
-    steps, mlp = split_pipeline(estimator, owner)
-    if steps is not None:
-        X = clone(steps).fit_transform(X, y)
-    return clone(mlp), X
+    """Return a clone of the network of an estimator, and ``X, y`` as it would see them.
+
+    Clones of the steps before it are fitted. Of a search that has been fitted it is the
+    best network, else the one that the search would change.
+    """
+    *holders, mlp = _down_to_the_network(estimator, owner)
+    for holder in holders:
+        if isinstance(holder, Pipeline) and len(holder) > 1:
+            X = clone(holder[:-1]).fit_transform(X, y)
+        elif isinstance(holder, TransformedTargetRegressor):
+            y = _transformed(holder, y)
+    return clone(mlp), X, y
+
+
+def _down_to_the_network(estimator, owner):
+    """Return an estimator, what it holds, what that holds, and last the network."""
+    chain = [estimator]
+    while not isinstance(estimator, BaseMLP):
+        if isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
+        elif isinstance(estimator, TransformedTargetRegressor):
+            estimator = estimator.regressor
+        elif _is_search(estimator):
+            estimator = getattr(estimator, "best_estimator_", estimator.estimator)
+        else:
+            others = ", a TransformedTargetRegressor of one, a search over one"
+            raise no_network(estimator, owner, others)
+        chain.append(estimator)
+    return chain
+
+
+def _is_search(estimator):
+    """Return whether an estimator searches the parameters of another one."""
+    if not hasattr(estimator, "estimator"):
+        return False
+    names = estimator.get_params(deep=False)
+    return "param_grid" in names or "param_distributions" in names
+
+
+def no_network(estimator, owner, others=""):
+    """Return an error: ``owner`` takes networks, and what else holds one."""
+    return TypeError(
+        f"{owner} takes an MLPClassifier or MLPRegressor of sknn_notes{others}, or a "
+        f"Pipeline that ends in one. Got {estimator!r}. Of another estimator pass the "
+        "network inside."
+    )
+
+
+class _Recorder(RegressorMixin, BaseEstimator):
+    """Keeps the targets that it is fitted to."""
+
+    def fit(self, X, y):
+        self.y_ = y
+        return self
+
+    def predict(self, X):
+        return self.y_
+
+
+def _transformed(estimator, y):
+    """Return targets as a TransformedTargetRegressor gives them to its regressor."""
+    recorder = clone(estimator).set_params(regressor=_Recorder(), check_inverse=False)
+    return recorder.fit(y, y).regressor_.y_
 
 
 def fitted_objective(mlp, n_rows):

@@ -4,7 +4,7 @@ import numpy as np
 
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network, fitted_objective
-from sknn_notes.inspection._plotting import grid_of_axes
+from sknn_notes.inspection._plotting import grid_of_axes, named
 from sknn_notes.inspection._units import (
     dead_fractions,
     saturated_fractions,
@@ -33,6 +33,8 @@ class ActivationsDisplay:
     gradients : list of ndarray of shape (n_samples, n_units), default=None
         Gradients of each sample's loss with respect to the dense outputs of every
         hidden layer, before batch norm and activation.
+    name : str, default=None
+        Name of the model in the legend, which then tells the shares.
 
     Attributes
     ----------
@@ -57,10 +59,11 @@ class ActivationsDisplay:
     [(150, 20), (150, 10)]
     """
 
-    def __init__(self, outputs, slopes, gradients=None):
+    def __init__(self, outputs, slopes, gradients=None, *, name=None):
         self.outputs = outputs
         self.slopes = slopes
         self.gradients = gradients
+        self.name = name
 
     @property
     def saturated_fractions(self):
@@ -73,21 +76,27 @@ class ActivationsDisplay:
         return dead_fractions(self.slopes)
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, ax=None):
+    def from_estimator(cls, estimator, X, y=None, *, name=None, ax=None, **hist_kw):
         """Pass data through a fitted network and plot what its units do.
 
         The pass is one of training, without noise: batch norm normalises over ``X``.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or Pipeline
-            A fitted network with hidden layers, or a Pipeline that ends in one.
+        estimator : MLPClassifier, MLPRegressor, Pipeline or search
+            A fitted network with hidden layers, a Pipeline that ends in one, or a
+            search over one.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The data, one batch: some hundred samples are enough.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets, for the gradients; None leaves those out.
+        name : str, default=None
+            Name of the model in the legend, where several share the axes.
         ax : array-like of matplotlib Axes, default=None
             Where to draw, one for each panel; None makes a new figure.
+        **hist_kw : dict
+            Keywords for the histograms, such as ``color``, as in
+            :meth:`matplotlib.axes.Axes.hist`.
 
         Returns
         -------
@@ -108,15 +117,18 @@ class ActivationsDisplay:
             X, y = mlp._validate_data(X, y, mlp.coefs_[0].dtype, reset=False)
             y = mlp._encode_targets(mlp._check_targets(y, False, True), X.dtype)
         objective = fitted_objective(mlp, X.shape[0])
-        return cls(*unit_states(objective, X, y)).plot(ax)
+        return cls(*unit_states(objective, X, y), name=name).plot(ax, **hist_kw)
 
-    def plot(self, ax=None):
+    def plot(self, ax=None, **hist_kw):
         """Draw the distributions.
 
         Parameters
         ----------
         ax : array-like of matplotlib Axes, default=None
             Where to draw, one for each panel; None makes a new figure.
+        **hist_kw : dict
+            Keywords for the histograms, such as ``color``, as in
+            :meth:`matplotlib.axes.Axes.hist`.
 
         Returns
         -------
@@ -126,35 +138,38 @@ class ActivationsDisplay:
         n_rows = 1 if self.gradients is None else 2
         axes = grid_of_axes(self, ax, n_rows, len(self.outputs), sharex="row")
         shares = zip(self.saturated_fractions, self.dead_fractions, strict=True)
-        panels = zip(axes[0], self.outputs, shares, strict=True)
         bins = _shared_bins(self.outputs)
-        for i, (axis, outputs, (saturated, dead)) in enumerate(panels):
-            _histogram(axis, outputs, bins)
-            axis.set(
-                title=f"layer {i + 1}\n{saturated:.0%} saturated, {dead:.0%} dead",
-                xlabel="output",
-            )
+        panels = zip(axes[0], self.outputs, shares, strict=True)
+        for i, (axis, outputs, (saturated, dead)) in enumerate(panels, start=1):
+            told = f"{saturated:.0%} saturated, {dead:.0%} dead"
+            self._histogram(axis, outputs, bins, f"layer {i}", told, hist_kw)
+            axis.set_xlabel("output")
         if self.gradients is not None:
-            sizes = [np.abs(g[g != 0]) for g in self.gradients]
-            logs = [np.log10(size) for size in sizes]
+            logs = [np.log10(np.abs(g[g != 0])) for g in self.gradients]
             bins = _shared_bins(logs)
-            for axis, gradients, size in zip(
-                axes[1], self.gradients, logs, strict=True
-            ):
-                _histogram(axis, size, bins)
-                axis.set_title(f"{np.mean(gradients == 0):.0%} are exactly 0")
+            panels = zip(axes[1], self.gradients, logs, strict=True)
+            for axis, gradients, values in panels:
+                zeros = f"{np.mean(gradients == 0):.0%} are exactly 0"
+                self._histogram(axis, values, bins, "", zeros, hist_kw)
                 axis.set_xlabel("log10 |gradient|")
         for axis in axes[:, 0]:
             axis.set_ylabel("units × samples")
         return self
 
+    def _histogram(self, axis, values, bins, title, told, hist_kw):
+        """Draw a histogram; tell a share of it in the title, or beside the name."""
+        # On a linear scale a peak, as that of ReLU at 0, would flatten all the rest.
+        style = {"bins": bins, "log": True, "histtype": "stepfilled", "alpha": 0.7}
+        style["label"] = named(self.name, told)
+        if values.size:
+            axis.hist(values.ravel(), **style | hist_kw)
+        if self.name is None:
+            axis.set_title(f"{title}\n{told}" if title else told)
+        else:
+            axis.set_title(title)
+            axis.legend(fontsize="small")
+
 
 def _shared_bins(layers):
     values = np.concatenate([layer.ravel() for layer in layers])
     return np.histogram_bin_edges(values, bins=40)
-
-
-def _histogram(axis, values, bins):
-    if values.size:
-        # On a linear scale a peak, as that of ReLU at 0, would flatten all the rest.
-        axis.hist(values.ravel(), bins=bins, color="C0", log=True)

@@ -18,8 +18,25 @@ def single_axes(display, ax):
 
 def label_epochs(ax):
     """Label the x axis as epochs, which are whole numbers."""
+    from matplotlib.ticker import AutoLocator
+
     ax.set_xlabel("epoch")
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    locator = ax.xaxis.get_major_locator()
+    if isinstance(locator, AutoLocator):  # Not a log scale, nor ticks of one's own.
+        locator.set_params(integer=True)
+
+
+def rescale(ax, **scales):
+    """Set ``x`` and ``y`` scales, except where a scale or ticks have been chosen."""
+    for name, scale in scales.items():
+        axis = getattr(ax, f"{name}axis")
+        if axis.get_scale() == "linear" and axis.isDefault_majloc:
+            getattr(ax, f"set_{name}scale")(scale)
+
+
+def named(name, what):
+    """Return the label of what a model shows, which starts with the model's name."""
+    return what if name is None else f"{name}: {what}"
 
 
 def grid_of_axes(display, ax, n_rows, n_columns, panel=(3.2, 2.8), **share):

@@ -6,8 +6,9 @@ from sklearn.model_selection import check_cv, cross_validate
 from sklearn.pipeline import Pipeline
 
 from sknn_notes._sklearn import check_matplotlib_support
-from sknn_notes.inspection._access import split_pipeline
-from sknn_notes.inspection._plotting import grid_of_axes
+from sknn_notes.inspection._access import fitted_network, no_network
+from sknn_notes.inspection._plotting import grid_of_axes, named, rescale
+from sknn_notes.neural_network._base import BaseMLP
 
 _ALPHAS = np.logspace(-5, 0, 6)
 
@@ -15,7 +16,8 @@ _ALPHAS = np.logspace(-5, 0, 6)
 class RegularizationPathDisplay:
     """Scores, size of the weights and share of exact zeros along ``alpha``.
 
-    It is recommended to use
+    A model has one color: solid for training, dashed for what is held out. It is
+    recommended to use
     :meth:`~sknn_notes.inspection.RegularizationPathDisplay.from_estimator`. All
     parameters are stored as attributes.
 
@@ -31,6 +33,8 @@ class RegularizationPathDisplay:
         Euclidean norm of all weights together, biases left out.
     zero_fractions : ndarray of shape (n_alphas, n_folds)
         Share of the weights that are exactly 0.
+    name : str, default=None
+        Name of the model in the legend.
 
     Attributes
     ----------
@@ -54,13 +58,21 @@ class RegularizationPathDisplay:
     """
 
     def __init__(
-        self, *, alphas, train_scores, test_scores, weight_norms, zero_fractions
+        self,
+        *,
+        alphas,
+        train_scores,
+        test_scores,
+        weight_norms,
+        zero_fractions,
+        name=None,
     ):
         self.alphas = alphas
         self.train_scores = train_scores
         self.test_scores = test_scores
         self.weight_norms = weight_norms
         self.zero_fractions = zero_fractions
+        self.name = name
 
     @classmethod
     def from_estimator(
@@ -73,7 +85,9 @@ class RegularizationPathDisplay:
         cv=None,
         scoring=None,
         n_jobs=None,
+        name=None,
         ax=None,
+        **line_kw,
     ):
         """Cross-validate clones at every strength and plot the path.
 
@@ -94,8 +108,13 @@ class RegularizationPathDisplay:
             The score, as there; None is the estimator's own.
         n_jobs : int, default=None
             Folds that are fitted at a time.
+        name : str, default=None
+            Name of the model in the legend, where several share the axes.
         ax : array-like of matplotlib Axes, default=None
             Where to draw, one for each panel; None makes a new figure.
+        **line_kw : dict
+            Keywords for the lines, such as ``color``, as in
+            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -104,17 +123,19 @@ class RegularizationPathDisplay:
         """
         owner = f"{cls.__name__}.from_estimator"
         check_matplotlib_support(owner)
-        split_pipeline(estimator, owner)
-        name = "alpha"
+        parameter, mlp = "alpha", estimator
         if isinstance(estimator, Pipeline):
-            name = f"{estimator.steps[-1][0]}__alpha"
+            name_of_step, mlp = estimator.steps[-1]
+            parameter = f"{name_of_step}__alpha"
+        if not isinstance(mlp, BaseMLP):
+            raise no_network(mlp, owner)
         splitter = check_cv(cv, y, classifier=is_classifier(estimator))
         folds = list(splitter.split(X, y))
         alphas = np.asarray(alphas, dtype=float)
         rows = []
         for alpha in alphas:
             result = cross_validate(
-                clone(estimator).set_params(**{name: alpha}),
+                clone(estimator).set_params(**{parameter: alpha}),
                 X,
                 y,
                 cv=folds,
@@ -139,15 +160,19 @@ class RegularizationPathDisplay:
             test_scores=test_scores,
             weight_norms=norms,
             zero_fractions=zeros,
-        ).plot(ax)
+            name=name,
+        ).plot(ax, **line_kw)
 
-    def plot(self, ax=None):
+    def plot(self, ax=None, **line_kw):
         """Draw the path: the mean over the folds, with a band of one deviation.
 
         Parameters
         ----------
         ax : array-like of matplotlib Axes, default=None
             Where to draw, one for each panel; None makes a new figure.
+        **line_kw : dict
+            Keywords for the lines, such as ``color``, as in
+            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -156,32 +181,39 @@ class RegularizationPathDisplay:
         """
         axes = grid_of_axes(self, ax, 1, 3, panel=(3.4, 3.2))
         scores, norms, zeros = axes[0]
-        self._curve(scores, self.train_scores, "C0", "training")
-        self._curve(scores, self.test_scores, "C1", "held out")
-        self._curve(norms, self.weight_norms, "C2")
-        self._curve(zeros, self.zero_fractions, "C2")
-        scores.set(ylabel="score")
-        scores.legend()
-        norms.set(ylabel="norm of the weights")
-        zeros.set(ylabel="share of exact zeros", ylim=(-0.03, 1.03))
+        scores.set_ylabel("score")
+        norms.set_ylabel("norm of the weights")
+        # A share of 0 has no place on a log scale.
+        zeros.set(ylabel="share of exact zeros", yscale="linear", ylim=(-0.03, 1.03))
+        name, marked = self.name, {"marker": "."} | line_kw
+        line = self._curve(scores, self.train_scores, named(name, "training"), marked)
+        marked = {"color": line.get_color()} | marked
+        dashed = {"linestyle": "--"} | marked
+        self._curve(scores, self.test_scores, named(name, "held out"), dashed)
+        self._curve(norms, self.weight_norms, name, marked)
+        self._curve(zeros, self.zero_fractions, name, marked)
         for axis in axes[0]:
-            axis.set(xlabel="alpha", xscale="log" if min(self.alphas) > 0 else "symlog")
+            rescale(axis, x="log" if min(self.alphas) > 0 else "symlog")
+            axis.set_xlabel("alpha")
+            if axis is scores or name is not None:
+                axis.legend()
         return self
 
-    def _curve(self, axis, values, color, label=None):
+    def _curve(self, axis, values, label, line_kw):
         mean, spread = values.mean(axis=1), values.std(axis=1)
-        axis.plot(self.alphas, mean, color=color, marker=".", label=label)
+        (line,) = axis.plot(self.alphas, mean, label=label, **line_kw)
         axis.fill_between(
             self.alphas,
             mean - spread,
             mean + spread,
-            color=color,
+            color=line.get_color(),
             alpha=0.2,
             linewidth=0,
         )
+        return line
 
 
 def _weights(estimator):
     """Return all weights of a fitted network or Pipeline as one vector."""
-    _, mlp = split_pipeline(estimator, "RegularizationPathDisplay")
+    mlp, _ = fitted_network(estimator, "RegularizationPathDisplay")
     return np.concatenate([W.ravel() for W in mlp.coefs_])

@@ -27,18 +27,21 @@ def sanity_check(estimator, X, y):
                           noise off, at some coordinates of every parameter array.
     overfit               Twenty samples can be learnt by heart, with penalty, max norm
                           and noise off.
-    learning rate         A short training with everything on lowers the loss, and its
-                          steps are about 1e-3 of the size of the weights.
+    learning rate         A short training with everything on lowers the loss by more
+                          than a thousandth, and its steps are about 1e-3 of the size of
+                          the weights.
     dead units            Few units get no gradient on any sample, and few of tanh or
                           logistic are saturated, before and after the short training.
     ===================== ============================================================
 
     Parameters
     ----------
-    estimator : MLPClassifier, MLPRegressor or Pipeline
-        A network, or a Pipeline that ends in one. It need not be fitted and stays as
-        it is; clones are trained. Earlier steps of a Pipeline are fitted to all of
-        ``X``.
+    estimator : MLPClassifier, MLPRegressor or what holds one
+        A network, or a Pipeline that ends in one, a TransformedTargetRegressor of one,
+        or a search such as GridSearchCV over one of these. It need not be fitted and
+        stays as it is; clones are trained. Earlier steps of a Pipeline are fitted to
+        all of ``X``. Of a search its ``best_estimator_`` is checked, before the search
+        its ``estimator``.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Training data. Where there are many samples, some drawn at random serve.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -82,7 +85,7 @@ def sanity_check(estimator, X, y):
     >>> {finding.status for finding in report.findings}
     {'pass'}
     """
-    mlp, X = untrained_network(estimator, X, y, "sanity_check")
+    mlp, X, y = untrained_network(estimator, X, y, "sanity_check")
     with warnings.catch_warnings():
         # What matters is found by the checks; they train on few samples on purpose.
         warnings.simplefilter("ignore")

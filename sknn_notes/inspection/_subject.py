@@ -8,7 +8,7 @@ from sklearn.base import clone
 
 from sknn_notes._engine.batches import Batches
 from sknn_notes._engine.finite import DivergenceError
-from sknn_notes.inspection._access import fit_on, fitted_objective, start, train_freely
+from sknn_notes.inspection._access import fit_on, start, train_freely
 from sknn_notes.inspection._units import UnitStates, unit_states
 from sknn_notes.inspection._update_ratio import update_ratios
 
@@ -85,9 +85,10 @@ class Subject:
         n_steps = self._n_steps(batch_size, _N_STEPS)
         rows = self.order[: n_steps * batch_size]
         n_epochs = -(-n_steps * batch_size // len(rows))
-        mlp = clone(self.mlp)
+        mlp, trained = clone(self.mlp), []
 
         def some(network, batches):
+            trained.append(network)
             short = Batches(
                 *take(batches, rows),
                 batch_size=batch_size,
@@ -101,7 +102,8 @@ class Subject:
             ratios = update_ratios(mlp, self.X, self.y, n_epochs, some)
         except DivergenceError:
             return None
-        objective = fitted_objective(mlp, self.batch[0].shape[0])
+        trained[0].allocate(self.batch[0].shape[0])
+        objective = self.plan.objective(trained[0])
         loss = data_loss(objective, self.batch)
         states = unit_states(objective, self.batch[0])
         return ShortTraining(n_steps, ratios.mean(axis=0), loss, states)

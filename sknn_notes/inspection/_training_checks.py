@@ -14,6 +14,8 @@ _BY_HEART, _ON_THE_WAY = 0.05, 0.5
 # Ratios of update to weights. Adam's first steps on the weights of wide layers, which
 # are small, are tens of times the rule of thumb, and mend themselves.
 _RULE, _SMALL, _LARGE, _HUGE = 1e-3, 3e-5, 5e-2, 0.5
+# Share of the loss by which the short training lowers it, at least.
+_MOVED = 1e-3
 # Shares of units, or of units and samples.
 _SOME, _MANY = 0.2, 0.5
 
@@ -81,14 +83,22 @@ def learning_rate(subject):
         f"steps of up to {ratio:.1g} of the weights; loss {subject.start_loss:.3g} to "
         f"{training.loss:.3g} in {training.n_steps} steps"
     )
-    fell = training.loss < subject.start_loss
-    if fell and _SMALL <= ratio <= _LARGE:
+    fell = subject.start_loss - training.loss
+    least = _MOVED * subject.start_loss
+    moved = fell > least
+    if moved and _SMALL <= ratio <= _LARGE:
         return Finding(name, "pass", found)
+    if abs(fell) <= least and _RULE <= ratio <= _LARGE:
+        change = (
+            "The steps are of a good size, but the loss hardly moves: scale targets "
+            "and inputs, lower alpha, or look at how y was made."
+        )
+        return Finding(name, "fail", found, change)
     better = (
         f"learning_rate_init={rate:g}: about {rate * _RULE / ratio:.1g} makes steps"
     )
     change = f"{'Lower' if ratio > _RULE else 'Raise'} {better} of {_RULE:g}."
-    return Finding(name, "warn" if fell and ratio <= _HUGE else "fail", found, change)
+    return Finding(name, "warn" if moved and ratio <= _HUGE else "fail", found, change)
 
 
 def dead_units(subject):

@@ -4,13 +4,14 @@ import numpy as np
 
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network
-from sknn_notes.inspection._plotting import grid_of_axes, label_epochs
+from sknn_notes.inspection._plotting import grid_of_axes, label_epochs, named
 
 
 class TrainingCurveDisplay:
     """Training loss, validation loss and validation score over the epochs.
 
-    It is recommended to use
+    A model has one color: solid lines for training, dashed ones for validation. It is
+    recommended to use
     :meth:`~sknn_notes.inspection.TrainingCurveDisplay.from_estimator`. All parameters
     are stored as attributes.
 
@@ -22,6 +23,8 @@ class TrainingCurveDisplay:
         The loss on the validation data after each epoch.
     validation_score : array-like of shape (n_epochs,), default=None
         The score on the validation data after each epoch.
+    name : str, default=None
+        Name of the model in the legend.
 
     Attributes
     ----------
@@ -29,7 +32,8 @@ class TrainingCurveDisplay:
         The epoch, counted from 1, of the highest validation score, or without scores
         of the lowest validation loss; None where neither was recorded.
     axes_ : ndarray of matplotlib Axes of shape (1, n_panels)
-        The panel of the losses and, where there are scores, theirs.
+        The panel of the losses and, where there are scores other than the losses times
+        -1, theirs.
     figure_ : matplotlib Figure
         The figure that holds them.
 
@@ -47,10 +51,13 @@ class TrainingCurveDisplay:
     True
     """
 
-    def __init__(self, training_loss, *, validation_loss=None, validation_score=None):
+    def __init__(
+        self, training_loss, *, validation_loss=None, validation_score=None, name=None
+    ):
         self.training_loss = training_loss
         self.validation_loss = validation_loss
         self.validation_score = validation_score
+        self.name = name
 
     @property
     def best_epoch(self):
@@ -61,15 +68,20 @@ class TrainingCurveDisplay:
         return None
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None):
+    def from_estimator(cls, estimator, *, name=None, ax=None, **line_kw):
         """Plot the curves of a fitted network.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or Pipeline
-            A fitted network, or a Pipeline that ends in one.
+        estimator : MLPClassifier, MLPRegressor, Pipeline or search
+            A fitted network, a Pipeline that ends in one, or a search over one.
+        name : str, default=None
+            Name of the model in the legend, where several share the axes.
         ax : array-like of matplotlib Axes, default=None
             Where to draw, one for each panel; None makes a new figure.
+        **line_kw : dict
+            Keywords for the lines, such as ``color``, as in
+            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -83,49 +95,57 @@ class TrainingCurveDisplay:
             mlp.loss_curve_,
             validation_loss=mlp.validation_loss_curve_,
             validation_score=mlp.validation_scores_,
+            name=name,
         )
-        return display.plot(ax)
+        return display.plot(ax, **line_kw)
 
-    def plot(self, ax=None):
+    def plot(self, ax=None, **line_kw):
         """Draw the curves.
 
         Parameters
         ----------
         ax : array-like of matplotlib Axes, default=None
             Where to draw, one for each panel; None makes a new figure.
+        **line_kw : dict
+            Keywords for the lines, such as ``color``, as in
+            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
         display : TrainingCurveDisplay
             The display itself.
         """
-        panels = [
-            (
-                "loss",
-                [
-                    ("training", self.training_loss),
-                    ("validation", self.validation_loss),
-                ],
-            )
-        ]
-        if self.validation_score is not None:
-            panels.append(("validation score", [("validation", self.validation_score)]))
-        axes = grid_of_axes(self, ax, 1, len(panels), panel=(4, 3.2))
-        for axis, (label, curves) in zip(axes[0], panels, strict=True):
-            for name, values in curves:
-                if values is not None:
-                    epochs = np.arange(1, len(values) + 1)
-                    color = "C0" if name == "training" else "C1"
-                    axis.plot(epochs, values, color=color, label=name)
+        has_scores = self._has_scores()
+        axes = grid_of_axes(self, ax, 1, 1 + has_scores, panel=(4, 3.2))
+        losses = axes[0, 0]
+        (line,) = self._curve(losses, "training", self.training_loss, **line_kw)
+        dashed = {"color": line.get_color(), "linestyle": "--"} | line_kw
+        if self.validation_loss is not None:
+            self._curve(losses, "validation", self.validation_loss, **dashed)
+        losses.set_ylabel("loss")
+        if has_scores:
+            self._curve(axes[0, 1], "validation", self.validation_score, **dashed)
+            axes[0, 1].set_ylabel("validation score")
+        for axis in axes[0]:
             if self.best_epoch is not None:
                 axis.axvline(
                     self.best_epoch,
-                    color="0.5",
+                    color=dashed["color"],
                     linestyle=":",
                     zorder=0,
-                    label=f"best epoch: {self.best_epoch}",
+                    label=named(self.name, f"best epoch: {self.best_epoch}"),
                 )
             label_epochs(axis)
-            axis.set_ylabel(label)
             axis.legend()
         return self
+
+    def _has_scores(self):
+        """Return whether there are scores, and others than the losses times -1."""
+        score, loss = self.validation_score, self.validation_loss
+        if score is None or loss is None:
+            return score is not None
+        return not np.array_equal(score, np.negative(loss))
+
+    def _curve(self, axis, what, values, **line_kw):
+        epochs = np.arange(1, len(values) + 1)
+        return axis.plot(epochs, values, label=named(self.name, what), **line_kw)

@@ -6,7 +6,7 @@ from sklearn.utils import check_array
 
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network
-from sknn_notes.inspection._plotting import single_axes
+from sknn_notes.inspection._plotting import named, single_axes
 
 _MOST_ROWS = 10
 _GRID = 80
@@ -36,6 +36,10 @@ class UncertaintyDisplay:
         Names of the outputs, such as the classes; None for regression.
     quantity : str, default='prediction'
         What was averaged, for the labels of the axes.
+    feature_names : array-like of str of shape (n_features,), default=None
+        Names of one or two features, for the labels of the axes.
+    name : str, default=None
+        Name of the model in the legend.
 
     Attributes
     ----------
@@ -56,28 +60,45 @@ class UncertaintyDisplay:
     True
     """
 
-    def __init__(self, X, mean, spread, *, labels=None, quantity="prediction"):
+    def __init__(
+        self,
+        X,
+        mean,
+        spread,
+        *,
+        labels=None,
+        quantity="prediction",
+        feature_names=None,
+        name=None,
+    ):
         self.X = X
         self.mean = mean
         self.spread = spread
         self.labels = labels
         self.quantity = quantity
+        self.feature_names = feature_names
+        self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, ax=None):
+    def from_estimator(cls, estimator, X, *, name=None, ax=None, **plot_kw):
         """Ask a fitted network many times and plot mean and spread of its answers.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or Pipeline
-            A fitted network with noise (dropout, dropconnect, augment), or a Pipeline
-            that ends in one. It makes ``n_mc_samples`` passes whatever its
-            ``marginalization``.
+        estimator : MLPClassifier, MLPRegressor, Pipeline or search
+            A fitted network with noise (dropout, dropconnect, augment), a Pipeline that
+            ends in one, or a search over one. It makes ``n_mc_samples`` passes whatever
+            its ``marginalization``.
         X : array-like of shape (n_samples, n_features)
             The data. With two features a grid over their range is asked instead; with
             more, a classifier takes up to 10 samples.
+        name : str, default=None
+            Name of the model in the legend, where several share the axes.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
+        **plot_kw : dict
+            Keywords for the lines, the marks or the map, as in
+            :meth:`matplotlib.axes.Axes.plot`, ``errorbar`` and ``tripcolor``.
 
         Returns
         -------
@@ -87,11 +108,10 @@ class UncertaintyDisplay:
         owner = f"{cls.__name__}.from_estimator"
         check_matplotlib_support(owner)
         points = check_array(X, dtype=None)
+        feature_names = list(X.columns) if hasattr(X, "columns") else None
         if points.shape[1] == 2:
             points = _grid_over(points)
-            # A data frame stays one, so that its columns keep their names.
-            in_frame = hasattr(X, "iloc")
-            X = type(X)(points, columns=X.columns) if in_frame else points
+            X = _like(X, points)
         mlp, X = fitted_network(estimator, owner, X)
         mlp.predict_spread(X[:1])  # refuses a network without noise
         labels, quantity = None, "prediction"
@@ -106,15 +126,27 @@ class UncertaintyDisplay:
                     "some, such as X[:5]."
                 )
         mean, spread = mlp._sampled(X, mlp._averaged)
-        return cls(points, mean, spread, labels=labels, quantity=quantity).plot(ax)
+        display = cls(
+            points,
+            mean,
+            spread,
+            labels=labels,
+            quantity=quantity,
+            feature_names=feature_names,
+            name=name,
+        )
+        return display.plot(ax, **plot_kw)
 
-    def plot(self, ax=None):
+    def plot(self, ax=None, **plot_kw):
         """Draw mean and spread.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
+        **plot_kw : dict
+            Keywords for the lines, the marks or the map, as in
+            :meth:`matplotlib.axes.Axes.plot`, ``errorbar`` and ``tripcolor``.
 
         Returns
         -------
@@ -124,61 +156,77 @@ class UncertaintyDisplay:
         ax = single_axes(self, ax)
         n_features = self.X.shape[1]
         if n_features == 2:
-            self._plot_map(ax)
+            self._plot_map(ax, plot_kw)
             return self
         if n_features == 1:
-            self._plot_bands(ax)
+            self._plot_bands(ax, plot_kw)
         elif self.labels is None:
-            self._plot_numbers(ax)
+            self._plot_numbers(ax, plot_kw)
         else:
-            self._plot_classes(ax)
-        if len(ax.get_legend_handles_labels()[0]) > 1:
+            self._plot_classes(ax, plot_kw)
+        if self.name is not None or len(ax.get_legend_handles_labels()[0]) > 1:
             ax.legend()
         return self
 
-    def _plot_bands(self, ax):
+    def _plot_bands(self, ax, plot_kw):
         order = np.argsort(self.X[:, 0])
         x = self.X[order, 0]
-        for i, (mean, spread) in enumerate(self._outputs()):
+        for mean, spread, label in self._outputs():
             low, high = (mean - spread)[order], (mean + spread)[order]
-            ax.plot(x, mean[order], color=f"C{i}", label=self._name(i))
-            ax.fill_between(x, low, high, color=f"C{i}", alpha=0.3, linewidth=0)
-        ax.set(xlabel="feature", ylabel=self.quantity)
+            (line,) = ax.plot(x, mean[order], **{"label": label} | plot_kw)
+            color = line.get_color()
+            ax.fill_between(x, low, high, color=color, alpha=0.3, linewidth=0)
+        ax.set(xlabel=self._feature(0, "feature"), ylabel=self.quantity)
 
-    def _plot_map(self, ax):
+    def _plot_map(self, ax, plot_kw):
         predicted = np.argmax(self.mean, axis=1)
         spread = self.spread[np.arange(len(predicted)), predicted]
-        mesh = ax.tripcolor(*self.X.T, spread, shading="gouraud", cmap="viridis")
-        ax.figure.colorbar(mesh, ax=ax, label=f"spread of the {self.quantity}")
-        ax.set(xlabel="feature 0", ylabel="feature 1")
+        style = {"shading": "gouraud", "cmap": "viridis"} | plot_kw
+        mesh = ax.tripcolor(*self.X.T, spread, **style)
+        label = named(self.name, f"spread of the {self.quantity}")
+        ax.figure.colorbar(mesh, ax=ax, label=label)
+        x, y = (self._feature(i, f"feature {i}") for i in (0, 1))
+        ax.set(xlabel=x, ylabel=y)
 
-    def _plot_numbers(self, ax):
+    def _plot_numbers(self, ax, plot_kw):
         samples = np.arange(len(self.X))
-        for i, (mean, spread) in enumerate(self._outputs()):
-            ax.errorbar(samples, mean, spread, fmt="o", label=self._name(i))
+        for mean, spread, label in self._outputs():
+            style = {"marker": "o", "linestyle": "none", "label": label}
+            ax.errorbar(samples, mean, spread, **style | plot_kw)
         ax.set(xlabel="sample", ylabel=self.quantity)
 
-    def _plot_classes(self, ax):
+    def _plot_classes(self, ax, plot_kw):
         places = np.arange(len(self.labels))
         shifts = np.linspace(-0.25, 0.25, len(self.X) + 2)[1:-1]
         for i, shift in enumerate(shifts):
-            ax.errorbar(
-                places + shift,
-                self.mean[i],
-                self.spread[i],
-                fmt="o",
-                markersize=4,
-                label=f"sample {i}",
-            )
+            style = {"marker": "o", "linestyle": "none", "markersize": 4}
+            style["label"] = named(self.name, f"sample {i}")
+            ax.errorbar(places + shift, self.mean[i], self.spread[i], **style | plot_kw)
         ax.set_xticks(places, self.labels)
         ax.set(xlabel="class", ylabel=self.quantity)
 
     def _outputs(self):
-        """Return the pairs of mean and spread of every output."""
-        return zip(self.mean.T, self.spread.T, strict=True)
+        """Return mean, spread and label of every output."""
+        n_outputs = self.mean.shape[1]
+        names = self.labels
+        if names is None:
+            names = [f"output {i}" for i in range(n_outputs)]
+        labels = [named(self.name, str(name)) for name in names]
+        if self.name is not None and n_outputs == 1:
+            labels = [self.name]
+        return zip(self.mean.T, self.spread.T, labels, strict=True)
 
-    def _name(self, i):
-        return f"output {i}" if self.labels is None else str(self.labels[i])
+    def _feature(self, i, default):
+        return default if self.feature_names is None else self.feature_names[i]
+
+
+def _like(X, points):
+    """Return points in a container as X, so that its columns keep their names."""
+    if not hasattr(X, "columns"):
+        return points
+    if hasattr(X, "iloc"):
+        return type(X)(points, columns=X.columns)
+    return type(X)(points, schema=list(X.columns), orient="row")
 
 
 def _grid_over(X):

@@ -5,11 +5,17 @@ import numpy as np
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import (
     fit_on,
-    split_pipeline,
     train_freely,
     untrained_network,
 )
-from sknn_notes.inspection._plotting import label_epochs, single_axes
+from sknn_notes.inspection._plotting import (
+    label_epochs,
+    named,
+    rescale,
+    single_axes,
+)
+
+_RULE = "rule of thumb"
 
 
 class UpdateRatioDisplay:
@@ -28,6 +34,8 @@ class UpdateRatioDisplay:
         a step does, weight decay and max norm included; biases are left out. NaN where
         W was zero. Under 'sgd' with an L1 part in the penalty, W is where momentum
         looks ahead to.
+    name : str, default=None
+        Name of the model in the legend.
 
     Attributes
     ----------
@@ -48,17 +56,21 @@ class UpdateRatioDisplay:
     (5, 2)
     """
 
-    def __init__(self, ratios):
+    def __init__(self, ratios, *, name=None):
         self.ratios = ratios
+        self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, n_epochs=20, ax=None):
+    def from_estimator(
+        cls, estimator, X, y, *, n_epochs=20, name=None, ax=None, **line_kw
+    ):
         """Train a clone for some epochs and plot the size of its steps.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or Pipeline
-            A network with a stochastic solver, or a Pipeline that ends in one. It need
+        estimator : MLPClassifier, MLPRegressor or what holds one
+            A network with a stochastic solver, or a Pipeline that ends in one, a
+            TransformedTargetRegressor of one, or a search over one of these. It need
             not be fitted and stays as it is. Early stopping is switched off.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data.
@@ -66,8 +78,13 @@ class UpdateRatioDisplay:
             Targets.
         n_epochs : int, default=20
             How many epochs to train; a schedule such as 'cosine' runs out within them.
+        name : str, default=None
+            Name of the model in the legend, where several share the axes.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
+        **line_kw : dict
+            Keywords for the lines, such as ``color``, as in
+            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -76,23 +93,26 @@ class UpdateRatioDisplay:
         """
         owner = f"{cls.__name__}.from_estimator"
         check_matplotlib_support(owner)
-        solver = split_pipeline(estimator, owner)[1]._resolve("solver")
+        mlp, X, y = untrained_network(estimator, X, y, owner)
+        solver = mlp._resolve("solver")
         if not solver.stochastic:
             raise ValueError(
                 f"solver={solver!r} searches along a line for every step, so that no "
                 "learning rate sets their size. Choose a stochastic solver, such as "
                 "'adam' or 'sgd'."
             )
-        mlp, X = untrained_network(estimator, X, y, owner)
-        return cls(update_ratios(mlp, X, y, n_epochs)).plot(ax)
+        return cls(update_ratios(mlp, X, y, n_epochs), name=name).plot(ax, **line_kw)
 
-    def plot(self, ax=None):
+    def plot(self, ax=None, **line_kw):
         """Draw the curves.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
+        **line_kw : dict
+            Keywords for the lines, such as ``color``, as in
+            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -101,9 +121,12 @@ class UpdateRatioDisplay:
         """
         ax = single_axes(self, ax)
         epochs = np.arange(1, len(self.ratios) + 1)
-        for i, ratios in enumerate(self.ratios.T):
-            ax.semilogy(epochs, ratios, marker=".", label=f"weights {i + 1}")
-        ax.axhline(1e-3, color="0.5", linestyle=":", zorder=0, label="rule of thumb")
+        for i, ratios in enumerate(self.ratios.T, start=1):
+            style = {"marker": ".", "label": named(self.name, f"weights {i}")}
+            ax.plot(epochs, ratios, **style | line_kw)
+        if _RULE not in ax.get_legend_handles_labels()[1]:
+            ax.axhline(1e-3, color="0.5", linestyle=":", zorder=0, label=_RULE)
+        rescale(ax, y="log")
         label_epochs(ax)
         ax.set_ylabel("norm of a step / norm of the weights")
         ax.legend()

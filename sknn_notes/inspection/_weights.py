@@ -1,6 +1,7 @@
 """Weights, and the matrices of whitening, as images or as a heat map."""
 
 import math
+from contextlib import suppress
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -14,6 +15,7 @@ from sknn_notes.neural_network._base import BaseMLP
 # A square of fewer inputs is more likely a coincidence than an image.
 _LEAST_SIDE = 5
 _N_IMAGES = 100
+_MOST_NAMES = 50
 
 
 class WeightsDisplay:
@@ -33,6 +35,8 @@ class WeightsDisplay:
         Height and width, and 3 for colour (the channels last), of the image that the
         inputs are; None draws a heat map. 'auto' takes inputs whose number is a square,
         25 or more, for an image.
+    feature_names : array-like of str of shape (n_inputs,), default=None
+        Names of the inputs, for the ticks of a heat map of up to 50.
 
     Attributes
     ----------
@@ -52,21 +56,31 @@ class WeightsDisplay:
     (64, 64)
     """
 
-    def __init__(self, weights, *, image_shape="auto"):
+    def __init__(self, weights, *, image_shape="auto", feature_names=None):
         self.weights = weights
         self.image_shape = image_shape
+        self.feature_names = feature_names
 
     @classmethod
     def from_estimator(
-        cls, estimator, *, layer=0, units=None, image_shape="auto", ax=None
+        cls,
+        estimator,
+        *,
+        layer=0,
+        units=None,
+        image_shape="auto",
+        ax=None,
+        **imshow_kw,
     ):
         """Plot the weights of a layer, or the filters of a whitening.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor, transformer or Pipeline
+        estimator : MLPClassifier, MLPRegressor, transformer, Pipeline or search
             A fitted network; a fitted transformer with a matrix, such as ``Whitener``
-            or scikit-learn's ``PCA``; or a Pipeline that ends in one of them.
+            or scikit-learn's ``PCA``; a Pipeline that ends in one of them; or a search
+            over one. The inputs of its first layer are called as the steps before it
+            call them.
         layer : int, default=0
             Which of the network's weight matrices; 0 is next to the inputs.
         units : array-like of int, default=None
@@ -75,6 +89,9 @@ class WeightsDisplay:
             As in the constructor. 'auto' draws heat maps of all layers but the first.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
+        **imshow_kw : dict
+            Keywords for the picture, such as ``cmap``, as in
+            :meth:`matplotlib.axes.Axes.imshow`.
 
         Returns
         -------
@@ -83,21 +100,25 @@ class WeightsDisplay:
         """
         owner = f"{cls.__name__}.from_estimator"
         check_matplotlib_support(owner)
-        last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-        weights = _matrix(last, layer, owner)
+        weights = _matrix(_last(estimator), layer, owner)
+        names = _input_names(estimator) if layer == 0 else None
         if units is not None:
             weights = weights[:, np.asarray(units)]
         if isinstance(image_shape, str) and layer:
             image_shape = None
-        return cls(weights, image_shape=image_shape).plot(ax)
+        display = cls(weights, image_shape=image_shape, feature_names=names)
+        return display.plot(ax, **imshow_kw)
 
-    def plot(self, ax=None):
+    def plot(self, ax=None, **imshow_kw):
         """Draw the weights.
 
         Parameters
         ----------
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
+        **imshow_kw : dict
+            Keywords for the picture, such as ``cmap``, as in
+            :meth:`matplotlib.axes.Axes.imshow`.
 
         Returns
         -------
@@ -114,10 +135,14 @@ class WeightsDisplay:
             "cmap": matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.8"),
             "vmin": -limit,
             "vmax": limit,
+            **imshow_kw,
         }
+        ax.set(xscale="linear", yscale="linear")
         if shape is None:
             image = ax.imshow(self.weights, aspect="auto", **style)
             ax.set(xlabel="unit", ylabel="input")
+            if self._shows_names():
+                ax.set_yticks(range(len(self.weights)), self.feature_names)
         else:
             tiles = _tiled(self.weights[:, :_N_IMAGES], shape)
             if len(shape) == 3:
@@ -127,6 +152,11 @@ class WeightsDisplay:
         if shape is None or len(shape) == 2:
             ax.figure.colorbar(image, ax=ax, label="weight")
         return self
+
+    def _shows_names(self):
+        names = self.feature_names
+        # Pooled inputs are fewer than features.
+        return names is not None and len(names) == len(self.weights) <= _MOST_NAMES
 
     def _shape_of_images(self):
         n_inputs, shape = len(self.weights), self.image_shape
@@ -175,6 +205,26 @@ def _matrix(estimator, layer, owner):
         f"{owner} takes a network, or a transformer with whitening_ or components_. "
         f"Got {estimator!r}."
     )
+
+
+def _input_names(estimator):
+    """Return the names of the features that the last step gets, None without any."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        with suppress(AttributeError, ValueError):  # Not every step tells them.
+            return estimator[:-1].get_feature_names_out()
+    return getattr(_last(estimator), "feature_names_in_", None)
+
+
+def _last(estimator):
+    """Return what a Pipeline ends in, and of a fitted search the best estimator."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            estimator = estimator[-1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        else:
+            return estimator
 
 
 def _tiled(weights, shape):

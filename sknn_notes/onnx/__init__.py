@@ -13,9 +13,10 @@ except ModuleNotFoundError as error:
         'pip install "sknn_notes[onnx]"'
     ) from error
 
+from skl2onnx.algebra.type_helper import guess_initial_types
 from sklearn.base import is_classifier
 
-from sknn_notes.onnx import _network, _preprocessing
+from sknn_notes.onnx import _inputs, _network, _preprocessing
 
 __all__ = ["to_onnx"]
 
@@ -23,22 +24,28 @@ _preprocessing.register()
 _network.register()
 
 
-def to_onnx(model, X=None, *, options=None, **keywords):
+def to_onnx(model, X=None, *, options=None, initial_types=None, **keywords):
     """Convert a fitted estimator, transformer or pipeline to an ONNX model.
 
-    This is ``skl2onnx.to_onnx``, but that a classifier's probabilities are one array,
-    not a list of dictionaries.
+    This is ``skl2onnx.to_onnx``, except that a classifier's probabilities are one
+    array, not a list of dictionaries, and that all inputs decide on the precision, not
+    the first.
 
     Parameters
     ----------
     model : estimator
         What to convert, fitted.
-    X : ndarray of shape (n_samples, n_features), default=None
-        Rows whose type the inputs of the graph get: float32 computes in single
-        precision, float64 in double, whatever the model was trained in. May be None
+    X : ndarray of shape (n_samples, n_features) or pandas DataFrame, default=None
+        Rows whose types the inputs of the graph get; a DataFrame makes one input of
+        each column. The graph computes in single precision where float32 holds what
+        the inputs can, and in double precision where one of them is float64 or has
+        integers of 32 bits or more, whatever the model was trained in. May be None
         where ``initial_types`` is passed.
     options : dict, default=None
-        Options of skl2onnx; None is ``{"zipmap": False}`` for classifiers.
+        Options of skl2onnx, such as ``{"output_class_labels": True}``; for classifiers
+        with ``"zipmap": False`` unless it is among them.
+    initial_types : list of tuple, default=None
+        Names and types of the inputs, as in skl2onnx, in place of ``X``.
     **keywords : dict
         Further parameters of ``skl2onnx.to_onnx``.
 
@@ -56,8 +63,8 @@ def to_onnx(model, X=None, *, options=None, **keywords):
         If the network uses an activation, loss or noise part that is not one of the
         library's.
     ValueError
-        If ``marginalization="monte_carlo"``, or the inputs are not as many as in
-        ``fit``.
+        If ``marginalization="monte_carlo"``, the inputs are not as many as in ``fit``,
+        or ``target_opset`` is lower than a node needs.
 
     Examples
     --------
@@ -71,6 +78,16 @@ def to_onnx(model, X=None, *, options=None, **keywords):
     >>> [output.name for output in graph.output]
     ['label', 'probabilities']
     """
-    if options is None and is_classifier(model):
-        options = {"zipmap": False}
-    return skl2onnx.to_onnx(model, X, options=options, **keywords)
+    options = options or {}
+    by_name = all(isinstance(key, str) for key in options)
+    if is_classifier(model) and by_name:
+        options = {"zipmap": False, **options}
+    initial_types = guess_initial_types(X, initial_types)
+    onnx_model = skl2onnx.to_onnx(
+        model,
+        initial_types=_inputs.in_one_precision(initial_types),
+        options=options or None,
+        **keywords,
+    )
+    _inputs.restore_types(onnx_model, initial_types)
+    return onnx_model

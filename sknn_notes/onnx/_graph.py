@@ -2,8 +2,18 @@
 
 import numpy as np
 from onnx.helper import np_dtype_to_tensor_dtype
-from skl2onnx.common.data_types import DoubleTensorType
+from skl2onnx.common.data_types import (
+    DoubleTensorType,
+    FloatTensorType,
+    Int32TensorType,
+    Int64TensorType,
+)
 from sklearn.utils.validation import check_is_fitted
+
+# Inputs that single precision would round.
+_WIDE = (DoubleTensorType, Int32TensorType, Int64TensorType)
+# The opsets from which onnxruntime has nodes as they are used here.
+_LEAST_OPSETS = {"Clip": 12, "Equal": 11, "Pad": 11}
 
 
 class Graph:
@@ -17,13 +27,14 @@ class Graph:
     Attributes
     ----------
     dtype : type
-        What the graph computes in: float64 for float64 inputs, else float32.
+        What the graph computes in: float64 where an input is float64 or an integer of
+        32 bits or more, else float32.
     """
 
     def __init__(self, scope, operator, container):
         self._scope, self._operator, self._container = scope, operator, container
-        double = isinstance(operator.outputs[-1].type, DoubleTensorType)
-        self.dtype = np.float64 if double else np.float32
+        wide = any(isinstance(v.type, _WIDE) for v in operator.inputs)
+        self.dtype = np.float64 if wide else np.float32
 
     def input(self):
         """Return the inputs as one tensor of the graph's type."""
@@ -32,11 +43,20 @@ class Graph:
 
     def output(self, index, tensor):
         """Make a tensor the estimator's output of this index."""
-        name = self._operator.outputs[index].full_name
-        self._container.add_node("Identity", [tensor], [name])
+        output = self._operator.outputs[index]
+        if isinstance(output.type, FloatTensorType) and self.dtype is np.float64:
+            tensor = self.cast(tensor, np.float32)
+        self._container.add_node("Identity", [tensor], [output.full_name])
 
     def add(self, op_type, *inputs, **attributes):
         """Add a node and return its output; inputs that are no names are constants."""
+        least, opset = _LEAST_OPSETS.get(op_type, 0), self._container.target_opset_onnx
+        if opset < least:
+            raise ValueError(
+                f"target_opset={opset} is too low for "
+                f"{type(self._operator.raw_operator).__name__}, whose node {op_type} "
+                f"needs {least} or more. Raise target_opset, or leave it out."
+            )
         names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
         output = self._scope.get_unique_variable_name(op_type.lower())
         self._container.add_node(
@@ -113,9 +133,24 @@ def n_rows(operator):
     widths = [variable.get_second_dimension() for variable in operator.inputs]
     known = all(isinstance(width, int) for width in widths)
     if known and sum(widths) != model.n_features_in_:
+        name = type(model).__name__
+        if any(variable.operators_outputs_ for variable in operator.inputs):
+            raise ValueError(
+                f"In the graph {name} gets {sum(widths)} columns from the step before "
+                f"it, but it was fitted with {model.n_features_in_}: skl2onnx leaves "
+                "out some of what this step does, such as the indicators of "
+                "SimpleImputer(add_indicator=True). Fit without that, or convert the "
+                "steps behind it alone."
+            )
         raise ValueError(
-            f"The graph's inputs have {sum(widths)} columns, but "
-            f"{type(model).__name__} was fitted with {model.n_features_in_}. Pass an X "
-            "(or initial_types) with the columns of fit."
+            f"The graph's inputs have {sum(widths)} columns, but {name} was fitted "
+            f"with {model.n_features_in_}. Pass an X (or initial_types) with the "
+            "columns of fit."
         )
     return operator.inputs[0].get_first_dimension()
+
+
+def float_type(operator, shape):
+    """Return the type of an output: double precision where an input has it."""
+    double = any(isinstance(v.type, DoubleTensorType) for v in operator.inputs)
+    return (DoubleTensorType if double else FloatTensorType)(shape)

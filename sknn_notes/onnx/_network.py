@@ -15,7 +15,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes import MLPClassifier, MLPRegressor, activations, losses
 from sknn_notes.onnx import _noise
-from sknn_notes.onnx._graph import Graph, form_of, n_rows, one_node, unchanged
+from sknn_notes.onnx._graph import (
+    Graph,
+    float_type,
+    form_of,
+    n_rows,
+    one_node,
+    unchanged,
+)
 
 _CLASSIFIER = "SknnNotesMLPClassifier"
 _REGRESSOR = "SknnNotesMLPRegressor"
@@ -31,10 +38,12 @@ def register():
         parser=_parse_classifier,
         options={
             "zipmap": [True, False, "columns"],
+            # One more output, the classes.
+            "output_class_labels": [True, False],
             # What CalibratedClassifierCV calibrates.
             "raw_scores": [True, False],
-            # Labels as indices: skl2onnx asks whether they are wanted.
-            "nocl": [False],
+            # Labels as indices.
+            "nocl": [True, False],
         },
     )
     update_registered_converter(
@@ -169,24 +178,46 @@ def _parse_classifier(scope, model, inputs, custom_parsers=None):
     Its parser is private, but the one that it gives to every classifier.
     """
     check_is_fitted(model)
-    if model._loss.has_probabilities:
+    options = scope.get_options(model, {"zipmap": True, "output_class_labels": False})
+    name = "probabilities" if model._loss.has_probabilities else "scores"
+    if options["zipmap"] and name == "probabilities":
         return _parse_sklearn_classifier(scope, model, inputs, custom_parsers)
     operator = scope.declare_local_operator(_CLASSIFIER, model)
     operator.inputs = inputs
     score_type = guess_tensor_type(inputs[0].type)
     operator.outputs.append(scope.declare_local_variable("label", Int64TensorType()))
-    operator.outputs.append(scope.declare_local_variable("scores", score_type))
-    return operator.outputs
+    operator.outputs.append(scope.declare_local_variable(name, score_type))
+    if not options["output_class_labels"]:
+        return operator.outputs
+    labels = scope.declare_local_operator("SklearnClassLabels")
+    labels.classes = _classes(model)
+    label_type = _label_type(model)([len(labels.classes)])
+    labels.outputs.append(scope.declare_local_variable("class_labels", label_type))
+    return [*operator.outputs, *labels.outputs]
 
 
 def _set_classifier_shapes(operator):
     n, model = n_rows(operator), operator.raw_operator
-    encoder, n_classes = model._encoder, len(model.classes_)
-    text = model.classes_.dtype.kind in "UO"
-    label_type = StringTensorType if text else Int64TensorType
+    n_classes = len(model.classes_)
+    options = operator.scope_inst.get_options(model, {"zipmap": True, "nocl": False})
+    label_type = Int64TensorType if options["nocl"] else _label_type(model)
     label, decisions = operator.outputs
-    label.set_type(label_type([n, n_classes] if encoder.multilabel else [n]))
-    decisions.type.shape = [n, n_classes]
+    label.set_type(label_type([n, n_classes] if model._encoder.multilabel else [n]))
+    if options["zipmap"]:
+        # Its type has been declared.
+        decisions.type.shape = [n, n_classes]
+    else:
+        decisions.set_type(float_type(operator, [n, n_classes]))
+
+
+def _classes(model):
+    """Return the classes, numbers as int64."""
+    text = _label_type(model) is StringTensorType
+    return model.classes_ if text else model.classes_.astype(np.int64)
+
+
+def _label_type(model):
+    return StringTensorType if model.classes_.dtype.kind in "UO" else Int64TensorType
 
 
 def _convert_classifier(scope, operator, container):
@@ -195,12 +226,12 @@ def _convert_classifier(scope, operator, container):
     scores = _raw_outputs(graph, model)
     if model._encoder.multiclass:
         scores = scores_of(graph, model._loss, scores)
-    graph.output(0, _labels(graph, model, scores))
-    raw_scores = container.get_options(model, {"raw_scores": False})["raw_scores"]
-    graph.output(1, _decisions(graph, model, scores, raw_scores))
+    options = container.get_options(model, {"raw_scores": False, "nocl": False})
+    graph.output(0, _labels(graph, model, scores, options["nocl"]))
+    graph.output(1, _decisions(graph, model, scores, options["raw_scores"]))
 
 
-def _labels(graph, model, scores):
+def _labels(graph, model, scores, as_indices):
     """Add the choice of the classes, or of every label."""
     if model._encoder.multiclass:
         index = graph.add("ArgMax", scores, axis=1, keepdims=0)
@@ -209,9 +240,7 @@ def _labels(graph, model, scores):
         if model._encoder.multilabel:
             return index
         index = graph.add("Reshape", index, [-1])
-    numeric = model.classes_.dtype.kind not in "UO"
-    classes = model.classes_.astype(np.int64) if numeric else model.classes_
-    return graph.add("Gather", classes, index)
+    return index if as_indices else graph.add("Gather", _classes(model), index)
 
 
 def _decisions(graph, model, scores, raw_scores):
@@ -227,7 +256,8 @@ def _decisions(graph, model, scores, raw_scores):
 
 def _set_regressor_shape(operator):
     model = operator.raw_operator
-    operator.outputs[0].type.shape = [n_rows(operator), model.n_outputs_]
+    shape = [n_rows(operator), model.n_outputs_]
+    operator.outputs[0].set_type(float_type(operator, shape))
 
 
 def _convert_regressor(scope, operator, container):

@@ -4,7 +4,7 @@ import numpy as np
 from skl2onnx import update_registered_converter
 
 from sknn_notes import Centerer, MinMaxNormalizer, Standardizer, Whitener
-from sknn_notes.onnx._graph import Graph, n_rows
+from sknn_notes.onnx._graph import Graph, float_type, n_rows
 
 
 def register():
@@ -22,7 +22,7 @@ def register():
 
 def _set_shape(operator):
     n_outputs = len(operator.raw_operator.get_feature_names_out())
-    operator.outputs[0].type.shape = [n_rows(operator), n_outputs]
+    operator.outputs[0].set_type(float_type(operator, [n_rows(operator), n_outputs]))
 
 
 def _convert_columnwise(scope, operator, container):

@@ -26,7 +26,9 @@ from sknn_notes.inspection import (
 
 
 def test_curves_are_those_of_the_estimator(iris):
-    model = MLPClassifier(early_stopping=True, max_iter=20, random_state=0).fit(*iris)
+    model = MLPClassifier(
+        early_stopping=True, scoring="accuracy", max_iter=20, random_state=0
+    ).fit(*iris)
     display = TrainingCurveDisplay.from_estimator(model)
     assert display.training_loss == model.loss_curve_
     assert display.validation_score == model.validation_scores_
@@ -61,6 +63,18 @@ def test_a_validation_loss_joins_the_training_loss(fitted):
 )
 def test_best_epoch(curves, best):
     assert TrainingCurveDisplay([1.0], **curves).best_epoch == best
+
+
+def test_scores_that_are_the_losses_have_no_panel():
+    losses = [3.0, 1.0, 2.0]
+    scores = [-loss for loss in losses]
+    display = TrainingCurveDisplay(
+        [3.0, 2, 1], validation_loss=losses, validation_score=scores
+    )
+    assert display.plot().axes_.shape == (1, 1)
+    assert display.best_epoch == 2
+    display.validation_loss = [3.0, 1.0, 1.0]
+    assert display.plot().axes_.shape == (1, 2)
 
 
 def test_drawn_again_on_axes_of_ones_own(fitted):

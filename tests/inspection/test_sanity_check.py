@@ -5,7 +5,18 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy.sparse import csr_array
 from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+)
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sknn_notes import MLPClassifier, MLPRegressor, Standardizer, Whitener
 from sknn_notes.activations import Activation
@@ -116,6 +127,89 @@ def test_the_estimator_stays_as_it_is(iris, fitted):
 def test_reports_repeat(iris):
     model = MLPClassifier(10, dropout=0.3)
     assert repr(sanity_check(model, *iris)) == repr(sanity_check(model, *iris))
+
+
+# What holds a network
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"transformer": StandardScaler()},
+        {"func": np.log1p, "inverse_func": np.expm1},
+        {},
+    ],
+    ids=["transformer", "function", "nothing"],
+)
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_transformed_targets(iris, parameters, n_targets):
+    X, y = iris[0], np.exp(iris[0][:, : 2 if n_targets == 2 else 1]).squeeze()
+    network = MLPRegressor(hidden_layer_sizes=30, random_state=0)
+    if "transformer" in parameters:
+        seen = StandardScaler().fit_transform(y.reshape(150, -1)).reshape(y.shape)
+    else:
+        seen = parameters.get("func", np.asarray)(y)
+    wrapped = TransformedTargetRegressor(network, **parameters)
+    expected = sanity_check(network, X, seen)
+    assert repr(sanity_check(wrapped, X, y)) == repr(expected)
+    assert not hasattr(wrapped, "regressor_")
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        GridSearchCV(MLPClassifier(), {"alpha": [0.0, 5.0]}, cv=2),
+        RandomizedSearchCV(MLPClassifier(), {"alpha": [0.0, 5.0]}, n_iter=1, cv=2),
+        HalvingGridSearchCV(MLPClassifier(), {"alpha": [0.0, 5.0]}, cv=2),
+    ],
+    ids=lambda search: type(search).__name__,
+)
+def test_searches(iris, search):
+    """Before the search its estimator is checked, then the best one."""
+    network = MLPClassifier(20, max_iter=3, alpha=0.3, random_state=0)
+    search = clone(search).set_params(estimator=network)
+    expected = repr(sanity_check(network, *iris))
+    assert repr(sanity_check(search, *iris)) == expected
+    assert not hasattr(search, "best_estimator_")
+    search.fit(*iris)
+    best = repr(sanity_check(search.best_estimator_, *iris))
+    assert repr(sanity_check(search, *iris)) == best != expected
+
+
+def test_a_network_within_several():
+    rng = np.random.default_rng(0)
+    X = 50 + 9 * rng.normal(size=(100, 4))
+    y = 1e4 * X[:, 0]
+    network = MLPRegressor(hidden_layer_sizes=30, random_state=0)
+    steps = make_pipeline(Standardizer(), network)
+    target = TransformedTargetRegressor(steps, transformer=StandardScaler())
+    search = GridSearchCV(target, {"regressor__mlpregressor__alpha": [0, 1]})
+    report = sanity_check(make_pipeline(Standardizer(), search), X, y)
+    expected = sanity_check(
+        network,
+        Standardizer().fit_transform(X),
+        StandardScaler().fit_transform(y[:, None])[:, 0],
+    )
+    assert {f.check: f.status for f in report.findings} == {
+        f.check: f.status for f in expected.findings
+    }
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        TransformedTargetRegressor(),
+        GridSearchCV(LogisticRegression(), {"C": [1]}),
+        MultiOutputRegressor(MLPRegressor()),
+        CalibratedClassifierCV(MLPClassifier()),
+        MLPClassifier,
+    ],
+    ids=["no regressor", "another search", "several", "calibrated", "class"],
+)
+def test_what_holds_no_network_or_many(iris, estimator):
+    message = "a TransformedTargetRegressor of one, a search over one, or a Pipeline"
+    with pytest.raises(TypeError, match=message):
+        sanity_check(estimator, *iris)
 
 
 # Chance
@@ -275,10 +369,51 @@ def test_too_high_a_learning_rate(iris):
 
 
 def test_too_low_a_learning_rate(iris):
-    report = sanity_check(MLPClassifier(50, learning_rate_init=1e-7), *iris)
+    report = sanity_check(MLPClassifier(50, learning_rate_init=1.5e-6), *iris)
     assert report["learning rate"].status == "warn"
+    assert report["learning rate"].change.startswith("Raise learning_rate_init=1.5e-06")
+    report = sanity_check(MLPClassifier(50, learning_rate_init=1e-7), *iris)
+    assert report["learning rate"].status == "fail"
     assert report["learning rate"].change.startswith("Raise learning_rate_init=1e-07")
     assert report["overfit"].status == "fail"
+
+
+def raw_regressor(**parameters):
+    """Return a regressor that learns the targets in their own unit."""
+    model = MLPRegressor(random_state=0, **parameters)
+    if "standardize_target" in model.get_params():
+        model.set_params(standardize_target=False)
+    return model
+
+
+@pytest.mark.parametrize("offset", [3e5, -2e4, 1e8])
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber"])
+def test_a_loss_that_does_not_move(iris, offset, loss):
+    """The steps are of the right size, and go nowhere."""
+    y = offset + iris[0][:, 0]
+    report = sanity_check(raw_regressor(loss=loss), iris[0], y)
+    assert report["learning rate"].status == "fail"
+    assert "the loss hardly moves: scale targets" in report["learning rate"].change
+    scaled = TransformedTargetRegressor(
+        raw_regressor(loss=loss), transformer=StandardScaler()
+    )
+    report = sanity_check(scaled, iris[0], y)
+    assert report["learning rate"].status == "pass"
+
+
+@pytest.mark.parametrize("rate", [1e-12, 1e-9])
+def test_steps_too_small_to_move_the_loss(iris, rate):
+    model = MLPClassifier(20, solver="sgd", learning_rate_init=rate)
+    report = sanity_check(model, *iris)
+    assert report["learning rate"].status == "fail"
+    assert report["learning rate"].change.startswith("Raise learning_rate_init")
+
+
+def test_a_loss_that_rises(iris):
+    model = MLPClassifier(50, solver="sgd", learning_rate_init=30.0, loss="hinge")
+    report = sanity_check(model, *iris)
+    assert report["learning rate"].status == "fail"
+    assert report["learning rate"].change.startswith("Lower learning_rate_init=30")
 
 
 def test_dead_units(iris):

@@ -1,5 +1,13 @@
 """The fused set: the same functions compiled by numba, one pass over memory each."""
 
+from numba import config
+
+if vars(config)["DISABLE_JIT"]:
+    raise ImportError(
+        "NUMBA_DISABLE_JIT is set, so that numba compiles nothing. Unset it, or set "
+        "SKNN_NOTES_KERNELS=numpy."
+    )
+
 from sknn_notes._kernels._numba import steps as steps
 from sknn_notes._kernels._numba.columns import *
 from sknn_notes._kernels._numba.network import *

@@ -1,11 +1,11 @@
 """How the kernels of this set are compiled."""
 
 from collections.abc import Callable
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 from numba import njit
+
+from sknn_notes._kernels._numba.cache import DiskCache
 
 # No full fastmath: it assumes that NaN and infinity don't occur, and so would blind
 # the checks for them. Never parallel: threads of two libraries fight for the cores.
@@ -15,22 +15,11 @@ OPTIONS: dict[str, Any] = {
     "fastmath": {"reassoc", "contract", "nsz", "arcp"},
 }
 
-# Functions of one file are compiled into those of another, and installed files may all
-# bear the same date: what is on disk is good for exactly these sources.
-SOURCES = sha256(
-    b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-).hexdigest()
-
 
 def compiled(function: Callable, **changes) -> Callable:
     """Compile a function at its first call, and keep the result on disk if possible."""
-    options = OPTIONS | changes
-    try:
-        dispatcher = njit(cache=True, **options)(function)
-    except RuntimeError:  # No directory for the cache can be written.
-        return njit(**options)(function)
-    # By itself numba looks at the date of the function's own file alone.
-    dispatcher._cache._cache_file._source_stamp = SOURCES
+    dispatcher = njit(**OPTIONS | changes)(function)
+    dispatcher._cache = DiskCache(function)
     return dispatcher
 
 
