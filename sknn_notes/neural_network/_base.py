@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin, EpochTasks
-from sknn_notes._component import check_name, kept, resolve
+from sknn_notes._checks import check_parameters
+from sknn_notes._component import kept, resolve
 from sknn_notes._engine.batches import Batches
 from sknn_notes._engine.monitor import Monitor
 from sknn_notes._engine.prediction import Predictor
@@ -24,6 +25,7 @@ from sknn_notes._engine.training import (
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _check_sample_weight
 from sknn_notes.neural_network._build import Plan
+from sknn_notes.neural_network._guidance import check_scorer
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.neural_network._validation import (
     ValidationSet,
@@ -78,16 +80,14 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     # Fitting.
 
-    def _validate_params(self):
-        for name, registry in self._registries.items():
-            check_name(type(self).__name__, name, getattr(self, name), registry)
-        super()._validate_params()
-
     def _fit(self, X, y, sample_weight, *, validation=None, partial=False):
         tasks = None
         if hasattr(self, "_skl_callbacks") and not partial:
             tasks = EpochTasks(self, X, y, sample_weight)
         with unchanged_on_error(self):
+            if partial:
+                # scikit-learn checks the parameters of an unfitted estimator alone.
+                check_parameters(self)
             first = not hasattr(self, "coefs_") or not (self.warm_start or partial)
             solver = self._resolve("solver")
             X, y = self._validate_data(X, y, self._dtypes(solver, first), first)
@@ -96,6 +96,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             loss = self._start_loss(first, partial, y, sample_weight)
             plan = Plan(self, loss, solver)
             plan.check_inputs(X)
+            check_scorer(self)
             sample_weight = self._class_weighted(sample_weight, y, partial)
             y = self._encode_targets(y, X.dtype)
             self._start_history(first)
@@ -421,7 +422,11 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     @property
     def _monte_carlo(self):
-        return self.marginalization == "monte_carlo"
+        check_parameters(self, ["marginalization"])
+        if self.marginalization == "analytic":
+            return False
+        check_parameters(self, ["n_mc_samples"])
+        return True
 
     def predict_spread(self, X):
         """Return the predictive uncertainty that the training noise brings.
@@ -447,6 +452,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 "and this network was trained without. Set dropout, input_dropout, "
                 "dropconnect or augment."
             )
+        check_parameters(self, ["n_mc_samples"])
         return self._sampled(X, self._averaged)[1]
 
     def _can_partial_fit(self):
@@ -459,7 +465,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         if not stochastic:
             raise AttributeError(
                 "partial_fit is only available for stochastic optimizers. "
-                f"{solver} is not stochastic."
+                f"{solver} is not stochastic. Choose solver='adam' or 'sgd'."
             )
         return True
 

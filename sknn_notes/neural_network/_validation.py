@@ -8,6 +8,8 @@ import numpy as np
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
+from sknn_notes.neural_network._guidance import watched_score
+
 
 class ValidationSet(NamedTuple):
     """Validated inputs, targets as the user has them and as the loss takes them."""
@@ -93,7 +95,7 @@ def evaluation(estimator, network, validation):
         losses = loss.per_sample(raw, validation.targets, np.empty_like(raw))
         mean_loss = float(np.average(losses, weights=weight))
         if scorer is not None:
-            score = float(scorer(fitted, validation.X, validation.y, **extra))
+            score = watched_score(scorer, fitted, validation, **extra)
         elif estimator.scoring == "loss":
             score = -mean_loss
         else:

@@ -209,6 +209,8 @@ class ImageNoise(Noise):
                     "image_shape."
                 )
             shape = (side, side)
+        # numpy's narrow integers would overflow in the product.
+        shape = tuple(int(side) for side in shape)
         if math.prod(shape) != n_features:
             raise ValueError(
                 f"{owner}(image_shape={shape!r}) takes images of {math.prod(shape)} "
@@ -253,4 +255,5 @@ def check_sizes(part, name, lengths, *, least):
 
 def as_pair(size):
     """Return (height, width) for one number that stands for both, or for a pair."""
-    return (size, size) if isinstance(size, Integral) else tuple(size)
+    height, width = (size, size) if isinstance(size, Integral) else size
+    return int(height), int(width)
