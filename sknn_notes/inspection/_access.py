@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._build import Plan
+from sknn_notes.neural_network._inactive import untold
 
 
 def split_pipeline(estimator, owner):
@@ -75,7 +76,8 @@ def start(mlp, X, y):
 
     mlp._train = stop
     try:
-        mlp.fit(X, y)
+        with untold():
+            mlp.fit(X, y)
     except _AtStart as caught:
         return caught.args
     finally:
@@ -92,7 +94,7 @@ def fit_on(mlp, X, y, batches_for):
 
     mlp._train = train_on
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), untold():
             # The number of epochs is given.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return mlp.fit(X, y)

@@ -26,6 +26,7 @@ from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _check_sample_weight
 from sknn_notes.neural_network._build import Plan
 from sknn_notes.neural_network._guidance import check_scorer
+from sknn_notes.neural_network._inactive import tell_inactive
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.neural_network._validation import (
     ValidationSet,
@@ -97,6 +98,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             plan = Plan(self, loss, solver)
             plan.check_inputs(X)
             check_scorer(self)
+            tell_inactive(self, plan, validation is not None)
             sample_weight = self._class_weighted(sample_weight, y, partial)
             y = self._encode_targets(y, X.dtype)
             self._start_history(first)

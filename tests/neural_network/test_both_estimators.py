@@ -94,6 +94,7 @@ CONTAINERS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @BOTH
 @CONTAINERS
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
@@ -204,6 +205,7 @@ def test_both_precisions_start_from_the_same_draws(estimator_class, three_classe
     np.testing.assert_allclose(outputs(single, X), outputs(double, X), atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @BOTH
 def test_lbfgs_computes_in_float64(estimator_class, three_classes):
     X, y = three_classes
@@ -211,6 +213,7 @@ def test_lbfgs_computes_in_float64(estimator_class, three_classes):
     assert dtypes(model) == {"float64"}
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @BOTH
 def test_lbfgs_computes_in_float64_after_a_start_in_float32(
     estimator_class, three_classes
@@ -281,6 +284,7 @@ def test_an_alpha_per_weight_matrix(estimator_class, three_classes):
     assert with_penalty.loss_ - without.loss_ == pytest.approx(expected)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @BOTH
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_equal_values_per_layer_equal_one_value(estimator_class, solver, three_classes):
@@ -294,6 +298,7 @@ def test_equal_values_per_layer_equal_one_value(estimator_class, solver, three_c
     )
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @BOTH
 def test_a_strong_alpha_empties_its_layer_only(estimator_class, three_classes):
     X, y = three_classes

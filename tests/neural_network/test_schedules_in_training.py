@@ -106,6 +106,7 @@ def test_every_schedule_has_a_formula_here():
 # One fit
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_solver
 @every_schedule
 def test_the_rates_of_a_fit_are_those_of_the_formula(
@@ -126,6 +127,7 @@ def test_proximal_steps_are_given_the_same_rates(three_classes, rates, penalty, 
     np.testing.assert_allclose(rates, expected(lambda e, n: BASE * 0.5**e))
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_schedule
 def test_a_regressor_is_given_the_same_rates(one_target, rates, schedule, formula):
     X, y = np.tile(one_target[0], (2, 1)), np.tile(one_target[1], 2)
@@ -192,6 +194,7 @@ def test_the_rates_are_those_that_training_uses(three_classes):
 # From fit to fit
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_schedule
 def test_a_new_fit_starts_the_schedule_anew(three_classes, rates, schedule, formula):
     X, y = three_classes
@@ -201,6 +204,7 @@ def test_a_new_fit_starts_the_schedule_anew(three_classes, rates, schedule, form
     np.testing.assert_allclose(rates, expected(formula), rtol=1e-13)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_solver
 @pytest.mark.parametrize("name", [n for n in FORMULAS if "invscaling" not in n])
 def test_a_warm_start_starts_the_schedule_anew(three_classes, rates, name, solver):
@@ -224,6 +228,7 @@ def test_invscaling_counts_the_samples_of_earlier_fits_under_warm_start(
     np.testing.assert_allclose(rates, expected(formula, n_seen=N_EPOCHS * N_ROWS))
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_solver
 @every_endless_schedule
 def test_partial_fits_continue_the_schedule(
@@ -236,6 +241,7 @@ def test_partial_fits_continue_the_schedule(
     np.testing.assert_allclose(rates, expected(formula), rtol=1e-13)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_endless_schedule
 def test_partial_fit_after_fit_continues_the_schedule(
     three_classes, rates, schedule, formula
@@ -247,6 +253,7 @@ def test_partial_fit_after_fit_continues_the_schedule(
     np.testing.assert_allclose(rates, expected(formula), rtol=1e-13)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_endless_schedule
 def test_partial_fit_after_loading_continues_the_schedule(
     three_classes, rates, schedule, formula
@@ -326,6 +333,7 @@ def test_a_parameter_outside_its_domain_is_refused_before_training(
     assert rates == []
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_lbfgs_needs_no_rate(three_classes):
     X, y = three_classes
     models = [
