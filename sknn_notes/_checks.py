@@ -1,8 +1,7 @@
 """Which values a parameter may have, and errors that say what to pass instead."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from inspect import signature
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -139,13 +138,8 @@ def check_nested(owner: Any, name: str, values: Mapping) -> None:
     constraints = owner._parameter_constraints.get(parameter, [])
     offered = [
         cls
-        for constraint in constraints
-        for cls in (
-            [constraint]
-            if isinstance(constraint, type) and hasattr(constraint, "set_params")
-            else getattr(constraint, "registry", {}).values()
-        )
-        if inner.partition("__")[0] in signature(cls).parameters
+        for cls in _classes(constraints)
+        if inner.partition("__")[0] in cls._get_param_names()
     ]
     named = [cls for cls in offered if cls is _class_of(part, constraints)] or offered
     calls = " or ".join(f"{cls.__name__}()" for cls in named)
@@ -154,6 +148,14 @@ def check_nested(owner: Any, name: str, values: Mapping) -> None:
         f"Pass {parameter}={calls or 'an object'}, whose parameters can be set and "
         "searched."
     )
+
+
+def _classes(constraints: Iterable) -> Iterator[Any]:
+    """Yield the classes of the parts that meet constraints."""
+    for constraint in constraints:
+        if isinstance(constraint, type) and hasattr(constraint, "set_params"):
+            yield constraint
+        yield from getattr(constraint, "registry", {}).values()
 
 
 def _class_of(name, constraints):
@@ -276,16 +278,18 @@ def _advice_on_number(value, fits):
         return f"Pass {bool(number)}."
     if number.is_integer() and fits(int(number)):
         return f"Pass an int, {int(number)}."
-    if number == np.inf and fits(None):
+    if number in (0, np.inf) and fits(None):
         return "Pass None for no bound."
-    if 1 < number < 100 and fits(number / 100) and not fits(2.0):
+    if number == np.inf and fits(10**9):
+        return "Pass a large int, such as 10**9."
+    if 10 <= number < 100 and fits(number / 100) and not fits(2.0):
         return f"Pass {number / 100:g} for {number:g} %."
     return ""
 
 
 def _advice_on_name(value, constraints):
     for names in (_names(c) for c in constraints if isinstance(c, StrOptions)):
-        if isinstance(value, Real):
+        if isinstance(value, Real) and type(value) is not bool:
             advice = getattr(names, "number", "").format(shown(value))
         else:
             advice = nearest(value, names)

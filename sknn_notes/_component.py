@@ -1,7 +1,6 @@
 """Parts: objects that may be passed in place of a name, and how names find them."""
 
 from collections.abc import Mapping
-from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -45,10 +44,9 @@ def resolve(spec: Any, registry: Mapping, flat: Mapping | None = None) -> Any:
             raise ValueError(
                 f"{spec!r} is not one of {sorted(registry)}. {nearest(spec, registry)}"
             )
-        accepted = signature(registry[spec]).parameters
-        part = registry[spec](
-            **{k: v for k, v in (flat or {}).items() if k in accepted}
-        )
+        flat = flat or {}
+        accepted = registry[spec]._get_param_names()
+        part = registry[spec](**{k: flat[k] for k in accepted if k in flat})
     else:
         part = clone(spec)
     part.check()

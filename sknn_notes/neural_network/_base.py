@@ -25,7 +25,7 @@ from sknn_notes._engine.training import (
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _check_sample_weight
 from sknn_notes.neural_network._build import Plan
-from sknn_notes.neural_network._guidance import check_scorer
+from sknn_notes.neural_network._guidance import check_scorer, no_larger_than_floats
 from sknn_notes.neural_network._inactive import tell_inactive
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.neural_network._validation import (
@@ -141,29 +141,31 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         return [np.float64, np.float32]
 
     def _validate_data(self, X, y, dtypes, reset):
-        return validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            multi_output=True,
-            y_numeric=self._numeric_targets,
-            dtype=dtypes,
-            order="C",
-            reset=reset,
-        )
+        with no_larger_than_floats("X and y"):
+            return validate_data(
+                self,
+                X,
+                y,
+                accept_sparse="csr",
+                multi_output=True,
+                y_numeric=self._numeric_targets,
+                dtype=dtypes,
+                order="C",
+                reset=reset,
+            )
 
     def _check_weights(self, sample_weight, X, partial):
         """Return the weights of the samples, or None where all are equal to 1."""
         if sample_weight is None:
             return None
-        return _check_sample_weight(
-            sample_weight,
-            X,
-            dtype=np.float64,
-            ensure_non_negative=True,
-            allow_all_zero_weights=partial,
-        )
+        with no_larger_than_floats("sample_weight"):
+            return _check_sample_weight(
+                sample_weight,
+                X,
+                dtype=np.float64,
+                ensure_non_negative=True,
+                allow_all_zero_weights=partial,
+            )
 
     def _class_weighted(self, sample_weight, y, partial):
         """Return the weights of the samples times those of their classes."""

@@ -10,7 +10,11 @@ from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import StrOptions, _check_partial_fit_first_call, _fit_context
 from sknn_notes.losses import CLASSIFICATION_LOSSES, ClassificationLoss
 from sknn_notes.neural_network._base import BaseMLP
-from sknn_notes.neural_network._guidance import available_if, warn_of_numbers
+from sknn_notes.neural_network._guidance import (
+    available_if,
+    no_larger_than_floats,
+    warn_of_numbers,
+)
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
 from sknn_notes.neural_network._targets import (
     LabelEncoder,
@@ -583,7 +587,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _class_weighted(self, sample_weight, y, partial):
         if self.class_weight is None:
             return sample_weight
-        factor = class_weights(self.class_weight, self._encoder, y, sample_weight)
+        with no_larger_than_floats("class_weight"):
+            factor = class_weights(self.class_weight, self._encoder, y, sample_weight)
         weight = factor if sample_weight is None else sample_weight * factor
         if not partial and not weight.any():
             raise ValueError(

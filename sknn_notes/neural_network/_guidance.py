@@ -1,6 +1,7 @@
 """Errors and warnings on targets, scorers and methods that say what to do instead."""
 
 import warnings
+from contextlib import contextmanager
 from types import MethodType
 
 import numpy as np
@@ -46,6 +47,18 @@ def available_if(check):
     return lambda method: AvailableIf(check, method)
 
 
+@contextmanager
+def no_larger_than_floats(what):
+    """Raise ValueError in place of the OverflowError of an int that no float holds."""
+    try:
+        yield
+    except OverflowError as error:
+        raise ValueError(
+            f"{what} must hold numbers of at most {np.finfo(float).max:.2g}, the "
+            f"largest float; {error}."
+        ) from None
+
+
 def check_numbers(y):
     """Raise ValueError unless ``y`` can be the targets of a regressor."""
     if issparse(y):
@@ -58,6 +71,10 @@ def check_numbers(y):
         raise ValueError(
             "y holds strings, and a regressor takes numbers. If they are numbers, "
             "convert them with y.astype(float); for words use MLPClassifier."
+        )
+    if kind == "f" and np.isnan(np.sum(y)) and np.isnan(y).any():
+        raise ValueError(
+            "Input y contains NaN or None. Leave out the samples without a target."
         )
     if kind in ("M", "m"):
         raise ValueError(
@@ -99,11 +116,11 @@ def check_scorer(estimator):
         return
     methods = [methods] if isinstance(methods, str) else list(methods)
     if not any(hasattr(estimator, method) for method in methods):
-        loss = " or loss='log_loss'" if is_classifier(estimator) else ""
+        loss = ", or loss='log_loss'" if is_classifier(estimator) else ""
         raise ValueError(
             f"scoring={shown(estimator.scoring)} needs {' or '.join(methods)}, which "
             f"{type(estimator).__name__} with loss={shown(estimator.loss)} does not "
-            f"have. Choose scoring='loss', another scorer{loss}."
+            f"have. Choose scoring='loss' or another scorer{loss}."
         )
 
 

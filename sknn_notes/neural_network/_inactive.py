@@ -88,7 +88,7 @@ _WITH_PARAMETERS = ("solver", "learning_rate", "penalty")
 def _flat_parameters(part: str, cls: Hashable) -> list[str]:
     """Return the parameters of an estimator that go to the parts of one registry."""
     parts = REGISTRIES[part].values()
-    taken = {name for each in parts for name in signature(each).parameters}
+    taken = {name for each in parts for name in each._get_param_names()}
     return sorted(taken & _defaults(cls).keys())
 
 
@@ -103,7 +103,7 @@ def _of_parts(estimator):
             if spec is None:
                 yield name, f"{part}=None"
             elif isinstance(spec, str):
-                known = name in signature(registry[spec]).parameters
+                known = name in registry[spec]._get_param_names()
                 if not known and (spec, getattr(estimator, name)) not in _SAID_TWICE:
                     yield name, f"{part}={spec!r} has no such parameter"
             elif name in spec.get_params(deep=False):

@@ -50,7 +50,7 @@ def hold_out(n_samples, validation_fraction, seed, strata):
     """
     train, held_out = train_test_split(
         np.arange(n_samples),
-        test_size=validation_fraction,
+        test_size=float(validation_fraction),
         random_state=seed,
         stratify=strata,
     )

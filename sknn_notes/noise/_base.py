@@ -5,6 +5,7 @@ from numbers import Integral
 
 from scipy.sparse import issparse
 
+from sknn_notes._checks import shown
 from sknn_notes._component import Component
 from sknn_notes._sklearn import StrOptions
 
@@ -213,10 +214,10 @@ class ImageNoise(Noise):
         shape = tuple(int(side) for side in shape)
         if math.prod(shape) != n_features:
             raise ValueError(
-                f"{owner}(image_shape={shape!r}) takes images of {math.prod(shape)} "
-                f"values, but there are {n_features} inputs. Pass the shape of the "
-                "images that reach this part; pooling and crops before it make them "
-                "smaller."
+                f"{owner}(image_shape={shown(shape)}) takes images of "
+                f"{shown(math.prod(shape))} values, but there are {n_features} inputs. "
+                "Pass the shape of the images that reach this part; pooling and crops "
+                "before it make them smaller."
             )
         if len(shape) == 2:
             (height, width), n_channels = shape, 1

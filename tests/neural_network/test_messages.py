@@ -207,6 +207,8 @@ MISTAKES = [
     ({"batch_size": None}, ["Pass len(X)"]),
     ({"batch_size": "full"}, ["Pass len(X)"]),
     ({"max_norm": np.inf}, ["Pass None for no bound"]),
+    ({"max_norm": 0}, ["Pass None for no bound"]),
+    ({"max_iter": np.inf}, ["Pass a large int"]),
     ({"early_stopping": 1}, ["True or False", "Pass True."]),
     ({"shuffle": 0}, ["True or False", "Pass False."]),
     ({"warm_start": "yes"}, ["True or False", "'yes'"]),
@@ -431,6 +433,7 @@ SHARES = {
     "dropout": 0.25,
     "input_dropout": 0.25,
     "dropconnect": 0.25,
+    "validation_fraction": 0.25,
 }
 
 
@@ -438,7 +441,8 @@ SHARES = {
 @pytest.mark.parametrize("number", TYPES)
 def test_numbers_of_other_types_are_the_same_numbers(make, problem, number, request):
     X, y = request.getfixturevalue(problem)
-    setting = {"penalty": "elasticnet", "learning_rate": "invscaling", "batch_size": 20}
+    setting = {"penalty": "elasticnet", "learning_rate": "invscaling"}
+    setting |= {"batch_size": 20, "early_stopping": True}
     ours = make(**SHARES, **setting).fit(X, y)
     theirs = make(**{k: number(v) for k, v in SHARES.items()}, **setting).fit(X, y)
     for a, b in zip(ours.coefs_, theirs.coefs_, strict=True):
@@ -521,6 +525,31 @@ def test_a_regressor_takes_no_text(loss, kind, one_target):
     y = y.tolist() if kind is list else y.astype(kind)
     message = fit_message(regressor(loss=loss), X, y)
     assert "y.astype(float)" in message
+
+
+@pytest.mark.parametrize("missing", [None, np.nan])
+@pytest.mark.parametrize("kind", [list, object])
+def test_a_missing_target_is_called_missing(missing, kind, one_target):
+    X, y = one_target
+    y = [missing, *y[1:]]
+    message = fit_message(regressor(), X, y if kind is list else np.array(y, kind))
+    assert "NaN" in message
+    assert "large" not in message
+
+
+@BOTH
+def test_integers_that_no_float_holds_are_refused_as_data(make, problem, request):
+    X, y = request.getfixturevalue(problem)
+    huge = np.full(len(y), 10**400, dtype=object)
+    message = message_of(lambda: make().fit(np.column_stack([huge, X]), y))
+    assert "X and y must hold numbers of at most 1.8e+308" in message
+    message = message_of(lambda: make().fit(X, y, sample_weight=huge))
+    assert "sample_weight must hold numbers of at most 1.8e+308" in message
+    if make is regressor:
+        assert "X and y" in fit_message(make(), X, huge)
+    else:
+        model = make(class_weight={0: 10**400, 1: 1, 2: 1})
+        assert "class_weight must hold numbers" in fit_message(model, X, y)
 
 
 @pytest.mark.parametrize("kind", ["datetime64[D]", "timedelta64[s]"])
