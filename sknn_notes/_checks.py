@@ -289,7 +289,9 @@ def _advice_on_number(value, fits):
 
 def _advice_on_name(value, constraints):
     for names in (_names(c) for c in constraints if isinstance(c, StrOptions)):
-        if isinstance(value, Real) and type(value) is not bool:
+        if isinstance(value, bool):
+            advice = ""
+        elif isinstance(value, Real):
             advice = getattr(names, "number", "").format(shown(value))
         else:
             advice = nearest(value, names)
