@@ -1,13 +1,13 @@
 """Parts: objects that may be passed in place of a name, and how names find them."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
-from inspect import signature
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 
 from sknn_notes._base import BaseObject
+from sknn_notes._checks import nearest, plain
 
 
 class Component(BaseObject):
@@ -25,23 +25,10 @@ class Component(BaseObject):
         self._validate_params()
 
 
-def check_name(owner: str, parameter: str, spec: Any, registry: Mapping) -> None:
-    """Raise ValueError if ``spec`` is a string that is no name in ``registry``.
-
-    The error lists the names that exist and the nearest one.
-    """
-    if not isinstance(spec, str) or spec in registry:
-        return
-    near = get_close_matches(spec, registry, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(
-        f"The {parameter!r} parameter of {owner} must be one of {sorted(registry)}, "
-        f"or an instance of one of their classes. Got {spec!r} instead.{hint}"
-    )
-
-
 def resolve(spec: Any, registry: Mapping, flat: Mapping | None = None) -> Any:
     """Return a new part for ``spec``, checked; what the user passed is never changed.
+
+    Its numbers are Python's own, whatever types they were passed in.
 
     Parameters
     ----------
@@ -53,17 +40,38 @@ def resolve(spec: Any, registry: Mapping, flat: Mapping | None = None) -> Any:
         a parameter for; a part passed as an object keeps its own.
     """
     if isinstance(spec, str):
-        accepted = signature(registry[spec]).parameters
-        part = registry[spec](
-            **{k: v for k, v in (flat or {}).items() if k in accepted}
-        )
+        if spec not in registry:
+            raise ValueError(
+                f"{spec!r} is not one of {sorted(registry)}. {nearest(spec, registry)}"
+            )
+        flat = flat or {}
+        accepted = registry[spec]._get_param_names()
+        part = registry[spec](**{k: flat[k] for k in accepted if k in flat})
     else:
         part = clone(spec)
     part.check()
+    for name, value in part.get_params(deep=False).items():
+        setattr(part, name, plain(value))
     return part
 
 
 def kept(new: Any, fitted: Any) -> Any:
     """Return ``fitted`` if it is the same part as ``new``, with what it learned."""
-    same = type(new) is type(fitted) and new.get_params() == fitted.get_params()
-    return fitted if same else new
+    return fitted if _equal(new, fitted) else new
+
+
+def _equal(a: Any, b: Any) -> bool:
+    # A loop in place of recursion, since a tree of classes may be deep.
+    pending = [(a, b)]
+    while pending:
+        a, b = pending.pop()
+        if a is b:
+            continue
+        if isinstance(a, Component) and type(a) is type(b):
+            names = a.get_params(deep=False)
+            pending += [(getattr(a, name), getattr(b, name)) for name in names]
+        elif isinstance(a, tuple | list) and type(a) is type(b) and len(a) == len(b):
+            pending += zip(a, b, strict=True)
+        elif not np.array_equal(a, b):
+            return False
+    return True

@@ -4,8 +4,9 @@ What replaces each name if it goes:
 
 - ``_fit_context``: a decorator that calls ``self._validate_params()`` first.
 - ``Interval``, ``StrOptions``, ``Options``, ``HasMethods``, ``RealNotInt``,
-  ``validate_parameter_constraints``: checks of one parameter against a declared domain;
-  plain ``isinstance`` and range tests.
+  ``make_constraint``, ``validate_parameter_constraints``: checks of one parameter
+  against a declared domain; plain ``isinstance`` and range tests.
+- ``InvalidParameterError``: an error that is both a ValueError and a TypeError.
 - ``_check_sample_weight``: ``check_array`` to one float dtype and a length test.
 - ``_check_partial_fit_first_call``: compares ``classes`` with ``classes_``.
 - ``_check_optimize_result``: a ConvergenceWarning from scipy's ``OptimizeResult``.
@@ -26,9 +27,11 @@ from sklearn.utils._optional_dependencies import (
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
+    InvalidParameterError,
     Options,
     RealNotInt,
     StrOptions,
+    make_constraint,
     validate_parameter_constraints,
 )
 from sklearn.utils.multiclass import _check_partial_fit_first_call
@@ -38,6 +41,7 @@ from sklearn.utils.validation import _check_sample_weight
 __all__ = [
     "HasMethods",
     "Interval",
+    "InvalidParameterError",
     "Options",
     "RealNotInt",
     "StrOptions",
@@ -48,6 +52,7 @@ __all__ = [
     "check_matplotlib_support",
     "check_pandas_support",
     "in_cross_validation",
+    "make_constraint",
     "validate_parameter_constraints",
 ]
 

@@ -6,8 +6,8 @@ from numbers import Real
 import numpy as np
 from scipy.special import expit, ndtr
 
+from sknn_notes._checks import Interval, Registry
 from sknn_notes._component import Component
-from sknn_notes._sklearn import Interval
 
 __all__ = [
     "ACTIVATIONS",
@@ -306,13 +306,36 @@ class Logistic(Activation):
         delta *= A
 
 
-ACTIVATIONS: dict[str, type[Activation]] = {
-    "elu": ELU,
-    "gelu": GELU,
-    "identity": Identity,
-    "leaky_relu": LeakyReLU,
-    "logistic": Logistic,
-    "relu": ReLU,
-    "silu": SiLU,
-    "tanh": Tanh,
-}
+ACTIVATIONS: Registry[type[Activation]] = Registry(
+    {
+        "elu": ELU,
+        "gelu": GELU,
+        "identity": Identity,
+        "leaky_relu": LeakyReLU,
+        "logistic": Logistic,
+        "relu": ReLU,
+        "silu": SiLU,
+        "tanh": Tanh,
+    },
+    aliases={
+        "sigmoid": "logistic",
+        "linear": "identity",
+        "none": "identity",
+        "swish": "silu",
+        "hardswish": "silu",
+        "mish": "silu",
+        "lrelu": "leaky_relu",
+        "prelu": "leaky_relu",
+        "rectifier": "relu",
+        "relu6": "relu",
+        "softsign": "tanh",
+        "hardtanh": "tanh",
+        "selu": "'selu' is not provided; 'elu' comes nearest.",
+        "celu": "'celu' is not provided; ELU(alpha=...) comes nearest.",
+        "softplus": "'softplus' is not provided; 'elu' and 'silu' are smooth as well.",
+        "softmax": (
+            "It belongs to the outputs, where loss='log_loss' applies it; choose "
+            "'relu' or another one for the hidden layers."
+        ),
+    },
+)

@@ -9,8 +9,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from sknn_notes._checks import Interval, Registry
 from sknn_notes._component import Component
-from sknn_notes._sklearn import Interval
 
 __all__ = [
     "INITIALIZERS",
@@ -29,6 +29,10 @@ __all__ = [
     "Uniform",
     "Zeros",
 ]
+
+
+# Weights beyond it square to infinity.
+SCALE = Interval(Real, 0, 1e150, closed="right")
 
 
 class Initializer(Component):
@@ -110,7 +114,7 @@ class Normal(Initializer):
     0.1
     """
 
-    _parameter_constraints = {"std": [Interval(Real, 0, None, closed="neither")]}
+    _parameter_constraints = {"std": [SCALE]}
 
     def __init__(self, *, std=0.01):
         self.std = std
@@ -142,12 +146,12 @@ class Uniform(Initializer):
         self.std = std
 
     def draw(self, fan_in, fan_out, activation, rng):
-        return _uniform(self.std**2, fan_in, fan_out, rng)
+        return _uniform(self.std, fan_in, fan_out, rng)
 
 
-def _uniform(variance, fan_in, fan_out, rng):
-    # A uniform law on [-a, a] has variance a**2 / 3.
-    bound = np.sqrt(3 * variance)
+def _uniform(std, fan_in, fan_out, rng):
+    # A uniform distribution on [-a, a] has variance a**2 / 3.
+    bound = np.sqrt(3) * std
     return rng.uniform(-bound, bound, (fan_in, fan_out))
 
 
@@ -167,7 +171,8 @@ class _ScaledNormal(_VarianceScaling):
 
 class _ScaledUniform(_VarianceScaling):
     def draw(self, fan_in, fan_out, activation, rng):
-        return _uniform(self.variance(fan_in, fan_out), fan_in, fan_out, rng)
+        std = np.sqrt(self.variance(fan_in, fan_out))
+        return _uniform(std, fan_in, fan_out, rng)
 
 
 class _Lecun(_VarianceScaling):
@@ -307,7 +312,7 @@ class Sparse(Initializer):
 
     _parameter_constraints = {
         "n_connections": [Interval(Integral, 1, None, closed="left")],
-        "std": [Interval(Real, 0, None, closed="neither")],
+        "std": [SCALE],
     }
 
     def __init__(self, *, n_connections=10, std=0.01):
@@ -353,7 +358,7 @@ class Orthogonal(Initializer):
     True
     """
 
-    _parameter_constraints = {"gain": [Interval(Real, 0, None, closed="neither")]}
+    _parameter_constraints = {"gain": [SCALE]}
 
     def __init__(self, *, gain=1.0):
         self.gain = gain
@@ -438,18 +443,44 @@ class Auto(Initializer):
         return law.draw(fan_in, fan_out, activation, rng)
 
 
-INITIALIZERS: dict[str, type[Initializer]] = {
-    "auto": Auto,
-    "glorot_normal": GlorotNormal,
-    "glorot_uniform": GlorotUniform,
-    "he_normal": HeNormal,
-    "he_uniform": HeUniform,
-    "lecun_normal": LecunNormal,
-    "lecun_uniform": LecunUniform,
-    "lsuv": LSUV,
-    "normal": Normal,
-    "orthogonal": Orthogonal,
-    "sparse": Sparse,
-    "uniform": Uniform,
-    "zeros": Zeros,
-}
+INITIALIZERS: Registry[type[Initializer]] = Registry(
+    {
+        "auto": Auto,
+        "glorot_normal": GlorotNormal,
+        "glorot_uniform": GlorotUniform,
+        "he_normal": HeNormal,
+        "he_uniform": HeUniform,
+        "lecun_normal": LecunNormal,
+        "lecun_uniform": LecunUniform,
+        "lsuv": LSUV,
+        "normal": Normal,
+        "orthogonal": Orthogonal,
+        "sparse": Sparse,
+        "uniform": Uniform,
+        "zeros": Zeros,
+    },
+    aliases={
+        "xavier": "glorot_uniform",
+        "glorot": "glorot_uniform",
+        "xavieruniform": "glorot_uniform",
+        "xaviernormal": "glorot_normal",
+        "he": "he_uniform",
+        "kaiming": "he_uniform",
+        "kaiminguniform": "he_uniform",
+        "kaimingnormal": "he_normal",
+        "lecun": "lecun_normal",
+        "gaussian": "normal",
+        "randomnormal": "normal",
+        "truncatednormal": "normal",
+        "randomuniform": "uniform",
+        "zero": "zeros",
+        "none": "auto",
+        "default": "auto",
+        "identity": "orthogonal",
+        "eye": "orthogonal",
+        "ones": "Units that start equal stay equal. Choose random weights, as 'auto'.",
+        "constant": "Equal units stay equal. Choose random weights, as 'auto'.",
+        "random": "Choose a distribution, such as 'normal' or 'glorot_uniform'.",
+    },
+    number="Pass Normal(std={}) for gaussian weights of that standard deviation.",
+)

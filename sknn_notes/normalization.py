@@ -2,8 +2,8 @@
 
 from numbers import Real
 
+from sknn_notes._checks import Interval
 from sknn_notes._component import Component
-from sknn_notes._sklearn import Interval
 
 __all__ = ["BatchNorm"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from sknn_notes import _kernels
+from sknn_notes._checks import Interval, Registry
 from sknn_notes._component import Component
-from sknn_notes._sklearn import Interval
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "RMSProp"]
 
@@ -353,10 +353,28 @@ class LBFGS(Optimizer):
         self.max_fun = max_fun
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "adam": Adam,
-    "adamw": AdamW,
-    "lbfgs": LBFGS,
-    "rmsprop": RMSProp,
-    "sgd": SGD,
-}
+OPTIMIZERS: Registry[type[Optimizer]] = Registry(
+    {
+        "adam": Adam,
+        "adamw": AdamW,
+        "lbfgs": LBFGS,
+        "rmsprop": RMSProp,
+        "sgd": SGD,
+    },
+    aliases={
+        "gd": "sgd",
+        "gradientdescent": "sgd",
+        "stochasticgradientdescent": "sgd",
+        "momentum": "sgd",
+        "nesterov": "sgd",
+        "bfgs": "lbfgs",
+        "lbfgsb": "lbfgs",
+        "newtoncg": "lbfgs",
+        "adagrad": "'adagrad' is not provided; 'rmsprop' and 'adam' build on it.",
+        "adadelta": "'adadelta' is not provided; 'rmsprop' and 'adam' come nearest.",
+        "adamax": "'adamax' is not provided; 'adam' comes nearest.",
+        "nadam": "'nadam' is not provided; 'adam' comes nearest.",
+        "lion": "'lion' is not provided; 'adamw' comes nearest.",
+    },
+    number="Pass learning_rate_init={} for the size of a step.",
+)

@@ -10,8 +10,8 @@ from numbers import Real
 import numpy as np
 
 from sknn_notes import _kernels
+from sknn_notes._checks import Interval, Registry
 from sknn_notes._component import Component
-from sknn_notes._sklearn import Interval
 
 __all__ = ["L1", "L2", "PENALTIES", "ElasticNet", "Penalty"]
 
@@ -176,4 +176,20 @@ class ElasticNet(Penalty):
         return self._strengths(alpha)[1]
 
 
-PENALTIES: dict[str, type[Penalty]] = {"elasticnet": ElasticNet, "l1": L1, "l2": L2}
+PENALTIES: Registry[type[Penalty]] = Registry(
+    {
+        "elasticnet": ElasticNet,
+        "l1": L1,
+        "l2": L2,
+    },
+    aliases={
+        "ridge": "l2",
+        "tikhonov": "l2",
+        "lasso": "l1",
+        "elastic": "elasticnet",
+        "l1l2": "elasticnet",
+        "l1_l2": "elasticnet",
+        "weightdecay": "Choose solver='adamw' with penalty='l2' for decoupled decay.",
+    },
+    number="Pass alpha={} for the strength of the penalty.",
+)

@@ -8,8 +8,8 @@ epochs without improvement).
 from math import cos, pi
 from numbers import Integral, Real
 
+from sknn_notes._checks import Interval, Registry
 from sknn_notes._component import Component
-from sknn_notes._sklearn import Interval
 
 __all__ = [
     "SCHEDULES",
@@ -98,7 +98,15 @@ class InvScaling(Schedule):
         self.power_t = power_t
 
     def rate(self, base, *, epoch, n_seen, n_plateaus, max_iter):
-        return base / (n_seen + 1) ** self.power_t
+        return _divided(base, n_seen + 1, float(self.power_t))
+
+
+def _divided(base, number, power):
+    """Return ``base / number**power``, 0 where that is too small for a float."""
+    try:
+        return base / number**power
+    except OverflowError:
+        return 0.0
 
 
 class Adaptive(Schedule):
@@ -117,7 +125,7 @@ class Adaptive(Schedule):
     needs_plateaus = True
 
     def rate(self, base, *, epoch, n_seen, n_plateaus, max_iter):
-        return base / 5**n_plateaus
+        return _divided(base, 5, n_plateaus)
 
     def goes_on(self, rate):
         return rate > 1e-6
@@ -231,12 +239,32 @@ class Cosine(Schedule):
         return base * (1 + cos(pi * epoch / max_iter)) / 2
 
 
-SCHEDULES: dict[str, type[Schedule]] = {
-    "adaptive": Adaptive,
-    "constant": Constant,
-    "cosine": Cosine,
-    "exponential": Exponential,
-    "inverse_time": InverseTime,
-    "invscaling": InvScaling,
-    "step": Step,
-}
+SCHEDULES: Registry[type[Schedule]] = Registry(
+    {
+        "adaptive": Adaptive,
+        "constant": Constant,
+        "cosine": Cosine,
+        "exponential": Exponential,
+        "inverse_time": InverseTime,
+        "invscaling": InvScaling,
+        "step": Step,
+    },
+    aliases={
+        "fixed": "constant",
+        "none": "constant",
+        "optimal": "'optimal' is not provided; 'inverse_time' comes nearest.",
+        "cosineannealing": "cosine",
+        "cosineannealinglr": "cosine",
+        "cosinedecay": "cosine",
+        "exp": "exponential",
+        "exponentialdecay": "exponential",
+        "exponentiallr": "exponential",
+        "inversetimedecay": "inverse_time",
+        "plateau": "adaptive",
+        "reduceonplateau": "adaptive",
+        "reducelronplateau": "adaptive",
+        "stepdecay": "step",
+        "steplr": "step",
+    },
+    number="Pass learning_rate_init={} for the rate at the start.",
+)

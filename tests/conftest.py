@@ -5,6 +5,8 @@ import os
 import pytest
 from threadpoolctl import threadpool_limits
 
+from sknn_notes.neural_network import _inactive
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_blas_thread():
@@ -14,3 +16,9 @@ def one_blas_thread():
             yield
     else:
         yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_told_before():
+    """Let every test see the warnings that a process shows only once."""
+    _inactive.told.clear()

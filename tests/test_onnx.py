@@ -198,6 +198,7 @@ def test_a_quantile():
     check_regressor(regressor(loss=Quantile(quantile=0.9)))
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize(
     "parameters",
     [

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._build import Plan
+from sknn_notes.neural_network._inactive import untold
 
 
 def fitted_network(estimator, owner, X=None):
@@ -108,7 +109,7 @@ def fitted_objective(mlp, n_rows):
     W = mlp.coefs_
     network = plan.network(len(W[0]), W[-1].shape[1], W[0].dtype)
     network.allocate(n_rows)
-    network.load(W, mlp.intercepts_, mlp.batch_norm_)
+    mlp._load(network, mlp._training_state)
     return plan.objective(network)
 
 
@@ -127,7 +128,8 @@ def start(mlp, X, y):
 
     mlp._train = stop
     try:
-        mlp.fit(X, y)
+        with untold():
+            mlp.fit(X, y)
     except _AtStart as caught:
         return caught.args
     finally:
@@ -144,7 +146,7 @@ def fit_on(mlp, X, y, batches_for):
 
     mlp._train = train_on
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), untold():
             # The number of epochs is given.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return mlp.fit(X, y)

@@ -4,6 +4,7 @@
 sums over outputs; samples are averaged.
 """
 
+from sknn_notes._checks import Registry
 from sknn_notes.losses._base import ClassificationLoss, Loss, RegressionLoss
 from sknn_notes.losses._classification import Hinge, LogLoss, SquaredHinge
 from sknn_notes.losses._hierarchical import HierarchicalSoftmax
@@ -32,17 +33,80 @@ __all__ = [
     "SquaredHinge",
 ]
 
-CLASSIFICATION_LOSSES: dict[str, type[ClassificationLoss]] = {
+_CLASS_ALIASES = {
+    "bce": "log_loss",
+    "bce_with_logits": "log_loss",
+    "bce_with_logits_loss": "log_loss",
+    "binary_cross_entropy": "log_loss",
+    "categorical_cross_entropy": "log_loss",
+    "categorical_hinge": "hinge",
+    "cross_entropy": "log_loss",
+    "cross_entropy_loss": "log_loss",
+    "deviance": "log_loss",
+    "hierarchical": "hierarchical_softmax",
+    "log": "log_loss",
+    "logistic": "log_loss",
+    "multi_margin": "hinge",
+    "nll": "log_loss",
+    "nll_loss": "log_loss",
+    "softmax": "log_loss",
+    "sparse_categorical_cross_entropy": "log_loss",
+    "svm": "hinge",
+}
+_NUMBER_ALIASES = {
+    "huber_loss": "huber",
+    "l1": "absolute_error",
+    "l1_loss": "absolute_error",
+    "l2": "squared_error",
+    "lad": "absolute_error",
+    "least_squares": "squared_error",
+    "log_cosh": "huber",
+    "ls": "squared_error",
+    "mae": "absolute_error",
+    "mean_absolute_error": "absolute_error",
+    "mean_squared_error": "squared_error",
+    "mse": "squared_error",
+    "mse_loss": "squared_error",
+    "pinball": "quantile",
+    "pinball_loss": "quantile",
+    "poisson_deviance": "poisson",
+    "poisson_nll": "poisson",
+    "rmse": "squared_error",
+    "smooth_l1": "huber",
+    "smooth_l1_loss": "huber",
+    "squared_loss": "squared_error",
+}
+_FOR_CLASSES: dict[str, type[ClassificationLoss]] = {
     "hierarchical_softmax": HierarchicalSoftmax,
     "hinge": Hinge,
     "log_loss": LogLoss,
     "squared_hinge": SquaredHinge,
 }
-
-REGRESSION_LOSSES: dict[str, type[RegressionLoss]] = {
+_FOR_NUMBERS: dict[str, type[RegressionLoss]] = {
     "absolute_error": AbsoluteError,
     "huber": Huber,
     "poisson": Poisson,
     "quantile": Quantile,
     "squared_error": SquaredError,
 }
+
+CLASSIFICATION_LOSSES = Registry(
+    _FOR_CLASSES,
+    aliases=dict.fromkeys(
+        [*_FOR_NUMBERS, *_NUMBER_ALIASES],
+        "It is a regression loss, for MLPRegressor. A classifier takes 'log_loss' or "
+        "'hinge', for example.",
+    )
+    | {"focal": "It is not provided; class_weight='balanced' also helps rare classes."}
+    | _CLASS_ALIASES,
+)
+
+REGRESSION_LOSSES = Registry(
+    _FOR_NUMBERS,
+    aliases=dict.fromkeys(
+        [*_FOR_CLASSES, *_CLASS_ALIASES],
+        "It is a classification loss, for MLPClassifier. A regressor takes "
+        "'squared_error' or 'absolute_error', for example.",
+    )
+    | _NUMBER_ALIASES,
+)

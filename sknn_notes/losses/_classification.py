@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 
 from sknn_notes import _kernels
-from sknn_notes._sklearn import Interval
+from sknn_notes._checks import Interval
 from sknn_notes.losses._base import ClassificationLoss
 
 

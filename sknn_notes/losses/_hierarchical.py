@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import expit, log_expit
 
 from sknn_notes import _kernels
+from sknn_notes._checks import shown
 from sknn_notes._sklearn import StrOptions
 from sknn_notes.losses._base import ClassificationLoss
 
@@ -78,6 +79,24 @@ class HierarchicalSoftmax(ClassificationLoss):
 
     def __init__(self, *, tree="balanced"):
         self.tree = tree
+
+    def __sklearn_clone__(self):
+        # scikit-learn's own recurses into the pairs, which may be as deep as there are
+        # classes. So does pickle.
+        return type(self)(**self.get_params(deep=False))
+
+    def __getstate__(self):
+        state = super().__getstate__()
+        if _depth(self.tree) <= _DEEP:
+            return state
+        return {**state, "tree": None, "_postfix": _postfix(self.tree)}
+
+    def __setstate__(self, state):
+        state = dict(state)
+        order = state.pop("_postfix", None)
+        super().__setstate__(state)
+        if order is not None:
+            self.tree = _nested(order)
 
     def start(self, classes, counts):
         """Build the tree and the paths to its leaves.
@@ -196,30 +215,73 @@ def _tree_of_indices(tree, classes):
     """Return a user's tree with class indices in place of labels, checked."""
     indices = {label: i for i, label in enumerate(classes)}
     seen = set()
-
-    def convert(node):
-        if isinstance(node, tuple | list):
-            if len(node) != 2:
-                raise ValueError(
-                    "Every inner node of a tree must be a pair (left, right) of class "
-                    f"labels or pairs. Got {len(node)} of them in {node!r}."
-                )
-            return convert(node[0]), convert(node[1])
-        if not isinstance(node, Hashable) or node not in indices:
+    order = _postfix(tree)
+    for i, item in enumerate(order):
+        if item is _JOIN:
+            continue
+        if not isinstance(item, Hashable) or item not in indices:
             raise ValueError(
-                f"The tree has a leaf {node!r}, which is no class. The classes are "
+                f"The tree has a leaf {item!r}, which is no class. The classes are "
                 f"{classes}."
             )
-        if node in seen:
-            raise ValueError(f"The tree has more than one leaf for the class {node!r}.")
-        seen.add(node)
-        return indices[node]
-
-    converted = convert(tree)
+        if item in seen:
+            raise ValueError(f"The tree has more than one leaf for the class {item!r}.")
+        seen.add(item)
+        order[i] = indices[item]
     missing = [label for label in classes if label not in seen]
     if missing:
         raise ValueError(f"The tree has no leaf for the classes {missing}.")
-    return converted
+    return _nested(order)
+
+
+# Joins the two trees before it in postfix order. It is no label, and can be pickled.
+_JOIN = ...
+
+
+# Python's own recursion reaches deeper than this.
+_DEEP = 100
+
+
+def _depth(tree):
+    """Return how deep pairs are nested."""
+    depth, level = 0, [tree]
+    while pairs := [node for node in level if isinstance(node, tuple | list)]:
+        level = [branch for pair in pairs for branch in pair]
+        depth += 1
+    return depth
+
+
+def _postfix(tree):
+    """Return the leaves of nested pairs, and a ``_JOIN`` after each pair's two trees.
+
+    A loop in place of recursion, since a tree may be as deep as there are classes.
+    """
+    order: list[Any] = []
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        if not isinstance(node, tuple | list):
+            order.append(node)
+            continue
+        if len(node) != 2:
+            raise ValueError(
+                "Every inner node of a tree must be a pair (left, right) of class "
+                f"labels or pairs. Got {len(node)} of them in {shown(node)}."
+            )
+        order.append(_JOIN)
+        pending += node
+    return order[::-1]
+
+
+def _nested(order):
+    """Return the nested pairs that ``_postfix`` has put in order."""
+    trees: list[Any] = []
+    for item in order:
+        if item is _JOIN:
+            right, left = trees.pop(), trees.pop()
+            item = left, right
+        trees.append(item)
+    return trees[0]
 
 
 def _paths(tree, n_classes):
@@ -227,28 +289,31 @@ def _paths(tree, n_classes):
 
     Nodes are numbered from the root, 0, each before the nodes below it.
     """
-    paths: list[tuple] = [()] * n_classes
+    paths: list[Any] = [None] * n_classes
+    # The path to the branch at hand; what lies past its depth is left from others.
+    path, turns = np.zeros(n_classes, int), np.zeros(n_classes, bool)
     n_nodes = 0
-    pending: list[tuple[Any, tuple]] = [(tree, ())]
+    pending: list[tuple[Any, int, int, bool]] = [(tree, 0, 0, False)]
     while pending:
-        branch, path = pending.pop()
+        branch, depth, parent, right = pending.pop()
+        if depth:
+            path[depth - 1], turns[depth - 1] = parent, right
         if isinstance(branch, tuple):
-            left, right = branch
             pending += [
-                (right, (*path, (n_nodes, True))),
-                (left, (*path, (n_nodes, False))),
+                (branch[1], depth + 1, n_nodes, True),
+                (branch[0], depth + 1, n_nodes, False),
             ]
             n_nodes += 1
         else:
-            paths[branch] = path
-    depths = np.array([len(path) for path in paths])
+            paths[branch] = path[:depth].copy(), turns[:depth].copy()
+    depths = np.array([len(on_path) for on_path, _ in paths])
     nodes = np.zeros((depths.max(), n_classes), int)
-    turns = np.zeros(nodes.shape, bool)
-    for leaf, path in enumerate(paths):
-        on_path, turns[: len(path), leaf] = zip(*path, strict=True)
-        nodes[: len(path), leaf] = on_path
+    rights = np.zeros(nodes.shape, bool)
+    for leaf, (on_path, right) in enumerate(paths):
+        depth = depths[leaf]
+        nodes[:depth, leaf], rights[:depth, leaf] = on_path, right
         # Past a leaf, a node off its path, so that no gradient is written twice.
-        nodes[len(path) :, leaf] = next(
-            (node for node in range(n_nodes) if node not in on_path), 0
-        )
-    return nodes, turns, depths
+        # Numbers grow along a path: the first that is skipped is off it.
+        off_path = np.sum(on_path == np.arange(depth))
+        nodes[depth:, leaf] = off_path if off_path < n_nodes else 0
+    return nodes, rights, depths

@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 from scipy.special import xlogy
 
-from sknn_notes._sklearn import Interval
+from sknn_notes._checks import Interval
 from sknn_notes.losses._base import RegressionLoss
 
 

@@ -12,7 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin, EpochTasks
-from sknn_notes._component import check_name, kept, resolve
+from sknn_notes._checks import check_parameters
+from sknn_notes._component import kept, resolve
 from sknn_notes._engine.batches import Batches
 from sknn_notes._engine.finite import DivergenceError, check_predicted
 from sknn_notes._engine.monitor import Monitor
@@ -27,6 +28,8 @@ from sknn_notes._sklearn import _check_sample_weight
 from sknn_notes._threads import threads_for
 from sknn_notes.neural_network._baseline import warn_if_at_chance
 from sknn_notes.neural_network._build import Plan
+from sknn_notes.neural_network._guidance import check_scorer, no_larger_than_floats
+from sknn_notes.neural_network._inactive import tell_inactive
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.neural_network._validation import (
     ValidationSet,
@@ -86,18 +89,14 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     # Fitting.
 
-    def _validate_params(self):
-        for name, registry in self._registries.items():
-            check_name(type(self).__name__, name, getattr(self, name), registry)
-        super()._validate_params()
-
-    # What vanishes is 0, also for callers who want to be told of it.
-    @np.errstate(under="ignore")
     def _fit(self, X, y, sample_weight, *, validation=None, partial=False):
         tasks = None
         if hasattr(self, "_skl_callbacks") and not partial:
             tasks = EpochTasks(self, X, y, sample_weight)
         with unchanged_on_error(self):
+            if partial:
+                # scikit-learn checks the parameters of an unfitted estimator alone.
+                check_parameters(self)
             first = not hasattr(self, "coefs_") or not (self.warm_start or partial)
             solver = self._resolve("solver")
             X, y = self._validate_data(X, y, self._dtypes(solver, first), first)
@@ -106,6 +105,8 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             loss = self._start_loss(first, partial, y, sample_weight)
             plan = Plan(self, loss, solver)
             plan.check_inputs(X)
+            check_scorer(self)
+            tell_inactive(self, plan, validation is not None)
             loss_weight = self._class_weighted(sample_weight, y, partial)
             self._start_history(first)
             state = self._start_state(first, partial)
@@ -171,29 +172,31 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     # What overflows the network's type is found, and what vanishes there is 0.
     @np.errstate(all="ignore")
     def _validate_data(self, X, y, dtypes, reset):
-        return validate_data(
-            self,
-            X,
-            y,
-            accept_sparse="csr",
-            multi_output=True,
-            y_numeric=self._numeric_targets,
-            dtype=dtypes,
-            order="C",
-            reset=reset,
-        )
+        with no_larger_than_floats("X and y"):
+            return validate_data(
+                self,
+                X,
+                y,
+                accept_sparse="csr",
+                multi_output=True,
+                y_numeric=self._numeric_targets,
+                dtype=dtypes,
+                order="C",
+                reset=reset,
+            )
 
     def _check_weights(self, sample_weight, X, partial):
         """Return the weights of the samples, or None where all are equal to 1."""
         if sample_weight is None:
             return None
-        sample_weight = _check_sample_weight(
-            sample_weight,
-            X,
-            dtype=np.float64,
-            ensure_non_negative=True,
-            allow_all_zero_weights=partial,
-        )
+        with no_larger_than_floats("sample_weight"):
+            sample_weight = _check_sample_weight(
+                sample_weight,
+                X,
+                dtype=np.float64,
+                ensure_non_negative=True,
+                allow_all_zero_weights=partial,
+            )
         largest = np.max(sample_weight)
         if not partial and largest > LARGE_WEIGHT:
             # Only their ratios count, and neither sums nor products may overflow.
@@ -414,7 +417,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached "
                 "and the optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         return len(monitor.losses), monitor.losses[-1] if monitor.losses else np.nan
 
@@ -443,7 +446,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             warnings.warn(
                 f"Got batch_size={self.batch_size}, larger than the {n_samples} "
                 "training samples. It is going to be clipped.",
-                stacklevel=4,
+                stacklevel=6,
             )
         return min(self.batch_size, n_samples)
 
@@ -505,7 +508,11 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     @property
     def _monte_carlo(self):
-        return self.marginalization == "monte_carlo"
+        check_parameters(self, ["marginalization"])
+        if self.marginalization == "analytic":
+            return False
+        check_parameters(self, ["n_mc_samples"])
+        return True
 
     def predict_spread(self, X):
         """Return the predictive uncertainty that the training noise brings.
@@ -532,6 +539,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 "and this network was trained without. Set dropout, input_dropout, "
                 "dropconnect or augment."
             )
+        check_parameters(self, ["n_mc_samples"])
         return self._sampled(X, self._averaged)[1]
 
     def _can_partial_fit(self):
@@ -544,7 +552,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         if not stochastic:
             raise AttributeError(
                 "partial_fit is only available for stochastic optimizers. "
-                f"{solver} is not stochastic."
+                f"{solver} is not stochastic. Choose solver='adam' or 'sgd'."
             )
         return True
 

@@ -1,17 +1,23 @@
 """From parameters to a network, its objective and what can't be combined."""
 
+from itertools import pairwise
 from typing import Any
 
-from sknn_notes._component import check_name, kept, resolve
+import numpy as np
+
+from sknn_notes._checks import Interval, check_value, plain, shown
+from sknn_notes._component import kept, resolve
 from sknn_notes._engine.network import Network
 from sknn_notes._engine.objective import Objective
 from sknn_notes.activations import ACTIVATIONS, Activation
 from sknn_notes.initializers import INITIALIZERS
 from sknn_notes.neural_network._parameters import (
+    CONSTRAINTS,
     DROPOUT_RATE,
     MAX_NORM,
     STRENGTH,
     hidden_sizes,
+    part,
     per_layer,
 )
 from sknn_notes.noise import Noise
@@ -35,7 +41,7 @@ class Plan:
 
     def __init__(self, estimator, loss, solver):
         self.loss, self.solver = loss, solver
-        flat = estimator.get_params(deep=False)
+        flat = {k: plain(v) for k, v in estimator.get_params(deep=False).items()}
         self.hidden = hidden_sizes(flat["hidden_layer_sizes"], flat["n_hidden_layers"])
         n_hidden = len(self.hidden)
         self.activations = _activations(estimator, n_hidden)
@@ -65,7 +71,7 @@ class Plan:
             MAX_NORM,
             none=True,
         )
-        self._flat = flat
+        self._flat, self._owner = flat, type(estimator).__name__
         self._check_solver()
 
     def _check_solver(self):
@@ -140,9 +146,19 @@ class Plan:
         check_inputs(self.augment, X)
 
     def network(self, n_inputs, n_raw, dtype):
-        """Return a network without weights."""
+        """Return a network without weights.
+
+        Raises
+        ------
+        ValueError
+            If there are more weights than an array can hold, or a parameter leaves its
+            domain when it is rounded to ``dtype``.
+        """
+        units = [n_inputs, *self.hidden, n_raw]
+        self._check_size(units)
+        self._check_numbers(np.dtype(dtype).type)
         return Network(
-            [n_inputs, *self.hidden, n_raw],
+            units,
             self.activations,
             dtype,
             dropout=self.dropout,
@@ -152,6 +168,37 @@ class Plan:
             batch_norm=self.batch_norm,
             augment=self.augment,
         )
+
+    def _check_size(self, units):
+        n_weights = sum(a * b for a, b in pairwise(units))
+        if n_weights > _MOST_WEIGHTS:
+            raise ValueError(
+                f"hidden_layer_sizes={shown(self._flat['hidden_layer_sizes'])} asks "
+                f"for more than {_MOST_WEIGHTS:.0e} weights, which no array can hold. "
+                "Pass the number of units of each hidden layer, such as (100, 50)."
+            )
+
+    def _check_numbers(self, number):
+        """Raise ValueError if a number leaves its domain when rounded to a type."""
+        numbers = [
+            (self._owner, name, self._flat[name], CONSTRAINTS[name])
+            for name in _COMPUTED_WITH
+        ]
+        parts = [self.loss, self.solver, self.penalty, self.init, self.batch_norm]
+        for each in filter(None, [*parts, *self.activations, *self.augment]):
+            domains = each._parameter_constraints
+            for name in domains.keys() & each.get_params(deep=False).keys():
+                value = getattr(each, name)
+                numbers.append((type(each).__name__, name, value, domains[name]))
+        for owner, name, value, domain in numbers:
+            for item in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(item, float) and not _survives(item, number, domain):
+                    raise ValueError(
+                        f"The {name!r} parameter of {owner} is {item!r}, which "
+                        f"{number.__name__}, the type that the network computes in, "
+                        f"holds as {_rounded(item, number)}. Pass a number that it can "
+                        "hold, or set dtype='float64'."
+                    )
 
     def objective(self, network):
         """Return the objective over a network."""
@@ -164,6 +211,23 @@ class Plan:
             self.max_norms if self._constrained else None,
             self.solver.decoupled,
         )
+
+
+# The estimator's numbers that the network computes with.
+_COMPUTED_WITH = ("alpha", "bias_init", "learning_rate_init", "max_norm")
+_MOST_WEIGHTS = 2**60
+
+
+def _rounded(value, number):
+    with np.errstate(over="ignore", under="ignore"):
+        return float(number(value))
+
+
+def _survives(value, number, constraints):
+    """Tell whether a number stays in its domain when it is rounded to a type."""
+    domains = [c for c in constraints if isinstance(c, Interval)]
+    rounded = _rounded(value, number)
+    return not domains or any(domain.is_satisfied_by(rounded) for domain in domains)
 
 
 def _nonzero(value: Any) -> bool:
@@ -183,12 +247,9 @@ def _activations(estimator, n_hidden):
             f"{n_hidden} here. Got {len(specs)}: {specs}."
         )
     for spec in specs:
-        check_name(type(estimator).__name__, "activation", spec, ACTIVATIONS)
-        if not isinstance(spec, str | Activation):
-            raise ValueError(
-                "Each value of activation must be a name or an Activation. Got "
-                f"{spec!r} in {specs}."
-            )
+        check_value(
+            type(estimator).__name__, "activation", spec, part(ACTIVATIONS, Activation)
+        )
     return [resolve(spec, ACTIVATIONS) for spec in specs]
 
 

@@ -4,13 +4,17 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
 from sklearn.utils import column_or_1d
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import StrOptions, _check_partial_fit_first_call, _fit_context
 from sknn_notes.losses import CLASSIFICATION_LOSSES, ClassificationLoss
 from sknn_notes.neural_network._base import LARGE_WEIGHT, BaseMLP
+from sknn_notes.neural_network._guidance import (
+    available_if,
+    no_larger_than_floats,
+    warn_of_numbers,
+)
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
 from sknn_notes.neural_network._targets import (
     LabelEncoder,
@@ -30,8 +34,9 @@ def _has_probabilities(estimator):
     loss = getattr(estimator, "_loss", estimator.loss)
     if not getattr(_loss_part(loss), "has_probabilities", False):
         raise AttributeError(
-            f"loss={loss!r} has no probabilities. Use decision_function, or "
-            "train with loss='log_loss'."
+            f"loss={loss!r} gives no probabilities. Use decision_function, train with "
+            "loss='log_loss', or calibrate the scores with "
+            "sklearn.calibration.CalibratedClassifierCV."
         )
     return True
 
@@ -560,6 +565,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if first and not partial:
             self._encoder = LabelEncoder.from_targets(y)
             self.classes_ = self._encoder.classes
+            warn_of_numbers(y, self.classes_)
         else:
             self._check_known_classes(y, partial)
         self.n_outputs_ = self._encoder.n_outputs
@@ -591,9 +597,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self.class_weight is None:
             return sample_weight
         if learn:
-            self._class_weights = class_weights(
-                self.class_weight, self._encoder, y, sample_weight
-            )
+            with no_larger_than_floats("class_weight"):
+                self._class_weights = class_weights(
+                    self.class_weight, self._encoder, y, sample_weight
+                )
         factor = weights_of_samples(self._class_weights, y)
         if not partial:
             factor = factor / max(np.max(factor) / LARGE_WEIGHT, 1)

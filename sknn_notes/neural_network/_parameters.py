@@ -1,13 +1,14 @@
 """Parameters that both estimators share: their domains, and their values per layer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
 
-from sknn_notes._sklearn import Interval, Options, StrOptions
+from sknn_notes._checks import Interval, Names, Registry, plain, shown
+from sknn_notes._sklearn import Options, StrOptions
 from sknn_notes.activations import ACTIVATIONS, Activation
 from sknn_notes.initializers import INITIALIZERS, Initializer
 from sknn_notes.noise import Noise
@@ -17,7 +18,7 @@ from sknn_notes.penalties import PENALTIES, Penalty
 from sknn_notes.schedules import SCHEDULES, Schedule
 
 # The registry that each parameter takes its names from.
-REGISTRIES: dict[str, Mapping] = {
+REGISTRIES: dict[str, Registry] = {
     "activation": ACTIVATIONS,
     "init": INITIALIZERS,
     "learning_rate": SCHEDULES,
@@ -26,9 +27,43 @@ REGISTRIES: dict[str, Mapping] = {
 }
 
 
-def part(registry: Mapping, base: type) -> list:
+# Words that are no parts, with what people write for them.
+BATCH_SIZES: Registry[None] = Registry(
+    {"auto": None},
+    aliases=dict.fromkeys(
+        ["full", "all", "none", "NoneType"], "Pass len(X) for all samples at once."
+    ),
+)
+SCORINGS: Registry[None] = Registry(
+    dict.fromkeys(["loss", *get_scorer_names()]),
+    aliases={
+        "acc": "accuracy",
+        "auc": "roc_auc",
+        "cross_entropy": "neg_log_loss",
+        "log_loss": "neg_log_loss",
+        "mae": "neg_mean_absolute_error",
+        "mean_absolute_error": "neg_mean_absolute_error",
+        "mean_squared_error": "neg_mean_squared_error",
+        "mse": "neg_mean_squared_error",
+        "rmse": "neg_root_mean_squared_error",
+        "val_loss": "loss",
+    },
+)
+DTYPES: Registry[None] = Registry(
+    dict.fromkeys(["auto", "float32", "float64"]),
+    aliases={
+        "double": "float64",
+        "float": "float64",
+        "half": "The network computes in 'float32' or 'float64'.",
+        "float16": "The network computes in 'float32' or 'float64'.",
+        "single": "float32",
+    },
+)
+
+
+def part(registry: Registry, base: type) -> list:
     """Return the constraints of a parameter that takes a name or a part."""
-    return [StrOptions(set(registry)), base]
+    return [Names(registry), base]
 
 
 # Domains of one value of the parameters that may also be given per layer.
@@ -41,7 +76,7 @@ CONSTRAINTS: dict[str, list] = {
     "activation": [*part(ACTIVATIONS, Activation), list, tuple],
     "solver": part(OPTIMIZERS, Optimizer),
     "alpha": [STRENGTH, "array-like"],
-    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "batch_size": [Names(BATCH_SIZES), Interval(Integral, 1, None, closed="left")],
     "learning_rate": part(SCHEDULES, Schedule),
     "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
     "power_t": [Interval(Real, 0, None, closed="left")],
@@ -78,8 +113,8 @@ CONSTRAINTS: dict[str, list] = {
     "n_mc_samples": [Interval(Integral, 1, None, closed="left")],
     "batch_norm": ["boolean", BatchNorm],
     "augment": [None, Noise, list, tuple],
-    "scoring": [StrOptions({"loss", *get_scorer_names()}), callable, None],
-    "dtype": [StrOptions({"auto", "float32", "float64"})],
+    "scoring": [Names(SCORINGS), callable, None],
+    "dtype": [Names(DTYPES)],
 }
 
 
@@ -97,13 +132,24 @@ def hidden_sizes(hidden_layer_sizes: Any, n_hidden_layers: int | None) -> list[i
         hidden_layer_sizes = [hidden_layer_sizes]
     sizes = list(hidden_layer_sizes)
     if not all(isinstance(size, Integral) for size in sizes):
-        raise TypeError(f"hidden_layer_sizes must hold integers, got {sizes}.")
+        raise TypeError(
+            f"hidden_layer_sizes must hold integers, got {shown(sizes)}. "
+            f"{_advice_on_sizes(sizes)}"
+        )
     if any(size <= 0 for size in sizes):
         raise ValueError(
-            f"hidden_layer_sizes must be > 0, got {sizes}. Leave a layer out instead "
-            "of giving it no units; () is a linear model."
+            f"hidden_layer_sizes must be > 0, got {shown(sizes)}. Leave a layer out "
+            "instead of giving it no units; () is a linear model."
         )
     return [int(size) for size in sizes]
+
+
+def _advice_on_sizes(sizes):
+    try:
+        whole = [int(size) for size in sizes if float(size).is_integer()]
+    except (TypeError, ValueError):
+        return "Pass one int per hidden layer, such as (100, 50)."
+    return f"Pass {whole}." if len(whole) == len(sizes) else "Round them."
 
 
 def per_layer(
@@ -132,16 +178,17 @@ def per_layer(
         Whether a value may also be None.
     """
     if isinstance(value, str) or not isinstance(value, Iterable):
-        return [value] * n
+        return [plain(value)] * n
     values = list(value)
     if len(values) != n:
         raise ValueError(
             f"{name} must be one value or a list with one value per {what}, {n} here. "
-            f"Got {len(values)} values: {values}."
+            f"Got {len(values)} values: {shown(values)}."
         )
     for item in values:
         if not (constraint.is_satisfied_by(item) or (none and item is None)):
             raise ValueError(
-                f"Each value of {name} must be {constraint}. Got {item!r} in {values}."
+                f"Each value of {name} must be {constraint}. Got {shown(item)} in "
+                f"{shown(values)}."
             )
-    return values
+    return [plain(item) for item in values]

@@ -4,12 +4,12 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
-from sklearn.utils.metaestimators import available_if
 
 from sknn_notes._engine.finite import check_predicted
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
 from sknn_notes.neural_network._base import BaseMLP
+from sknn_notes.neural_network._guidance import available_if, check_numbers
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
 from sknn_notes.neural_network._targets import TargetScale
 from sknn_notes.neural_network._validation import check_given
@@ -406,7 +406,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             y = check_predicted(self._averaged(self._raw(X)))
         return y[:, 0] if self.n_outputs_ == 1 else y
 
+    def _validate_data(self, X, y, dtypes, reset):
+        check_numbers(y)
+        return super()._validate_data(X, y, dtypes, reset)
+
     def _check_targets(self, y, first, partial):
+        check_numbers(y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         n_outputs = 1 if y.ndim == 1 else y.shape[1]

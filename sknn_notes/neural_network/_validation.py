@@ -11,6 +11,7 @@ from sklearn.metrics import check_scoring
 
 from sknn_notes._engine.finite import are_predictions_finite
 from sknn_notes._sklearn import in_cross_validation
+from sknn_notes.neural_network._guidance import watched_score
 
 
 class ValidationSet(NamedTuple):
@@ -48,7 +49,7 @@ def check_given(estimator, X, X_val, y_val, sample_weight_val):
             "scikit-learn's searches and cross-validation cut every fit parameter that "
             "is as long as X into folds, so that X_val is probably a part of what was "
             "passed. Pass a validation set that is longer or shorter than X.",
-            stacklevel=3,
+            stacklevel=4,
         )
     return True
 
@@ -75,7 +76,7 @@ def hold_out(n_samples, validation_fraction, seed, strata):
     """
     rng = np.random.default_rng(seed)
     rows = rng.permutation(n_samples)
-    n_held_out = math.ceil(validation_fraction * n_samples)
+    n_held_out = math.ceil(float(validation_fraction) * n_samples)
     if strata is not None:
         # Sorted by class, and in random order within each of them.
         rows = rows[np.argsort(strata[rows], kind="stable")]
@@ -149,7 +150,7 @@ def evaluation(estimator, network, validation, publish):
             return float("nan"), mean_loss
         if scorer is not None:
             fitted.coefs_, fitted.intercepts_ = publish(network)
-            score = float(scorer(fitted, validation.X, validation.y, **extra))
+            score = watched_score(scorer, fitted, validation, **extra)
         elif estimator.scoring == "loss":
             score = -mean_loss
         else:
@@ -177,7 +178,7 @@ def check_watched(estimator, validation):
             f"The targets of {validation.name} are constant: R2 is 0 or less whatever "
             "the network predicts, so that it can't tell which epoch is best. Pass "
             "other validation data, or watch another score, such as scoring='loss'.",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -202,7 +203,7 @@ def check_scores(estimator, validation, monitor):
         f"The score that early stopping watches, {name} on {validation.name}, was "
         f"not finite after {n_wrong} of {len(scores)} epochs. They count as no "
         "improvement.",
-        stacklevel=4,
+        stacklevel=5,
     )
 
 

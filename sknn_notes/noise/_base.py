@@ -5,6 +5,7 @@ from numbers import Integral
 
 from scipy.sparse import issparse
 
+from sknn_notes._checks import shown
 from sknn_notes._component import Component
 from sknn_notes._sklearn import StrOptions
 
@@ -209,12 +210,14 @@ class ImageNoise(Noise):
                     "image_shape."
                 )
             shape = (side, side)
+        # numpy's narrow integers would overflow in the product.
+        shape = tuple(int(side) for side in shape)
         if math.prod(shape) != n_features:
             raise ValueError(
-                f"{owner}(image_shape={shape!r}) takes images of {math.prod(shape)} "
-                f"values, but there are {n_features} inputs. Pass the shape of the "
-                "images that reach this part; pooling and crops before it make them "
-                "smaller."
+                f"{owner}(image_shape={shown(shape)}) takes images of "
+                f"{shown(math.prod(shape))} values, but there are {n_features} inputs. "
+                "Pass the shape of the images that reach this part; pooling and crops "
+                "before it make them smaller."
             )
         if len(shape) == 2:
             (height, width), n_channels = shape, 1
@@ -253,4 +256,5 @@ def check_sizes(part, name, lengths, *, least):
 
 def as_pair(size):
     """Return (height, width) for one number that stands for both, or for a pair."""
-    return (size, size) if isinstance(size, Integral) else tuple(size)
+    height, width = (size, size) if isinstance(size, Integral) else size
+    return int(height), int(width)

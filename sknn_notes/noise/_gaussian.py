@@ -4,7 +4,7 @@ from numbers import Real
 
 import numpy as np
 
-from sknn_notes._sklearn import Interval
+from sknn_notes._checks import Interval
 from sknn_notes.noise._base import Noise
 
 

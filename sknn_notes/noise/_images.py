@@ -5,7 +5,8 @@ from numbers import Integral, Real
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from sknn_notes._sklearn import Interval, StrOptions
+from sknn_notes._checks import Interval
+from sknn_notes._sklearn import StrOptions
 from sknn_notes.noise._base import ImageNoise, as_pair, check_sizes
 
 

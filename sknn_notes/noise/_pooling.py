@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from sknn_notes._sklearn import Interval
+from sknn_notes._checks import Interval
 from sknn_notes.noise._base import ImageNoise, as_pair, check_sizes
 
 

@@ -227,6 +227,7 @@ def test_sgd(momentum, nesterov):
     assert_same_training(estimator, softmax_log_loss, solver, "classes")
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-2])
 @pytest.mark.parametrize(("beta_1", "beta_2"), [(0.9, 0.999), (0.5, 0.8), (0.0, 0.9)])
 def test_adam(epsilon, beta_1, beta_2):
@@ -249,6 +250,7 @@ def test_adam(epsilon, beta_1, beta_2):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_adamw():
     # The penalty is in no gradient, so that PyTorch's objective has none.
     X, y = make_data("classes")
@@ -346,6 +348,7 @@ def test_batch_norm(activation, momentum):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize(("loss", "kind", "torch_loss"), LOSSES)
 def test_every_loss_under_adam(loss, kind, torch_loss):
     estimator = make_estimator(

@@ -55,6 +55,7 @@ def fit_interrupted(at, **parameters):
     return model, seen >= at
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("parameters", OPTIONS, ids=str)
 def test_curves_fit_together_after_an_interruption_anywhere(parameters):
     whole, _ = fit_interrupted(0, **parameters)

@@ -104,6 +104,7 @@ def test_poisson_is_poisson_regression():
 # The way there
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("hidden_layer_sizes", [(), (5,), (5, 4)])
 def test_the_objective_decreases_with_every_iteration(hidden_layer_sizes):
     X, y = iris()

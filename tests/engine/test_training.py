@@ -46,6 +46,7 @@ CLASSIFICATION_TASKS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", OPTIMIZERS)
 @pytest.mark.parametrize(("loss", "task"), CLASSIFICATION_TASKS)
 def test_twenty_samples_are_overfitted_by_classifiers(loss, task, solver):
@@ -65,6 +66,7 @@ def has_kink_at_the_target(cls):
     return cls.out_activation == "identity" and abs(pull[0, 0]) > 1e-3
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", OPTIMIZERS)
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)
 @pytest.mark.parametrize("n_outputs", [1, 3])
@@ -195,6 +197,7 @@ def test_a_schedule_of_ones_own(rates):
 # Numbers from a grid
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", STOCHASTIC)
 def test_parameters_of_numpys_type_compute_in_the_networks_type(solver):
     """A grid from np.logspace holds np.float64, which promotes float32 arithmetic."""

@@ -61,6 +61,7 @@ def statistics(model, X):
 # PyTorch's
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", ["sgd", "adam"])
 @pytest.mark.parametrize("task", ["classes", "two classes", "targets"])
 def test_training_and_prediction_are_torchs(torch, solver, task, three_classes):
@@ -166,6 +167,7 @@ def test_the_attribute_holds_four_arrays_a_hidden_layer(three_classes):
         assert not np.array_equal(fitted["scale"], np.ones(n_units))
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("hidden_layer_sizes", [(7,), ()])
 def test_there_is_none_without_it_or_without_hidden_layers(
     three_classes, hidden_layer_sizes
@@ -177,6 +179,7 @@ def test_there_is_none_without_it_or_without_hidden_layers(
         assert model.set_params(batch_norm=True).fit(X, y).batch_norm_ is None
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", ["sgd", "adam", "lbfgs"])
 def test_the_biases_it_makes_redundant_are_zeros(three_classes, solver):
     X, y = three_classes
@@ -228,6 +231,7 @@ def test_prediction_does_not_depend_on_the_rows_around(three_classes):
     np.testing.assert_allclose(model.predict_proba(X[::-3]), together[::-3], 1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_lbfgs_predicts_with_the_statistics_of_the_final_weights(three_classes):
     X, y = three_classes
     model = classifier(solver="lbfgs", max_iter=15, alpha=0.1).fit(X, y)
@@ -238,6 +242,7 @@ def test_lbfgs_predicts_with_the_statistics_of_the_final_weights(three_classes):
         np.testing.assert_allclose(fitted["var"], var, rtol=1e-10)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_lbfgs_reports_the_loss_that_its_predictions_have(three_classes):
     X, y = three_classes
     model = classifier(solver="lbfgs", alpha=0.0, max_iter=15).fit(X, y)
@@ -272,6 +277,7 @@ def test_a_new_fit_starts_its_averages_anew(three_classes):
     assert_same(model.fit(X, y), classifier().fit(X, y))
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_early_stopping_restores_the_averages_of_the_best_weights(
     three_classes, solver
@@ -358,6 +364,7 @@ def test_batches_of_one_row_are_refused(three_classes, batch_norm):
         classifier(batch_norm=batch_norm, batch_size=1).fit(X, y)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_lbfgs_knows_no_batch_size(three_classes):
     X, y = three_classes
     model = classifier(solver="lbfgs", batch_size=1).fit(X, y)
@@ -415,6 +422,7 @@ def test_it_forgets_the_scale_of_the_weights_before_it(three_classes):
     np.testing.assert_allclose(*outputs, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_without_hidden_layers_there_is_nothing_to_normalise():
     X = np.random.default_rng(0).normal(size=(20, 3))
     y = np.arange(20) % 2

@@ -1,11 +1,13 @@
 """What the classifier and the regressor share: data, precision, layers, draws."""
 
 import inspect
+import warnings
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn.neural_network
+from sklearn.exceptions import ConvergenceWarning
 
 import sknn_notes
 from sknn_notes import MLPClassifier, MLPRegressor
@@ -97,6 +99,7 @@ CONTAINERS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @BOTH
 @CONTAINERS
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
@@ -231,6 +234,7 @@ def test_both_precisions_start_from_the_same_draws(estimator_class, three_classe
     np.testing.assert_allclose(outputs(single, X), outputs(double, X), atol=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @BOTH
 def test_lbfgs_computes_in_float64(estimator_class, three_classes):
     X, y = three_classes
@@ -238,6 +242,7 @@ def test_lbfgs_computes_in_float64(estimator_class, three_classes):
     assert dtypes(model) == {"float64"}
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @BOTH
 def test_lbfgs_computes_in_float64_after_a_start_in_float32(
     estimator_class, three_classes
@@ -308,6 +313,7 @@ def test_an_alpha_per_weight_matrix(estimator_class, three_classes):
     assert with_penalty.loss_ - without.loss_ == pytest.approx(expected)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @BOTH
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_equal_values_per_layer_equal_one_value(estimator_class, solver, three_classes):
@@ -321,6 +327,7 @@ def test_equal_values_per_layer_equal_one_value(estimator_class, solver, three_c
     )
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @BOTH
 def test_a_strong_alpha_empties_its_layer_only(estimator_class, three_classes):
     X, y = three_classes
@@ -518,3 +525,48 @@ def test_every_schedule_serves_every_stochastic_solver(
     X, y = three_classes
     model = network(estimator_class, learning_rate=learning_rate, solver=solver)
     assert np.isfinite(outputs(model.fit(X, y), X)).all()
+
+
+# Warnings
+
+
+def wild_scorer(estimator, X, y):
+    return next(SCORES)
+
+
+SCORES = iter([])
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"max_iter": 1}, "Maximum iterations"),
+        ({"batch_size": 1000}, "clipped"),
+        ({"init": "zeros", "n_hidden_layers": 2, "hidden_layer_sizes": 5}, "constant"),
+        ({"early_stopping": True, "scoring": wild_scorer}, "not finite after"),
+    ],
+)
+@BOTH
+def test_warnings_point_to_the_line_of_the_fit(
+    estimator_class, params, message, three_classes
+):
+    global SCORES
+    SCORES = iter([float("nan")] + [0.5] * 100)
+    X, y = three_classes
+    model = estimator_class(**{"max_iter": 30, "random_state": 0, **params})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    files = [w.filename for w in caught if message in str(w.message)]
+    assert files
+    assert set(files) == {__file__}
+
+
+def test_the_warning_of_a_divergence_points_there_too(three_classes):
+    X, y = three_classes
+    model = MLPRegressor(
+        solver="sgd", learning_rate_init=5.0, early_stopping=True, random_state=0
+    )
+    with pytest.warns(ConvergenceWarning, match="best weights") as caught:
+        model.fit(X, y)
+    assert {w.filename for w in caught} == {__file__}

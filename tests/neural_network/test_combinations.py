@@ -102,6 +102,7 @@ def trains(model, y):
     np.testing.assert_array_equal(output(X), getattr(loaded, output.__name__)(X))
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize(
     "case",
     covering({"loss": list(CLASSIFICATION_LOSSES), **DOMAINS}),
@@ -121,6 +122,7 @@ def test_every_pair_of_a_classifiers_parameters_works_together(case):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize(
     "case",
     covering(

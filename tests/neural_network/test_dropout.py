@@ -185,6 +185,7 @@ def test_masks_are_drawn_anew_for_every_batch(one_target, noise):
     assert len(set(model.loss_curve_)) == 10
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("noise", [{"dropout": 0.0}, {"dropout": [0.0, 0.0]}])
 @every_scaling
 def test_a_rate_of_zero_changes_nothing(one_target, noise, scaling):
@@ -208,6 +209,7 @@ def test_units_that_are_dropped_do_not_learn(one_target):
     assert (model.intercepts_[-1] != 0).all()
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_without_hidden_layers_a_list_of_rates_is_empty(one_target):
     X, y = one_target
     model = regressor(hidden_layer_sizes=(), dropout=[]).fit(X, y)

@@ -48,6 +48,7 @@ def watched(solver, thetas):
     return Watched()
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_solver
 @pytest.mark.parametrize("dropout", [0.0, 0.4], ids=["plain", "dropout"])
 @pytest.mark.parametrize("penalty", [*PENALTIES, None])

@@ -306,6 +306,7 @@ def test_the_spread_grows_away_from_the_data(one_target):
     assert model.predict_spread(20 * X).mean() > 3 * model.predict_spread(X).mean()
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("marginalization", ["analytic", "monte_carlo"])
 @pytest.mark.parametrize(
     "noise", [{}, {"dropout": 0.0}, {"dropout": [0.0, 0.0]}, {"augment": []}], ids=str
@@ -321,6 +322,7 @@ def test_without_noise_there_is_no_spread(three_classes, noise, marginalization)
     )
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_dropout_without_a_layer_to_drop_from_is_no_noise(three_classes):
     X, y = three_classes
     model = network(hidden_layer_sizes=(), dropout=0.5).fit(X, y)

@@ -126,6 +126,7 @@ regr.score(X, np.abs(X).ravel(), sample_weight=np.linspace(0, 1, 50))
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("title", SNIPPETS)
 def test_code_works_with_the_import_changed(title):
     source = SNIPPETS[title]

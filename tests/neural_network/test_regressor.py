@@ -22,6 +22,7 @@ def network(**params):
 # Targets
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_one_target(one_target, solver):
     X, y = one_target
@@ -32,6 +33,7 @@ def test_one_target(one_target, solver):
     assert model.score(X, y) > 0.9
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_two_targets(two_targets, solver):
     X, Y = two_targets
@@ -83,6 +85,7 @@ def test_the_squared_error_is_half_of_the_sum_over_targets(two_targets):
     assert model.out_activation_ == "identity"
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_an_unpenalised_linear_network_is_least_squares(two_targets):
     X, Y = two_targets
     model = network(
@@ -94,6 +97,7 @@ def test_an_unpenalised_linear_network_is_least_squares(two_targets):
     np.testing.assert_allclose(model.intercepts_[0], exact[-1], atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_a_linear_network_with_l2_is_ridge_regression(two_targets):
     X, Y = two_targets
     alpha = 0.3
@@ -108,6 +112,7 @@ def test_a_linear_network_with_l2_is_ridge_regression(two_targets):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_penalising_the_bias_shrinks_it(one_target):
     X, y = one_target
     params = {"hidden_layer_sizes": (), "solver": "lbfgs", "alpha": 1.0, "tol": 1e-9}
@@ -117,6 +122,7 @@ def test_penalising_the_bias_shrinks_it(one_target):
     assert abs(shrunk.intercepts_[0][0]) < 0.6 * abs(free.intercepts_[0][0])
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_without_penalty_alpha_has_no_effect(one_target):
     X, y = one_target
     strong = network(penalty=None, alpha=100.0).fit(X, y)
@@ -124,6 +130,7 @@ def test_without_penalty_alpha_has_no_effect(one_target):
     np.testing.assert_array_equal(strong.predict(X), none.predict(X))
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_poisson_predicts_positive_means(one_target, solver):
     X, y = one_target
@@ -136,6 +143,7 @@ def test_poisson_predicts_positive_means(one_target, solver):
     assert model.out_activation_ == "exp"
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_a_poisson_network_without_inputs_predicts_the_mean():
     counts = np.random.default_rng(0).poisson(3.0, 50)
     model = network(
@@ -147,6 +155,7 @@ def test_a_poisson_network_without_inputs_predicts_the_mean():
 # Weights of samples
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("loss", ["squared_error", "poisson"])
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_a_weight_is_a_number_of_repetitions(two_targets, solver, loss):
@@ -163,6 +172,7 @@ def test_a_weight_is_a_number_of_repetitions(two_targets, solver, loss):
     np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_samples_of_weight_zero_do_not_count(one_target, solver):
     X, y = one_target
@@ -215,6 +225,7 @@ def test_a_warm_start_is_a_longer_fit(two_targets, solver):
     assert warm.loss_curve_ == cold.loss_curve_
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_a_warm_start_of_lbfgs_goes_on(one_target):
     X, y = one_target
     model = network(solver="lbfgs", warm_start=True, max_iter=5).fit(X, y)
@@ -234,6 +245,7 @@ def test_early_stopping_watches_r2(one_target):
     assert len(model.validation_scores_) == len(model.loss_curve_) == model.n_iter_
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_early_stopping_works_under_lbfgs(one_target):
     X, y = one_target
     params = {"early_stopping": True, "scoring": "r2"}

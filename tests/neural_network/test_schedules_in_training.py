@@ -109,6 +109,7 @@ def test_every_schedule_has_a_formula_here():
 # One fit
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_solver
 @every_schedule
 def test_the_rates_of_a_fit_are_those_of_the_formula(
@@ -129,6 +130,7 @@ def test_proximal_steps_are_given_the_same_rates(three_classes, rates, penalty, 
     np.testing.assert_allclose(rates, expected(lambda e, n: BASE * 0.5**e))
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_schedule
 def test_a_regressor_is_given_the_same_rates(one_target, rates, schedule, formula):
     X, y = np.tile(one_target[0], (2, 1)), np.tile(one_target[1], 2)
@@ -195,6 +197,7 @@ def test_the_rates_are_those_that_training_uses(three_classes):
 # From fit to fit
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_schedule
 def test_a_new_fit_starts_the_schedule_anew(three_classes, rates, schedule, formula):
     X, y = three_classes
@@ -204,6 +207,7 @@ def test_a_new_fit_starts_the_schedule_anew(three_classes, rates, schedule, form
     np.testing.assert_allclose(rates, expected(formula), rtol=1e-13)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_solver
 @pytest.mark.parametrize("name", [n for n in FORMULAS if "invscaling" not in n])
 def test_a_warm_start_starts_the_schedule_anew(three_classes, rates, name, solver):
@@ -227,6 +231,7 @@ def test_invscaling_counts_the_samples_of_earlier_fits_under_warm_start(
     np.testing.assert_allclose(rates, expected(formula, n_seen=N_EPOCHS * N_ROWS))
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_solver
 @every_endless_schedule
 def test_partial_fits_continue_the_schedule(
@@ -239,6 +244,7 @@ def test_partial_fits_continue_the_schedule(
     np.testing.assert_allclose(rates, expected(formula), rtol=1e-13)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_endless_schedule
 def test_partial_fit_after_fit_continues_the_schedule(
     three_classes, rates, schedule, formula
@@ -250,6 +256,7 @@ def test_partial_fit_after_fit_continues_the_schedule(
     np.testing.assert_allclose(rates, expected(formula), rtol=1e-13)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @every_endless_schedule
 def test_partial_fit_after_loading_continues_the_schedule(
     three_classes, rates, schedule, formula
@@ -293,7 +300,7 @@ def test_cosine_refuses_partial_fit(three_classes, rates, schedule):
 def test_adaptive_refuses_partial_fit(three_classes, rates, schedule, fitted):
     """Chunks are no epochs: what falls with their losses falls by chance."""
     X, y = three_classes
-    model = network(learning_rate=schedule)
+    model = network(learning_rate=schedule, n_iter_no_change=10)
     if fitted:
         model.fit(X, y)
         rates.clear()
@@ -344,6 +351,7 @@ def test_a_parameter_outside_its_domain_is_refused_before_training(
     assert rates == []
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_lbfgs_needs_no_rate(three_classes):
     X, y = three_classes
     models = [

@@ -36,6 +36,9 @@ def _read_suite():
     return {name: item for name, item in suite.items() if name.startswith("test_")}
 
 
+# Its networks trained by L-BFGS are given learning rates and batch sizes.
+pytestmark = pytest.mark.filterwarnings("ignore:.* has no effect")
+
 SUITE = _read_suite()
 globals().update({k: v for k, v in SUITE.items() if k not in LEFT_OUT})
 

@@ -110,6 +110,7 @@ def test_regression_on_several_outputs(numbers):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 def test_lbfgs_watches_it_too(numbers):
     X, X_val, Y, Y_val = numbers
     model = regressor(solver="lbfgs", scoring="loss")
@@ -190,6 +191,7 @@ def test_a_scorer_gets_the_weights_if_it_takes_them(numbers, scoring, takes_weig
     assert model.best_validation_score_ == pytest.approx(score)
 
 
+@pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_curves_are_of_one_length_where_the_scorer_is_interrupted(halves, solver):
     X, _, y, _ = halves

@@ -1,14 +1,17 @@
 """Parts: how a name or an object becomes one, and what an error says."""
 
 import pickle
+from fractions import Fraction
 from inspect import Parameter, signature
 
+import numpy as np
 import pytest
 from sklearn.base import clone
 
-from sknn_notes._component import Component, check_name, resolve
+from sknn_notes._checks import Names, check_value, nearest
+from sknn_notes._component import Component, kept, resolve
 from sknn_notes.activations import ACTIVATIONS
-from sknn_notes.initializers import INITIALIZERS, Normal
+from sknn_notes.initializers import INITIALIZERS, Normal, Sparse
 from sknn_notes.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, Hinge
 from sknn_notes.noise import NOISES
 from sknn_notes.optimizers import OPTIMIZERS, SGD, Adam
@@ -128,6 +131,41 @@ def test_a_part_of_ones_own_needs_no_name():
     assert type(resolve(Halved(std=2.0), INITIALIZERS)) is Halved
 
 
+# Numbers
+
+
+@pytest.mark.parametrize("number", [np.float16, np.float32, np.longdouble, Fraction])
+def test_the_numbers_of_a_part_are_pythons_own(number):
+    part = resolve(SGD(momentum=number(0.25), nesterovs_momentum=np.True_), OPTIMIZERS)
+    assert part.get_params() == {"momentum": 0.25, "nesterovs_momentum": True}
+    assert type(part.momentum) is float
+    assert type(part.nesterovs_momentum) is bool
+    assert type(resolve(Sparse(n_connections=np.int8(3)), {}).n_connections) is int
+
+
+# Parts that stay
+
+
+class Weighted(Normal):
+    """A part whose parameter is an array."""
+
+    _parameter_constraints = {"weights": "no_validation"}
+
+    def __init__(self, *, weights=None):
+        self.weights = weights
+
+
+def test_a_part_of_the_same_parameters_is_kept():
+    fitted = Weighted(weights=np.arange(3.0))
+    assert kept(Weighted(weights=np.arange(3.0)), fitted) is fitted
+    other = Weighted(weights=np.arange(4.0))
+    assert kept(other, fitted) is other
+    assert kept(None, fitted) is None
+    sgd = SGD(momentum=0.5)
+    assert kept(SGD(momentum=0.5), sgd) is sgd
+    assert kept(SGD(), sgd) is not sgd
+
+
 # Errors
 
 
@@ -164,7 +202,7 @@ def test_an_invalid_flat_parameter_is_refused():
 )
 def test_a_wrong_name_is_told_the_nearest_and_all(parameter, wrong, right, registry):
     with pytest.raises(ValueError, match=f"Did you mean '{right}'") as caught:
-        check_name("MLPClassifier", parameter, wrong, registry)
+        check_value("MLPClassifier", parameter, wrong, [Names(registry)])
     message = str(caught.value)
     assert f"'{parameter}' parameter of MLPClassifier" in message
     assert repr(wrong) in message
@@ -172,12 +210,15 @@ def test_a_wrong_name_is_told_the_nearest_and_all(parameter, wrong, right, regis
         assert repr(name) in message
 
 
+@pytest.mark.parametrize("registry", REGISTRIES.values(), ids=list(REGISTRIES))
+def test_every_alias_means_a_part_or_says_what_to_do(registry):
+    for alias, meant in getattr(registry, "aliases", {}).items():
+        assert alias not in registry
+        assert meant in registry or meant.endswith((".", "'"))
+        assert nearest(alias, registry) in (meant, f"Did you mean {meant!r}?")
+
+
 def test_a_name_far_from_all_gets_no_guess():
     with pytest.raises(ValueError, match="Got 'xyzzy'") as caught:
-        check_name("MLPClassifier", "solver", "xyzzy", OPTIMIZERS)
+        check_value("MLPClassifier", "solver", "xyzzy", [Names(OPTIMIZERS)])
     assert "Did you mean" not in str(caught.value)
-
-
-@pytest.mark.parametrize("spec", ["sgd", SGD(), None, 3])
-def test_only_wrong_names_are_refused_by_name(spec):
-    check_name("MLPClassifier", "solver", spec, OPTIMIZERS)

@@ -1,5 +1,6 @@
 """Hierarchical softmax: its trees, and the loss against a product over the path."""
 
+import copy
 import pickle
 from itertools import pairwise
 from math import ceil, log, log2
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from sknn_notes import MLPClassifier
 from sknn_notes.losses import HierarchicalSoftmax, LogLoss
 
 # Deeper on one side, with paths of 1, 2, 4, 4 and 3 nodes.
@@ -349,3 +351,82 @@ def test_the_tree_survives_pickle_and_not_clone(tree):
     fresh = clone(loss)
     assert fresh.tree == loss.tree
     assert not hasattr(fresh, "depths_")
+
+
+# Trees as deep as there are classes
+
+
+def chain(n_classes, right=False):
+    """Return the tree that tells the classes apart one after the other."""
+    tree = 0
+    for label in range(1, n_classes):
+        tree = (label, tree) if right else (tree, label)
+    return tree
+
+
+@pytest.mark.parametrize("right", [False, True])
+@pytest.mark.parametrize("n_classes", [3, 500, 5000])
+def test_a_chain_of_any_length_is_followed(n_classes, right):
+    loss = HierarchicalSoftmax(tree=chain(n_classes, right))
+    loss.start(np.arange(n_classes), counts=None)
+    # The last class hangs at the root, the first two at the end.
+    depths = n_classes - np.arange(n_classes)
+    depths[0] = n_classes - 1
+    np.testing.assert_array_equal(loss.depths_, depths)
+    # All nodes of the chain, in order, and the turn away from it at the leaf.
+    leaf = n_classes // 2
+    depth = depths[leaf]
+    np.testing.assert_array_equal(loss.path_nodes_[:depth, leaf], np.arange(depth))
+    turns = np.full(depth, right)
+    turns[-1] = not right
+    np.testing.assert_array_equal(loss.path_right_[:depth, leaf], turns)
+
+
+def test_a_chain_is_a_product_of_decisions():
+    n_classes, rng = 300, np.random.default_rng(0)
+    loss = HierarchicalSoftmax(tree=chain(n_classes))
+    loss.start(np.arange(n_classes), counts=None)
+    raw = rng.normal(size=(2, n_classes - 1))
+    right = 1 / (1 + np.exp(-raw))
+    # From the root: class n - 1 to the right, n - 2 at the next node, and so on.
+    passed = np.cumprod(np.hstack([np.ones((2, 1)), 1 - right]), axis=1)
+    expected = np.hstack([passed[:, -1:], (passed[:, :-1] * right)[:, ::-1]])
+    np.testing.assert_allclose(loss.probabilities(raw, True), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_classes", [50, 500, 2000])
+def test_a_deep_tree_survives_all_that_happens_to_a_model(n_classes):
+    rng = np.random.default_rng(0)
+    y = np.tile(np.arange(n_classes), 2)
+    X = rng.normal(size=(len(y), 2))
+    tree = chain(n_classes)
+    model = MLPClassifier(
+        (2,), loss=HierarchicalSoftmax(tree=tree), max_iter=1, random_state=0
+    )
+    model.fit(X, y)
+    predicted = model.predict(X[:20])
+    again = clone(model).fit(X, y)
+    np.testing.assert_array_equal(again.predict(X[:20]), predicted)
+    for loaded in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        np.testing.assert_array_equal(loaded.predict(X[:20]), predicted)
+        loaded.set_params(warm_start=True).fit(X, y)
+    assert model.loss.tree is tree
+
+
+def test_a_deep_tree_that_lacks_a_class_is_refused():
+    loss = HierarchicalSoftmax(tree=chain(400))
+    with pytest.raises(ValueError, match=r"no leaf for the classes \[400\]"):
+        loss.start(np.arange(401), counts=None)
+    with pytest.raises(ValueError, match=r"leaf 399, which is no class"):
+        loss.start(np.arange(399), counts=None)
+    triple = HierarchicalSoftmax(tree=(chain(400), 1, 2))
+    with pytest.raises(ValueError, match="must be a pair"):
+        triple.start(np.arange(400), counts=None)
+
+
+def test_a_huffman_tree_may_be_as_deep_as_the_classes_are_many():
+    n_classes = 500
+    counts = 2.0 ** np.arange(n_classes)
+    loss = HierarchicalSoftmax(tree="huffman")
+    loss.start(np.arange(n_classes), counts)
+    assert loss.depths_.max() == n_classes - 1

@@ -11,6 +11,7 @@ from sknn_notes.initializers import (
     INITIALIZERS,
     HeUniform,
     Normal,
+    Sparse,
     Uniform,
 )
 
@@ -230,3 +231,12 @@ def test_training_from_random_weights_tells_units_apart():
         8, "logistic", init=HeUniform(), max_iter=5, random_state=0
     ).fit(X, y)
     assert np.ptp(model.coefs_[0], axis=1).min() > 0.1
+
+
+@pytest.mark.parametrize("std", [1e-150, 3.0, 1e150])
+@pytest.mark.parametrize("cls", [Normal, Uniform, Sparse])
+def test_any_standard_deviation_in_the_domain_works(cls, std):
+    part = cls(std=std)
+    part.check()
+    W = part.draw(400, 50, None, np.random.default_rng(0)) / std
+    assert np.std(W[W != 0]) == pytest.approx(1, rel=0.1)

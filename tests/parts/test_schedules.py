@@ -48,6 +48,13 @@ def test_adaptive_divides_by_five_at_every_plateau(n_plateaus, expected):
 
 
 @pytest.mark.parametrize(
+    "schedule", [InvScaling(power_t=200), InvScaling(power_t=500.0), Adaptive()]
+)
+def test_a_rate_too_small_for_a_float_is_0(schedule):
+    assert rate(schedule, n_seen=10**5, n_plateaus=1000) == 0.0
+
+
+@pytest.mark.parametrize(
     ("at", "goes_on"), [(0.1, True), (1.1e-6, True), (1e-6, False)]
 )
 def test_adaptive_stops_at_a_tiny_rate(at, goes_on):

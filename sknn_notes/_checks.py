@@ -1,0 +1,327 @@
+"""Which values a parameter may have, and errors that say what to pass instead."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+import numpy as np
+
+from sknn_notes import _sklearn
+from sknn_notes._sklearn import (
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    make_constraint,
+)
+
+T = TypeVar("T")
+
+
+class Registry(dict[str, T]):
+    """Parts by their names.
+
+    Parameters
+    ----------
+    parts : dict of str to Component subclass
+    aliases : dict of str to str, optional
+        What people call a part elsewhere. The value is a name in the registry, or a
+        sentence that says what to do.
+    number : str, optional
+        What to do with a number passed in place of a name, with ``{}`` for the number.
+    """
+
+    def __init__(
+        self,
+        parts: Mapping[str, T],
+        aliases: Mapping[str, str] | None = None,
+        number: str = "",
+    ):
+        super().__init__(parts)
+        self.aliases = {_squeezed(k): v for k, v in (aliases or {}).items()}
+        self.number = number
+
+
+class Names(StrOptions):
+    """Constraint: a name in a registry, as it is when the check is made.
+
+    Parameters
+    ----------
+    registry : Registry
+    """
+
+    def __init__(self, registry):
+        super().__init__(set(registry))
+        self.registry = registry
+
+    def is_satisfied_by(self, val):
+        return isinstance(val, str) and val in self.registry
+
+
+class Interval(_sklearn.Interval):
+    """Constraint: a number in a range, small enough to be a float."""
+
+    def is_satisfied_by(self, val):
+        if not isinstance(val, self.type):
+            return False
+        try:
+            return float(val) in self
+        except OverflowError:
+            return False
+
+
+def plain(value: Any) -> Any:
+    """Return a number as Python's own bool, int or float, anything else as it is.
+
+    Numpy's narrow types would overflow or round in what is computed from them.
+    """
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+def check_parameters(owner: Any, names: Iterable[str] | None = None) -> None:
+    """Raise an error if a parameter of ``owner`` lies outside its domain.
+
+    Parameters
+    ----------
+    owner : object
+        With ``get_params`` and ``_parameter_constraints``.
+    names : iterable of str, optional
+        Parameters to check, all by default.
+
+    Raises
+    ------
+    InvalidParameterError
+        A ValueError and a TypeError. It names the parameter, what it may be, what was
+        passed and, where that can be told, what to pass instead.
+    """
+    domains = owner._parameter_constraints
+    if names is None:
+        names = owner.get_params(deep=False)
+    for name in names:
+        if domains.get(name, "no_validation") != "no_validation":
+            value = getattr(owner, name)
+            check_value(type(owner).__name__, name, value, domains[name])
+
+
+def check_value(owner: str, name: str, value: Any, constraints: list) -> None:
+    """Raise InvalidParameterError unless ``value`` meets one of the constraints."""
+    if not any(_satisfied(constraint, value) for constraint in constraints):
+        advice = _advice(value, constraints)
+        raise InvalidParameterError(
+            f"The {name!r} parameter of {owner} must be {_accepted(constraints)}. Got "
+            f"{shown(value)} instead.{' ' if advice else ''}{advice}"
+        )
+
+
+def check_nested(owner: Any, name: str, values: Mapping) -> None:
+    """Raise ValueError if ``name`` sets a parameter of a part that has none.
+
+    Parameters
+    ----------
+    owner : object
+        Whose parameters are set.
+    name : str
+        Such as "loss__margin"; any other name passes.
+    values : mapping of str to object
+        What is set at the same time.
+    """
+    parameter, nested, inner = name.partition("__")
+    if not nested or not hasattr(owner, parameter):
+        return
+    part = values.get(parameter, getattr(owner, parameter))
+    if hasattr(part, "set_params"):
+        return
+    constraints = owner._parameter_constraints.get(parameter, [])
+    offered = [
+        cls
+        for cls in _classes(constraints)
+        if inner.partition("__")[0] in cls._get_param_names()
+    ]
+    named = [cls for cls in offered if cls is _class_of(part, constraints)] or offered
+    calls = " or ".join(f"{cls.__name__}()" for cls in named)
+    raise ValueError(
+        f"{name} sets a parameter of an object, and {parameter}={shown(part)} is none. "
+        f"Pass {parameter}={calls or 'an object'}, whose parameters can be set and "
+        "searched."
+    )
+
+
+def _classes(constraints: Iterable) -> Iterator[Any]:
+    """Yield the classes of the parts that meet constraints."""
+    for constraint in constraints:
+        if isinstance(constraint, type) and hasattr(constraint, "set_params"):
+            yield constraint
+        yield from getattr(constraint, "registry", {}).values()
+
+
+def _class_of(name, constraints):
+    registries = (getattr(c, "registry", {}) for c in constraints)
+    if not isinstance(name, str):
+        return None
+    return next((r[name] for r in registries if name in r), None)
+
+
+def _satisfied(constraint, value):
+    if isinstance(constraint, str) and constraint == "array-like":
+        unordered = isinstance(value, str | set | frozenset | Mapping)
+        if unordered or getattr(value, "shape", None) == ():
+            return False
+    return make_constraint(constraint).is_satisfied_by(value)
+
+
+def shown(value: Any) -> str:
+    """Return a ``repr`` that always works and never fills the screen."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too large to be shown"
+    return text if len(text) <= 200 else f"{text[:150]}... ({len(text)} characters)"
+
+
+def public_name(cls: type) -> str:
+    """Return where users import a class from."""
+    module = [part for part in cls.__module__.split(".") if not part.startswith("_")]
+    return ".".join([*(part for part in module if part != "builtins"), cls.__name__])
+
+
+_PHRASES = {
+    "array-like": "an array-like",
+    "boolean": "True or False",
+    "random_state": "an int from 0 to 2**32 - 1, a numpy.random.RandomState",
+    "verbose": "True, False or an int of at least 0",
+}
+
+
+def _accepted(constraints):
+    """Return in words what the constraints of a parameter ask for."""
+    phrases = [_phrase(constraint) for constraint in constraints if constraint]
+    if None in constraints or "random_state" in constraints:
+        phrases.append("None")
+    *first, last = phrases
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _phrase(constraint):
+    if isinstance(constraint, str):
+        return _PHRASES[constraint]
+    if isinstance(constraint, StrOptions):
+        names = sorted(_names(constraint))
+        return f"one of {names}" if len(names) > 1 else repr(names[0])
+    if constraint is callable:
+        return "a callable"
+    if isinstance(constraint, Options):
+        return " or ".join(sorted(map(str, constraint.options)))
+    if isinstance(constraint, type):
+        article = "a " if constraint in (list, tuple) else "an instance of "
+        return article + public_name(constraint)
+    return str(make_constraint(constraint))
+
+
+def _names(options):
+    return getattr(options, "registry", options.options)
+
+
+# Words that are no names, but strings where Python has a constant.
+_CONSTANTS = {"none": None, "null": None, "true": True, "false": False}
+
+
+def _advice(value, constraints):
+    """Return a sentence that says what to pass instead, "" where nothing is known."""
+
+    def fits(other):
+        return any(_satisfied(constraint, other) for constraint in constraints)
+
+    if isinstance(value, str):
+        return _advice_on_text(value, fits) or _advice_on_name(value, constraints)
+    if isinstance(value, type):
+        families = tuple(c for c in constraints if isinstance(c, type))
+        if issubclass(value, families):
+            return f"Pass an object, {value.__name__}(), in place of the class."
+    if value is None and (fits(0) or fits(np.inf)):
+        return "Pass 0." if fits(0) else "Pass np.inf."
+    if isinstance(value, Real):
+        return _advice_on_name(value, constraints) or _advice_on_number(value, fits)
+    if isinstance(value, np.random.Generator):
+        return "A Generator has a state of its own; pass an int drawn from it."
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        number = value.item()
+        return f"Pass the number {number!r}, not an array." if fits(number) else ""
+    if isinstance(value, Iterable) and (fits(0.5) or fits(2)):
+        return "It takes one number."
+    return _advice_on_name(value, constraints)
+
+
+def _advice_on_text(text, fits):
+    if text.lower() in _CONSTANTS and fits(_CONSTANTS[text.lower()]):
+        return f"Pass {_CONSTANTS[text.lower()]}, without quotes."
+    for number in (int, float):
+        try:
+            if fits(number(text)):
+                return f"Pass the number {number(text)!r}, without quotes."
+        except ValueError:
+            pass
+    return ""
+
+
+def _advice_on_number(value, fits):
+    try:
+        number = float(value)
+    except OverflowError:
+        return "It is too large for a float."
+    if isinstance(value, bool | np.bool_):
+        return ""
+    if number in (0, 1) and fits(bool(number)):
+        return f"Pass {bool(number)}."
+    if number.is_integer() and fits(int(number)):
+        return f"Pass an int, {int(number)}."
+    if number in (0, np.inf) and fits(None):
+        return "Pass None for no bound."
+    if number == np.inf and fits(10**9):
+        return "Pass a large int, such as 10**9."
+    if 10 <= number < 100 and fits(number / 100) and not fits(2.0):
+        return f"Pass {number / 100:g} for {number:g} %."
+    return ""
+
+
+def _advice_on_name(value, constraints):
+    for names in (_names(c) for c in constraints if isinstance(c, StrOptions)):
+        if isinstance(value, bool):
+            advice = ""
+        elif isinstance(value, Real):
+            advice = getattr(names, "number", "").format(shown(value))
+        else:
+            advice = nearest(value, names)
+        if advice:
+            return advice
+    return ""
+
+
+def nearest(value: Any, names: Any) -> str:
+    """Return a sentence on the name that is meant by ``value``, "" where none is.
+
+    Parameters
+    ----------
+    value : object
+        A wrong name, or a class, function or object that is called like a part.
+    names : Registry or iterable of str
+    """
+    called = getattr(value, "__name__", type(value).__name__)
+    if isinstance(value, str | np.dtype):
+        called = str(value)
+    meant = {_squeezed(name): name for name in names}
+    meant |= getattr(names, "aliases", {})
+    if _squeezed(called) in meant:
+        found = meant[_squeezed(called)]
+        return f"Did you mean {found!r}?" if found in names else found
+    if not isinstance(value, str | type):
+        return ""
+    near = get_close_matches(called, names, n=1)
+    return f"Did you mean {near[0]!r}?" if near else ""
+
+
+def _squeezed(name):
+    return "".join(char for char in name.lower() if char.isalnum())

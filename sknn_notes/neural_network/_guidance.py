@@ -1,0 +1,144 @@
+"""Errors and warnings on targets, scorers and methods that say what to do instead."""
+
+import warnings
+from contextlib import contextmanager
+from types import MethodType
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import is_classifier
+from sklearn.metrics import get_scorer
+
+from sknn_notes._checks import shown
+
+
+class AvailableIf:
+    """A method that is absent where a check raises AttributeError, whose words stay.
+
+    scikit-learn's ``available_if`` ends with a message of its own, without the reason.
+
+    Parameters
+    ----------
+    check : callable
+        Takes the estimator.
+    method : function
+    """
+
+    def __init__(self, check, method):
+        self.check, self.method = check, method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, estimator, owner=None):
+        """Return the method, bound to ``estimator`` if there is one."""
+        if estimator is None:
+            return self.method
+        try:
+            self.check(estimator)
+        except AttributeError as error:
+            name = self.method.__name__
+            raise AttributeError(
+                f"This {type(estimator).__name__!r} has no attribute {name!r}. {error}"
+            ) from None
+        return MethodType(self.method, estimator)
+
+
+def available_if(check):
+    """Return a decorator for a method that is absent where ``check`` raises."""
+    return lambda method: AvailableIf(check, method)
+
+
+@contextmanager
+def no_larger_than_floats(what):
+    """Raise ValueError in place of the OverflowError of an int that no float holds."""
+    try:
+        yield
+    except OverflowError as error:
+        raise ValueError(
+            f"{what} must hold numbers of at most {np.finfo(float).max:.2g}, the "
+            f"largest float; {error}."
+        ) from None
+
+
+def check_numbers(y):
+    """Raise ValueError unless ``y`` can be the targets of a regressor."""
+    if issparse(y):
+        raise ValueError(
+            "y is sparse, and a regressor takes dense targets. Pass y.toarray()."
+        )
+    dtype = getattr(y, "dtype", None)
+    kind = getattr(dtype, "kind", "")
+    if kind in ("U", "S", "T"):
+        raise ValueError(
+            "y holds strings, and a regressor takes numbers. If they are numbers, "
+            "convert them with y.astype(float); for words use MLPClassifier."
+        )
+    if kind == "f" and np.isnan(np.sum(y)) and np.isnan(y).any():
+        raise ValueError(
+            "Input y contains NaN or None. Leave out the samples without a target."
+        )
+    if kind in ("M", "m"):
+        raise ValueError(
+            f"y is of type {dtype}, and a regressor takes numbers. Convert it, for "
+            "example (y - y.min()) / np.timedelta64(1, 'D') for days."
+        )
+
+
+def warn_of_numbers(y, classes):
+    """Warn where the classes of a classifier look like measured numbers."""
+    n, n_classes = y.shape[0], len(classes)
+    measured = np.issubdtype(np.asarray(classes).dtype, np.floating)
+    # Where there are fewer than two samples each, scikit-learn warns itself.
+    if measured and n_classes >= 100 and 2 * n_classes <= n < 10 * n_classes:
+        warnings.warn(
+            f"y holds {n_classes} different floats, with {n / n_classes:.1f} samples "
+            "each. They look like numbers, for which there is MLPRegressor; "
+            "if they are classes, pass them as integers or strings.",
+            stacklevel=6,
+        )
+
+
+def check_scorer(estimator):
+    """Raise ValueError if the scorer needs a method that the estimator does not have.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        In ``fit``, before training, with its loss.
+    """
+    if not estimator.early_stopping or estimator.scoring in (None, "loss"):
+        return
+    scorer = estimator.scoring
+    if isinstance(scorer, str):
+        scorer = get_scorer(scorer)
+    # scikit-learn's scorers tell; of another callable nothing is known.
+    methods = getattr(scorer, "_response_method", None)
+    if methods is None:
+        return
+    methods = [methods] if isinstance(methods, str) else list(methods)
+    if not any(hasattr(estimator, method) for method in methods):
+        loss = ", or loss='log_loss'" if is_classifier(estimator) else ""
+        raise ValueError(
+            f"scoring={shown(estimator.scoring)} needs {' or '.join(methods)}, which "
+            f"{type(estimator).__name__} with loss={shown(estimator.loss)} does not "
+            f"have. Choose scoring='loss' or another scorer{loss}."
+        )
+
+
+def watched_score(scorer, estimator, validation, **metadata):
+    """Return the score of a validation set; errors say that it was being scored."""
+    scoring = shown(estimator.scoring)
+    try:
+        score = scorer(estimator, validation.X, validation.y, **metadata)
+    except Exception as error:
+        error.add_note(
+            f"While scoring={scoring} scored the validation set of {len(validation.y)} "
+            "samples for early stopping."
+        )
+        raise
+    try:
+        return float(score)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"scoring={scoring} returned {shown(score)} for the validation set. Early "
+            "stopping needs one number, greater where the model is better."
+        ) from None

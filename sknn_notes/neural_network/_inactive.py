@@ -1,0 +1,164 @@
+"""Parameters that were set and cannot act, because of others: one warning for each."""
+
+import warnings
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from inspect import signature
+from typing import cast
+
+import numpy as np
+
+from sknn_notes._checks import shown
+from sknn_notes.neural_network._parameters import REGISTRIES
+from sknn_notes.schedules import Adaptive
+
+# What this process has been told: a search would repeat it with every fit.
+told: set[tuple[str, str]] = set()
+
+_silent = ContextVar("_silent", default=False)
+
+
+@contextmanager
+def untold():
+    """Warn of nothing in the block, which sets parameters in the user's place."""
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
+
+
+def tell_inactive(estimator, plan, has_validation_set):
+    """Warn of every parameter that was set and has no effect, once for each reason.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        In ``fit`` or ``partial_fit``.
+    plan : Plan
+        Of its parameters.
+    has_validation_set : bool
+        Whether ``X_val`` was passed.
+    """
+    if _silent.get():
+        return
+    for name, reason in inactive(estimator, plan, has_validation_set):
+        if (name, reason) not in told:
+            value = shown(getattr(estimator, name))
+            warnings.warn(f"{name}={value} has no effect: {reason}.", stacklevel=5)
+            told.add((name, reason))
+
+
+def inactive(estimator, plan, has_validation_set) -> Iterator[tuple[str, str]]:
+    """Yield the parameters that were set and have no effect, each with the reason.
+
+    A value equal to the default is never one of them. Neither is what belongs to a
+    penalty of ``alpha=0``: a search includes 0.
+    """
+    defaults = _defaults(cast(Hashable, type(estimator)))
+    for name, reason in [
+        *_of_parts(estimator),
+        *_of_lbfgs(estimator, plan),
+        *_of_plateaus(estimator),
+        *_of_validation(estimator, has_validation_set),
+        *_of_layers(estimator, plan),
+        *_of_noise(plan),
+    ]:
+        if name in defaults and not _equal(getattr(estimator, name), defaults[name]):
+            yield name, reason
+
+
+@cache
+def _defaults(cls: Hashable) -> dict:
+    parameters = signature(cast(type, cls)).parameters
+    return {name: parameter.default for name, parameter in parameters.items()}
+
+
+def _equal(value, default):
+    return value is default or bool(np.array_equal(value, default))
+
+
+# Parts that take parameters of the estimator where they are passed by name.
+_WITH_PARAMETERS = ("solver", "learning_rate", "penalty")
+
+
+@cache
+def _flat_parameters(part: str, cls: Hashable) -> list[str]:
+    """Return the parameters of an estimator that go to the parts of one registry."""
+    parts = REGISTRIES[part].values()
+    taken = {name for each in parts for name in each._get_param_names()}
+    return sorted(taken & _defaults(cls).keys())
+
+
+# Penalties and shares of L1 that say the same.
+_SAID_TWICE = [("l1", 1), ("l2", 0)]
+
+
+def _of_parts(estimator):
+    for part in _WITH_PARAMETERS:
+        spec, registry = getattr(estimator, part), REGISTRIES[part]
+        for name in _flat_parameters(part, cast(Hashable, type(estimator))):
+            if spec is None:
+                yield name, f"{part}=None"
+            elif isinstance(spec, str):
+                known = name in registry[spec]._get_param_names()
+                if not known and (spec, getattr(estimator, name)) not in _SAID_TWICE:
+                    yield name, f"{part}={spec!r} has no such parameter"
+            elif name in spec.get_params(deep=False):
+                yield (
+                    name,
+                    f"{part} is an object with parameters of its own; set it there, as "
+                    f"{type(spec).__name__}({name}=...)",
+                )
+            else:
+                yield name, f"{part}={type(spec).__name__}(...) has no such parameter"
+
+
+def _of_lbfgs(estimator, plan):
+    if plan.solver.stochastic:
+        return
+    reason = f"{type(plan.solver).__name__} takes "
+    yield "batch_size", reason + "all samples at once"
+    for name in ("learning_rate", "learning_rate_init"):
+        yield name, reason + "steps without a learning rate"
+    if estimator.dtype != "float64":
+        yield "dtype", reason + "float64"
+
+
+def _of_plateaus(estimator):
+    schedule = estimator.learning_rate
+    adaptive = schedule == "adaptive" or isinstance(schedule, Adaptive)
+    if adaptive and estimator.n_iter_no_change == np.inf:
+        yield "learning_rate", "with n_iter_no_change=inf the rate never changes"
+
+
+def _of_validation(estimator, has_validation_set):
+    if not estimator.early_stopping:
+        for name in ("scoring", "validation_fraction"):
+            yield name, "early_stopping=False, so there is no validation set"
+    elif has_validation_set:
+        yield "validation_fraction", "the validation set was passed as X_val"
+
+
+def _of_layers(estimator, plan):
+    if not plan.hidden:
+        for name in ("activation", "batch_norm", "dropout"):
+            value = getattr(estimator, name)
+            # A linear model has none of them, and these say so.
+            if not (_equal(value, []) or _equal(value, "identity")):
+                yield name, "the network has no hidden layer"
+    if plan.penalty is None:
+        if any(plan.alphas):
+            yield "alpha", "penalty=None"
+        yield "penalize_bias", "penalty=None"
+
+
+def _of_noise(plan):
+    drops = any(plan.dropout) or plan.input_dropout or plan.dropconnect
+    if not drops:
+        yield "dropout_scaling", "dropout, input_dropout and dropconnect are 0"
+    if not (drops or plan.augment):
+        for name in ("marginalization", "n_mc_samples"):
+            yield name, "there is no dropout and no augment to average over"
