@@ -178,7 +178,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Learned scale and shift, running mean and var of every hidden layer, arrays of
         shape (n_units,); None without batch norm.
     n_iter_ : int
-        Epochs (iterations) of the last call.
+        Epochs (iterations) of the last call; 1 where lbfgs found no step down.
     t_ : int
         Training samples shown so far, over all epochs.
     n_layers_ : int
