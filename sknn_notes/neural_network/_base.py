@@ -93,7 +93,8 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         tasks = None
         if hasattr(self, "_skl_callbacks") and not partial:
             tasks = EpochTasks(self, X, y, sample_weight)
-        with unchanged_on_error(self):
+        # What vanishes is 0, also for callers who want to be told of it.
+        with unchanged_on_error(self), np.errstate(under="ignore"):
             if partial:
                 # scikit-learn checks the parameters of an unfitted estimator alone.
                 check_parameters(self)
