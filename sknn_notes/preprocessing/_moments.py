@@ -5,14 +5,20 @@ channel of images, pool them. So one helper serves every ``per``, and chunks of 
 merge the same way in all of them.
 """
 
+from functools import reduce
+from itertools import pairwise
+
 import numpy as np
 from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from sknn_notes import _kernels
 from sknn_notes._kernels._numpy.columns import Moments, merge_moments
 
 # Spread below this many units in the last place of the mean is rounding, not signal.
 CONSTANT_ULPS = 8
+# Stored values of a sparse matrix that are converted at a time.
+SPARSE_BLOCK = 2**17
 
 
 def feature_groups(
@@ -122,36 +128,50 @@ def dense_kernel(name: str, X: np.ndarray):
 
 
 def _sparse_moments(X, weights: np.ndarray | None) -> Moments:
-    """Moments of a CSR or CSC matrix from its stored values, and of its zeros."""
+    """Moments of a CSR or CSC matrix, zeros included, by scikit-learn's function."""
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
-    coo = X.tocoo()
-    row, column = coo.coords
-    n_samples, n_features = X.shape
-    weights = np.ones(n_samples) if weights is None else weights
-    value = coo.data.astype(np.float64)
-    weight = weights[row]
-    missing = np.isnan(value)
+    weights = np.ones(X.shape[0]) if weights is None else weights
+    if X.dtype == np.float64:
+        return _canonical_moments(X, weights)
+    # The function is no more precise than its input: convert one block at a time.
+    parts = [
+        _canonical_moments(block, weights[rows]) for rows, block in _wide_blocks(X)
+    ]
+    if X.format == "csr":
+        return reduce(merge_moments, parts)
+    return Moments(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
-    def total(values):
-        return np.bincount(column, weights=values, minlength=n_features)
 
-    absent = weights.sum() - total(weight)
-    # Where a column stores every value, rounding must not leave a fraction of a zero.
-    absent[np.bincount(column, minlength=n_features) == n_samples] = 0.0
-    value, weight = np.where(missing, 0.0, value), np.where(missing, 0.0, weight)
-    count = total(weight)
-    divisor = np.where(count > 0, count, 1.0)
-    mean = total(weight * value) / divisor
-    value = value - mean[column]
-    rest = total(weight * value)
-    m2 = np.maximum(total(weight * value**2) - rest**2 / divisor, 0.0)
-    zeros = np.zeros(n_features)
-    return merge_moments(
-        Moments(count, mean, rest / divisor, m2),
-        Moments(np.maximum(absent, 0.0), zeros, zeros, zeros),
+def _wide_blocks(X):
+    """Yield the rows and the float64 form of blocks of a CSR or CSC matrix."""
+    by_rows = X.format == "csr"
+    size = max(SPARSE_BLOCK, X.shape[1])
+    starts = np.searchsorted(X.indptr, np.arange(0, X.nnz, size), side="right") - 1
+    lines = len(X.indptr) - 1
+    for start, stop in pairwise([*dict.fromkeys([0, *starts.tolist()]), lines]):
+        first, last = X.indptr[start], X.indptr[stop]
+        shape = (stop - start, X.shape[1]) if by_rows else (X.shape[0], stop - start)
+        block = type(X)(
+            (
+                X.data[first:last].astype(np.float64),
+                X.indices[first:last],
+                X.indptr[start : stop + 1] - first,
+            ),
+            shape=shape,
+        )
+        yield slice(start, stop) if by_rows else slice(None), block
+
+
+def _canonical_moments(X, weights: np.ndarray) -> Moments:
+    mean, variance, n = mean_variance_axis(
+        X, axis=0, weights=weights, return_sum_weights=True
     )
+    # The weights of missing values are subtracted, which may leave their rounding.
+    seen = n > len(weights) * np.finfo(np.float64).eps * weights.sum()
+    n, mean, m2 = (np.where(seen, part, 0.0) for part in (n, mean, n * variance))
+    return Moments(n, mean, np.zeros_like(mean), np.maximum(m2, 0.0))
 
 
 def is_constant(spread: np.ndarray, level: np.ndarray) -> np.ndarray:
