@@ -33,6 +33,11 @@ FLOATS = (np.float64, np.float32)
 SCALED_FLOATS = (*FLOATS, np.float16)
 
 
+def quiet():
+    """Return a context without numpy's floating-point errors: results are checked."""
+    return np.errstate(all="ignore")
+
+
 def validated(method):
     """Check the estimator's parameters at every call of ``partial_fit``.
 
@@ -143,7 +148,7 @@ class ColumnwiseMap(
             self._moments, self._weight_unit = None, 1.0
             self._weighted, self._whole_weights = False, True
         weights = self._scaled_weights(sample_weight, data, whole)
-        with np.errstate(all="ignore"):
+        with quiet():
             moments = matrix_moments(data, weights)
             if self._moments is not None:
                 moments = merge_moments(self._moments, moments)
@@ -278,7 +283,9 @@ class ColumnwiseMap(
             out = data.copy() if copy else data
         else:
             out = data if in_place else np.empty_like(data)
-        if not map_columns(data, out):
+        with quiet():
+            finite = map_columns(data, out)
+        if not finite:
             if not in_place:
                 refuse_infinity(self, data)
             if np.isinf(out).any():

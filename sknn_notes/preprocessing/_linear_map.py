@@ -39,13 +39,12 @@ class LinearMap:
         analysis, weights, synthesis, diagonal = self._parts_in(X.dtype)
         out = np.empty((X.shape[0], len(analysis)), dtype=X.dtype)
         finite = dense_kernel("project", X)(X, mean, analysis.T, out)
-        with np.errstate(all="ignore"):
-            if weights is not None:
-                out *= weights
-            if synthesis is not None:
-                out = out @ synthesis
-            if diagonal is not None:
-                out += (X - mean) * diagonal
+        if weights is not None:
+            out *= weights
+        if synthesis is not None:
+            out = out @ synthesis
+        if diagonal is not None:
+            out += (X - mean) * diagonal
         return out, finite
 
     def _parts_in(self, dtype):

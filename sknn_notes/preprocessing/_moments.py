@@ -18,7 +18,7 @@ from sknn_notes._kernels._numpy.columns import Moments, merge_moments
 # Spread below this many units in the last place of the mean is rounding, not signal.
 CONSTANT_ULPS = 8
 # Stored values of a sparse matrix that are converted at a time.
-SPARSE_BLOCK = 2**17
+SPARSE_BLOCK = 2**16
 
 
 def feature_groups(

@@ -21,6 +21,7 @@ from sknn_notes.preprocessing import _covariance as cov
 from sknn_notes.preprocessing._base import (
     FLOATS,
     check_fit_data,
+    quiet,
     refuse_infinity,
     refuse_overflow,
     validated,
@@ -211,7 +212,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         Whitener
             The fitted transformer.
         """
-        with fit_task(self, X, y), unchanged_on_error(self):
+        with fit_task(self, X, y), unchanged_on_error(self), quiet():
             data = self._check_data(X, reset=True, whole=True)
             for name in ("_scatter", "_n_cut"):
                 self.__dict__.pop(name, None)
@@ -257,7 +258,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 UserWarning,
                 stacklevel=4,
             )
-        with fit_task(self, X, y), unchanged_on_error(self):
+        with fit_task(self, X, y), unchanged_on_error(self), quiet():
             data = self._check_data(X, reset=not fitted, whole=False)
             scatter = cov.add_rows(seen, data)
             self._begin(scatter, data)
@@ -288,7 +289,8 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         data = validate_data(
             self, X, reset=False, dtype=FLOATS, ensure_all_finite=False
         )
-        out, finite = self._forward.apply(data, self.mean_)
+        with quiet():
+            out, finite = self._forward.apply(data, self.mean_)
         if not finite:
             refuse_infinity(self, data, allow_nan=False)
         return out
@@ -322,8 +324,9 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 f"X has {data.shape[1]} columns, but {type(self).__name__}.transform "
                 f"returns {n_outputs}. Pass what transform returned."
             )
-        out, _ = self._backward().apply(data, np.zeros(n_outputs))
-        out += self.mean_.astype(out.dtype)
+        with quiet():
+            out, _ = self._backward().apply(data, np.zeros(n_outputs))
+            out += self.mean_.astype(out.dtype)
         return out
 
     def get_feature_names_out(self, input_features=None):
@@ -378,10 +381,11 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             raise AttributeError(
                 f"{type(self).__name__!r} object has no attribute {name!r}"
             )
-        if name == "_forward":
-            self._forward = self._map(scatter)
-        else:
-            self._set_components(scatter)
+        with quiet():
+            if name == "_forward":
+                self._forward = self._map(scatter)
+            else:
+                self._set_components(scatter)
         return vars(self)[name]
 
     def _refuse_sparse(self, X):
@@ -419,9 +423,8 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
     def _begin(self, scatter, data):
         """Set what takes no decomposition, and forget what an earlier one made."""
         moments = scatter.moments
-        with np.errstate(all="ignore"):
-            if not np.isfinite(moments.mean + moments.m2).all():
-                refuse_overflow(self, data, allow_nan=False)
+        if not np.isfinite(moments.mean + moments.m2).all():
+            refuse_overflow(self, data, allow_nan=False)
         for name in DECOMPOSED:
             self.__dict__.pop(name, None)
         # Parameters that are set later change nothing before the next fit.

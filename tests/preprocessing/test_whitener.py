@@ -180,6 +180,80 @@ def test_null_directions_map_to_zero_and_come_back_as_the_mean(method, eps):
     np.testing.assert_allclose(back, np.tile(whitener.mean_, (len(null), 1)), atol=1e-6)
 
 
+BADLY_SCALED = [[5e4, 0.16, 1], [1e9, 1, 1e-5], [1e-7, 3, 1e7], [1e3, 1e-8]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("deviations", BADLY_SCALED, ids=str)
+@pytest.mark.parametrize("n_samples", [20, 100_000])
+def test_no_feature_with_variance_is_lost(method, deviations, n_samples):
+    rng = np.random.default_rng(0)
+    d = len(deviations)
+    mixing = np.eye(d) + 0.3 * rng.normal(size=(d, d))
+    X = rng.normal(size=(n_samples, d)) @ mixing * deviations + 3
+    stream = Whitener(method, eps=0)
+    for rows in np.array_split(np.arange(n_samples), 7):
+        stream.partial_fit(X[rows])
+    for whitener in (Whitener(method, eps=0).fit(X), stream):
+        Z = whitener.transform(X)
+        np.testing.assert_allclose(cov(Z), np.eye(d), atol=1e-7)
+        error = np.abs(whitener.inverse_transform(Z) - X) / X.std(axis=0)
+        assert error.max() < 1e-6
+        if method == "pca":
+            exact = np.linalg.svd(X - X.mean(axis=0), compute_uv=False) ** 2 / n_samples
+            np.testing.assert_allclose(whitener.explained_variance_, exact, rtol=1e-6)
+    if method.startswith("pca"):
+        turned = Whitener(method, whiten=False, eps=0).fit(X)
+        error = np.abs(turned.inverse_transform(turned.transform(X)) - X)
+        assert (error / X.std(axis=0)).max() < 1e-6
+
+
+def test_fewer_samples_than_badly_scaled_features():
+    rng = np.random.default_rng(0)
+    deviations = np.logspace(-6, 6, 30)
+    X = rng.normal(size=(12, 30)) * deviations
+    for method in SPECTRAL:
+        whitener = Whitener(method, eps=0).fit(X)
+        error = whitener.inverse_transform(whitener.transform(X)) - X
+        assert (np.abs(error) / deviations).max() < 1e-6
+
+
+@pytest.mark.parametrize("method", SPECTRAL)
+@pytest.mark.parametrize("n_samples", [60, 300, 20_000])
+@pytest.mark.parametrize("d", [2, 3, 6, 40])
+def test_a_cut_direction_is_warned_of_once(method, n_samples, d):
+    rng = np.random.default_rng(d)
+    X = rng.normal(size=(n_samples, d)) * 4 + 7
+    Whitener(method, eps=0).fit(X)
+    X[:, 1] = 3 * X[:, 0] - 5
+    with pytest.warns(UserWarning, match=rf"1 of {d} directions map to 0") as caught:
+        whitener = Whitener(method, eps=0).fit(X)
+    Z = whitener.transform(X)
+    np.testing.assert_allclose(np.linalg.eigvalsh(cov(Z))[1 - d :], 1, atol=1e-7)
+    # Off the line that the two features share: gone, not blown up.
+    unseen = X[:1] + 1e3 * np.eye(d)[:1]
+    moved = np.abs(whitener.transform(unseen) - whitener.transform(X[:1])).max()
+    assert moved < 1e3
+    stream = Whitener(method, eps=0).partial_fit(X)
+    with pytest.warns(UserWarning, match="directions map to 0"):
+        stream.transform(X)
+    assert len(caught) == 1
+    for rows in np.array_split(np.arange(n_samples), 5):
+        stream.partial_fit(X[rows]).transform(X)
+
+
+def test_what_is_not_cut_is_not_warned_of():
+    X = mixed(50, 5)
+    X[:, 2] = 4.0
+    Whitener().fit(X)
+    Whitener().fit(mixed(5, 9))
+    X[:, 3] = X[:, 0] + X[:, 1]
+    # None of the components asked for is lost, and shrinkage fills every direction.
+    Whitener(n_components=3).fit(X)
+    Whitener(shrinkage=0.1).fit(X)
+    Whitener("cholesky").fit(X)
+
+
 def test_constant_data_maps_to_zero():
     X = np.full((5, 3), 7.0)
     for method in SPECTRAL:

@@ -249,6 +249,8 @@ def _map_blocks(X, dtype, run, out, limits=None) -> bool:
             if limits:
                 np.clip(block, *limits, out=block)
             out[rows] = block
+            if out.dtype != dtype:
+                finite = finite and _is_finite(out[rows])
     return finite
 
 
