@@ -28,7 +28,8 @@ class Standardizer(ColumnwiseMap):
     with_std : bool, default=True
         Whether to divide by the standard deviation.
     ddof : {0, 1}, default=0
-        The variance divides by ``n - ddof``.
+        The variance divides by ``n - ddof``. With 1, a ``sample_weight`` has to hold
+        whole numbers, how often each sample occurs.
     n_channels : int, default=None
         Number of channels of the images; needed by ``per="channel"`` and ignored
         otherwise. It must divide the number of features.
@@ -69,7 +70,8 @@ class Standardizer(ColumnwiseMap):
     data, in blocks whose moments are taken in two passes and merged pairwise (Chan,
     Golub and LeVeque [1]_), in float64: they stay accurate where the mean is 1e8
     standard deviations in float64 data, or 1e4 in float32. A feature whose spread is
-    below the rounding of its mean counts as constant. NaN is ignored in ``fit`` and
+    below the rounding of its mean counts as constant, and so does one whose variance
+    is too small for float64, below about 1e-308. NaN is ignored in ``fit`` and
     kept in ``transform``.
 
     References

@@ -110,8 +110,9 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
     Warns
     -----
     UserWarning
-        If ``eps`` exceeds the eigenvalues that hold most of the variance, or the
-        method ignores ``n_components``.
+        If ``eps`` exceeds the eigenvalues that hold most of the variance, if a
+        direction in which the features vary maps to 0, if the method ignores
+        ``n_components``, or if ``partial_fit`` follows ``fit``.
 
     See Also
     --------
@@ -133,14 +134,21 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
     - ``cholesky``: ``Xc L`` with L lower triangular and ``L L' = (C + eps I)^(-1)``.
 
     The covariance of the result is ``S / (S + eps)``: the identity for ``eps=0``. A
-    direction is null to working precision if its eigenvalue is at most ``max(n_samples,
-    n_features)`` times the float64 spacing times the largest; it maps to 0, and comes
-    back as the mean (except under ``cholesky``, whose ``eps`` fills it).
+    direction is null to working precision if on the correlation matrix, where units
+    play no part, its eigenvalue is at most ``n_features`` times the float64 spacing
+    times the largest (16 times the spacing where there are fewer features: what the
+    rounding of the sums leaves). It maps to 0, and comes back as the mean (except under
+    ``cholesky``, whose ``eps`` fills it). Features of any units are kept: standard
+    deviations may differ by a factor of 1e15.
 
     The covariance is accumulated in float64 from one reading of the data. With fewer
-    samples than features everything but ``cholesky`` works on the small Gram matrix of
-    samples, and only reading ``whitening_`` or ``dewhitening_`` makes a matrix of
-    features by features.
+    samples than features, everything but ``cholesky`` works on the small Gram matrix of
+    samples in ``fit``, and only ``whitening_matrix`` and ``dewhitening_matrix`` make a
+    matrix of features by features.
+
+    ``fit`` keeps what ``transform`` and ``inverse_transform`` need. ``partial_fit``
+    keeps the matrix of cross products besides, ``8 * n_features**2`` bytes whatever the
+    number of samples, and decomposes it when a component is first read after a chunk.
 
     References
     ----------
@@ -229,7 +237,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
 
         Any split of the data into chunks gives what one ``fit`` gives, to rounding.
         Until there are as many samples as ``n_components``, the missing components
-        are zero.
+        are zero. After ``fit``, which keeps no statistics, a new stream starts.
 
         Parameters
         ----------
@@ -242,6 +250,12 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         -------
         Whitener
             The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If the matrix of features by features, which the stream is kept in, does
+            not fit in this machine's memory.
         """
         if isinstance(self.shrinkage, str) and self.shrinkage == "ledoit_wolf":
             raise ValueError(
