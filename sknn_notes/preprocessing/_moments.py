@@ -5,20 +5,15 @@ channel of images, pool them. So one helper serves every ``per``, and chunks of 
 merge the same way in all of them.
 """
 
-from functools import reduce
-from itertools import pairwise
-
 import numpy as np
 from scipy import sparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from sknn_notes import _kernels
-from sknn_notes._kernels._numpy.columns import Moments, merge_moments
+from sknn_notes._kernels._numpy.columns import Moments
 
 # Spread below this many units in the last place of the mean is rounding, not signal.
 CONSTANT_ULPS = 8
-# Stored values of a sparse matrix that are converted at a time.
-SPARSE_BLOCK = 2**16
 
 
 def feature_groups(
@@ -132,39 +127,11 @@ def _sparse_moments(X, weights: np.ndarray | None) -> Moments:
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
+    if X.dtype != np.float64:
+        # Only the values are copied. The function is no more precise than its input.
+        values = X.data.astype(np.float64)
+        X = type(X)((values, X.indices, X.indptr), shape=X.shape)
     weights = np.ones(X.shape[0]) if weights is None else weights
-    if X.dtype == np.float64:
-        return _canonical_moments(X, weights)
-    # The function is no more precise than its input: convert one block at a time.
-    parts = [
-        _canonical_moments(block, weights[rows]) for rows, block in _wide_blocks(X)
-    ]
-    if X.format == "csr":
-        return reduce(merge_moments, parts)
-    return Moments(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
-
-
-def _wide_blocks(X):
-    """Yield the rows and the float64 form of blocks of a CSR or CSC matrix."""
-    by_rows = X.format == "csr"
-    size = max(SPARSE_BLOCK, X.shape[1])
-    starts = np.searchsorted(X.indptr, np.arange(0, X.nnz, size), side="right") - 1
-    lines = len(X.indptr) - 1
-    for start, stop in pairwise([*dict.fromkeys([0, *starts.tolist()]), lines]):
-        first, last = X.indptr[start], X.indptr[stop]
-        shape = (stop - start, X.shape[1]) if by_rows else (X.shape[0], stop - start)
-        block = type(X)(
-            (
-                X.data[first:last].astype(np.float64),
-                X.indices[first:last],
-                X.indptr[start : stop + 1] - first,
-            ),
-            shape=shape,
-        )
-        yield slice(start, stop) if by_rows else slice(None), block
-
-
-def _canonical_moments(X, weights: np.ndarray) -> Moments:
     mean, variance, n = mean_variance_axis(
         X, axis=0, weights=weights, return_sum_weights=True
     )
