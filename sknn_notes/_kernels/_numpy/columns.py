@@ -32,7 +32,7 @@ BLOCK_SIZE = 2**18
 GRAM_SIZE = 2**16
 GRAM_ROWS = 512
 # Bytes of a block that is projected.
-PROJECT_BYTES = 2**20
+PROJECT_BYTES = 2**21
 # Elements that an inner loop should have at least.
 GROUP_SIZE = 1024
 
