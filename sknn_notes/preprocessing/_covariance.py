@@ -190,10 +190,12 @@ def _resolve(scatter, ddof, std):
         factor = np.sqrt(values[:rank])[:, None] * vectors[:rank] * std
     else:
         factor = scatter.rows / np.sqrt(_divisor(scatter, ddof))
-    _, sizes, vectors = np.linalg.svd(factor, full_matrices=scatter.gram is not None)
-    resolved = int(np.count_nonzero(sizes > scatter.n_features * EPS * sizes[0]))
-    values = np.zeros(len(vectors))
+    n, d = scatter.n_samples, scatter.n_features
+    _, sizes, known = np.linalg.svd(factor, full_matrices=n >= d)
+    resolved = int(np.count_nonzero(sizes > d * EPS * sizes[0]))
+    values, vectors = np.zeros(min(n, d)), np.zeros((min(n, d), d))
     values[: len(sizes)] = sizes**2
+    vectors[: len(known)] = known
     return values, vectors, min(rank, resolved)
 
 
