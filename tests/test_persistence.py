@@ -96,6 +96,7 @@ def go_on(model, X, y):
     return model.partial_fit(X)
 
 
+@pytest.mark.filterwarnings("ignore:Whitener.fit keeps no statistics")
 @pytest.mark.parametrize("model", [*TRANSFORMERS, *NETWORKS], ids=name)
 def test_skops_needs_to_trust_this_library_alone(model, data):
     X, y = data

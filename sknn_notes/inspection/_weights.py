@@ -197,12 +197,12 @@ def _matrix(estimator, layer, owner):
                 f"{n_layers - 1}. Got {layer}."
             )
         return estimator.coefs_[layer]
-    if hasattr(estimator, "whitening_"):
-        return estimator.whitening_
+    if hasattr(estimator, "whitening_matrix"):
+        return estimator.whitening_matrix()
     if hasattr(estimator, "components_"):
         return estimator.components_.T
     raise TypeError(
-        f"{owner} takes a network, or a transformer with whitening_ or components_. "
+        f"{owner} takes a network, or a transformer with components_. "
         f"Got {estimator!r}."
     )
 

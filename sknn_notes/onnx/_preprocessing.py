@@ -26,25 +26,26 @@ def _set_shape(operator):
 
 
 def _convert_columnwise(scope, operator, container):
-    """Add ``(X - shift) * scale + offset``, clipped where the transformer clips."""
+    """Add ``(X - shift) / divisor`` and what the transformer does after that."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
-    groups = model._groups()
-    shift, scale, offset = (vector[groups] for vector in model._vectors())
+    shift, divisor = (vector[model._fitted_groups] for vector in model._vectors())
     Z = graph.subtract(graph.input(), shift)
-    if np.any(scale != 1):
-        Z = graph.add("Mul", Z, scale)
-    if np.any(offset != 0):
-        Z = graph.add("Add", Z, offset)
-    low, high = model._bounds()
-    if np.isfinite([low, high]).any():
-        Z = graph.add("Clip", Z, low, high)
+    if np.any(divisor != 1):
+        Z = graph.add("Div", Z, divisor)
+    if isinstance(model, MinMaxNormalizer):
+        low, high = model._bounds
+        start = np.where(model._constant, (high - low) / 2, 0.0) + low
+        Z = graph.add("Mul", Z, high - low)
+        Z = graph.add("Add", Z, start[model._fitted_groups])
+        if model.clip:
+            Z = graph.add("Clip", Z, low, high)
     graph.output(0, Z)
 
 
 def _convert_whitener(scope, operator, container):
     """Add the product of the centered inputs with the whitening matrix."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
-    left, right, diagonal = model._forward
+    left, right, diagonal = model._forward.factors()
     X = graph.subtract(graph.input(), model.mean_)
     Z = graph.add("MatMul", X, left)
     if right is not None:

@@ -5,8 +5,7 @@ import numpy as np
 from sknn_notes._callbacks import fit_task
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
-from sknn_notes.preprocessing._base import ColumnwiseMap
-from sknn_notes.preprocessing._moments import pool_moments, samples_seen
+from sknn_notes.preprocessing._base import ColumnwiseMap, validated
 
 
 class Centerer(ColumnwiseMap):
@@ -99,9 +98,9 @@ class Centerer(ColumnwiseMap):
         Centerer
             The fitted transformer.
         """
-        with fit_task(self, X):
-            return self._fit(X, sample_weight, reset=True)
+        return self._fit(X, y, sample_weight, reset=True, whole=True)
 
+    @validated
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
         """Update the means with one more chunk of training data.
@@ -122,16 +121,17 @@ class Centerer(ColumnwiseMap):
         Centerer
             The fitted transformer.
         """
-        return self._fit(X, sample_weight, reset=not hasattr(self, "_moments"))
+        reset = not hasattr(self, "_moments")
+        return self._fit(X, y, sample_weight, reset=reset, whole=False)
 
-    def _fit(self, X, sample_weight, *, reset):
-        with unchanged_on_error(self):
-            self._accumulate(X, sample_weight, reset=reset)
-            pooled = pool_moments(self._moments, self._groups())
+    def _fit(self, X, y, sample_weight, **chunk):
+        with (
+            fit_task(self, X, y, sample_weight=sample_weight),
+            unchanged_on_error(self),
+        ):
+            _, pooled = self._accumulate(X, sample_weight, **chunk)
             self.mean_ = np.where(pooled.n > 0, pooled.full_mean(), np.nan)
-            self.n_samples_seen_ = samples_seen(self._moments.n, self._weighted)
         return self
 
     def _vectors(self):
-        ones = np.ones_like(self.mean_)
-        return self.mean_, ones, np.zeros_like(self.mean_)
+        return self.mean_, np.ones_like(self.mean_)

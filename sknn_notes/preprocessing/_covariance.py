@@ -1,131 +1,206 @@
 """Streaming covariance and its eigenvectors.
 
-With at least as many rows as columns the state is the matrix of cross products. With
-fewer, it is a stack of rows with the same cross products, and everything comes from
-the small side's Gram matrix: no matrix of features by features is made.
+The state is the matrix of cross products. A single ``fit`` on fewer rows than columns
+works on the rows instead: everything comes from the small side's Gram matrix, and no
+matrix of features by features is made.
 """
 
+import os
 from typing import NamedTuple
 
 import numpy as np
 
-from sknn_notes._kernels._numpy.columns import (
-    Moments,
-    mean_step,
-    merge_grams,
-    merge_moments,
-)
+from sknn_notes._kernels._numpy.columns import Moments
+from sknn_notes.preprocessing._linear_map import reciprocal
 from sknn_notes.preprocessing._moments import dense_kernel, is_constant
+
+EPS = np.finfo(np.float64).eps
+# What rounding leaves of a null eigenvalue of a correlation matrix, in EPS times the
+# largest, where features are too few to set the level.
+ROUNDING = 16
+# An eigenvalue above this share of the largest has six digits.
+RESOLVED = 1e6 * EPS
 
 
 class Scatter(NamedTuple):
-    """Centered cross products of all rows so far: a matrix or a factor of it."""
+    """Centered cross products of all rows so far, or the centered rows.
+
+    Of the matrix, ``gram``, only the upper triangle is filled. ``n_chunks`` counts what
+    was added to it: each addition rounds.
+    """
 
     moments: Moments
-    gram: np.ndarray | None
-    factor: np.ndarray | None
+    gram: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    n_chunks: int = 1
 
     @property
     def n_samples(self) -> int:
         return int(self.moments.n[0])
 
+    @property
+    def n_features(self) -> int:
+        return len(self.moments.n)
+
 
 class Spectrum(NamedTuple):
     """Eigenvalues in descending order and the eigenvectors as rows.
 
-    Rows of directions without a vector, those outside the span of fewer rows than
-    columns, are zero.
+    Values from ``rank`` on are 0; with fewer rows than columns, the vectors, too.
+    ``n_cut`` counts directions that are null although neither a constant column nor the
+    number of rows makes them so.
     """
 
     values: np.ndarray
     vectors: np.ndarray
+    rank: int
+    n_cut: int
 
 
-def add_rows(scatter: Scatter | None, X: np.ndarray) -> Scatter:
-    """Cross products of the rows so far and those of X, about their common mean."""
-    n_seen = 0 if scatter is None else scatter.n_samples
-    if n_seen + X.shape[0] < X.shape[1]:
-        return _stack_rows(scatter, X)
-    moments, gram = dense_kernel("centered_gram", X)(X)
-    if scatter is None:
-        return Scatter(moments, gram, None)
-    merge_grams(gram, moments, cross_products(scatter), scatter.moments)
-    return Scatter(merge_moments(scatter.moments, moments), gram, None)
-
-
-def _stack_rows(scatter: Scatter | None, X: np.ndarray) -> Scatter:
+def read_rows(X: np.ndarray) -> Scatter:
+    """Cross products of the rows of X, or its centered rows if they are fewer."""
+    if X.shape[0] >= X.shape[1]:
+        return Scatter(*dense_kernel("centered_gram", X)(X))
     moments = dense_kernel("column_moments", X)(X, None)
     # That kernel skips NaN, which here must show.
     seen_all = moments.n == X.shape[0]
     moments = moments._replace(mean=np.where(seen_all, moments.mean, np.nan))
-    rows = X - moments.mean
-    if scatter is None:
-        return Scatter(moments, None, rows)
-    n, m = scatter.n_samples, X.shape[0]
-    bridge = np.sqrt(n * m / (n + m)) * mean_step(scatter.moments, moments)
-    # A single row is its own mean and adds nothing but the step between the means.
-    parts = [scatter.factor, rows, bridge[None]] if m > 1 else [scatter.factor, bridge]
-    merged = merge_moments(scatter.moments, moments)
-    return Scatter(merged, None, np.vstack(parts))
+    return Scatter(moments, rows=X - moments.mean)
 
 
-def cross_products(scatter: Scatter) -> np.ndarray:
-    """Return the full matrix of cross products, (n_features, n_features)."""
-    if scatter.gram is not None:
-        return scatter.gram
-    assert scatter.factor is not None
-    return scatter.factor.T @ scatter.factor
+def add_rows(scatter: Scatter | None, X: np.ndarray) -> Scatter:
+    """Cross products of the rows so far and those of X, about their common mean."""
+    kernel = dense_kernel("centered_gram", X)
+    if scatter is not None:
+        moments, gram = kernel(X, scatter.moments, scatter.gram)
+        return Scatter(moments, gram, n_chunks=scatter.n_chunks + 1)
+    size = 8 * X.shape[1] ** 2
+    message = (
+        f"partial_fit keeps a matrix of features by features, {size / 1e9:,.0f} GB for "
+        f"the {X.shape[1]:,} features of X. Use fit, which doesn't need it with fewer "
+        "rows than features, or reduce the number of features first."
+    )
+    if size > _memory():
+        raise ValueError(message)
+    try:
+        return Scatter(*kernel(X))
+    except MemoryError as error:
+        raise ValueError(message) from error
+
+
+def _memory() -> float:
+    """Return the bytes of memory of this machine, infinity if it doesn't tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return np.inf
+
+
+def covariance(scatter: Scatter, ddof: int) -> np.ndarray:
+    """Return the full covariance matrix, (n_features, n_features)."""
+    if scatter.gram is None:
+        assert scatter.rows is not None
+        products = scatter.rows.T @ scatter.rows
+    else:
+        products = scatter.gram + np.triu(scatter.gram, 1).T
+    return products / _divisor(scatter, ddof)
 
 
 def standard_deviations(scatter: Scatter, ddof: int) -> np.ndarray:
     """Standard deviation of each column, 0 where it is constant."""
-    std = np.sqrt(scatter.moments.m2 / max(scatter.n_samples - ddof, 1))
+    std = np.sqrt(scatter.moments.m2 / _divisor(scatter, ddof))
     return np.where(is_constant(std, scatter.moments.mean), 0.0, std)
 
 
-def decompose(scatter: Scatter, scale: np.ndarray, ddof: int) -> Spectrum:
-    """Eigenvalues and eigenvectors of the covariance of the scaled columns.
+def null_level(values: np.ndarray, scatter: Scatter) -> float:
+    """Eigenvalue of a correlation matrix up to which a direction has no variance."""
+    units = max(scatter.n_features, ROUNDING, np.sqrt(scatter.n_chunks))
+    return units * EPS * max(values.max(), 0.0)
+
+
+def decompose(scatter: Scatter, ddof: int, *, correlation: bool) -> Spectrum:
+    """Eigenvalues and eigenvectors of the covariance or the correlation matrix.
+
+    The rank is that of the correlation matrix, where units play no part.
 
     Parameters
     ----------
     scatter : Scatter
         The cross products.
-    scale : ndarray of shape (n_features,)
-        Factors that the columns are multiplied by first.
     ddof : int
         The covariance divides by ``n_samples - ddof``.
+    correlation : bool
+        Whether columns are divided by their standard deviations first.
 
     Returns
     -------
     Spectrum
         ``min(n_samples, n_features)`` pairs; signs are those of ``fix_signs``.
     """
-    divisor = max(scatter.n_samples - ddof, 1)
-    if scatter.gram is not None:
-        values, vectors = np.linalg.eigh(
-            scatter.gram / divisor * np.outer(scale, scale)
-        )
-        values, vectors = values[::-1], vectors.T[::-1]
+    n, d = scatter.n_samples, scatter.n_features
+    std = standard_deviations(scatter, ddof)
+    expected = min(n - 1, int(np.count_nonzero(std)))
+    if correlation:
+        values, vectors = _eigen(scatter, ddof, reciprocal(std))
+        rank = int(np.count_nonzero(values > null_level(values, scatter)))
     else:
-        rows = scatter.factor * (scale / np.sqrt(divisor))
-        values, rotation = np.linalg.eigh(rows @ rows.T)
-        values = values[::-1][: scatter.n_samples]
-        vectors = rotation.T[::-1][: scatter.n_samples] @ rows
-        known = values > null_level(values, scatter)
-        length = np.sqrt(np.where(known, values, 1.0))
-        vectors = np.where(known, 1 / length, 0.0)[:, None] * vectors
-    return Spectrum(np.maximum(values, 0.0), fix_signs(vectors))
+        values, vectors = _eigen(scatter, ddof, None)
+        rank = expected
+        # An eigenvalue of the correlation matrix is at least that of the covariance
+        # over the largest variance.
+        level = max(RESOLVED, d * d * EPS) * values[0]
+        if expected and values[expected - 1] <= level:
+            values, vectors, rank = _resolve(scatter, ddof, std)
+    rank = min(rank, expected)
+    values = np.where(np.arange(len(values)) < rank, values, 0.0)[: min(n, d)]
+    vectors = fix_signs(vectors[: min(n, d)])
+    if n < d:
+        vectors[rank:] = 0.0
+    return Spectrum(values, vectors, rank, expected - rank)
 
 
-def covariance(scatter: Scatter, ddof: int) -> np.ndarray:
-    """Return the full covariance matrix, (n_features, n_features)."""
-    return cross_products(scatter) / max(scatter.n_samples - ddof, 1)
+def _eigen(scatter, ddof, scale):
+    """Eigenvalues and eigenvectors of the covariance of the scaled columns."""
+    divisor = _divisor(scatter, ddof)
+    if scatter.gram is not None:
+        matrix = scatter.gram / divisor
+        if scale is not None:
+            matrix *= scale
+            matrix *= scale[:, None]
+        values, vectors = np.linalg.eigh(matrix, UPLO="U")
+        return np.maximum(values[::-1], 0.0), vectors.T[::-1]
+    rows = scatter.rows / np.sqrt(divisor)
+    if scale is not None:
+        rows *= scale
+    values, rotation = np.linalg.eigh(rows @ rows.T)
+    values = np.maximum(values[::-1], 0.0)
+    length = reciprocal(np.sqrt(values))
+    return values, length[:, None] * (rotation.T[::-1] @ rows)
 
 
-def null_level(values: np.ndarray, scatter: Scatter) -> float:
-    """Eigenvalue up to which a direction is null to working precision."""
-    size = max(scatter.n_samples, len(scatter.moments.n))
-    return size * np.finfo(np.float64).eps * max(values.max(), 0.0)
+def _resolve(scatter, ddof, std):
+    """Return values, vectors and rank where ``eigh`` doesn't resolve the smallest.
+
+    Singular values of a factor of the covariance are the square roots of its
+    eigenvalues, so that they keep twice as many digits of the small ones.
+    """
+    values, vectors = _eigen(scatter, ddof, reciprocal(std))
+    rank = int(np.count_nonzero(values > null_level(values, scatter)))
+    if scatter.gram is not None:
+        factor = np.sqrt(values[:rank])[:, None] * vectors[:rank] * std
+    else:
+        factor = scatter.rows / np.sqrt(_divisor(scatter, ddof))
+    n, d = scatter.n_samples, scatter.n_features
+    _, sizes, known = np.linalg.svd(factor, full_matrices=n >= d)
+    resolved = int(np.count_nonzero(sizes > d * EPS * sizes[0]))
+    values, vectors = np.zeros(min(n, d)), np.zeros((min(n, d), d))
+    values[: len(sizes)] = sizes**2
+    vectors[: len(known)] = known
+    return values, vectors, min(rank, resolved)
+
+
+def _divisor(scatter, ddof):
+    return max(scatter.n_samples - ddof, 1)
 
 
 def fix_signs(vectors: np.ndarray) -> np.ndarray:

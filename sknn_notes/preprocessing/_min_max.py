@@ -6,12 +6,14 @@ from sknn_notes._callbacks import fit_task
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.preprocessing._base import (
+    SCALED_FLOATS,
     ColumnwiseMap,
     check_fit_data,
     refuse_infinity,
     refuse_overflow,
+    validated,
 )
-from sknn_notes.preprocessing._moments import dense_kernel, is_constant, pool_range
+from sknn_notes.preprocessing._moments import dense_kernel, pool_range
 
 
 class MinMaxNormalizer(ColumnwiseMap):
@@ -65,9 +67,9 @@ class MinMaxNormalizer(ColumnwiseMap):
 
     Notes
     -----
-    Computes ``(X - centre) * scale_ + middle``, where ``centre`` is the middle of the
-    data and ``middle`` that of the range, which loses fewer digits than
-    ``X * scale_ + min_`` where the data lies far from 0. A constant feature maps to
+    Computes ``low + (X - data_min_) / data_range_ * (high - low)``, and the upper half
+    from ``high``, so that the ends are exact: no value of the training data leaves the
+    range by rounding, as it may with ``X * scale_ + min_``. A constant feature maps to
     the middle of the range, and unseen values of it shift about that. NaN is ignored
     in ``fit`` and kept in ``transform``. Sparse matrices are refused, since the shift
     fills them.
@@ -95,7 +97,10 @@ class MinMaxNormalizer(ColumnwiseMap):
         "feature_range": [tuple],
         "clip": ["boolean"],
     }
+    _statistics = "ranges of the features"
     _range: tuple[np.ndarray, np.ndarray]
+    _bounds: tuple[float, float]
+    _constant: np.ndarray
     n_samples_seen_: int
 
     def __init__(
@@ -131,9 +136,9 @@ class MinMaxNormalizer(ColumnwiseMap):
         MinMaxNormalizer
             The fitted transformer.
         """
-        with fit_task(self, X):
-            return self._fit(X, reset=True)
+        return self._fit(X, y, reset=True)
 
+    @validated
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
         """Update minimum and maximum with one more chunk of training data.
@@ -152,13 +157,13 @@ class MinMaxNormalizer(ColumnwiseMap):
         MinMaxNormalizer
             The fitted transformer.
         """
-        return self._fit(X, reset=not hasattr(self, "_range"))
+        return self._fit(X, y, reset=not hasattr(self, "_range"))
 
-    def _fit(self, X, *, reset):
+    def _fit(self, X, y, *, reset):
         bounds = self._target()
         self._refuse_sparse(X)
-        with unchanged_on_error(self):
-            data = check_fit_data(self, X, reset=reset)
+        with fit_task(self, X, y), unchanged_on_error(self):
+            data = check_fit_data(self, X, reset=reset, floats=SCALED_FLOATS)
             low, high = dense_kernel("column_range", data)(data)
             if np.isinf(low).any() or np.isinf(high).any():
                 refuse_infinity(self, data)
@@ -168,7 +173,8 @@ class MinMaxNormalizer(ColumnwiseMap):
             self._range = low, high
             seen = 0 if reset else self.n_samples_seen_
             self.n_samples_seen_ = seen + data.shape[0]
-            self._set_statistics(*pool_range(low, high, self._groups()), bounds)
+            self._fitted_groups = self._groups()
+            self._set_statistics(*pool_range(low, high, self._fitted_groups), bounds)
             if np.isinf(self.data_range_).any():
                 refuse_overflow(self, data)
         return self
@@ -188,20 +194,30 @@ class MinMaxNormalizer(ColumnwiseMap):
 
     def _set_statistics(self, low, high, bounds):
         width = bounds[1] - bounds[0]
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             self.data_min_, self.data_max_ = low, high
             self.data_range_ = high - low
-            level = np.fmax(np.abs(low), np.abs(high))
-            constant = is_constant(self.data_range_, level)
-            self._centre = low + self.data_range_ / 2
-            self._middle = bounds[0] + width / 2
-            scale = width / np.where(constant, 1.0, self.data_range_)
+            scale = width / self.data_range_
             # A range so small that the factor overflows is as good as constant.
-            self.scale_ = np.where(np.isinf(scale), width, scale)
-            self.min_ = self._middle - self._centre * self.scale_
+            constant = np.isinf(scale)
+            self.scale_ = np.where(constant, width, scale)
+            start = np.where(constant, bounds[0] + width / 2, bounds[0])
+            self.min_ = start - low * self.scale_
+        self._bounds, self._constant = bounds, constant
 
     def _vectors(self):
-        return self._centre, self.scale_, np.full_like(self._centre, self._middle)
+        return self.data_min_, np.where(self._constant, 1.0, self.data_range_)
 
-    def _bounds(self):
-        return self._target() if self.clip else super()._bounds()
+    def _forward(self, X, out):
+        self._check_parameters("clip")
+        low, span = (vector[self._fitted_groups] for vector in self._vectors())
+        start = np.where(self._constant, 0.5, 0.0)[self._fitted_groups]
+        rescale = dense_kernel("rescale", X)
+        return rescale(X, low, span, start, self._bounds, out, self.clip)
+
+    def _backward(self, X, out):
+        low, span = (vector[self._fitted_groups] for vector in self._vectors())
+        a, b = self._bounds
+        start = np.where(self._constant, a + (b - a) / 2, a)[self._fitted_groups]
+        width = np.full_like(low, b - a)
+        return dense_kernel("affine", X)(X, start, width, span, low, out)

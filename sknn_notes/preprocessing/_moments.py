@@ -7,9 +7,10 @@ merge the same way in all of them.
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from sknn_notes import _kernels
-from sknn_notes._kernels._numpy.columns import Moments, merge_moments
+from sknn_notes._kernels._numpy.columns import Moments
 
 # Spread below this many units in the last place of the mean is rounding, not signal.
 CONSTANT_ULPS = 8
@@ -122,36 +123,22 @@ def dense_kernel(name: str, X: np.ndarray):
 
 
 def _sparse_moments(X, weights: np.ndarray | None) -> Moments:
-    """Moments of a CSR or CSC matrix from its stored values, and of its zeros."""
+    """Moments of a CSR or CSC matrix, zeros included, by scikit-learn's function."""
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
-    coo = X.tocoo()
-    row, column = coo.coords
-    n_samples, n_features = X.shape
-    weights = np.ones(n_samples) if weights is None else weights
-    value = coo.data.astype(np.float64)
-    weight = weights[row]
-    missing = np.isnan(value)
-
-    def total(values):
-        return np.bincount(column, weights=values, minlength=n_features)
-
-    absent = weights.sum() - total(weight)
-    # Where a column stores every value, rounding must not leave a fraction of a zero.
-    absent[np.bincount(column, minlength=n_features) == n_samples] = 0.0
-    value, weight = np.where(missing, 0.0, value), np.where(missing, 0.0, weight)
-    count = total(weight)
-    divisor = np.where(count > 0, count, 1.0)
-    mean = total(weight * value) / divisor
-    value = value - mean[column]
-    rest = total(weight * value)
-    m2 = np.maximum(total(weight * value**2) - rest**2 / divisor, 0.0)
-    zeros = np.zeros(n_features)
-    return merge_moments(
-        Moments(count, mean, rest / divisor, m2),
-        Moments(np.maximum(absent, 0.0), zeros, zeros, zeros),
+    if X.dtype != np.float64:
+        # Only the values are copied. The function is no more precise than its input.
+        values = X.data.astype(np.float64)
+        X = type(X)((values, X.indices, X.indptr), shape=X.shape)
+    weights = np.ones(X.shape[0]) if weights is None else weights
+    mean, variance, n = mean_variance_axis(
+        X, axis=0, weights=weights, return_sum_weights=True
     )
+    # The weights of missing values are subtracted, which may leave their rounding.
+    seen = n > len(weights) * np.finfo(np.float64).eps * weights.sum()
+    n, mean, m2 = (np.where(seen, part, 0.0) for part in (n, mean, n * variance))
+    return Moments(n, mean, np.zeros_like(mean), np.maximum(m2, 0.0))
 
 
 def is_constant(spread: np.ndarray, level: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ def shrinkage_share(
     values: np.ndarray,
     X: np.ndarray,
     mean: np.ndarray,
-    scale: np.ndarray,
+    scale: np.ndarray | None,
     n_samples: int,
 ) -> float:
     """Return the share of the identity, given or estimated.
@@ -25,7 +25,8 @@ def shrinkage_share(
     X : ndarray of shape (n_samples, n_features)
         The data, which only ``"ledoit_wolf"`` reads.
     mean, scale : ndarray of shape (n_features,)
-        What is taken off the columns, and what they are multiplied by then.
+        What is taken off the columns, and what they are multiplied by then; a scale of
+        None is 1.
     n_samples : int
         Number of samples behind the eigenvalues.
 
@@ -34,12 +35,16 @@ def shrinkage_share(
     float
         A number between 0 and 1.
     """
+    if not isinstance(shrinkage, str):
+        return float(shrinkage or 0.0)
+    # The share has no unit: in units of the largest variance no square overflows.
+    unit = values.max() or 1.0
+    values = values / unit
     if shrinkage == "oas":
         return oas_shrinkage(values, n_samples, len(mean))
-    if shrinkage == "ledoit_wolf":
-        fourth = mean_fourth_norm(X, mean, scale)
-        return ledoit_wolf_shrinkage(values, fourth, n_samples, len(mean))
-    return float(shrinkage or 0.0)
+    scale = (1.0 if scale is None else scale) / np.sqrt(unit)
+    fourth = mean_fourth_norm(X, mean, scale)
+    return ledoit_wolf_shrinkage(values, fourth, n_samples, len(mean))
 
 
 def oas_shrinkage(values: np.ndarray, n_samples: int, n_features: int) -> float:

@@ -7,11 +7,8 @@ import numpy as np
 from sknn_notes._callbacks import fit_task
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import Options, _fit_context
-from sknn_notes.preprocessing._base import (
-    ColumnwiseMap,
-    refuse_overflow,
-)
-from sknn_notes.preprocessing._moments import is_constant, pool_moments, samples_seen
+from sknn_notes.preprocessing._base import ColumnwiseMap, refuse_overflow, validated
+from sknn_notes.preprocessing._moments import is_constant
 
 
 class Standardizer(ColumnwiseMap):
@@ -31,7 +28,8 @@ class Standardizer(ColumnwiseMap):
     with_std : bool, default=True
         Whether to divide by the standard deviation.
     ddof : {0, 1}, default=0
-        The variance divides by ``n - ddof``.
+        The variance divides by ``n - ddof``. With 1, a ``sample_weight`` has to hold
+        whole numbers, how often each sample occurs.
     n_channels : int, default=None
         Number of channels of the images; needed by ``per="channel"`` and ignored
         otherwise. It must divide the number of features.
@@ -72,7 +70,8 @@ class Standardizer(ColumnwiseMap):
     data, in blocks whose moments are taken in two passes and merged pairwise (Chan,
     Golub and LeVeque [1]_), in float64: they stay accurate where the mean is 1e8
     standard deviations in float64 data, or 1e4 in float32. A feature whose spread is
-    below the rounding of its mean counts as constant. NaN is ignored in ``fit`` and
+    below the rounding of its mean counts as constant, and so does one whose variance
+    is too small for float64, below about 1e-308. NaN is ignored in ``fit`` and
     kept in ``transform``.
 
     References
@@ -98,6 +97,9 @@ class Standardizer(ColumnwiseMap):
         "with_std": ["boolean"],
         "ddof": [Options(Integral, {0, 1})],
     }
+    # As StandardScaler's, since it is a matter of with_mean.
+    _sparse_error = ValueError
+    _statistics = "sums of squares of X"
 
     def __init__(
         self,
@@ -118,8 +120,8 @@ class Standardizer(ColumnwiseMap):
         self.channels = channels
         self.copy = copy
 
-    def _sparse_advice(self):
-        if not self.with_mean:
+    def _sparse_advice(self, fitted=False):
+        if not (self._centers if fitted else self.with_mean):
             return None
         return (
             "Pass with_mean=False to divide only, which keeps zeros, or pass "
@@ -145,9 +147,9 @@ class Standardizer(ColumnwiseMap):
         Standardizer
             The fitted transformer.
         """
-        with fit_task(self, X):
-            return self._fit(X, sample_weight, reset=True)
+        return self._fit(X, y, sample_weight, reset=True, whole=True)
 
+    @validated
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
         """Update mean and standard deviation with one more chunk of training data.
@@ -168,34 +170,43 @@ class Standardizer(ColumnwiseMap):
         Standardizer
             The fitted transformer.
         """
-        return self._fit(X, sample_weight, reset=not hasattr(self, "_moments"))
+        reset = not hasattr(self, "_moments")
+        return self._fit(X, y, sample_weight, reset=reset, whole=False)
 
-    def _fit(self, X, sample_weight, *, reset):
-        with unchanged_on_error(self):
-            data = self._accumulate(X, sample_weight, reset=reset)
-            pooled = pool_moments(self._moments, self._groups())
+    def _fit(self, X, y, sample_weight, **chunk):
+        with (
+            fit_task(self, X, y, sample_weight=sample_weight),
+            unchanged_on_error(self),
+        ):
+            data, pooled = self._accumulate(X, sample_weight, **chunk)
             if self.with_std and not np.isfinite(pooled.m2).all():
                 refuse_overflow(self, data)
             self._set_statistics(pooled)
-            self.n_samples_seen_ = samples_seen(self._moments.n, self._weighted)
         return self
 
     def _set_statistics(self, pooled):
         seen = pooled.n > 0
         mean = np.where(seen, pooled.full_mean(), np.nan)
         self.mean_ = mean if self.with_mean or self.with_std else None
-        self._shift = mean if self.with_mean else np.zeros_like(mean)
+        self._centers = self.with_mean
         self.var_ = self.scale_ = None
         if not self.with_std:
             return
-        # One sample, or a total weight of one, has no spread to correct.
-        n = np.where(pooled.n > self.ddof, pooled.n - self.ddof, 1.0)
+        if self.ddof and not self._whole_weights:
+            raise ValueError(
+                f"ddof={self.ddof} counts samples, so that sample_weight has to hold "
+                "whole numbers, how often each sample occurs. Pass whole numbers, or "
+                "ddof=0, whose variance doesn't depend on the scale of the weights."
+            )
+        ddof = self.ddof / self._weight_unit
+        # One sample has no spread to correct.
+        n = np.where(pooled.n > ddof, pooled.n - ddof, 1.0)
         std = np.sqrt(pooled.m2 / n)
         constant = is_constant(std, pooled.mean)
         self.var_ = np.where(seen, np.where(constant, 0.0, pooled.m2 / n), np.nan)
         self.scale_ = np.where(seen, np.where(constant, 1.0, std), np.nan)
 
     def _vectors(self):
-        size = self._groups().max() + 1
-        scale = np.ones(size) if self.scale_ is None else 1 / self.scale_
-        return self._shift, scale, np.zeros(size)
+        neutral = np.zeros(self._fitted_groups.max() + 1)
+        shift = self.mean_ if self._centers else neutral
+        return shift, neutral + 1 if self.scale_ is None else self.scale_

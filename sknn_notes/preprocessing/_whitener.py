@@ -21,11 +21,14 @@ from sknn_notes.preprocessing import _covariance as cov
 from sknn_notes.preprocessing._base import (
     FLOATS,
     check_fit_data,
+    quiet,
     refuse_infinity,
     refuse_overflow,
+    validated,
 )
 from sknn_notes.preprocessing._linear_map import (
     cholesky_map,
+    inverted,
     reciprocal,
     rotation_map,
     symmetric_map,
@@ -35,6 +38,21 @@ from sknn_notes.preprocessing._shrinkage import shrinkage_share
 METHODS = ("pca", "zca", "pca_cor", "zca_cor", "cholesky")
 # Those whose outputs are components, not features.
 ROTATIONS = ("pca", "pca_cor")
+# Parameters that later calls read as they were at the fit.
+FITTED_WITH = ("method", "n_components", "whiten", "eps", "ddof", "shrinkage")
+# Attributes that take a decomposition.
+DECOMPOSED = frozenset(
+    {
+        "components_",
+        "explained_variance_",
+        "explained_variance_ratio_",
+        "n_components_",
+        "shrinkage_",
+        "_floor",
+        "_scale",
+        "_forward",
+    }
+)
 
 
 class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
@@ -80,11 +98,6 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         The share of each eigenvalue in the sum of all.
     n_components_ : int
         Number of components.
-    whitening_ : ndarray of shape (n_features, n_outputs)
-        The matrix W of ``Z = (X - mean_) W``. Made anew whenever it is read.
-    dewhitening_ : ndarray of shape (n_outputs, n_features)
-        The matrix that leads back: ``X = Z dewhitening_ + mean_``. Made anew whenever
-        it is read.
     shrinkage_ : float
         The share of shrinkage used.
     n_samples_seen_ : int
@@ -97,8 +110,9 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
     Warns
     -----
     UserWarning
-        If ``eps`` exceeds the eigenvalues that hold most of the variance, or the
-        method ignores ``n_components``.
+        If ``eps`` exceeds the eigenvalues that hold most of the variance, if a
+        direction in which the features vary maps to 0, if the method ignores
+        ``n_components``, or if ``partial_fit`` follows ``fit``.
 
     See Also
     --------
@@ -120,14 +134,21 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
     - ``cholesky``: ``Xc L`` with L lower triangular and ``L L' = (C + eps I)^(-1)``.
 
     The covariance of the result is ``S / (S + eps)``: the identity for ``eps=0``. A
-    direction is null to working precision if its eigenvalue is at most ``max(n_samples,
-    n_features)`` times the float64 spacing times the largest; it maps to 0, and comes
-    back as the mean (except under ``cholesky``, whose ``eps`` fills it).
+    direction is null to working precision if on the correlation matrix, where units
+    play no part, its eigenvalue is at most ``n_features`` times the float64 spacing
+    times the largest (16 times the spacing where there are fewer features: what the
+    rounding of the sums leaves). It maps to 0, and comes back as the mean (except under
+    ``cholesky``, whose ``eps`` fills it). Features of any units are kept: standard
+    deviations may differ by a factor of 1e15.
 
     The covariance is accumulated in float64 from one reading of the data. With fewer
-    samples than features everything but ``cholesky`` works on the small Gram matrix of
-    samples, and only reading ``whitening_`` or ``dewhitening_`` makes a matrix of
-    features by features.
+    samples than features, everything but ``cholesky`` works on the small Gram matrix of
+    samples in ``fit``, and only ``whitening_matrix`` and ``dewhitening_matrix`` make a
+    matrix of features by features.
+
+    ``fit`` keeps what ``transform`` and ``inverse_transform`` need. ``partial_fit``
+    keeps the matrix of cross products besides, ``8 * n_features**2`` bytes whatever the
+    number of samples, and decomposes it when a component is first read after a chunk.
 
     References
     ----------
@@ -163,6 +184,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             None,
         ],
     }
+    _statistics = "sums of squares of X"
     _scatter: cov.Scatter
 
     def __init__(
@@ -198,17 +220,24 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         Whitener
             The fitted transformer.
         """
-        with fit_task(self, X), unchanged_on_error(self):
-            self._fit(X, reset=True, whole=True)
+        with fit_task(self, X, y), unchanged_on_error(self), quiet():
+            data = self._check_data(X, reset=True, whole=True)
+            for name in ("_scatter", "_n_cut"):
+                self.__dict__.pop(name, None)
+            scatter = cov.read_rows(data)
+            self._begin(scatter, data)
+            self._set_components(scatter, data)
+            self._forward = self._map(scatter)
         return self
 
+    @validated
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None):
         """Update mean and covariance with one more chunk of training data.
 
         Any split of the data into chunks gives what one ``fit`` gives, to rounding.
         Until there are as many samples as ``n_components``, the missing components
-        are zero.
+        are zero. After ``fit``, which keeps no statistics, a new stream starts.
 
         Parameters
         ----------
@@ -221,14 +250,33 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         -------
         Whitener
             The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If the matrix of features by features, which the stream is kept in, does
+            not fit in this machine's memory.
         """
         if isinstance(self.shrinkage, str) and self.shrinkage == "ledoit_wolf":
             raise ValueError(
                 "shrinkage='ledoit_wolf' reads the data twice, which partial_fit "
                 "cannot. Use fit, or shrinkage='oas' or a number."
             )
-        with unchanged_on_error(self):
-            self._fit(X, reset=not hasattr(self, "_scatter"), whole=False)
+        seen = vars(self).get("_scatter")
+        fitted = "mean_" in vars(self)
+        if fitted and seen is None:
+            warnings.warn(
+                "Whitener.fit keeps no statistics for partial_fit, which starts with "
+                "this chunk and forgets the data of fit. Pass that data to "
+                "partial_fit, too, to go on from it.",
+                UserWarning,
+                stacklevel=4,
+            )
+        with fit_task(self, X, y), unchanged_on_error(self), quiet():
+            data = self._check_data(X, reset=not fitted, whole=False)
+            scatter = cov.add_rows(seen, data)
+            self._begin(scatter, data)
+            self._scatter = scatter
         return self
 
     def transform(self, X):
@@ -255,7 +303,8 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         data = validate_data(
             self, X, reset=False, dtype=FLOATS, ensure_all_finite=False
         )
-        out, finite = self._forward.apply(data, self.mean_)
+        with quiet():
+            out, finite = self._forward.apply(data, self.mean_)
         if not finite:
             refuse_infinity(self, data, allow_nan=False)
         return out
@@ -282,15 +331,16 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         check_is_fitted(self)
         self._refuse_sparse(X)
         data = check_array(X, dtype=FLOATS, input_name="X", estimator=self)
-        backward = self._map(back=True)
-        n_outputs = backward.left.shape[0]
+        rotates = self._fitted_with["method"] in ROTATIONS
+        n_outputs = self.n_components_ if rotates else self.n_features_in_
         if data.shape[1] != n_outputs:
             raise ValueError(
                 f"X has {data.shape[1]} columns, but {type(self).__name__}.transform "
                 f"returns {n_outputs}. Pass what transform returned."
             )
-        out, _ = backward.apply(data, np.zeros(n_outputs))
-        out += self.mean_.astype(out.dtype)
+        with quiet():
+            out, _ = self._backward().apply(data, np.zeros(n_outputs))
+            out += self.mean_.astype(out.dtype)
         return out
 
     def get_feature_names_out(self, input_features=None):
@@ -308,25 +358,49 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             features for the others, which stay in feature space.
         """
         check_is_fitted(self)
-        rotates = self._fitted_as[0] in ROTATIONS
+        rotates = self._fitted_with["method"] in ROTATIONS
         names = ClassNamePrefixFeaturesOutMixin if rotates else OneToOneFeatureMixin
         return names.get_feature_names_out(self, input_features)
 
-    @property
-    def whitening_(self):
-        """The matrix W of ``Z = (X - mean_) W``, made anew at every reading."""
+    def whitening_matrix(self):
+        """Return the matrix W of ``Z = (X - mean_) W``.
+
+        Returns
+        -------
+        ndarray of shape (n_features, n_outputs)
+            A new array, of features by features for all methods but the pca ones.
+        """
         check_is_fitted(self)
         return self._forward.matrix()
 
-    @property
-    def dewhitening_(self):
-        """The matrix that leads back, made anew at every reading."""
+    def dewhitening_matrix(self):
+        """Return the matrix that leads back: ``X = Z W + mean_``.
+
+        Returns
+        -------
+        ndarray of shape (n_outputs, n_features)
+            A new array.
+        """
         check_is_fitted(self)
-        return self._map(back=True).matrix()
+        return self._backward().matrix()
 
     @property
     def _n_features_out(self):
         return self.n_components_
+
+    def __getattr__(self, name):
+        # After partial_fit, what takes a decomposition is made when it is read.
+        scatter = vars(self).get("_scatter")
+        if name not in DECOMPOSED or scatter is None:
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}"
+            )
+        with quiet():
+            if name == "_forward":
+                self._forward = self._map(scatter)
+            else:
+                self._set_components(scatter)
+        return vars(self)[name]
 
     def _refuse_sparse(self, X):
         if sparse.issparse(X):
@@ -353,26 +427,26 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 stacklevel=4,
             )
 
-    def _fit(self, X, *, reset, whole):
+    def _check_data(self, X, *, reset, whole):
         self._check_combination()
         self._refuse_sparse(X)
         data = check_fit_data(self, X, reset=reset)
         self._check_n_components(data, whole)
-        with np.errstate(over="ignore", invalid="ignore"):
-            scatter = cov.add_rows(None if reset else self._scatter, data)
-            if not np.isfinite(scatter.moments.mean + scatter.moments.m2).all():
-                refuse_overflow(self, data, allow_nan=False)
-        self._scatter = scatter
+        return data
+
+    def _begin(self, scatter, data):
+        """Set what takes no decomposition, and forget what an earlier one made."""
+        moments = scatter.moments
+        if not np.isfinite(moments.mean + moments.m2).all():
+            refuse_overflow(self, data, allow_nan=False)
+        for name in DECOMPOSED:
+            self.__dict__.pop(name, None)
+        # Parameters that are set later change nothing before the next fit.
+        self._fitted_with = {name: getattr(self, name) for name in FITTED_WITH}
         self.n_samples_seen_ = scatter.n_samples
-        self.mean_ = scatter.moments.full_mean()
-        self._scale = np.ones(data.shape[1])
-        if self.method.endswith("_cor"):
-            self._scale = reciprocal(cov.standard_deviations(scatter, self.ddof))
-        spectrum = cov.decompose(scatter, self._scale, self.ddof)
-        self._set_components(spectrum, data)
-        # The way back is made when it is asked for, by the parameters of this fit.
-        self._fitted_as = self.method, self.whiten, self.eps, self.ddof
-        self._forward = self._map()
+        self.mean_ = moments.full_mean()
+        if self.n_components is None or isinstance(self.n_components, Integral):
+            self.n_components_ = self._count_components(None)
 
     def _check_n_components(self, X, whole):
         limit = min(X.shape) if whole else X.shape[1]
@@ -384,41 +458,54 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 "number, a share of the variance such as 0.99, or None."
             )
 
-    def _set_components(self, spectrum, data):
-        """Shrink the eigenvalues and set everything that depends on them."""
-        n, d = self.n_samples_seen_, self.n_features_in_
-        biased = spectrum.values * (max(n - self.ddof, 1) / n)
+    def _set_components(self, scatter, data=None):
+        """Decompose the statistics and set everything that depends on it."""
+        fitted, n, d = self._fitted_with, self.n_samples_seen_, self.n_features_in_
+        ddof, correlation = fitted["ddof"], fitted["method"].endswith("_cor")
+        spectrum = cov.decompose(scatter, ddof, correlation=correlation)
+        scale = None
+        if correlation:
+            scale = reciprocal(cov.standard_deviations(scatter, ddof))
         share = shrinkage_share(
-            self.shrinkage, biased, data, self.mean_, self._scale, n
+            fitted["shrinkage"],
+            spectrum.values * (max(n - ddof, 1) / n),
+            data,
+            self.mean_,
+            scale,
+            n,
         )
-        self.shrinkage_ = share
         total = spectrum.values.sum()
         # The variance that shrinkage gives every direction, in and out of the span.
-        self._floor = share * total / d
-        values = (1 - share) * spectrum.values + self._floor
-        null = values <= cov.null_level(values, self._scatter)
-        values[null] = 0.0
+        floor = share * total / d
+        values = (1 - share) * spectrum.values + floor
+        k = self._count_components(values)
         self._warn_of_eps(values)
-        k = self._count_components(values, total)
+        if not floor:
+            self._warn_of_cut(spectrum, k)
+        self.shrinkage_, self._floor, self._scale = share, floor, scale
         self.n_components_ = k
         self.explained_variance_ = _padded(values, k)
         self.explained_variance_ratio_ = self.explained_variance_ / (total or 1.0)
-        self.components_ = _padded(np.where(null[:, None], 0.0, spectrum.vectors), k)
+        known = values[:, None] > 0
+        self.components_ = _padded(np.where(known, spectrum.vectors, 0.0), k)
 
-    def _count_components(self, values, total):
-        if self.n_components is None or self.method not in ROTATIONS:
-            return len(values)
-        if isinstance(self.n_components, Integral):
-            return int(self.n_components)
-        reached = np.cumsum(values) / (total or 1.0)
-        k = np.searchsorted(reached, self.n_components, side="right") + 1
+    def _count_components(self, values):
+        """Return the number of components; ``values`` matter to a share alone."""
+        wanted = self._fitted_with["n_components"]
+        if wanted is None or self._fitted_with["method"] not in ROTATIONS:
+            return min(self.n_samples_seen_, self.n_features_in_)
+        if isinstance(wanted, Integral):
+            return int(wanted)
+        reached = np.cumsum(values) / (values.sum() or 1.0)
+        k = np.searchsorted(reached, wanted, side="right") + 1
         return int(min(k, len(values)))
 
     def _warn_of_eps(self, values):
-        damped = values[values < self.eps].sum()
-        if self.whiten and damped > 0.5 * values.sum():
+        eps = self._fitted_with["eps"]
+        damped = values[values < eps].sum()
+        if self._fitted_with["whiten"] and damped > 0.5 * values.sum():
             warnings.warn(
-                f"eps={self.eps} exceeds the eigenvalues that hold "
+                f"eps={eps} exceeds the eigenvalues that hold "
                 f"{damped / values.sum():.0%} of the variance, so the result is mostly "
                 f"damped, not white. The largest eigenvalue is {values.max():.3g}: "
                 "choose eps well below it, or standardize the data first.",
@@ -426,34 +513,57 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 stacklevel=4,
             )
 
-    def _map(self, *, back=False):
-        """Return the linear map of ``transform``, or the way back."""
-        method, whiten, eps, ddof = self._fitted_as
-        if method == "cholesky":
-            return cholesky_map(self._full_covariance(eps, ddof), back=back)
-        values = self.explained_variance_
-        known = np.any(self.components_, axis=1)
-        eps = eps if whiten else 0.0
-        weights = np.where(known, 1.0, 0.0)
-        if whiten:
-            weights = np.sqrt(reciprocal(np.where(known, values + eps, 0.0)))
+    def _warn_of_cut(self, spectrum, n_components):
+        """Warn of directions that map to 0, once for all chunks of a stream."""
+        method, n_cut = self._fitted_with["method"], spectrum.n_cut
         if method in ROTATIONS:
-            return rotation_map(self.components_, weights, self._scale, back=back)
-        outside = 1 / np.sqrt(self._floor + eps) if self._floor else 0.0
-        dense = self._scatter.gram is not None
-        return symmetric_map(
-            self.components_, weights, outside, self._scale, dense=dense, back=back
+            n_cut = min(n_cut, n_components - spectrum.rank)
+        warned = vars(self).get("_n_cut", 0)
+        self._n_cut = max(n_cut, 0)
+        if method == "cholesky" or n_cut <= warned:
+            return
+        warnings.warn(
+            f"{n_cut} of {spectrum.rank + spectrum.n_cut} directions map to 0: to "
+            "working precision X has no variance along them, as where a feature is a "
+            "combination of others. Drop such features, or set shrinkage, if nothing "
+            "may be lost.",
+            UserWarning,
+            stacklevel=4,
         )
 
-    def _full_covariance(self, eps, ddof):
+    def _map(self, scatter):
+        """Return the linear map of ``transform``."""
+        if self._fitted_with["method"] == "cholesky":
+            return cholesky_map(self._full_covariance(scatter))
+        return self._spectral_map(dense=scatter.gram is not None)
+
+    def _backward(self):
+        """Return the linear map of ``inverse_transform``."""
+        if self._fitted_with["method"] == "cholesky":
+            return inverted(self._forward)
+        return self._spectral_map(back=True, dense=False)
+
+    def _spectral_map(self, **form):
+        fitted, values = self._fitted_with, self.explained_variance_
+        known = np.any(self.components_, axis=1)
+        eps = fitted["eps"] if fitted["whiten"] else 0.0
+        weights = np.where(known, 1.0, 0.0)
+        if fitted["whiten"]:
+            weights = np.sqrt(reciprocal(np.where(known, values + eps, 0.0)))
+        if fitted["method"] in ROTATIONS:
+            return rotation_map(self.components_, weights, self._scale, **form)
+        outside = 1 / np.sqrt(self._floor + eps) if self._floor else 0.0
+        return symmetric_map(self.components_, weights, outside, self._scale, **form)
+
+    def _full_covariance(self, scatter):
         """Shrunk covariance plus ``eps``, refused where it cannot be inverted."""
-        covariance = cov.covariance(self._scatter, ddof)
+        eps = self._fitted_with["eps"]
+        covariance = cov.covariance(scatter, self._fitted_with["ddof"])
         covariance *= 1 - self.shrinkage_
         covariance[np.diag_indices_from(covariance)] += self._floor + eps
-        values = self.explained_variance_
-        full = self.n_samples_seen_ >= self.n_features_in_
-        smallest = (values[-1] if full else self._floor) + eps
-        if smallest <= cov.null_level(values + eps, self._scatter):
+        scale = reciprocal(np.sqrt(covariance.diagonal()))
+        values = np.linalg.eigvalsh(covariance * scale * scale[:, None])
+        if values[0] <= cov.null_level(values, scatter):
             raise ValueError(
                 f"method='cholesky' needs a covariance that can be inverted, but with "
                 f"eps={eps} its smallest eigenvalue is null to working precision. "

@@ -152,7 +152,7 @@ def test_filters_of_transformers(digits):
     X, _ = digits
     whitener = Whitener(method="pca", n_components=10).fit(X)
     display = WeightsDisplay.from_estimator(make_pipeline(Standardizer(), whitener))
-    assert_array_equal(display.weights, whitener.whitening_)
+    assert_array_equal(display.weights, whitener.whitening_matrix())
     pca = PCA(5).fit(X)
     display = WeightsDisplay.from_estimator(pca)
     assert_array_equal(display.weights, pca.components_.T)

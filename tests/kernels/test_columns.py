@@ -42,6 +42,8 @@ def X(shape, order, dtype):
 def small_blocks(monkeypatch):
     """Many blocks even of a small matrix."""
     monkeypatch.setattr(reference, "BLOCK_SIZE", 2000)
+    monkeypatch.setattr(reference, "GRAM_SIZE", 2000)
+    monkeypatch.setattr(reference, "GRAM_ROWS", 2)
     monkeypatch.setattr(reference, "PROJECT_BYTES", 8000)
 
 
@@ -95,8 +97,10 @@ def test_infinity_shows(kernels, X, bad):
     low, high = kernels.column_range(X)
     assert np.isinf(low[-1]) or np.isinf(high[-1])
     ones = np.ones(X.shape[1])
-    assert not kernels.affine(X, ones, ones, ones, np.empty_like(X))
-    assert not kernels.affine(X, ones, ones, ones, np.empty_like(X), -1.0, 1.0)
+    out = np.empty_like(X)
+    assert not kernels.affine(X, ones, ones, ones, ones, out)
+    assert not kernels.rescale(X, ones, ones, ones, (-1.0, 1.0), out)
+    assert not kernels.rescale(X, ones, ones, ones, (-1.0, 1.0), out, True)
     with np.errstate(invalid="ignore"):
         assert not np.isfinite(kernels.centered_gram(X)[0].mean[-1])
         W = np.ones((X.shape[1], 2), dtype=X.dtype)
@@ -106,18 +110,50 @@ def test_infinity_shows(kernels, X, bad):
 
 @pytest.mark.usefixtures("small_blocks")
 def test_affine(kernels, X):
-    shift, scale, offset = np.random.default_rng(3).normal(size=(3, X.shape[1]))
-    expected = (X.astype(np.float64) - shift) * scale + offset
-    out = np.empty_like(X)
-    assert kernels.affine(X, shift, scale, offset, out)
-    tolerance = 4 * np.finfo(X.dtype).eps
-    np.testing.assert_allclose(out, expected, rtol=tolerance, atol=100 * tolerance)
-    kernels.affine(X, shift, scale, offset, out, -50.0, 60.0)
-    np.testing.assert_allclose(
-        out, expected.clip(-50, 60), rtol=tolerance, atol=100 * tolerance
+    shift, divisor, factor, offset = np.random.default_rng(3).uniform(
+        1, 2, size=(4, X.shape[1])
     )
+    expected = (X.astype(np.float64) - shift) / divisor * factor + offset
+    out = np.empty_like(X)
+    assert kernels.affine(X, shift, divisor, factor, offset, out)
+    np.testing.assert_allclose(out, expected, rtol=6 * np.finfo(X.dtype).eps)
     X[0, 0] = np.nan
-    assert not kernels.affine(X, shift, scale, offset, X, -50.0, 60.0)
+    assert not kernels.affine(X, shift, divisor, factor, offset, X)
+    assert np.isnan(X[0, 0])
+    np.testing.assert_array_equal(X.ravel()[1:], out.ravel()[1:])
+
+
+@pytest.mark.parametrize("size", [1e-60, 1e60])
+def test_affine_maps_that_float32_cannot_hold(kernels, X, size):
+    vectors = (np.full(X.shape[1], v) for v in (90 * size, size, 1.0, 2.0))
+    out = np.empty_like(X)
+    kernels.affine(X, *vectors, out)
+    if size > 1:
+        np.testing.assert_allclose(out, -88.0)
+    else:
+        assert (np.abs(out) > 1e30).all()
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("bounds", [(-1.0, 1.0), (0.0, 1.0), (-0.5, 0.6), (-1.0, 0.0)])
+def test_rescale(kernels, X, bounds):
+    a, b = (X.dtype.type(bound) for bound in bounds)
+    low, span = X.min(axis=0), np.ptp(X.astype(np.float64), axis=0) + (len(X) == 1)
+    start = np.zeros(len(low))
+    out = np.empty_like(X)
+    assert kernels.rescale(X, low, span, start, bounds, out)
+    share = (X.astype(np.float64) - low) / span
+    tolerance = 4 * np.finfo(X.dtype).eps
+    np.testing.assert_allclose(out, a + share * (b - a), atol=tolerance)
+    np.testing.assert_array_equal(out.min(axis=0), a)
+    if len(X) > 1:
+        np.testing.assert_array_equal(out.max(axis=0), b)
+    clipped = np.empty_like(X)
+    kernels.rescale(X, low + span / 4, span / 2, start, bounds, clipped, True)
+    assert clipped.min() == a
+    assert clipped.max() == b or len(X) == 1
+    X[0, 0] = np.nan
+    assert not kernels.rescale(X, low, span, start, bounds, X)
     assert np.isnan(X[0, 0])
     np.testing.assert_array_equal(X.ravel()[1:], out.ravel()[1:])
 
@@ -127,25 +163,21 @@ def test_gram_and_projection(kernels, X):
     moments, gram = kernels.centered_gram(X)
     assert_moments(moments, X)
     centered = X.astype(np.float64) - moments.full_mean()
-    np.testing.assert_allclose(gram, centered.T @ centered, rtol=1e-9, atol=1e-7)
+    expected = np.triu(centered.T @ centered)
+    np.testing.assert_allclose(gram, expected, rtol=1e-9, atol=1e-7)
+    half = len(X) // 2
+    if half:
+        first = kernels.centered_gram(X[:half])
+        before = first[1].copy()
+        moments, gram = kernels.centered_gram(X[half:], *first)
+        np.testing.assert_array_equal(first[1], before)
+        assert_moments(moments, X)
+        np.testing.assert_allclose(gram, expected, rtol=1e-9, atol=1e-7)
     W = np.random.default_rng(4).normal(size=(X.shape[1], 3)).astype(X.dtype)
     out = np.empty((len(X), 3), dtype=X.dtype)
     assert kernels.project(X, moments.full_mean(), W, out)
     tolerance = 1e-4 if X.dtype == np.float32 else 1e-10
     np.testing.assert_allclose(out, centered @ W, rtol=tolerance, atol=10 * tolerance)
-
-
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_large_results_are_written_by_several_threads(monkeypatch, order):
-    pytest.importorskip("numba")
-    fused = importlib.import_module("sknn_notes._kernels._numba.columns")
-    monkeypatch.setattr(fused, "THREAD_SIZE", 100)
-    monkeypatch.setattr(fused.config, "NUMBA_NUM_THREADS", 3)
-    X = np.asarray(np.random.default_rng(5).normal(size=(101, 7)), order=order)
-    shift, scale, offset = np.random.default_rng(3).normal(size=(3, 7))
-    out = np.empty_like(X)
-    assert fused.affine(X, shift, scale, offset, out)
-    np.testing.assert_allclose(out, (X - shift) * scale + offset)
 
 
 def test_merging_keeps_what_rounding_drops():

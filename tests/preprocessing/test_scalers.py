@@ -1,5 +1,8 @@
 """Centerer, Standardizer and MinMaxNormalizer against their definitions."""
 
+import tracemalloc
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -243,3 +246,123 @@ def test_with_mean_changed_after_fit_changes_nothing_before_the_next():
     standardizer = Standardizer(with_mean=False, with_std=False).fit(X)
     standardizer.set_params(with_mean=True)
     np.testing.assert_array_equal(standardizer.transform(X), X)
+
+
+RANGES = [(-1, 1), (0, 1), (-0.5, 0.6), (-1, 0), (0.1, 0.9), (1e-9, 1), (-3, 1e-7)]
+
+
+@pytest.mark.parametrize("feature_range", RANGES, ids=str)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8])
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_training_data_ends_exactly_at_the_ends_of_the_range(
+    feature_range, dtype, offset
+):
+    rng = np.random.default_rng(0)
+    X = (rng.random(size=(300, 40)) * 50 + offset + rng.random(40)).astype(dtype)
+    normalizer = MinMaxNormalizer(feature_range).fit(X)
+    Z = normalizer.transform(X)
+    low, high = np.asarray(feature_range, dtype=Z.dtype)
+    np.testing.assert_array_equal(Z.min(axis=0), low)
+    np.testing.assert_array_equal(Z.max(axis=0), high)
+    order = np.argsort(X, axis=0)
+    assert (np.diff(np.take_along_axis(Z, order, axis=0), axis=0) >= -1e-7).all()
+    # Unseen values may leave it.
+    wide = np.vstack([X.min(axis=0) - 9.0, X.max(axis=0) + 9.0])
+    Z = normalizer.transform(wide)
+    assert (Z[0] < low).all()
+    assert (Z[1] > high).all()
+    clipped = normalizer.set_params(clip=True).transform(wide)
+    np.testing.assert_array_equal(clipped, [[low] * 40, [high] * 40])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_times_within_a_millisecond(seed):
+    share = np.random.default_rng(seed).random((100, 1))
+    share[:2] = [[0.0], [1.0]]
+    for start in (1.7e9, 1.7e12):
+        X = start + 1e-3 * np.round(share * 2**10) / 2**10 * start / 1.7e9
+        Z = MinMaxNormalizer((0, 1)).fit_transform(X)
+        exact = [
+            float((Fraction(x) - Fraction(X.min())) / Fraction(np.ptp(X)))
+            for x in X[:, 0].tolist()
+        ]
+        np.testing.assert_allclose(Z[:, 0], exact, rtol=1e-15)
+
+
+@pytest.mark.parametrize("start", [1.7e18, -1.7e18, 2.0**53])
+def test_few_distinct_values_far_from_zero_are_not_constant(start):
+    X = start + np.spacing(abs(start)) * np.arange(8)[:, None]
+    assert len(np.unique(X)) == 8
+    Z = MinMaxNormalizer((0, 7)).fit_transform(X)
+    np.testing.assert_allclose(Z[:, 0], np.arange(8), rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (Standardizer(), preprocessing.StandardScaler()),
+        (Centerer(), preprocessing.StandardScaler(with_std=False)),
+        (MinMaxNormalizer((0, 1)), preprocessing.MinMaxScaler()),
+        (MinMaxNormalizer(), preprocessing.MinMaxScaler((-1, 1))),
+    ],
+    ids=["Standardizer", "Centerer", "MinMax01", "MinMax"],
+)
+def test_whole_numbers_come_back_as_exactly_as_from_scikit_learn(dtype, ours, theirs):
+    rng = np.random.default_rng(0)
+    wrong, error = np.zeros(2), np.zeros(2)
+    for largest in (2, 31, 255, 1000, 4321, 100_000):
+        X = rng.integers(-largest // 3, largest, size=(40, 500)).astype(dtype)
+        for i, scaler in enumerate((ours, theirs)):
+            back = scaler.inverse_transform(scaler.fit_transform(X))
+            wrong[i] += np.count_nonzero(back != X)
+            error[i] = max(error[i], np.abs(back - X).max() / largest)
+    # Which ones round wrongly is chance.
+    assert wrong[0] <= 1.1 * wrong[1]
+    assert error[0] <= 1.1 * error[1]
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_sparse_fit_copies_at_most_its_values_to_float64(layout, dtype):
+    X = sparse.random_array(
+        (40_000, 100), density=0.1, format=layout, dtype=dtype, random_state=0
+    )
+    standardizer = Standardizer(with_mean=False)
+    standardizer.fit(X)
+    tracemalloc.start()
+    standardizer.fit(X)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
+    copied = 0 if dtype == np.float64 else 8 * X.nnz
+    assert peak < copied + 0.2 * size
+    dense = Standardizer().fit(X.toarray())
+    np.testing.assert_allclose(standardizer.var_, dense.var_, rtol=1e-12)
+    np.testing.assert_allclose(standardizer.mean_, dense.mean_, rtol=1e-12)
+
+
+@pytest.mark.parametrize("layout", ["csr", "csc"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_statistics_are_those_of_the_dense_matrix(layout, dtype):
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((50, 6)) < 0.4, rng.normal(1e3, 1, (50, 6)), 0.0)
+    X[:, 0], X[20:31], X[3, 1], X[:, 5] = 0.0, 0.0, np.nan, np.nan
+    X[:, 4] = 1e3 / 3
+    X = X.astype(dtype)
+    for weights in (None, rng.random(50)):
+        dense = Standardizer(with_mean=False).fit(X, sample_weight=weights)
+        fitted = Standardizer(with_mean=False)
+        fitted.fit(sparse.csr_array(X).asformat(layout), sample_weight=weights)
+        np.testing.assert_allclose(fitted.mean_, dense.mean_, rtol=1e-13)
+        np.testing.assert_allclose(fitted.var_, dense.var_, rtol=1e-11)
+        np.testing.assert_allclose(fitted.n_samples_seen_, dense.n_samples_seen_)
+
+
+def test_half_precision_is_kept_and_fitted_exactly():
+    X = np.random.default_rng(0).uniform(0, 100, size=(70_000, 2)).astype(np.float16)
+    for scaler in (Centerer(), Standardizer(), MinMaxNormalizer()):
+        exact = scaler.fit_transform(X.astype(np.float64))
+        Z = scaler.fit(X).transform(X)
+        assert Z.dtype == np.float16
+        np.testing.assert_allclose(Z, exact, rtol=1e-3, atol=1e-4)

@@ -7,17 +7,14 @@ matrix in Fortran order is a series of matrices of one column.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import config
 
 from sknn_notes._kernels._numba.compile import compiled, compiled_exactly
 from sknn_notes._kernels._numpy import columns as reference
 from sknn_notes._kernels._numpy.columns import (
     Moments,
     mean_step,
-    merge_grams,
     merge_moments,
     row_blocks,
 )
@@ -29,9 +26,9 @@ __all__ = [
     "column_moments",
     "column_range",
     "mean_step",
-    "merge_grams",
     "merge_moments",
     "project",
+    "rescale",
     "row_blocks",
 ]
 
@@ -39,16 +36,12 @@ __all__ = [
 GROUP_SIZE = 512
 # Elements of a block that is read twice: 256 KiB of float64, in the second-level cache.
 BLOCK_SIZE = 2**15
-# Elements that are worth a thread of their own, where most of the time goes to the
-# operating system handing out the memory of the result.
-THREAD_SIZE = 2**21
 
 
-def _stretches(X: np.ndarray, n_parts=1) -> Iterator[tuple[np.ndarray, slice]]:
+def _stretches(X: np.ndarray) -> Iterator[tuple[np.ndarray, slice]]:
     """Yield contiguous stretches of X, flat, and the columns that each holds."""
     if X.flags.c_contiguous:
-        for rows in np.array_split(X, n_parts):
-            yield rows.reshape(-1), slice(0, X.shape[1])
+        yield X.reshape(-1), slice(0, X.shape[1])
     else:
         for j, column in enumerate(X.T):
             yield column, slice(j, j + 1)
@@ -96,38 +89,67 @@ def column_range(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def affine(
     X: np.ndarray,
     shift: np.ndarray,
-    scale: np.ndarray,
+    divisor: np.ndarray,
+    factor: np.ndarray,
     offset: np.ndarray,
     out: np.ndarray,
-    low: float = -np.inf,
-    high: float = np.inf,
 ) -> bool:
-    """Write ``(X - shift) * scale + offset`` into ``out``, clipped to [low, high].
+    """Write ``(X - shift) / divisor * factor + offset`` into ``out``, which may be X.
 
-    The arithmetic is float64. ``out`` may be X. Returns False if X may hold a value
-    that is not finite.
+    Rounds after every operation in that order, so that a factor undoes its divisor.
+    Returns False if X may hold a value that is not finite.
     """
-
-    def run(source, target):
-        X_part, columns = source
-        vectors = (_repeated(v[columns]) for v in (shift, scale, offset))
-        return _affine(_read_only(X_part), *vectors, low, high, target[0])
-
-    n_threads = max(1, min(vars(config)["NUMBA_NUM_THREADS"], X.size // THREAD_SIZE))
-    sources, targets = _stretches(X, n_threads), _stretches(out, n_threads)
-    if n_threads == 1:
-        checks = list(map(run, sources, targets))
-    else:
-        with ThreadPoolExecutor(n_threads) as pool:
-            checks = list(pool.map(run, sources, targets))
-    return bool(np.isfinite(sum(checks)))
+    vectors = shift, divisor, factor, offset
+    if reference.arithmetic(out, *vectors) != X.dtype:
+        return reference.affine(X, *vectors, out)
+    high, low = reference.in_parts(shift, X.dtype)
+    end, end_low = reference.in_parts(offset, X.dtype)
+    return _each_stretch(X, out, _affine, (high, low, divisor, factor, end_low, end))
 
 
-def centered_gram(X: np.ndarray) -> tuple[Moments, np.ndarray]:
-    """Moments of the columns and the matrix of their centered cross products."""
+def rescale(
+    X: np.ndarray,
+    low: np.ndarray,
+    span: np.ndarray,
+    start: np.ndarray,
+    bounds: tuple[float, float],
+    out: np.ndarray,
+    clip: bool = False,
+) -> bool:
+    """Write ``a + ((X - low) / span + start) * (b - a)`` into ``out``, which may be X.
+
+    ``bounds`` are a and b. The upper half is reckoned from b, so that both ends are
+    exact and nothing between them is rounded past them. Returns False if X may hold a
+    value that is not finite.
+    """
+    if reference.arithmetic(out, low, span) != X.dtype:
+        return reference.rescale(X, low, span, start, bounds, out, clip)
+    a, b = (X.dtype.type(bound) for bound in bounds)
+    limits = (a, b) if clip else (X.dtype.type(-np.inf), X.dtype.type(np.inf))
+    high, rest = reference.in_parts(low, X.dtype)
+    return _each_stretch(X, out, _rescale, (high, rest, span, start), (a, b, *limits))
+
+
+def _each_stretch(X, out, kernel, vectors, numbers=()) -> bool:
+    """Run a kernel with vectors of the columns; return if its sums are finite."""
+    finite = True
+    for (source, columns), (target, _) in zip(
+        _stretches(X), _stretches(out), strict=True
+    ):
+        wide = [_repeated(v[columns].astype(X.dtype, copy=False)) for v in vectors]
+        check = np.zeros_like(wide[0])
+        kernel(_read_only(source), *wide, *numbers, target, check)
+        finite = bool(np.isfinite(check.sum())) and finite
+    return finite
+
+
+def centered_gram(
+    X: np.ndarray, moments: Moments | None = None, gram: np.ndarray | None = None
+) -> tuple[Moments, np.ndarray]:
+    """Moments of the columns and the upper triangle of their centered products."""
     if not X.flags.c_contiguous:
-        return reference.centered_gram(X)
-    return reference.accumulate_gram(X, _center_rows)
+        return reference.centered_gram(X, moments, gram)
+    return reference.accumulate_gram(X, moments, gram, _center_rows)
 
 
 def _center_rows(X: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -154,20 +176,39 @@ def _subtract_rows(X: np.ndarray, mean: np.ndarray, out: np.ndarray) -> bool:
     return bool(np.isfinite(check.sum()))
 
 
-@compiled
-def _affine(source, shift, scale, offset, low, high, target):
+@compiled_exactly
+def _affine(
+    source, shift, shift_low, divisor, factor, offset_low, offset, target, check
+):
     width = len(shift)
-    check = 0.0
     for start in range(0, len(source), width):
         values, results = source[start : start + width], target[start : start + width]
         for c in range(len(values)):
-            value = (values[c] - shift[c]) * scale[c] + offset[c]
-            check += value
-            # NaN compares false and stays.
-            value = low if value < low else value
-            value = high if value > high else value
+            value = (values[c] - shift[c]) - shift_low[c]
+            value = value / divisor[c] * factor[c]
+            value = (value + offset_low[c]) + offset[c]
+            check[c] += value
             results[c] = value
-    return check
+
+
+@compiled_exactly
+def _rescale(source, low, low_rest, span, start, a, b, least, most, target, check):
+    width = len(low)
+    scale = b - a
+    half = np.float32(0.5)
+    one = np.float32(1.0)
+    for begin in range(0, len(source), width):
+        values, results = source[begin : begin + width], target[begin : begin + width]
+        for c in range(len(values)):
+            share = ((values[c] - low[c]) - low_rest[c]) / span[c] + start[c]
+            below = a + share * scale
+            above = b + (share - one) * scale
+            # NaN compares false and stays.
+            value = above if share >= half else below
+            check[c] += value
+            value = least if value < least else value
+            value = most if value > most else value
+            results[c] = value
 
 
 @compiled_exactly

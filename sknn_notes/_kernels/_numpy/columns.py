@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from scipy.linalg import blas
 
 __all__ = [
     "Moments",
@@ -17,17 +18,21 @@ __all__ = [
     "column_moments",
     "column_range",
     "mean_step",
-    "merge_grams",
     "merge_moments",
     "project",
+    "rescale",
     "row_blocks",
 ]
 
 # Elements of one block, 2 MiB of float64. A smaller one would stay in a nearer cache,
 # but each product with a block starts and stops the threads of BLAS.
 BLOCK_SIZE = 2**18
-# Bytes of a block that is projected: only two passes read it, so it may be longer.
-PROJECT_BYTES = 2**22
+# Elements of a block whose cross products are added, at least, and its rows: each block
+# reads and writes the whole matrix of products.
+GRAM_SIZE = 2**16
+GRAM_ROWS = 512
+# Bytes of a block that is projected.
+PROJECT_BYTES = 2**21
 # Elements that an inner loop should have at least.
 GROUP_SIZE = 1024
 
@@ -98,8 +103,9 @@ def _block_moments(block: np.ndarray, weights: np.ndarray) -> Moments:
     rest = weights @ block
     block *= block
     # The mean of what is left corrects both moments for the rounding of the mean.
-    m2 = np.maximum(weights @ block - rest**2 / divisor, 0.0)
-    return Moments(count, mean, rest / divisor, m2)
+    mean_low = rest / divisor
+    m2 = np.maximum(weights @ block - rest * mean_low, 0.0)
+    return Moments(count, mean, mean_low, m2)
 
 
 def column_moments(X: np.ndarray, weights: np.ndarray | None = None) -> Moments:
@@ -112,7 +118,7 @@ def column_moments(X: np.ndarray, weights: np.ndarray | None = None) -> Moments:
     moments = Moments(zeros, zeros, zeros, zeros)
     scratch = _scratch(X)
     ones = np.ones(len(scratch))
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         for rows in row_blocks(X):
             block = scratch[: rows.stop - rows.start]
             np.copyto(block, X[rows])
@@ -145,40 +151,125 @@ def _reduce_rows(ufunc: np.ufunc, block: np.ndarray) -> np.ndarray:
 def affine(
     X: np.ndarray,
     shift: np.ndarray,
-    scale: np.ndarray,
+    divisor: np.ndarray,
+    factor: np.ndarray,
     offset: np.ndarray,
     out: np.ndarray,
-    low: float = -np.inf,
-    high: float = np.inf,
 ) -> bool:
-    """Write ``(X - shift) * scale + offset`` into ``out``, clipped to [low, high].
+    """Write ``(X - shift) / divisor * factor + offset`` into ``out``, which may be X.
 
-    The arithmetic is float64. ``out`` may be X. Returns False if X may hold a value
-    that is not finite.
+    Rounds after every operation in that order, so that a factor undoes its divisor.
+    Returns False if X may hold a value that is not finite.
     """
+    dtype = arithmetic(out, shift, divisor, factor, offset)
+    high, low = in_parts(shift, dtype)
+    end, end_low = in_parts(offset, dtype)
+    steps = [
+        (np.subtract, high, 0),
+        (np.subtract, low, 0),
+        (np.divide, divisor.astype(dtype), 1),
+        (np.multiply, factor.astype(dtype), 1),
+        (np.add, end_low, 0),
+        (np.add, end, 0),
+    ]
+    steps = [step for step in steps if np.any(step[1] != step[2])]
+
+    def run(block):
+        for ufunc, vector, _ in steps:
+            ufunc(block, vector, out=block)
+
+    return _map_blocks(X, dtype, run, out)
+
+
+def rescale(
+    X: np.ndarray,
+    low: np.ndarray,
+    span: np.ndarray,
+    start: np.ndarray,
+    bounds: tuple[float, float],
+    out: np.ndarray,
+    clip: bool = False,
+) -> bool:
+    """Write ``a + ((X - low) / span + start) * (b - a)`` into ``out``, which may be X.
+
+    ``bounds`` are a and b. The upper half is reckoned from b, so that both ends are
+    exact and nothing between them is rounded past them. Returns False if X may hold a
+    value that is not finite.
+    """
+    dtype = arithmetic(out, low, span)
+    a, b = (dtype.type(bound) for bound in bounds)
+    # Then the short form, which no rounding turns round, ends in b.
+    exact = a + (b - a) == b
+    high_part, low_part = in_parts(low, dtype)
+    span, start = span.astype(dtype), start.astype(dtype)
+
+    def run(block):
+        block -= high_part
+        if low_part.any():
+            block -= low_part
+        block /= span
+        block += start
+        if exact:
+            block *= b - a
+            block += a
+            return
+        upper = block >= 0.5
+        block -= upper
+        block *= b - a
+        block += np.where(upper, b, a)
+
+    return _map_blocks(X, dtype, run, out, (a, b) if clip else None)
+
+
+def arithmetic(out: np.ndarray, *vectors: np.ndarray) -> np.dtype:
+    """Return the dtype to compute in: float32 only if it holds out and vectors."""
+    limits = np.finfo(np.float32)
+    sizes = np.abs(np.concatenate(vectors))
+    fits = (sizes == 0) | ((sizes >= limits.tiny) & (sizes <= limits.max))
+    narrow = out.dtype == np.float32 and (fits | np.isnan(sizes)).all()
+    return np.dtype(np.float32 if narrow else np.float64)
+
+
+def in_parts(vector: np.ndarray, dtype: np.dtype) -> list[np.ndarray]:
+    """Return the vector as a sum of two in ``dtype``: one alone would bias a result."""
+    high = vector.astype(dtype)
+    return [high, (vector - high).astype(dtype)]
+
+
+def _map_blocks(X, dtype, run, out, limits=None) -> bool:
+    """Write into ``out`` what ``run`` makes of X; return if that is all finite."""
     finite = True
-    clip = low > -np.inf or high < np.inf
-    scratch = _scratch(X)
-    with np.errstate(over="ignore", invalid="ignore"):
+    scratch = _scratch(X, dtype)
+    with np.errstate(all="ignore"):
         for rows in row_blocks(X):
             block = scratch[: rows.stop - rows.start]
             np.copyto(block, X[rows])
-            block -= shift
-            block *= scale
-            block += offset
-            finite = finite and bool(np.isfinite(block.sum()))
-            if clip:
-                np.clip(block, low, high, out=block)
+            run(block)
+            finite = finite and _is_finite(block)
+            if limits:
+                np.clip(block, *limits, out=block)
             out[rows] = block
+            if out.dtype != dtype:
+                finite = finite and _is_finite(out[rows])
     return finite
 
 
-def centered_gram(X: np.ndarray) -> tuple[Moments, np.ndarray]:
+def _is_finite(block: np.ndarray) -> bool:
+    """Whether a block is finite; False also where its squares overflow."""
+    flat = block.ravel(order="K")
+    return bool(np.isfinite(np.dot(flat, flat)))
+
+
+def centered_gram(
+    X: np.ndarray, moments: Moments | None = None, gram: np.ndarray | None = None
+) -> tuple[Moments, np.ndarray]:
     """Moments of the columns and the matrix of their centered cross products.
 
-    Values that are not finite make the result not finite.
+    Only the upper triangle of the matrix is filled. ``moments`` and ``gram`` are those
+    of earlier rows, which the result includes. Values that are not finite make the
+    result not finite.
     """
-    return accumulate_gram(X, _center_rows)
+    return accumulate_gram(X, moments, gram, _center_rows)
 
 
 def _center_rows(X: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,34 +281,38 @@ def _center_rows(X: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return mean, ones @ out
 
 
-def accumulate_gram(X: np.ndarray, center_rows) -> tuple[Moments, np.ndarray]:
-    """Merge the cross products of blocks of rows that ``center_rows`` centers."""
+def accumulate_gram(X, moments, gram, center_rows) -> tuple[Moments, np.ndarray]:
+    """Add the cross products of blocks of rows that ``center_rows`` centers."""
     n_features = X.shape[1]
-    gram = np.zeros((n_features, n_features))
-    moments = Moments(*np.zeros((4, n_features)))
-    scratch = _scratch(X)
-    with np.errstate(over="ignore", invalid="ignore"):
-        for rows in row_blocks(X):
+    zeros = np.zeros(n_features)
+    moments = moments or Moments(zeros, zeros, zeros, zeros)
+    if gram is None:
+        gram = np.zeros((n_features, n_features), order="F")
+    else:
+        gram = gram.copy(order="F")
+    size = max(GRAM_SIZE, GRAM_ROWS * n_features)
+    scratch = _scratch(X, size=size)
+    added, removed = [], []
+    with np.errstate(all="ignore"):
+        for rows in row_blocks(X, size):
             block = scratch[: rows.stop - rows.start]
             mean, rest = center_rows(X[rows], block)
+            _add_products(gram, block)
             n = np.full(n_features, float(len(block)))
-            products = block.T @ block
-            products -= np.outer(rest, rest / n)
-            added = Moments(n, mean, rest / n, products.diagonal())
-            merge_grams(gram, moments, products, added)
-            moments = merge_moments(moments, added)
-    return moments, gram
+            part = Moments(n, mean, rest / n, zeros)
+            together = n * moments.n / (n + moments.n)
+            added.append(mean_step(moments, part) * np.sqrt(together))
+            removed.append(rest / np.sqrt(n))
+            moments = merge_moments(moments, part)
+        _add_products(gram, np.array(added))
+        _add_products(gram, np.array(removed), -1.0)
+    return moments._replace(m2=gram.diagonal().copy()), gram
 
 
-def merge_grams(
-    gram: np.ndarray, moments: Moments, added_gram: np.ndarray, added: Moments
-) -> None:
-    """Add to ``gram``, in place, the cross products of more rows about a new mean."""
-    gram += added_gram
-    n, m = moments.n[0], added.n[0]
-    if n and m:
-        delta = mean_step(moments, added)
-        gram += np.outer(delta, delta * (n * m / (n + m)))
+def _add_products(gram: np.ndarray, rows: np.ndarray, factor: float = 1.0) -> None:
+    """Add ``factor * rows.T @ rows`` to the upper triangle of a matrix, in place."""
+    a, transposed = (rows.T, 0) if rows.flags.c_contiguous else (rows, 1)
+    blas.dsyrk(factor, a, beta=1.0, c=gram, trans=transposed, overwrite_c=1)
 
 
 def mean_step(a: Moments, b: Moments) -> np.ndarray:
@@ -237,7 +332,7 @@ def _subtract_rows(X: np.ndarray, mean: np.ndarray, out: np.ndarray) -> bool:
     low = (mean - high).astype(out.dtype)
     if low.any():
         out -= low
-    return bool(np.isfinite(out.sum()))
+    return _is_finite(out)
 
 
 def project_blocks(X, mean, W, out, subtract_rows) -> bool:
@@ -245,7 +340,7 @@ def project_blocks(X, mean, W, out, subtract_rows) -> bool:
     finite = True
     size = PROJECT_BYTES // X.itemsize
     scratch = _scratch(X, X.dtype, size)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         for rows in row_blocks(X, size):
             block = scratch[: rows.stop - rows.start]
             finite = subtract_rows(X[rows], mean, block) and finite

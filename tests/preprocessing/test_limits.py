@@ -1,0 +1,147 @@
+"""The ends of floating point, and weights of any size: right, or a clear error."""
+
+import numpy as np
+import pytest
+from sklearn.covariance import OAS, LedoitWolf
+
+from sknn_notes import Centerer, MinMaxNormalizer, Standardizer, Whitener
+
+
+@pytest.fixture(params=[np.float64, np.float32, np.int64], ids=lambda t: t.__name__)
+def X(request):
+    return (np.random.default_rng(0).normal(size=(40, 3)) * 100 + 50).astype(
+        request.param
+    )
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-155, 1e-3, 1e155, 1e300])
+def test_the_scale_of_weights_does_not_matter(X, size):
+    weights = np.random.default_rng(1).random(40)
+    expected = Standardizer().fit(X, sample_weight=weights)
+    scaler = Standardizer().fit(X, sample_weight=weights * size)
+    np.testing.assert_allclose(scaler.var_, expected.var_, rtol=1e-12)
+    np.testing.assert_allclose(scaler.n_samples_seen_, weights.sum() * size)
+    stream = Standardizer()
+    for rows in (slice(0, 7), slice(7, 40)):
+        stream.partial_fit(X[rows], sample_weight=weights[rows] * size)
+    np.testing.assert_allclose(stream.var_, expected.var_, rtol=1e-12)
+    np.testing.assert_allclose(stream.mean_, expected.mean_, rtol=1e-12)
+
+
+def test_weights_of_very_different_sizes_in_chunks(X):
+    weights = np.r_[np.full(20, 1e150), np.full(20, 1e-150)]
+    stream = Standardizer().partial_fit(X[:20], sample_weight=weights[:20])
+    stream.partial_fit(X[20:], sample_weight=weights[20:])
+    np.testing.assert_allclose(stream.var_, X[:20].astype(float).var(axis=0))
+    # Without weights each sample counts as 1.
+    stream = Standardizer().partial_fit(X[:20], sample_weight=np.full(20, 2.0**40))
+    stream.partial_fit(X[20:])
+    weights = np.r_[np.full(20, 2.0**40), np.ones(20)]
+    expected = Standardizer().fit(X, sample_weight=weights)
+    np.testing.assert_allclose(stream.var_, expected.var_, rtol=1e-12)
+
+
+def test_weights_whose_sum_overflows_are_refused(X):
+    with pytest.raises(ValueError, match=r"sum of sample_weight overflows.*Divide"):
+        Standardizer().fit(X, sample_weight=np.full(40, 1e308))
+
+
+@pytest.mark.parametrize("total", [1.0, 1.0 + 1e-15, 3.7])
+def test_ddof_refuses_weights_that_do_not_count_samples(X, total):
+    weights = np.random.default_rng(1).random(40)
+    weights *= total / weights.sum()
+    with pytest.raises(ValueError, match=r"ddof=1 counts samples.*ddof=0"):
+        Standardizer(ddof=1).fit(X, sample_weight=weights)
+    scaler = Standardizer().fit(X, sample_weight=weights)
+    with pytest.raises(ValueError, match="ddof=1 counts samples"):
+        scaler.set_params(ddof=1).partial_fit(X)
+    counts = Standardizer(ddof=1).fit(X, sample_weight=np.arange(40))
+    repeated = Standardizer(ddof=1).fit(np.repeat(X, np.arange(40), axis=0))
+    np.testing.assert_allclose(counts.var_, repeated.var_)
+    # Without a divisor there is nothing to correct.
+    Standardizer(ddof=1, with_std=False).fit(X, sample_weight=weights)
+
+
+@pytest.mark.parametrize("scaler", [Centerer, Standardizer])
+@pytest.mark.parametrize("n_chunks", [1, 3])
+def test_a_stream_may_start_with_weights_of_zero(X, scaler, n_chunks):
+    stream = scaler()
+    for _ in range(n_chunks):
+        stream.partial_fit(X * 9, sample_weight=np.zeros(40))
+    assert np.isnan(stream.mean_).all()
+    assert stream.n_samples_seen_ == 0
+    weights = np.random.default_rng(1).random(40)
+    stream.partial_fit(X, sample_weight=weights)
+    whole = scaler().fit(X, sample_weight=weights)
+    np.testing.assert_allclose(stream.mean_, whole.mean_, rtol=1e-14)
+    np.testing.assert_allclose(stream.transform(X), whole.transform(X), rtol=1e-6)
+    with pytest.raises(ValueError, match="zero"):
+        scaler().fit(X, sample_weight=np.zeros(40))
+
+
+@pytest.mark.parametrize("size", [1e-100, 1e100, 1e150])
+@pytest.mark.parametrize(
+    ("shrinkage", "estimator"), [("oas", OAS()), ("ledoit_wolf", LedoitWolf())]
+)
+def test_shrinkage_has_no_unit(size, shrinkage, estimator):
+    X = np.random.default_rng(0).normal(size=(30, 5)) * [1, 2, 3, 4, 5]
+    expected = estimator.fit(X).shrinkage_
+    for method in ("pca", "zca_cor"):
+        whitener = Whitener(method, eps=0, shrinkage=shrinkage).fit(X * size)
+        unscaled = Whitener(method, eps=0, shrinkage=shrinkage).fit(X)
+        assert whitener.shrinkage_ == pytest.approx(unscaled.shrinkage_)
+    assert Whitener(eps=0, shrinkage=shrinkage).fit(X * size).shrinkage_ == (
+        pytest.approx(expected)
+    )
+
+
+@pytest.mark.parametrize("size", [1e200, 1e300, 1e-200])
+@pytest.mark.parametrize("per", ["feature", "all"])
+def test_centering_squares_nothing(size, per):
+    X = np.random.default_rng(0).normal(size=(30, 4)) * size
+    with np.errstate(all="raise"):
+        centerer = Centerer(per=per).fit(X)
+    axis = 0 if per == "feature" else None
+    np.testing.assert_allclose(centerer.mean_, np.atleast_1d(X.mean(axis=axis)))
+
+
+def test_means_that_overflow_when_pooled_are_refused():
+    X = np.array([[1.7e308, -1.7e308]])
+    np.testing.assert_array_equal(Centerer().fit(X).mean_, X[0])
+    with pytest.raises(ValueError, match="overflow float64"):
+        Centerer(per="all").fit(X)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        Centerer(),
+        Standardizer(),
+        MinMaxNormalizer(),
+        Whitener(),
+        Whitener("zca_cor", shrinkage="oas"),
+        Whitener("cholesky"),
+    ],
+    ids=str,
+)
+def test_no_floating_point_error_comes_from_inside(transformer, dtype):
+    whitens = isinstance(transformer, Whitener)
+    size = 1e5 if whitens else 1e30
+    X = np.random.default_rng(0).normal(size=(50, 4)) * [1 / size, 1e-3, 1.0, size]
+    X = X.astype(dtype)
+    if whitens:
+        transformer.set_params(eps=1e-12)
+    with np.errstate(all="raise"):
+        Z = transformer.fit_transform(X)
+        transformer.inverse_transform(Z)
+    assert np.isfinite(Z).all()
+
+
+@pytest.mark.parametrize("copy", [True, False])
+def test_results_that_overflow_are_refused(copy):
+    scaler = Standardizer(copy=copy).fit(np.array([[1e-30], [3e-30]]))
+    np.testing.assert_allclose(scaler.transform([[1e30]]), 1e60)
+    for dtype, value in ((np.float32, 1e30), (np.float16, 3e4), (np.float64, 1e300)):
+        with pytest.raises(ValueError, match=f"overflow {dtype.__name__}"):
+            scaler.transform(np.array([[value]], dtype=dtype))
