@@ -136,7 +136,8 @@ class ClassificationLoss(Loss):
     def shares(y, sample_weight, n_raw):
         """Return the weighted share of every class, or of every column's ones."""
         if y.ndim == 1:
-            y = y[:, None] == np.arange(n_raw)
+            counts = np.bincount(y, sample_weight, minlength=n_raw)
+            return counts / counts.sum()
         return np.average(y, axis=0, weights=sample_weight)
 
     def multiclass(self, raw, y, out):

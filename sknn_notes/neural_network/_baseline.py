@@ -6,10 +6,11 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 
-# Samples that the losses are compared on.
-_N_ROWS = 10_000
+# Samples that the losses are compared on, and raw outputs of them, at most.
+_N_ROWS, _N_OUTPUTS = 10_000, 10**7
 
 
+@np.errstate(all="ignore")
 def warn_if_at_chance(estimator, network, plan, batches, reached):
     """Warn where the fitted network is no better than a constant prediction.
 
@@ -23,24 +24,23 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
     batches : Batches
         The training data.
     reached : float
-        The training loss, noise and penalty included; where it is low, nothing else
-        is computed.
+        The training loss, noise and penalty included; where it is low, the network is
+        not asked.
     """
-    step = -(-batches.n_samples // _N_ROWS)
-    y, weight = batches.y[::step], batches.sample_weight
-    weight = None if weight is None else weight[::step]
-    if weight is not None and not weight.any():
-        return
     loss, n_raw = plan.loss, network.shapes[-1][1]
-    constant = loss.constant(y, weight, n_raw).astype(network.theta.dtype)
+    n_rows = min(_N_ROWS, max(1, _N_OUTPUTS // n_raw))
+    step = -(-batches.n_samples // n_rows)
+    X, y, weight = batches.X[::step], batches.y[::step], batches.sample_weight
+    constant = loss.constant(batches.y, weight, n_raw).astype(network.theta.dtype)
+    if weight is not None:
+        weight = weight[::step]
+        if not weight.any():
+            return
     chance = _mean_loss(loss, np.tile(constant, (len(y), 1)), y, weight)
     if reached < 0.9 * chance:
         return
-    X = batches.X[::step]
     arrays = network.coefs, network.intercepts, network.batch_norms
-    with np.errstate(all="ignore"):
-        raw = estimator._predictor.raw(X, *arrays)
-        value = _mean_loss(loss, raw, y, weight)
+    value = _mean_loss(loss, estimator._predictor.raw(X, *arrays), y, weight)
     if value < chance * (1 - 1e-3) or chance == 0:
         return
     warnings.warn(
@@ -48,7 +48,7 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
         f"loss is {value:.4g}, that of a constant {chance:.4g}. "
         f"{_likely_cause(estimator, plan, X)}",
         ConvergenceWarning,
-        stacklevel=5,
+        stacklevel=6,  # the decorator is a frame too
     )
 
 
