@@ -20,6 +20,7 @@ from sknn_notes.neural_network._targets import (
     LabelEncoder,
     check_labels,
     class_weights,
+    sortable,
     weights_of_samples,
 )
 from sknn_notes.neural_network._validation import check_given
@@ -562,8 +563,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             y = column_or_1d(y, warn=True)
         if y.ndim == 2:
             check_labels(y)
+        dtype, y = y.dtype, sortable(y)
         if first and not partial:
-            self._encoder = LabelEncoder.from_targets(y)
+            self._encoder = LabelEncoder.from_targets(y, dtype)
             self.classes_ = self._encoder.classes
             warn_of_numbers(y, self.classes_)
         else:
@@ -617,7 +619,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _strata(self, y):
         encoder = self._encoder
-        return None if encoder.multilabel else np.searchsorted(encoder.classes, y)
+        return None if encoder.multilabel else encoder.indices(y)
 
     def _start_loss(self, first, partial, y, sample_weight):
         previous = None if first else self._loss

