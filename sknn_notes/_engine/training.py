@@ -187,7 +187,7 @@ def _stop_diverged(monitor, value, epoch, rate):
         f"The training loss {what}. Training stopped and the best weights so far were "
         f"restored. {REMEDIES}",
         ConvergenceWarning,
-        stacklevel=7,
+        stacklevel=8,
     )
 
 
@@ -290,5 +290,5 @@ def _warn_interrupted(n_epochs):
     warnings.warn(
         f"Training interrupted by user after {n_epochs} epochs; the weights reached so "
         "far are kept.",
-        stacklevel=7,
+        stacklevel=8,
     )

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._build import Plan
+from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._inactive import untold
 
 
@@ -113,45 +114,23 @@ def fitted_objective(mlp, n_rows):
     return plan.objective(network)
 
 
-class _AtStart(Exception):
-    """Carries what a fit has built out of it, before its first step."""
-
-
 def start(mlp, X, y):
-    """Return the plan, the network and the batches of a fit before its first step.
-
-    All of them are what ``fit`` itself makes of the data; ``mlp`` stays unfitted.
-    """
-
-    def stop(plan, network, batches, *rest):
-        raise _AtStart(plan, network, batches)
-
-    mlp._train = stop
-    try:
-        with untold():
-            mlp.fit(X, y)
-    except _AtStart as caught:
-        return caught.args
-    finally:
-        del mlp._train
-    raise AssertionError("fit did not reach its training loop")
+    """Return the training that ``fit`` would run, before its first step."""
+    mlp._validate_params()
+    with untold():
+        return prepare(mlp, X, y)
 
 
 def fit_on(mlp, X, y, batches_for):
     """Fit on ``batches_for(network, batches)`` in place of the batches of ``X, y``."""
-    train = mlp._train
-
-    def train_on(plan, network, batches, *rest):
-        return train(plan, network, batches_for(network, batches), *rest)
-
-    mlp._train = train_on
-    try:
-        with warnings.catch_warnings(), untold():
-            # The number of epochs is given.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return mlp.fit(X, y)
-    finally:
-        del mlp._train
+    training = start(mlp, X, y)
+    training.batches = batches_for(training.network, training.batches)
+    with warnings.catch_warnings():
+        # The number of epochs is given.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        training.run()
+        training.publish()
+    return mlp
 
 
 def train_freely(mlp, n_epochs):

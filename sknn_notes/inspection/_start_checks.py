@@ -76,8 +76,9 @@ def penalty(subject):
 def gradient(subject):
     """Compare the gradient with centred differences in float64."""
     mlp = clone(subject.mlp).set_params(dtype="float64")
-    plan, network, batches = start(mlp, subject.X, subject.y)
-    X, y, sample_weight = take(batches, subject.order[:_N_ROWS_OF_GRADIENT])
+    training = start(mlp, subject.X, subject.y)
+    plan, network = training.plan, training.network
+    X, y, sample_weight = take(training.batches, subject.order[:_N_ROWS_OF_GRADIENT])
     # The check is of the code: data of a wild scale would only bend the differences.
     square = X.multiply(X) if hasattr(X, "multiply") else X * X
     X = X / max(1.0, np.sqrt(square.mean()))

@@ -59,7 +59,9 @@ class Subject:
             early_stopping=False, warm_start=False, verbose=False, random_state=seed
         )
         self.X, self.y = X, y
-        self.plan, self.network, self.batches = start(clone(self.mlp), X, y)
+        training = start(clone(self.mlp), X, y)
+        self.plan, self.network = training.plan, training.network
+        self.batches = training.batches
         rng = np.random.default_rng(0)
         self.order = rng.permutation(self.batches.n_samples)
         self.batch = take(self.batches, self.order[:_N_ROWS])

@@ -47,7 +47,7 @@ def tell_inactive(estimator, plan, has_validation_set):
     for name, reason in inactive(estimator, plan, has_validation_set):
         if (name, reason) not in told:
             value = shown(getattr(estimator, name))
-            warnings.warn(f"{name}={value} has no effect: {reason}.", stacklevel=5)
+            warnings.warn(f"{name}={value} has no effect: {reason}.", stacklevel=6)
             told.add((name, reason))
 
 

@@ -178,7 +178,7 @@ def check_watched(estimator, validation):
             f"The targets of {validation.name} are constant: R2 is 0 or less whatever "
             "the network predicts, so that it can't tell which epoch is best. Pass "
             "other validation data, or watch another score, such as scoring='loss'.",
-            stacklevel=5,
+            stacklevel=6,
         )
 
 
@@ -203,7 +203,7 @@ def check_scores(estimator, validation, monitor):
         f"The score that early stopping watches, {name} on {validation.name}, was "
         f"not finite after {n_wrong} of {len(scores)} epochs. They count as no "
         "improvement.",
-        stacklevel=5,
+        stacklevel=6,
     )
 
 

@@ -1,0 +1,428 @@
+"""One call of fit or partial_fit: prepare the training, run it, publish its results."""
+
+import copy
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from sknn_notes._engine.batches import Batches
+from sknn_notes._engine.finite import DivergenceError
+from sknn_notes._engine.monitor import Monitor
+from sknn_notes._engine.prediction import Predictor
+from sknn_notes._engine.training import TrainingState, train, train_lbfgs
+from sknn_notes._threads import threads_for
+from sknn_notes.neural_network._baseline import warn_if_at_chance
+from sknn_notes.neural_network._build import Plan
+from sknn_notes.neural_network._guidance import check_scorer
+from sknn_notes.neural_network._inactive import tell_inactive
+from sknn_notes.neural_network._validation import (
+    ValidationSet,
+    check_scores,
+    check_watched,
+    check_weighted,
+    evaluation,
+    hold_out,
+)
+
+
+def prepare(estimator, X, y, sample_weight=None, *, validation=None, partial=False):
+    """Check the data and the parameters, and build all that training needs.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        It learns what the data tell: the number of features, the classes.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : array-like of shape (n_samples,), default=None
+    validation : tuple of (X_val, y_val, sample_weight_val), default=None
+    partial : bool, default=False
+        Whether the data are a chunk, to go over once.
+
+    Returns
+    -------
+    training : Training
+    """
+    first = not hasattr(estimator, "coefs_") or not (estimator.warm_start or partial)
+    solver = estimator._resolve("solver")
+    X, y = estimator._validate_data(X, y, _dtypes(estimator, solver, first), first)
+    y = estimator._check_targets(y, first, partial)
+    sample_weight = estimator._check_weights(sample_weight, X, partial)
+    loss = estimator._start_loss(first, partial, y, sample_weight)
+    plan = Plan(estimator, loss, solver)
+    plan.check_inputs(X)
+    schedule = _schedule(estimator, partial)
+    check_scorer(estimator)
+    tell_inactive(estimator, plan, validation is not None)
+    loss_weight = estimator._class_weighted(sample_weight, y, partial)
+    state = _start_state(estimator, first, partial)
+    data = X, y, sample_weight, loss_weight
+    if plan.batch_norm is not None and not partial:
+        data = _weighted_rows(*data)
+    if validation is not None:
+        validation = _check_validation(estimator, plan, X.dtype, *validation)
+    elif estimator.early_stopping:
+        data, validation = _split(estimator, *data, state, partial)
+    X, y, _, loss_weight = data
+    if first or not partial:
+        estimator._start_targets(y, loss_weight)
+    y = estimator._encode_targets(y, X.dtype)
+    if validation is not None:
+        targets = estimator._encode_targets(validation.y, X.dtype)
+        validation = validation._replace(targets=targets)
+        check_watched(estimator, validation)
+    batches = _batches(estimator, X, y, loss_weight, plan, partial)
+    network = _network(estimator, plan, batches, state, first)
+    return Training(
+        estimator,
+        plan,
+        schedule,
+        network,
+        batches,
+        validation,
+        state,
+        first=first,
+        partial=partial,
+    )
+
+
+class Training:
+    """A training that may begin.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    plan : Plan
+    schedule : Schedule
+    network : Network
+        With the weights to start from.
+    batches : Batches
+        The training data, encoded.
+    validation : ValidationSet or None
+    state : TrainingState
+        What training goes on from, and leaves for the next call.
+    first, partial : bool
+        Whether the weights are new, and whether the data are a chunk.
+    """
+
+    def __init__(
+        self,
+        estimator,
+        plan,
+        schedule,
+        network,
+        batches,
+        validation,
+        state,
+        *,
+        first,
+        partial,
+    ):
+        self.estimator, self.plan, self.schedule = estimator, plan, schedule
+        self.network, self.batches, self.validation = network, batches, validation
+        self.state, self.first, self.partial = state, first, partial
+
+    def run(self, tasks=None):
+        """Train; ``tasks`` are told of every epoch."""
+        shapes = self.network.shapes
+        units = shapes[0][0], *(width for _, width in shapes)
+        # Numbers that overflow end in a loss that is not finite, which is reported.
+        with threads_for(self.batches.max_rows, units), np.errstate(all="ignore"):
+            self.monitor = self._monitor()
+            if tasks is not None:
+                tasks.begin_fit(lambda: copy.deepcopy(self.fitted()))
+            try:
+                self._minimize(tasks)
+            except DivergenceError as error:
+                remedy = self.estimator._remedy(self.batches.y)
+                if not remedy:
+                    raise
+                raise DivergenceError(f"{error} {remedy}") from None
+        if tasks is not None:
+            tasks.end_fit()
+        if self.validation is not None:
+            check_scores(self.estimator, self.validation, self.monitor)
+
+    def publish(self):
+        """Set the fitted attributes of the estimator."""
+        estimator, losses = self.estimator, self.monitor.losses
+        for name, value in self.fitted().items():
+            setattr(estimator, name, value)
+        self.state.output_layer = estimator._kept(self.network)
+        estimator._training_state = self.state
+        if not self.partial and losses:
+            reached = losses[estimator.best_epoch_ - 1]
+            warn_if_at_chance(estimator, self.network, self.plan, self.batches, reached)
+
+    def _monitor(self):
+        """Return the monitor, whose bar is what the first weights reach here."""
+        estimator, evaluate, best = self.estimator, None, np.inf
+        if self.validation is not None:
+            evaluate = evaluation(
+                estimator, self.network, self.validation, estimator._published
+            )
+            best = -np.inf if self.first else evaluate()[0]
+        elif self.partial and not self.first:
+            best = np.inf if estimator.best_loss_ is None else estimator.best_loss_
+        elif not self.first:
+            # A copy of the generator: training draws the same whether this was asked.
+            objective = self.plan.objective(self.network)
+            best = objective.mean(self.batches, copy.deepcopy(self.state.rng))
+        return Monitor(
+            [self.network.theta, self.network.running],
+            tol=estimator.tol,
+            n_iter_no_change=estimator.n_iter_no_change,
+            best=best,
+            evaluate=evaluate,
+            verbose=estimator.verbose,
+            max_iter=self._n_epochs,
+        )
+
+    @property
+    def _n_epochs(self):
+        return 1 if self.partial else self.estimator.max_iter
+
+    def _minimize(self, tasks):
+        estimator, batches, solver = self.estimator, self.batches, self.plan.solver
+        objective = self.plan.objective(self.network)
+        if not solver.stochastic:
+            train_lbfgs(
+                objective,
+                (batches.X, batches.y, batches.sample_weight),
+                self.monitor,
+                max_fun=solver.max_fun,
+                max_iter=estimator.max_iter,
+                tol=estimator.tol,
+                tasks=tasks,
+            )
+            return
+        self.state.use(solver, self.network.theta)
+        converged = train(
+            objective,
+            batches,
+            solver,
+            self.schedule,
+            self.monitor,
+            self.state,
+            learning_rate_init=float(estimator.learning_rate_init),
+            max_iter=estimator.max_iter,
+            n_epochs=self._n_epochs,
+            verbose=estimator.verbose,
+            tasks=tasks,
+        )
+        if not converged and not self.partial:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
+                "reached and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
+
+    def fitted(self):
+        """Return the fitted attributes as training has them now."""
+        estimator, monitor = self.estimator, self.monitor
+        coefs, intercepts = estimator._published(self.network)
+        fitted = {
+            "coefs_": coefs,
+            "intercepts_": intercepts,
+            "batch_norm_": self.network.batch_norms,
+            "n_layers_": len(self.network.layers) + 1,
+            "out_activation_": estimator._out_activation(),
+            "t_": self.state.n_seen,
+            "n_iter_": len(monitor.losses),
+            "best_epoch_": monitor.best_epoch,
+            "loss_": monitor.losses[-1] if monitor.losses else np.nan,
+            "loss_curve_": self._earlier("loss_curve_") + monitor.losses,
+            "best_loss_": monitor.best,
+            "validation_scores_": None,
+            "validation_loss_curve_": None,
+            "best_validation_score_": None,
+            "_watched": self._watched,
+        }
+        if self.validation is not None:
+            scores = self._earlier("validation_scores_", self._watched)
+            losses = self._earlier("validation_loss_curve_", self._watched)
+            fitted |= {
+                "best_loss_": None,
+                "validation_scores_": scores + monitor.scores,
+                "validation_loss_curve_": losses + monitor.validation_losses,
+                "best_validation_score_": monitor.best,
+            }
+        return fitted
+
+    @property
+    def _watched(self):
+        """What the validation scores are of, as a tuple; empty where there are none."""
+        return () if self.validation is None else (self.estimator.scoring,)
+
+    def _earlier(self, name, watched=None):
+        """Return a curve of the calls that this one goes on from, of the same score."""
+        estimator = self.estimator
+        if self.first or (watched is not None and watched != estimator._watched):
+            return []
+        return getattr(estimator, name)
+
+
+def _dtypes(estimator, solver, first):
+    """Return the types that the data may have; the first one stands for others."""
+    if not solver.stochastic:
+        return np.float64
+    if not first:
+        return estimator.coefs_[0].dtype
+    if estimator.dtype != "auto":
+        return np.dtype(estimator.dtype)
+    return [np.float64, np.float32]
+
+
+def _start_state(estimator, first, partial):
+    if first:
+        random_state = check_random_state(estimator.random_state)
+        seed = random_state.randint(2**31 - 1, size=5)
+        rng = np.random.Generator(np.random.SFC64(seed[1:].tolist()))
+        return TrainingState(rng, lasting_seed=int(seed[0]))
+    # A copy, so that a call that fails leaves no trace.
+    state = copy.deepcopy(estimator._training_state)
+    if not partial:
+        state.epoch = state.n_plateaus = state.n_without_improvement = 0
+    return state
+
+
+def _weighted_rows(X, y, sample_weight, loss_weight):
+    """Leave out the samples without weight, which batch norm would count as others."""
+    data = X, y, sample_weight, loss_weight
+    if loss_weight is None or loss_weight.all():
+        return data
+    rows = np.flatnonzero(loss_weight)
+    return [None if array is None else array[rows] for array in data]
+
+
+def _check_validation(estimator, plan, dtype, X_val, y_val, sample_weight_val):
+    """Return the validation set that was passed to ``fit``, checked."""
+    try:
+        X, y = estimator._validate_data(X_val, y_val, dtype, reset=False)
+        y = estimator._check_targets(y, first=False, partial=True)
+        plan.check_inputs(X)
+        weight = estimator._check_weights(sample_weight_val, X, partial=False)
+        loss_weight = estimator._class_weighted(weight, y, learn=False)
+    except ValueError as error:
+        raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from error
+    return ValidationSet("X_val, y_val", X, y, None, weight, loss_weight)
+
+
+def _split(estimator, X, y, sample_weight, loss_weight, state, partial):
+    """Return the rows to train on, and the validation set of those held out."""
+    if partial:
+        raise ValueError(
+            "partial_fit does not support early_stopping=True: it sees no data to "
+            "hold out. Set early_stopping=False."
+        )
+    data = X, y, sample_weight, loss_weight
+    strata = estimator._strata(y)
+    fraction = estimator.validation_fraction
+    parts = hold_out(X.shape[0], fraction, state.lasting_seed, strata)
+    train_part, held_out = (
+        [None if array is None else array[rows] for array in data] for rows in parts
+    )
+    if loss_weight is not None:
+        check_weighted(train_part[3], held_out[3])
+    name = f"the held-out {len(parts[1])} of {X.shape[0]} samples"
+    X_val, y_val, *weights = held_out
+    return train_part, ValidationSet(name, X_val, y_val, None, *weights)
+
+
+def _schedule(estimator, partial):
+    schedule = estimator._resolve("learning_rate")
+    if partial and schedule.needs_max_iter:
+        raise ValueError(
+            f"learning_rate={estimator.learning_rate!r} plans its rates over max_iter "
+            "epochs, and partial_fit does not know how many will come. Choose "
+            "another schedule, such as 'inverse_time'."
+        )
+    if partial and schedule.needs_plateaus:
+        raise ValueError(
+            f"learning_rate={estimator.learning_rate!r} waits for n_iter_no_change "
+            "epochs over the data without improvement. partial_fit does not know "
+            "what an epoch is: each call may bring other samples, whose losses "
+            "differ by chance. Choose another schedule, such as 'invscaling', or "
+            "lower learning_rate_init yourself between calls."
+        )
+    return schedule
+
+
+def _batches(estimator, X, y, sample_weight, plan, partial):
+    if sample_weight is not None:
+        # A chunk does not know the mean over all of them.
+        if not partial:
+            sample_weight = sample_weight / np.max(sample_weight)
+            sample_weight /= np.mean(sample_weight)
+        with np.errstate(over="ignore"):
+            sample_weight = sample_weight.astype(X.dtype)
+        if not np.isfinite(sample_weight).all():
+            raise ValueError(
+                "The weights of the samples, times those of their classes, are "
+                f"too large for {X.dtype.name}. partial_fit takes them as they "
+                "are: divide sample_weight by its mean over all the data."
+            )
+    stochastic, min_rows = plan.solver.stochastic, 1
+    if plan.batch_norm is not None and plan.hidden:
+        min_rows = 2
+        if X.shape[0] < 2 or (stochastic and estimator.batch_size == 1):
+            raise ValueError(
+                "batch_norm needs batches of at least 2 samples to normalise. Got "
+                f"{X.shape[0]} samples with batch_size={estimator.batch_size!r}. Pass "
+                "more samples at a time, or set batch_norm=False."
+            )
+    return Batches(
+        X,
+        y,
+        sample_weight,
+        batch_size=_batch_size(estimator, X.shape[0]) if stochastic else X.shape[0],
+        shuffle=estimator.shuffle and stochastic,
+        min_rows=min_rows,
+    )
+
+
+def _batch_size(estimator, n_samples):
+    if estimator.batch_size == "auto":
+        return min(200, n_samples)
+    if estimator.batch_size > n_samples:
+        warnings.warn(
+            f"Got batch_size={estimator.batch_size}, larger than the {n_samples} "
+            "training samples. It is going to be clipped.",
+            stacklevel=7,
+        )
+    return min(estimator.batch_size, n_samples)
+
+
+def _network(estimator, plan, batches, state, first):
+    """Return the network where this training starts; set what predicts with it."""
+    fitted_noise = [] if first else estimator._predictor.augment
+    n_inputs = plan.start_noise(batches.X, state.rng, fitted_noise)
+    n_raw = plan.loss.n_raw(estimator.n_outputs_)
+    network = plan.network(n_inputs, n_raw, batches.X.dtype)
+    network.allocate(batches.max_rows)
+    if first:
+        network.initialize(plan.init, plan.bias_init, state.rng)
+        if plan.init.needs_data:
+            network.calibrate(plan.init, batches.sample(state.rng))
+    else:
+        _check_same_shape(estimator, network)
+        estimator._load(network, state)
+    estimator._predictor = Predictor(network, plan.batch_norm, state.lasting_seed)
+    return network
+
+
+def _check_same_shape(estimator, network):
+    coefs, intercepts = estimator.coefs_, estimator.intercepts_
+    fitted = [len(coefs[0]), *(len(b) for b in intercepts)]
+    asked = [network.shapes[0][0], *(fan_out for _, fan_out in network.shapes)]
+    had, has = estimator.batch_norm_ is not None, network.batch_norms is not None
+    if (fitted, had) != (asked, has):
+        raise ValueError(
+            f"The network fitted so far has layers of {fitted} units, batch_norm="
+            f"{had}; the parameters now ask for {asked} and batch_norm={has}. Keep "
+            "hidden_layer_sizes and batch_norm to go on training it, or set "
+            "warm_start=False and call fit to start anew."
+        )
