@@ -651,6 +651,7 @@ def test_another_number_of_columns_is_refused(model):
         to_onnx(model, X[:1, 1:])
 
 
+@pytest.mark.filterwarnings("ignore:1 of 58 directions map to 0")
 @pytest.mark.parametrize(
     "step", [Whitener(), MLPClassifier(max_iter=2), MLPRegressor(max_iter=2)], ids=str
 )

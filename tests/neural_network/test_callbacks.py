@@ -170,7 +170,9 @@ def test_the_fit_of_a_transformer_is_one_task(three_classes, cls):
             events.append(context.task_name)
 
     listener = Listener()
-    model = cls().set_callbacks(listener)
-    model.fit(X).partial_fit(X)
+    cls().set_callbacks(listener).fit(X)
     assert events == ["fit"]
     assert listener.events == ["setup", "begin fit", "teardown"]
+    cls().set_callbacks(listener).partial_fit(X)
+    assert events == ["fit"] * 2
+    assert listener.events == ["setup", "begin fit", "teardown"] * 2
