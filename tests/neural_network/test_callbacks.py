@@ -160,6 +160,7 @@ def test_a_progress_bar_alone_and_around_a_search(three_classes, n_jobs):
     assert "GridSearchCV" in shown.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore:2 of 6 directions map to 0")
 @pytest.mark.parametrize("cls", [Centerer, MinMaxNormalizer, Standardizer, Whitener])
 def test_the_fit_of_a_transformer_is_one_task(three_classes, cls):
     X, _ = three_classes
