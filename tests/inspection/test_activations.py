@@ -29,7 +29,8 @@ def dense_outputs(model, X):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_outputs_and_slopes(iris, activation):
     X, y = iris
-    model = MLPClassifier((7, 5), activation=[activation] * 2, max_iter=10)
+    params = {"activation": [activation] * 2, "max_iter": 10, "random_state": 0}
+    model = MLPClassifier((7, 5), **params)
     display = ActivationsDisplay.from_estimator(model.fit(X, y), X)
     hidden, _ = dense_outputs(model, X)
     part, step = ACTIVATIONS[activation](), 1e-6
