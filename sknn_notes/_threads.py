@@ -1,5 +1,6 @@
 """The number of BLAS threads that the matrix products of a network are worth."""
 
+import os
 import sys
 from contextlib import contextmanager, nullcontext
 from itertools import pairwise
@@ -9,8 +10,9 @@ from threadpoolctl import ThreadpoolController
 
 # Multiplications that occupy one thread for so long that waking it is worth it.
 _PRODUCT_PER_THREAD = 2**21
-# BLAS itself gives smaller products, of a matrix and a vector too, to one thread.
-_SMALL_PRODUCT = 2**13
+# BLAS itself gives smaller products to one thread: of matrices, and of a matrix and a
+# vector.
+_SMALL_PRODUCT, _SMALL_VECTOR_PRODUCT = 2**18, 2**13
 
 
 class _BlasThreads:
@@ -59,18 +61,26 @@ class _BlasThreads:
             self._shared = [blas for blas in found if not _counts_by_thread(blas)]
 
     def _set(self, n_threads):
-        if n_threads == self._now:
-            return
         for blas, before in zip(self._shared, self._before, strict=True):
-            # threadpoolctl lets the first thread alone set the number, until it clears
-            # its claim. Here any thread may, one at a time.
-            release = getattr(blas, "clear_controlling_thread", lambda force: None)
-            release(force=True)
-            blas.set_num_threads(
-                before if n_threads is None else min(n_threads, before)
-            )
-            release(force=True)
+            now, wanted = _least(self._now, before), _least(n_threads, before)
+            if now != wanted:
+                # threadpoolctl lets the first thread alone set the number, until it
+                # clears its claim. Here any thread may, one at a time.
+                release = getattr(blas, "clear_controlling_thread", lambda force: None)
+                release(force=True)
+                blas.set_num_threads(wanted)
+                release(force=True)
         self._now = n_threads
+
+    def forget(self):
+        """Restore the threads in a process that was forked while a limit held."""
+        self._lock = Lock()
+        self._limits = []
+        self._set(None)
+
+
+def _least(limit, before):
+    return before if limit is None else min(limit, before)
 
 
 def _counts_by_thread(blas):
@@ -79,6 +89,8 @@ def _counts_by_thread(blas):
 
 
 _blas = _BlasThreads()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_blas.forget)
 
 
 def threads_for(n_rows, units):
@@ -96,6 +108,7 @@ def threads_for(n_rows, units):
         Number of inputs, and of units of each layer.
     """
     largest = n_rows * max(a * b for a, b in pairwise(units))
-    if largest < _SMALL_PRODUCT:
+    vectors = largest if n_rows == 1 else n_rows * max(units)
+    if largest < _SMALL_PRODUCT and vectors < _SMALL_VECTOR_PRODUCT:
         return nullcontext()
     return _blas.limit(max(1, largest // _PRODUCT_PER_THREAD))

@@ -68,6 +68,21 @@ class Initializer(Component):
         """
         raise NotImplementedError
 
+    def draw_biases(self, fan_in, fan_out, activation, rng):
+        """Draw the biases of one layer, where ``bias_init`` leaves them at 0.
+
+        Parameters
+        ----------
+        fan_in, fan_out, activation, rng
+            As in ``draw``, which comes first.
+
+        Returns
+        -------
+        b : float or ndarray of shape (fan_out,), float64
+            0 for all initializers but ``Auto``.
+        """
+        return 0.0
+
     def scale(self, Z):
         """Return the factor for a layer's weights, where ``needs_data``.
 
@@ -424,6 +439,9 @@ class Auto(Initializer):
     epochs. He's are larger, above all in a layer with few inputs, and generalize worse
     in that budget, but they keep the signal alive from about 20 hidden layers on.
 
+    Biases are drawn from Glorot's law, too, as scikit-learn does: where a layer has few
+    inputs the kinks of ReLU units then lie apart.
+
     Examples
     --------
     >>> from sknn_notes import MLPClassifier
@@ -441,6 +459,10 @@ class Auto(Initializer):
         he = self._is_deep and activation.rectifies
         law = HeUniform() if he else GlorotUniform()
         return law.draw(fan_in, fan_out, activation, rng)
+
+    def draw_biases(self, fan_in, fan_out, activation, rng):
+        bound = np.sqrt(6 / (fan_in + fan_out))
+        return rng.uniform(-bound, bound, fan_out)
 
 
 INITIALIZERS: Registry[type[Initializer]] = Registry(

@@ -76,9 +76,9 @@ def test_a_fit_and_a_prediction_choose_their_threads(two_threads):
         seen.append(set(counts()))
         return estimator.score(X, y)
 
-    X, y = make_classification(n_samples=200, n_features=20, random_state=0)
+    X, y = make_classification(n_samples=200, n_features=60, random_state=0)
     model = MLPClassifier(
-        (20,), max_iter=3, early_stopping=True, scoring=scorer, random_state=0
+        (100,), max_iter=3, early_stopping=True, scoring=scorer, random_state=0
     )
     expected = model.fit(X, y).predict_proba(X)
     assert seen == [{1}] * 3

@@ -95,8 +95,10 @@ def _output_bound(network, X):
     weight = _largest(network.theta)
     if isinstance(X, np.ndarray):
         size = _largest(X)
-    else:  # Entries of one place add up.
-        size = float(np.max(abs(X).sum(axis=1)))
+    else:  # Entries of one place add up. The user's matrix stays as it is.
+        rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+        sums = np.bincount(rows, np.abs(X.data), minlength=X.shape[0])
+        size = float(np.max(sums))
     for layer in network.layers:
         size = len(layer.W) * weight * size
         if layer.batch_norm:

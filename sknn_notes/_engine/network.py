@@ -145,6 +145,10 @@ class Network:
                 layer.W[...] = init.draw(*layer.W.shape, layer.activation, rng)
                 if not layer.batch_norm:
                     layer.b[...] = bias_init
+                    if not bias_init:
+                        layer.b[...] = init.draw_biases(
+                            *layer.W.shape, layer.activation, rng
+                        )
         self._check_start(init)
 
     def calibrate(self, init, X):

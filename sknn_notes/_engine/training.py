@@ -109,7 +109,7 @@ def train(
                 loss = fused.run_epoch(rate, state)
             if not math.isfinite(loss):
                 _stop_diverged(monitor, loss, state.epoch + 1, rate)
-                # It led away from the weights that are restored.
+                # The solver's state belongs to weights that are discarded.
                 state.optimizer, state.optimizer_state = None, {}
                 converged = True
                 break
@@ -136,7 +136,7 @@ def train(
         restored = monitor.restore_best()
         state.n_without_improvement = monitor.n_without_improvement
     when = f"after epoch {state.epoch} at a learning rate of {rate:g}"
-    # The validation set vouches for the predictions of weights that it chose.
+    # Weights that a validation score chose predict finite values for that set.
     X = None if restored else batches.X
     check_finite(objective.network, objective.loss, X, when)
     return converged

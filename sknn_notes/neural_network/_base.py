@@ -65,7 +65,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         tasks = None
         if hasattr(self, "_skl_callbacks") and not partial:
             tasks = EpochTasks(self, X, y, sample_weight)
-        # What vanishes is 0, also for callers who want to be told of it.
+        # A result that underflows is 0, also where the caller raises for it.
         with unchanged_on_error(self), np.errstate(under="ignore"):
             if partial:
                 # scikit-learn checks the parameters of an unfitted estimator alone.
@@ -118,8 +118,14 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         """
         return sample_weight
 
-    def _start_targets(self, y, sample_weight):
-        """Learn from the rows to train on what encoding targets needs."""
+    def _start_targets(self, y, sample_weight, keep):
+        """Learn from the rows to train on what encoding targets needs.
+
+        With ``keep`` a stream goes on, whose first chunk they are not.
+        """
+
+    def _check_validation_targets(self, y):
+        """Warn where encoded validation targets are unlike those to train on."""
 
     def _published(self, network):
         """Return the weights and biases that the fitted estimator shows and uses."""

@@ -37,16 +37,18 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
         if not weight.any():
             return
     chance = _mean_loss(loss, np.tile(constant, (len(y), 1)), y, weight)
-    if reached < 0.9 * chance:
+    at_zero = _mean_loss(loss, np.zeros((len(y), n_raw), constant.dtype), y, weight)
+    # A constant that is all but right can't be improved on.
+    if reached < 0.9 * chance or chance <= 1e-3 * at_zero:
         return
     arrays = network.coefs, network.intercepts, network.batch_norms
     value = _mean_loss(loss, estimator._predictor.raw(X, *arrays), y, weight)
-    if value < chance * (1 - 1e-3) or chance == 0:
+    if value < chance * (1 - 1e-6):
         return
     warnings.warn(
         "The network predicts the training data no better than a constant does: its "
         f"loss is {value:.4g}, that of a constant {chance:.4g}. "
-        f"{_likely_cause(estimator, plan, X)}",
+        f"{_likely_cause(estimator, plan, X, batches.y)}",
         ConvergenceWarning,
         stacklevel=7,  # the decorator is a frame too
     )
@@ -57,23 +59,31 @@ def _mean_loss(loss, raw, y, weight):
     return float(np.average(losses, weights=weight))
 
 
-def _likely_cause(estimator, plan, X):
+def _likely_cause(estimator, plan, X, y):
     largest = np.max(np.abs(X.data if issparse(X) else X), initial=0)
     if largest > 30 and plan.batch_norm is None:
         return (
             f"The inputs reach {largest:.3g}: scale them, for example by "
             "sknn_notes.Standardizer before the network in a Pipeline."
         )
-    if plan.penalty is not None and max(plan.alphas) >= 0.1:
-        return f"The penalty may be too strong: lower alpha={estimator.alpha!r}."
-    if estimator.n_iter_ >= estimator.max_iter:
+    remedy = estimator._remedy(y)
+    if remedy:
+        return remedy
+    strength = float(max(plan.alphas))
+    if plan.penalty is not None and strength >= 0.1:
         return (
-            f"Training may have been too short or too slow: raise max_iter="
-            f"{estimator.max_iter} or learning_rate_init="
-            f"{estimator.learning_rate_init:g}."
+            f"The penalty may be too strong: lower alpha, which reaches {strength:g}."
         )
+    stochastic = plan.solver.stochastic
+    rate = f"learning_rate_init={estimator.learning_rate_init:g}"
+    if estimator.n_iter_ >= estimator.max_iter:
+        slow = f" or {rate}" if stochastic else ""
+        return (
+            "Training may have been too short: raise "
+            f"max_iter={estimator.max_iter}{slow}."
+        )
+    size = f"The step size may be wrong ({rate}), the" if stochastic else "The"
     return (
-        f"The step size may be wrong (learning_rate_init="
-        f"{estimator.learning_rate_init:g}), the first weights may be too small or "
-        f"too large (init={estimator.init!r}), or the inputs may tell nothing about y."
+        f"{size} first weights may be too small or too large "
+        f"(init={estimator.init!r}), or the inputs may tell nothing about y."
     )

@@ -125,7 +125,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Initial weights; 'auto' is Glorot's uniform law, or He's for the ReLU family
         from 20 hidden layers on.
     bias_init : float, default=0.0
-        Initial value of every bias. The shifts of batch norm, which take the place of
+        Initial value of every bias; at 0 ``init='auto'`` draws them from the law of the
+        weights, as scikit-learn does. The shifts of batch norm, which take the place of
         the hidden layers' biases, start at 0.
     penalty : {'l2', 'l1', 'elasticnet'}, Penalty or None, default='l2'
         Penalty on the weights, of strength ``alpha``, added to the mean loss: 'l2' is

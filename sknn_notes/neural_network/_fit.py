@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sknn_notes._engine.batches import Batches
-from sknn_notes._engine.finite import DivergenceError
+from sknn_notes._engine.finite import DivergenceError, divergence
 from sknn_notes._engine.monitor import Monitor
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes._engine.training import TrainingState, train, train_lbfgs
@@ -66,12 +66,12 @@ def prepare(estimator, X, y, sample_weight=None, *, validation=None, partial=Fal
     elif estimator.early_stopping:
         data, validation = _split(estimator, *data, state, partial)
     X, y, _, loss_weight = data
-    if first or not partial:
-        estimator._start_targets(y, loss_weight)
+    estimator._start_targets(y, loss_weight, keep=partial and not first)
     y = estimator._encode_targets(y, X.dtype)
     if validation is not None:
         targets = estimator._encode_targets(validation.y, X.dtype)
         validation = validation._replace(targets=targets)
+        estimator._check_validation_targets(targets)
         check_watched(estimator, validation)
     batches = _batches(estimator, X, y, loss_weight, plan, partial)
     network = _network(estimator, plan, batches, state, first)
@@ -148,7 +148,12 @@ class Training:
     def publish(self):
         """Set the fitted attributes of the estimator."""
         estimator, losses = self.estimator, self.monitor.losses
-        for name, value in self.fitted().items():
+        fitted = self.fitted()
+        output_layer = fitted["coefs_"][-1], fitted["intercepts_"][-1]
+        if not all(np.isfinite(array).all() for array in output_layer):
+            dtype = self.network.theta.dtype.name
+            raise divergence(f"In the unit of y the weights overflow {dtype}.")
+        for name, value in fitted.items():
             setattr(estimator, name, value)
         self.state.output_layer = estimator._kept(self.network)
         estimator._training_state = self.state
@@ -166,7 +171,7 @@ class Training:
             best = -np.inf if self.first else evaluate()[0]
         elif self.partial and not self.first:
             best = np.inf if estimator.best_loss_ is None else estimator.best_loss_
-        elif not self.first:
+        elif not self.first and self.plan.solver.stochastic:
             # A copy of the generator: training draws the same whether this was asked.
             objective = self.plan.objective(self.network)
             best = objective.mean(self.batches, copy.deepcopy(self.state.rng))
@@ -424,5 +429,5 @@ def _check_same_shape(estimator, network):
             f"The network fitted so far has layers of {fitted} units, batch_norm="
             f"{had}; the parameters now ask for {asked} and batch_norm={has}. Keep "
             "hidden_layer_sizes and batch_norm to go on training it, or set "
-            "warm_start=False and call fit to start anew."
+            "warm_start=False and call fit to start from new weights."
         )

@@ -72,7 +72,7 @@ def check_numbers(y):
             "y holds strings, and a regressor takes numbers. If they are numbers, "
             "convert them with y.astype(float); for words use MLPClassifier."
         )
-    if kind == "f" and np.isnan(np.sum(y)) and np.isnan(y).any():
+    if kind == "f" and np.isnan(y).any():
         raise ValueError(
             "Input y contains NaN or None. Leave out the samples without a target."
         )

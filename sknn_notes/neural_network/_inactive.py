@@ -14,8 +14,8 @@ from sknn_notes._checks import shown
 from sknn_notes.neural_network._parameters import REGISTRIES
 from sknn_notes.schedules import Adaptive
 
-# What this process has been told: a search would repeat it with every fit.
-told: set[tuple[str, str]] = set()
+# Parameters that this process was warned of: a search would repeat it with every fit.
+told: set[str] = set()
 
 _silent = ContextVar("_silent", default=False)
 
@@ -31,7 +31,7 @@ def untold():
 
 
 def tell_inactive(estimator, plan, has_validation_set):
-    """Warn of every parameter that was set and has no effect, once for each reason.
+    """Warn of every parameter that was set and has no effect, once a process.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ def tell_inactive(estimator, plan, has_validation_set):
     if _silent.get():
         return
     for name, reason in inactive(estimator, plan, has_validation_set):
-        if (name, reason) not in told:
+        if name not in told:
             value = shown(getattr(estimator, name))
             warnings.warn(f"{name}={value} has no effect: {reason}.", stacklevel=6)
-            told.add((name, reason))
+            told.add(name)
 
 
 def inactive(estimator, plan, has_validation_set) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,7 @@
 """The multi-layer perceptron for continuous targets."""
 
+import warnings
+
 import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
@@ -97,7 +99,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Initial weights; 'auto' is Glorot's uniform law, or He's for the ReLU family
         from 20 hidden layers on.
     bias_init : float, default=0.0
-        Initial value of every bias. The shifts of batch norm, which take the place of
+        Initial value of every bias; at 0 ``init='auto'`` draws them from the law of the
+        weights, as scikit-learn does. The shifts of batch norm, which take the place of
         the hidden layers' biases, start at 0.
     penalty : {'l2', 'l1', 'elasticnet'}, Penalty or None, default='l2'
         Penalty on the weights, of strength ``alpha``, added to the mean loss: 'l2' is
@@ -424,12 +427,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._resolve("loss").check_targets(y)
         return y
 
-    def _start_targets(self, y, sample_weight):
-        if self.standardize_target and self._loss.standardizes:
+    def _start_targets(self, y, sample_weight, keep):
+        if not (self.standardize_target and self._loss.standardizes):
+            self._target_scale = TargetScale.identity(self.n_outputs_)
+        elif not keep:
             y = y.reshape(len(y), -1)
             self._target_scale = TargetScale.from_targets(y, sample_weight)
-        else:
-            self._target_scale = TargetScale.identity(self.n_outputs_)
+
+    def _check_validation_targets(self, y):
+        distance = float(np.min(np.median(np.abs(y), axis=0)))
+        if self.standardize_target and self._loss.standardizes and distance > 100:
+            warnings.warn(
+                f"Validation targets lie {distance:.3g} standard deviations from those "
+                "to train on. y_val has to be in the unit of y: MLPRegressor needs no "
+                "TransformedTargetRegressor, which transforms y alone.",
+                stacklevel=6,
+            )
 
     def _encode_targets(self, y, dtype):
         y = y.reshape(len(y), -1)
@@ -442,7 +455,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 f"y has values too large for {dtype}, which the network computes "
                 "in. Scale y, or set dtype='float64'."
             )
+        varies = np.ptp(y, axis=0) > 0
+        self._check_resolution(np.finfo(dtype), varies)
         return encoded
+
+    def _check_resolution(self, limits, varies):
+        """Raise where predictions in the unit of y can't tell targets apart."""
+        mean, scale = (array[varies] for array in self._target_scale)
+        steps = scale / np.maximum(np.abs(mean) * limits.eps, limits.tiny)
+        if np.min(steps, initial=np.inf) < 10:
+            i = np.argmin(steps)
+            raise ValueError(
+                f"y has mean {mean[i]:.6g} and standard deviation {scale[i]:.3g}, "
+                f"which {limits.dtype} can't tell from a constant. Subtract a constant "
+                "from y or scale it, or set dtype='float64'."
+            )
 
     def _remedy(self, y):
         largest = np.max(np.abs(y))

@@ -7,7 +7,12 @@ from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.metrics import check_scoring
+from sklearn.metrics import (
+    check_scoring,
+    explained_variance_score,
+    get_scorer,
+    r2_score,
+)
 
 from sknn_notes._engine.finite import are_predictions_finite
 from sknn_notes._sklearn import in_cross_validation
@@ -47,7 +52,7 @@ def check_given(estimator, X, X_val, y_val, sample_weight_val):
         warnings.warn(
             f"X_val and the training part of this fold both have {_n_rows(X)} rows. "
             "scikit-learn's searches and cross-validation cut every fit parameter that "
-            "is as long as X into folds, so that X_val is probably a part of what was "
+            "is as long as X into folds: if X_val was, it is a part of what was "
             "passed. Pass a validation set that is longer or shorter than X.",
             stacklevel=4,
         )
@@ -89,12 +94,14 @@ def hold_out(n_samples, validation_fraction, seed, strata):
         chosen = np.arange(n_samples) < n_held_out
     train, held_out = np.sort(rows[~chosen]), np.sort(rows[chosen])
     if len(held_out) < 2 or not len(train):
+        in_classes = ""
+        if strata is not None:
+            in_classes = ", and one member of every class is always trained on"
         raise ValueError(
             f"The validation set is too small: {len(held_out)} of {n_samples} samples "
             f"are held out with validation_fraction={validation_fraction}. Early "
-            "stopping needs 2 or more; for classes they are held out in proportion, "
-            "and one member of each is always trained on. Change validation_fraction, "
-            "or pass X_val and y_val."
+            f"stopping needs 2 or more{in_classes}. Change validation_fraction, or "
+            "pass X_val and y_val."
         )
     return train, held_out
 
@@ -162,10 +169,13 @@ def evaluation(estimator, network, validation, publish):
 
 def check_watched(estimator, validation):
     """Raise or warn where the score to watch can't tell one epoch from another."""
-    watches_r2 = estimator.scoring == "r2" or (
-        estimator.scoring is None and estimator._numeric_targets
-    )
-    if not watches_r2:
+    scoring = estimator.scoring
+    if isinstance(scoring, str) and scoring != "loss":
+        scoring = get_scorer(scoring)
+    function = getattr(scoring, "_score_func", None)
+    if scoring is None and estimator._numeric_targets:
+        function = r2_score
+    if function not in (r2_score, explained_variance_score):
         return
     y = np.asarray(validation.y)
     if len(y) < 2:
@@ -194,10 +204,16 @@ def check_scores(estimator, validation, monitor):
     if scoring is None:
         name = "the estimator's own score"
     if n_wrong == len(scores):
+        advice = "Change scoring, for example to 'loss', or the validation data."
+        if not np.isfinite(monitor.validation_losses).any():
+            advice = (
+                "The validation loss is not finite either: look for extreme values in "
+                "the data, scale the inputs, or lower learning_rate_init."
+            )
         raise ValueError(
             f"Early stopping watches {name} on {validation.name}, and it was "
             f"{scores[-1]} after every epoch, so that it can't tell which is best. "
-            "Change scoring, for example to 'loss', or the validation data."
+            f"{advice}"
         )
     warnings.warn(
         f"The score that early stopping watches, {name} on {validation.name}, was "

@@ -32,9 +32,9 @@ def test_raw_inputs_are_named():
 @pytest.mark.parametrize(
     ("params", "cause"),
     [
-        ({"alpha": 1e4, "solver": "lbfgs"}, r"lower alpha=10000.0"),
+        ({"alpha": 1e4, "solver": "lbfgs"}, "lower alpha, which reaches 10000"),
         (
-            {"max_iter": 1, "learning_rate_init": 1e-9, "init": "normal"},
+            {"max_iter": 1, "learning_rate_init": 1e-9, "init": "he_uniform"},
             "max_iter=1 or",
         ),
         ({"init": "zeros", "n_hidden_layers": 2, "max_iter": 2000}, "init='zeros'"),
@@ -126,3 +126,43 @@ def test_constants_of_regression_losses(name):
 
     for _ in range(20):
         assert mean_loss(best) <= mean_loss(best + 0.1 * rng.normal(size=2))
+
+
+# False alarms
+
+
+@pytest.mark.parametrize(
+    ("make", "y"),
+    [
+        (MLPClassifier, np.zeros((60, 2), int)),
+        (MLPClassifier, np.column_stack([np.zeros(60, int), np.ones(60, int)])),
+        (MLPRegressor, np.full(60, 0.1)),
+        (lambda: MLPRegressor("poisson"), np.zeros(60)),
+    ],
+)
+def test_a_constant_that_is_right_is_no_bar(make, y):
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    assert chance_warnings(make().set_params(random_state=0), X, y) == []
+
+
+def test_a_weak_signal_is_no_constant():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 4))
+    y = rng.random(20_000) < 1 / (1 + np.exp(-0.08 * X[:, 0]))
+    model = MLPClassifier((), solver="lbfgs", alpha=0)
+    assert chance_warnings(model, X, y) == []
+
+
+def test_targets_are_named_where_they_are_the_cause():
+    X, y = load_diabetes(return_X_y=True)
+    model = MLPRegressor(standardize_target=False, max_iter=20, random_state=0)
+    (text,) = chance_warnings(model, X / X.std(axis=0), 1000 * y)
+    assert "set standardize_target=True" in text
+
+
+def test_lbfgs_has_no_learning_rate_to_blame():
+    X, y = load_diabetes(return_X_y=True)
+    model = MLPRegressor(hidden_layer_sizes=(5, 5), solver="lbfgs", init="zeros")
+    (text,) = chance_warnings(model, X / X.std(axis=0), y)
+    assert "learning_rate_init" not in text
+    assert "init='zeros'" in text

@@ -112,7 +112,10 @@ CONFIGURATIONS = [
         MLPRegressor(hidden_layer_sizes=(), solver="sgd", learning_rate_init=0.05),
         {},
     ),
-    (fast(MLPRegressor, dtype="float32"), dict.fromkeys(WEIGHTS, ROUNDING)),
+    (
+        fast(MLPRegressor, dtype="float32", batch_size=7),
+        dict.fromkeys(WEIGHTS, BATCHES),
+    ),
     (fast(MLPRegressor, **PER_LAYER), dict.fromkeys(WEIGHTS, DRAWS)),
 ]
 

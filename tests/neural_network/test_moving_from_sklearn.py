@@ -290,12 +290,17 @@ def test_the_loss_of_several_targets_is_the_sum_where_theirs_is_the_mean(two_tar
     )
 
 
-def test_biases_start_at_zero_and_theirs_do_not(three_classes):
+def test_biases_start_from_the_same_law_unless_they_are_set(three_classes):
     X, y = three_classes
     still = {"learning_rate_init": 1e-15, "max_iter": 1, "random_state": 0}
-    ours, theirs = (cls(**still).fit(X, y) for cls in (MLPClassifier, TheirClassifier))
-    assert np.abs(ours.intercepts_[0]).max() < 1e-12
-    assert np.abs(theirs.intercepts_[0]).max() > 0.01
+    bound = np.sqrt(6 / (6 + 100))
+    for cls in (MLPClassifier, TheirClassifier):
+        biases = cls(**still).fit(X, y).intercepts_[0]
+        assert np.abs(biases).max() == pytest.approx(bound, rel=0.1)
+        assert np.std(biases) == pytest.approx(bound / np.sqrt(3), rel=0.2)
+    for params, value in [({"bias_init": 0.01}, 0.01), ({"init": "glorot_uniform"}, 0)]:
+        biases = MLPClassifier(**still, **params).fit(X, y).intercepts_[0]
+        np.testing.assert_allclose(biases, value, atol=1e-12)
 
 
 def test_one_class_is_refused_where_theirs_trains():

@@ -38,7 +38,9 @@ def halving(model, grid, resource):
 def test_halving_spends_epochs(three_classes):
     X, y = three_classes
     grid = {"learning_rate_init": [1e-4, 1e-3, 1e-2], "loss__margin": [0.5, 1.0, 2.0]}
-    search = halving(network(loss=Hinge()), grid, "max_iter").fit(X, y)
+    # So many steps an epoch that two epochs tell the rates apart.
+    model = network(loss=Hinge(), batch_size=5)
+    search = halving(model, grid, "max_iter").fit(X, y)
     assert search.n_resources_ == [2, 6, 18]
     assert search.n_candidates_ == [9, 3, 1]
     assert search.best_estimator_.n_iter_ == 18

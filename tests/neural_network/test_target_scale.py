@@ -182,8 +182,8 @@ def test_a_first_chunk_without_weight_counts_its_samples_as_equal(data):
 
 
 def test_small_steps_are_not_lost_in_the_unit_of_the_targets(data):
-    # An output bias of 1e7 in float32 can't tell the steps that training makes.
-    X, y = data[0].astype(np.float32), 1e7 + data[1]
+    # An output bias of 1e5 in float32 can't tell the steps that training makes.
+    X, y = data[0].astype(np.float32), 1e5 + data[1]
     params = {"solver": "sgd", "learning_rate_init": 1e-3, "batch_size": 240}
     model, plain = network(**params), network(**params)
     for _ in range(50):
@@ -240,3 +240,58 @@ def test_the_remedy_speaks_of_the_targets_where_they_are_the_cause(data):
     with pytest.raises(ValueError, match="Scale the inputs") as caught:
         network(**params).fit(1e6 * X, y)
     assert "y reaches" not in str(caught.value)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_single_precision_predicts_as_double_does(data, offset):
+    X, y = data
+    y = 10 * y + offset
+    model = network(max_iter=20)
+    double = model.fit(X, y).predict(X)
+    single = model.fit(X.astype(np.float32), y).predict(X.astype(np.float32))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, double, atol=1e-4 * y.std())
+
+
+# Targets that the computing type can't tell apart
+
+
+@pytest.mark.parametrize(("factor", "offset"), [(10, 1.7e9), (1, 1e8), (1e-50, 0)])
+def test_targets_that_float32_can_not_tell_apart_raise(data, factor, offset):
+    X, y = data[0].astype(np.float32), factor * data[1] + offset
+    with pytest.raises(ValueError, match="float32 can't tell from a constant"):
+        network(max_iter=2).fit(X, y)
+    assert network(dtype="float64").fit(X, y).score(X, y) > 0.6
+    # A constant is one in any type.
+    network(max_iter=2).fit(X, np.full(len(y), 1.7e9))
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_a_stream_that_turns_to_poisson_leaves_targets_alone(data, loss):
+    X, y = data[0], np.exp(data[1])
+    model = network(loss=loss)
+    for _ in range(50):
+        model.partial_fit(X, y)
+    model.set_params(loss="poisson")
+    for _ in range(300):
+        model.partial_fit(X, y)
+    assert model.score(X, y) > 0.7
+
+
+@pytest.mark.parametrize("scale", [3e5, 1e-3])
+def test_validation_targets_in_another_unit_are_warned_of(data, scale):
+    X, y = data
+    model = network(early_stopping=True, max_iter=3)
+    outside = TransformedTargetRegressor(model, transformer=StandardScaler())
+    y = scale * (y + 500)
+    with pytest.warns(UserWarning, match="y_val has to be in the unit of y"):
+        outside.fit(X, y, X_val=X[:50], y_val=1e5 * y[:50])
+    model.fit(X, y, X_val=X[:50], y_val=y[:50])
+
+
+def test_weights_that_overflow_in_the_unit_of_the_targets_raise(data):
+    X, y = data[0].astype(np.float32), 1e30 * data[1]
+    model = network(learning_rate_init=1e17, max_iter=1)
+    with pytest.raises(ValueError, match=r"finite|overflow"):
+        model.fit(X, y)
+    assert not hasattr(model, "coefs_")
