@@ -73,13 +73,17 @@ class Initializer(Component):
 
         Parameters
         ----------
-        fan_in, fan_out, activation, rng
-            As in ``draw``, which comes first.
+        fan_in, fan_out : int
+            Number of inputs and of units of the layer.
+        activation : Activation
+            The activation that follows the layer.
+        rng : numpy.random.Generator
+            It has drawn the weights of the layer.
 
         Returns
         -------
         b : float or ndarray of shape (fan_out,), float64
-            0 for all initializers but ``Auto``.
+            0 for every initializer except ``Auto``.
         """
         return 0.0
 

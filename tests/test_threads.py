@@ -1,5 +1,6 @@
 """The number of BLAS threads while networks train and predict."""
 
+import os
 from threading import Barrier, Thread
 
 import numpy as np
@@ -85,3 +86,15 @@ def test_a_fit_and_a_prediction_choose_their_threads(two_threads):
     assert set(counts()) == {2}
     with threadpool_limits(1, user_api="blas"):
         np.testing.assert_allclose(model.predict_proba(X), expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork")
+def test_a_forked_process_has_the_threads_that_were_set(two_threads):
+    with threads_for(*SMALL):
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if set(counts()) == {2} else 1)
+        _, status = os.waitpid(child, 0)
+        assert set(counts()) == {1}
+    assert os.waitstatus_to_exitcode(status) == 0

@@ -147,6 +147,17 @@ class HierarchicalSoftmax(ClassificationLoss):
         out[rows, nodes] = pull
         return losses
 
+    def constant(self, y, sample_weight, n_raw):
+        # At every node the log-odds of the classes to the right of it.
+        of_class = self.shares(y, sample_weight, len(self.depths_))
+        on_path = np.arange(len(self.path_nodes_))[:, None] < self.depths_
+        weights = of_class * on_path
+        nodes, right = self.path_nodes_.ravel(), self.path_right_
+        turns = [(weights * side).ravel() for side in (right, ~right)]
+        p, q = (np.bincount(nodes, turn, minlength=n_raw) for turn in turns)
+        tiny = np.finfo(np.float32).tiny
+        return np.log(np.maximum(p, tiny)) - np.log(np.maximum(q, tiny))
+
     def labels(self, raw, y, out):
         raise ValueError(
             "loss='hierarchical_softmax' is for classes that exclude each other, and "

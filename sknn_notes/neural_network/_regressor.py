@@ -164,9 +164,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Smallest training loss of this fit; a warm start counts the loss of the weights
         that it starts from. None under early stopping.
     best_epoch_ : int
-        Number of the epoch whose weights are kept, from 1; ``n_iter_`` without early
-        stopping. 0 where a warm start found nothing better than the weights that it
-        started from.
+        Number of the epoch of the last call whose weights are kept, from 1; ``n_iter_``
+        without early stopping. 0 where a warm start found nothing better than the
+        weights that it started from.
     validation_scores_ : list of float or None
         What ``scoring`` names, on the validation data after every epoch; by default
         negative losses. None without early stopping.

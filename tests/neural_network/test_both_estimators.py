@@ -570,3 +570,32 @@ def test_the_warning_of_a_divergence_points_there_too(three_classes):
     with pytest.warns(ConvergenceWarning, match="best weights") as caught:
         model.fit(X, y)
     assert {w.filename for w in caught} == {__file__}
+
+
+# What the caller passes stays as it is
+
+
+def unsorted(X):
+    """Return X with every row's entries in another order, and some of them twice."""
+    X = sp.csr_matrix(X)[:, ::-1]
+    X = sp.csr_matrix((X.data, X.indices[:], X.indptr), shape=X.shape)
+    halves = np.repeat(X.data / 2, 2)
+    return sp.csr_matrix((halves, np.repeat(X.indices, 2), 2 * X.indptr), shape=X.shape)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_sparse_input_is_left_alone(solver, loss, read_only, mostly_zeros):
+    X, y = mostly_zeros
+    X = unsorted(X)
+    arrays = X.data, X.indices, X.indptr
+    for array in arrays:
+        array.flags.writeable = not read_only
+    before = [array.copy() for array in arrays]
+    model = MLPRegressor(loss=loss, solver=solver, max_iter=3, random_state=0)
+    model.fit(X, y).predict(X)
+    if solver == "adam":
+        model.partial_fit(X, y)
+    for array, copy in zip((X.data, X.indices, X.indptr), before, strict=True):
+        np.testing.assert_array_equal(array, copy)

@@ -166,3 +166,17 @@ def test_lbfgs_has_no_learning_rate_to_blame():
     (text,) = chance_warnings(model, X / X.std(axis=0), y)
     assert "learning_rate_init" not in text
     assert "init='zeros'" in text
+
+
+@pytest.mark.parametrize(
+    "tree", ["balanced", "huffman", (("a", "b"), ("c", ("d", "e")))]
+)
+def test_the_constant_of_a_tree_has_the_entropy_of_the_classes(tree):
+    rng = np.random.default_rng(0)
+    p = np.array([0.5, 0.2, 0.15, 0.1, 0.05])
+    y = rng.permutation(np.repeat(range(5), (200 * p).astype(int)))
+    loss = CLASSIFICATION_LOSSES["hierarchical_softmax"](tree=tree)
+    loss.start(np.array(list("abcde")), np.bincount(y))
+    raw = np.tile(loss.constant(y, None, 4), (len(y), 1))
+    value = np.mean(loss.per_sample(raw, y, np.empty_like(raw)))
+    assert value == pytest.approx(-np.sum(p * np.log(p)))

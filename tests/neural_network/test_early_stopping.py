@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris, make_classification
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+from sklearn.metrics import accuracy_score, get_scorer, log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from sknn_notes import MLPClassifier, MLPRegressor
@@ -168,6 +168,27 @@ def test_r2_needs_two_samples_and_targets_that_differ(scoring, numbers):
         model.fit(X, y, X_val=X[:9], y_val=np.full(9, 3.0))
     # The loss says which epoch is best on one sample, too.
     regressor(max_iter=3).fit(X, y, X_val=X[:1], y_val=y[:1])
+
+
+def test_a_loss_that_is_not_finite_is_not_blamed_on_the_scorer(numbers):
+    X, y = numbers
+    for scoring in ("loss", None):
+        model = regressor(scoring=scoring, max_iter=3)
+        with pytest.raises(ValueError, match="look for extreme values") as caught:
+            model.fit(X, y, X_val=1e200 * X, y_val=y)
+        assert "Change scoring" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    ["explained_variance", get_scorer("r2"), get_scorer("explained_variance")],
+)
+def test_other_scores_of_variance_need_targets_that_differ(scoring, numbers):
+    X, y = numbers
+    with pytest.warns(UserWarning, match="are constant"):
+        regressor(scoring=scoring, max_iter=3).fit(
+            X, y, X_val=X[:9], y_val=np.full(9, 3.0)
+        )
 
 
 # Weights
