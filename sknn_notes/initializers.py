@@ -444,7 +444,7 @@ class Auto(Initializer):
     in that budget, but they keep the signal alive from about 20 hidden layers on.
 
     Biases are drawn from Glorot's law, too, as scikit-learn does: where a layer has few
-    inputs the kinks of ReLU units then lie apart.
+    inputs ReLU units then switch on at different places.
 
     Examples
     --------

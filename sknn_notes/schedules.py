@@ -31,10 +31,10 @@ class Schedule(Component):
     ----------
     needs_max_iter : bool
         Whether the rate depends on ``max_iter``, so that ``partial_fit``, which never
-        knows how many calls will come, has to refuse the schedule.
+        knows how many calls will come, raises an error for the schedule.
     needs_plateaus : bool
         Whether the rate depends on plateaus, so that ``partial_fit``, whose calls may
-        each bring other samples, has to refuse the schedule.
+        each bring other samples, raises an error for the schedule.
     """
 
     needs_max_iter = False

@@ -22,7 +22,7 @@ def label_epochs(ax):
 
     ax.set_xlabel("epoch")
     locator = ax.xaxis.get_major_locator()
-    if isinstance(locator, AutoLocator):  # Not a log scale, nor ticks of one's own.
+    if isinstance(locator, AutoLocator):  # The default: no log scale, no fixed ticks.
         locator.set_params(integer=True)
 
 

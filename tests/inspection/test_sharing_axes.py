@@ -1,4 +1,4 @@
-"""Axes of one's own, several models on one, and the names of features."""
+"""Axes that are passed, several models on one, and the names of features."""
 
 import matplotlib as mpl
 import numpy as np
@@ -109,7 +109,7 @@ def empty_axes(n):
     return axes[0] if n == 1 else axes
 
 
-# Axes of one's own
+# Axes that are passed
 
 
 def log_x(ax):
