@@ -3,10 +3,11 @@
     python benchmarks/defaults.py                    # every data set, ten seeds
     python benchmarks/defaults.py friedman --seeds 5
 
-Each seed makes another split of the data and seeds both networks. Inputs are standardized, and so
-are targets, except where a name says "raw". The margin is ours minus scikit-learn's,
-its mean over seeds and the standard error of that mean; accuracy for classes, R2 for
-numbers. A data set is marked where the mean is more than two standard errors below 0.
+Each seed makes another split of the data and seeds both networks. Inputs are
+standardized, and so are targets, except where a name says "raw". The margin is ours
+minus scikit-learn's, its mean over seeds and the standard error of that mean; accuracy
+for classes, R2 for numbers. A data set is marked where the mean is more than two
+standard errors below 0.
 """
 
 import argparse

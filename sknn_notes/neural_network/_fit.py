@@ -2,6 +2,8 @@
 
 import copy
 import warnings
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -76,18 +78,11 @@ def prepare(estimator, X, y, sample_weight=None, *, validation=None, partial=Fal
     batches = _batches(estimator, X, y, loss_weight, plan, partial)
     network = _network(estimator, plan, batches, state, first)
     return Training(
-        estimator,
-        plan,
-        schedule,
-        network,
-        batches,
-        validation,
-        state,
-        first=first,
-        partial=partial,
+        estimator, plan, schedule, network, batches, validation, state, first, partial
     )
 
 
+@dataclass
 class Training:
     """A training that may begin.
 
@@ -107,22 +102,15 @@ class Training:
         Whether the weights are new, and whether the data are a chunk.
     """
 
-    def __init__(
-        self,
-        estimator,
-        plan,
-        schedule,
-        network,
-        batches,
-        validation,
-        state,
-        *,
-        first,
-        partial,
-    ):
-        self.estimator, self.plan, self.schedule = estimator, plan, schedule
-        self.network, self.batches, self.validation = network, batches, validation
-        self.state, self.first, self.partial = state, first, partial
+    estimator: Any
+    plan: Plan
+    schedule: Any
+    network: Any
+    batches: Batches
+    validation: ValidationSet | None
+    state: TrainingState
+    first: bool
+    partial: bool
 
     def run(self, tasks=None):
         """Train; ``tasks`` are told of every epoch."""
