@@ -28,7 +28,8 @@ class Registry(dict[str, T]):
         What people call a part elsewhere. The value is a name in the registry, or a
         sentence that says what to do.
     number : str, optional
-        What to do with a number passed in place of a name, with ``{}`` for the number.
+        What to do with a number, or some of them, passed in place of a name, with
+        ``{}`` for what was passed.
     """
 
     def __init__(
@@ -291,7 +292,7 @@ def _advice_on_name(value, constraints):
     for names in (_names(c) for c in constraints if isinstance(c, StrOptions)):
         if isinstance(value, bool):
             advice = ""
-        elif isinstance(value, Real):
+        elif isinstance(value, Real | tuple | list):
             advice = getattr(names, "number", "").format(shown(value))
         else:
             advice = nearest(value, names)

@@ -109,4 +109,5 @@ REGRESSION_LOSSES = Registry(
         "'squared_error' or 'absolute_error', for example.",
     )
     | _NUMBER_ALIASES,
+    number="Pass hidden_layer_sizes={}; loss is the first parameter of a regressor.",
 )

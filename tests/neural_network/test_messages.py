@@ -1,5 +1,6 @@
 """What an error says about a mistake: what was passed, what is accepted, what to do."""
 
+import re
 from fractions import Fraction
 
 import numpy as np
@@ -656,3 +657,11 @@ def test_quantile_and_delta_are_checked_as_parts(one_target):
     for loss, name in [(Quantile(quantile=1.0), "quantile"), (Huber(delta=0), "delta")]:
         message = fit_message(regressor(loss=loss), *one_target)
         assert f"{name!r} parameter of {type(loss).__name__}" in message
+
+
+@pytest.mark.parametrize("sizes", [(100, 50), [20], 30])
+def test_the_first_parameter_of_a_regressor_is_its_loss(sizes):
+    X = np.eye(4)
+    message = rf"Pass hidden_layer_sizes={re.escape(repr(sizes))}; loss is the first"
+    with pytest.raises(ValueError, match=message):
+        MLPRegressor(sizes).fit(X, X[:, 0])
