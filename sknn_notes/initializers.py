@@ -441,7 +441,8 @@ class Auto(Initializer):
 
     Glorot's weights do as well as scikit-learn's law at its default budget of 200
     epochs. He's are larger, above all in a layer with few inputs, and generalize worse
-    in that budget, but they keep the signal alive from about 20 hidden layers on.
+    on most small tables in that budget, but they keep the signal alive from about 20
+    hidden layers on.
 
     Biases are drawn from Glorot's law, too, as scikit-learn does: where a layer has few
     inputs ReLU units then switch on at different places.
