@@ -37,7 +37,7 @@ def ours():
     return MLPClassifier((16,), max_iter=5, random_state=0), {
         "dropout": {"dropout": [0.0, 0.5]},
         "batch norm": {"batch_norm": [False, True]},
-        "initialisation": {"init": ["he_normal", "orthogonal"]},
+        "initialization": {"init": ["he_normal", "orthogonal"]},
         "loss": {"loss": ["log_loss", "hinge"]},
         "max norm": {"max_norm": [1.0, 2.0]},
         "class weights": {"class_weight": [None, "balanced"]},
@@ -79,7 +79,7 @@ def skorch():
     return estimator, {
         "dropout": {"module__dropout": [0.0, 0.5]},
         "batch norm": {"module__batch_norm": [False, True]},
-        "initialisation": {"module__init": ["kaiming_normal_", "orthogonal_"]},
+        "initialization": {"module__init": ["kaiming_normal_", "orthogonal_"]},
         "loss": {"criterion": [nn.CrossEntropyLoss, nn.MultiMarginLoss]},
         "class weights": {"criterion__weight": [None, tensor([1.0, 2.0, 1.0])]},
     }
@@ -113,7 +113,7 @@ def keras():
     return estimator, {
         "dropout": grid("dropout", 0.0, 0.5),
         "batch norm": grid("batch_norm", False, True),
-        "initialisation": grid("init", "he_normal", "orthogonal"),
+        "initialization": grid("init", "he_normal", "orthogonal"),
         "loss": grid("loss", "categorical_crossentropy", "categorical_hinge"),
         "max norm": grid("norm", 1.0, 2.0),
         "class weights": {
@@ -179,7 +179,7 @@ def lines(library):
 ROWS = {
     "grid search over dropout": searchable("dropout"),
     "... batch norm": searchable("batch norm"),
-    "... initialisation": searchable("initialisation"),
+    "... initialization": searchable("initialization"),
     "... the loss (log loss, hinge)": searchable("loss"),
     "... max norm": searchable("max norm"),
     "... class weights": searchable("class weights"),

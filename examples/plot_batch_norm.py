@@ -10,7 +10,7 @@ weights that are far too small, right, and far too large, with and without it.
 """
 
 # %%
-# The digits, standardised, and a network of six hidden layers. The initialiser
+# The digits, standardized, and a network of six hidden layers. The initializer
 # ``Normal(std=...)`` draws all weights with one standard deviation; for these layers
 # He's rule asks for the one that is called right below. There are as many units in
 # every layer as there are pixels, so that it is right for all hidden layers.
@@ -97,7 +97,7 @@ plt.show()
 # window of scales that train well is narrow. With it all scales below the right one are
 # as good as the right one.
 #
-# Those far above are not, and for two reasons. Nothing normalises behind the output
+# Those far above are not, and for two reasons. Nothing normalizes behind the output
 # layer, so that its own large weights still make large mistakes at first. And a step of
 # a given size turns large weights by less: where batch norm makes only the direction of
 # a unit's weights count, longer ones need more steps to turn. So batch norm opens the

@@ -57,7 +57,7 @@ print(sanity_check(careless, X, y))
 # %%
 # Mended
 # ------
-# A scaler goes in front, in one pipeline, and the initialiser back to its default. The
+# A scaler goes in front, in one pipeline, and the initializer back to its default. The
 # learning rate, which a look at the accuracy alone might have blamed, stays.
 careful = make_pipeline(
     Standardizer(),

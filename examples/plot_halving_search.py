@@ -62,7 +62,7 @@ full = GridSearchCV(model.set_params(max_iter=108), grid, **settings).fit(X, y)
 # A line is one setting, and ends where it was dropped; the points on the right are what
 # the full grid found for all of them, on the same folds.
 #
-# Short training favours what learns fast. After 4 epochs only the two largest learning
+# Short training favors what learns fast. After 4 epochs only the two largest learning
 # rates are in the lead, and every setting that would have won in the end is dropped;
 # one of the fast ones even becomes worse again. After 36 epochs the winners have caught
 # up, and the search finds what the full grid finds. So the first round should be long

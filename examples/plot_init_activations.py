@@ -1,16 +1,16 @@
 """
 =================================================
-How far the signal gets under each initialisation
+How far the signal gets under each initialization
 =================================================
 
 A deep network starts from random weights. Their variance decides whether the signal
 reaches the last layer, and whether the gradient finds its way back. Here the digits
-pass through ten layers under every initialiser of the library; then the two pitfalls
+pass through ten layers under every initializer of the library; then the two pitfalls
 are trained for real: weights of zero, and weights that are too small.
 """
 
 # %%
-# The digits, with every pixel standardised: the rules for the variance of a weight
+# The digits, with every pixel standardized: the rules for the variance of a weight
 # assume inputs of mean zero and variance one.
 import warnings
 
@@ -47,7 +47,7 @@ def activations(init, activation):
 # %%
 # Ten layers of tanh units
 # ------------------------
-# One row is one initialiser, roughly from the smallest weights to the largest, and the
+# One row is one initializer, roughly from the smallest weights to the largest, and the
 # number is the standard deviation of all activations of the layer. With zeros there is
 # no signal, and with small or few weights it is gone after a few layers: every unit
 # says 0 whatever the digit. Far too large weights push the units to the ends of tanh,
@@ -84,7 +84,7 @@ figure.supxlabel("activation (tanh); the number is its standard deviation")
 plt.show()
 
 # %%
-# Every initialiser, layer by layer
+# Every initializer, layer by layer
 # ---------------------------------
 # The same standard deviation for all names. Behind ReLU, which sets half of the signal
 # to zero, only the rules that make up for it stay level: He's, ``"auto"``, which is

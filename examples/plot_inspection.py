@@ -68,7 +68,7 @@ plt.show()
 
 # %%
 # The same display shows the filters of a whitening. Those of ZCA take a pixel, and
-# subtract what its neighbours tell about it.
+# subtract what its neighbors tell about it.
 whitener = Whitener(method="zca", eps=0.05).fit(X)
 WeightsDisplay.from_estimator(whitener, units=range(18, 43))
 plt.show()

@@ -10,7 +10,7 @@ notices.
 
 # %%
 # Digits of 8 x 8 pixels in the middle of 12 x 12: more than half of the inputs are
-# noise. No pixel is standardised, so that the noise is as loud as the ink.
+# noise. No pixel is standardized, so that the noise is as loud as the ink.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -108,7 +108,7 @@ plt.show()
 # ---------------------
 # For each penalty a strength at or near the best of its curve. One tile is one hidden
 # unit, and shows what it is connected to: negative weights purple, positive ones
-# orange, weights of exactly zero grey. The inner square is the digit. L2 listens to
+# orange, weights of exactly zero gray. The inner square is the digit. L2 listens to
 # every pixel, noise included; its blank tiles are units that never fire, whose weights
 # have faded without reaching zero. Under L1 most of the frame is cut off, some units
 # are switched off altogether, and the others use a sparse subset of the digit's pixels.

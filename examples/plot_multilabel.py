@@ -72,7 +72,7 @@ for name, values in right.items():
 
 # %%
 # Label by label, the frequent ones first. A bar is the mean over the splits, its
-# whisker the standard deviation, and grey is the share of genes with the label.
+# whisker the standard deviation, and gray is the share of genes with the label.
 #
 # Above, whether the labels themselves are right. For frequent ones the losses differ
 # little. The rarer a label, the more often 0 is right, and the less often either loss

@@ -68,7 +68,7 @@ show(
 # %%
 # The covariances say the same in numbers. Both whitened clouds have the identity: they
 # differ by a rotation. ZCA keeps every point nearest to where it was, so that the
-# colours of its cloud are those of the original.
+# colors of its cloud are those of the original.
 steps = {
     "zero-centered": centered,
     "normalized": normalized,

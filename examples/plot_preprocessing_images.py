@@ -88,7 +88,7 @@ show_images(rows, cmap="gray_r", vmin=0, vmax=1)
 # as it damps the strong ones. ``eps``, in the units of X's variance, bounds that: a
 # direction of variance S comes out with S / (S + eps). PCA-whitened data is no image:
 # its "pixels" are components, ordered by variance. ZCA-whitened data is: strokes become
-# edges, since neighbouring pixels no longer predict each other. With a tiny ``eps``,
+# edges, since neighboring pixels no longer predict each other. With a tiny ``eps``,
 # single pixels outshine the strokes; with a large one, only the strongest patterns are
 # damped and the digit stays nearly what it was.
 rows = {
@@ -105,7 +105,7 @@ show_images(rows)
 # How white is unseen data?
 # -------------------------
 # The spread of every component of the *test* images, which is 1 where whitening
-# generalises. The last directions are pixels that hardly ever lit up in training;
+# generalizes. The last directions are pixels that hardly ever lit up in training;
 # without ``eps`` they are amplified far beyond that.
 fig, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
 for eps in (0, 1e-5, 1e-3, 1e-2, 1e-1):

@@ -28,7 +28,7 @@ steps = {
 
 
 def accuracies(X, y):
-    """Return the cross-validated accuracy of nearest neighbours after each step."""
+    """Return the cross-validated accuracy of nearest neighbors after each step."""
     return {
         name: cross_val_score(
             make_pipeline(step, KNeighborsClassifier()), X, y, cv=5

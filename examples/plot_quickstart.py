@@ -1,10 +1,10 @@
 """
 ==========================================================
-Quick start: cross-validating the regularisation on digits
+Quick start: cross-validating the regularization on digits
 ==========================================================
 
 The whole of the library's main job: scale the inputs, train a network, and let
-:class:`~sklearn.model_selection.GridSearchCV` choose how hard to regularise it. Only
+:class:`~sklearn.model_selection.GridSearchCV` choose how hard to regularize it. Only
 the import of the two classes differs from a search over scikit-learn's own.
 """
 

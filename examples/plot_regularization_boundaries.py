@@ -1,10 +1,10 @@
 """
 ===================================================
-Decision boundaries as the regularisation is raised
+Decision boundaries as the regularization is raised
 ===================================================
 
 The same network learns the same noisy points twenty times over. One row is one
-regulariser, and its strength grows from left to right, from nothing to too much.
+regularizer, and its strength grows from left to right, from nothing to too much.
 """
 
 # %%
@@ -67,7 +67,7 @@ rows = {
 #
 # On the left the network draws bays and islands around single points, learns every
 # training point by heart, and is sure of itself nearly everywhere. Along each row
-# these disappear and the colours fade between the classes; the accuracy on the training
+# these disappear and the colors fade between the classes; the accuracy on the training
 # points goes down, while that on new ones first goes up. On the right it is too much:
 # the boundary becomes too plain to follow the moons.
 colors = LinearSegmentedColormap.from_list("two", ["#0072B2", "#F7F7F7", "#E69F00"])

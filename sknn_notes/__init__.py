@@ -1,6 +1,6 @@
 """Neural networks and preprocessing for scikit-learn.
 
-Multi-layer perceptrons whose regularisation, initialisation, loss, solver and schedule
+Multi-layer perceptrons whose regularization, initialization, loss, solver and schedule
 are hyperparameters, and the preprocessing that belongs to them.
 """
 

@@ -23,7 +23,7 @@ class Registry(dict[str, T]):
 
     Parameters
     ----------
-    parts : dict of str to Component subclass
+    parts : dict of str to Part subclass
     aliases : dict of str to str, optional
         What people call a part elsewhere. The value is a name in the registry, or a
         sentence that says what to do.

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit, ndtr
 
 from sknn_notes._checks import Interval, Registry
-from sknn_notes._component import Component
+from sknn_notes._part import Part
 
 __all__ = [
     "ACTIVATIONS",
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-class Activation(Component):
+class Activation(Part):
     """Base class of activations.
 
     Attributes

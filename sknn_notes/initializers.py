@@ -10,7 +10,7 @@ from numbers import Integral, Real
 import numpy as np
 
 from sknn_notes._checks import Interval, Registry
-from sknn_notes._component import Component
+from sknn_notes._part import Part
 
 __all__ = [
     "INITIALIZERS",
@@ -35,8 +35,8 @@ __all__ = [
 SCALE = Interval(Real, 0, 1e150, closed="right")
 
 
-class Initializer(Component):
-    """Base class of initialisers.
+class Initializer(Part):
+    """Base class of initializers.
 
     Attributes
     ----------

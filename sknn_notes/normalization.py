@@ -1,17 +1,17 @@
-"""Batch normalisation, as a part with parameters of its own."""
+"""Batch normalization, as a part with parameters of its own."""
 
 from numbers import Real
 
 from sknn_notes._checks import Interval
-from sknn_notes._component import Component
+from sknn_notes._part import Part
 
 __all__ = ["BatchNorm"]
 
 
-class BatchNorm(Component):
-    """Batch normalisation before the activation of every hidden layer.
+class BatchNorm(Part):
+    """Batch normalization before the activation of every hidden layer.
 
-    In training every unit is centred and scaled by the mean and the (biased) variance
+    In training every unit is centered and scaled by the mean and the (biased) variance
     of its batch, then scaled and shifted by two learned numbers. In prediction running
     averages take the place of the batch's mean and of its (unbiased) variance.
 

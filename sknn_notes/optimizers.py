@@ -10,12 +10,12 @@ import numpy as np
 
 from sknn_notes import _kernels
 from sknn_notes._checks import Interval, Registry
-from sknn_notes._component import Component
+from sknn_notes._part import Part
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "RMSProp"]
 
 
-class Optimizer(Component):
+class Optimizer(Part):
     """Base class of solvers.
 
     Attributes

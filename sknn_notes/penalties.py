@@ -11,12 +11,12 @@ import numpy as np
 
 from sknn_notes import _kernels
 from sknn_notes._checks import Interval, Registry
-from sknn_notes._component import Component
+from sknn_notes._part import Part
 
 __all__ = ["L1", "L2", "PENALTIES", "ElasticNet", "Penalty"]
 
 
-class Penalty(Component):
+class Penalty(Part):
     """Base class of penalties.
 
     Attributes

@@ -9,7 +9,7 @@ from math import cos, pi
 from numbers import Integral, Real
 
 from sknn_notes._checks import Interval, Registry
-from sknn_notes._component import Component
+from sknn_notes._part import Part
 
 __all__ = [
     "SCHEDULES",
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-class Schedule(Component):
+class Schedule(Part):
     """Base class of learning-rate schedules.
 
     Attributes

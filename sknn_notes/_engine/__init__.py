@@ -1,4 +1,4 @@
-"""The engine: a network of layers, its objective, and the loops that minimise it.
+"""The engine: a network of layers, its objective, and the loops that minimize it.
 
 It knows parts and arrays, but no estimator.
 """

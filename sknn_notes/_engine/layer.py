@@ -68,7 +68,7 @@ class Layer:
         order = "F" if self.is_output else "C"
         self._product = _Buffer(*shape, order)
         self._delta = _Buffer(*shape, order)
-        # The backward pass needs batch norm's normalised input, the pre-activation of
+        # The backward pass needs batch norm's normalized input, the pre-activation of
         # some activations, dropout's input: each then has a buffer of its own.
         self._Z = _Buffer(*shape) if self.batch_norm else self._product
         self._active = _Buffer(*shape) if self.activation.keeps_input else self._Z
@@ -151,7 +151,7 @@ class BatchNormalizer:
         self.batch_mean, self.batch_var = np.empty((2, len(scale)), scale.dtype)
 
     def forward(self, X, out):
-        """Normalise ``X`` in place; write it times the scale to ``out``."""
+        """Normalize ``X`` in place; write it times the scale to ``out``."""
         self.n = len(X)
         _kernels.active().batch_norm_forward(
             X, self.scale, self.eps, self.batch_mean, self.batch_var, out

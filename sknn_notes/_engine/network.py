@@ -138,7 +138,7 @@ class Network:
         ]
 
     def initialize(self, init, bias_init, rng):
-        """Draw the weights with the initialiser ``init``; set all biases."""
+        """Draw the weights with the initializer ``init``; set all biases."""
         init.start(len(self.layers) - 1)
         with np.errstate(all="ignore"):
             for layer in self.layers:

@@ -1,4 +1,4 @@
-"""The objective: penalised loss of a batch and its gradient, for every solver."""
+"""The objective: penalized loss of a batch and its gradient, for every solver."""
 
 import math
 
@@ -113,7 +113,7 @@ def _segments(network, alphas, penalize_bias):
         for layer, alpha in zip(network.layers, alphas, strict=True):
             stretches.append((start, start + layer.W.size, alpha))
             start += layer.W.size
-            # Batch norm's shift takes the place of a bias and is never penalised.
+            # Batch norm's shift takes the place of a bias and is never penalized.
             if penalize_bias and not layer.batch_norm:
                 stretches.append((start_b, start_b + layer.b.size, alpha))
                 start_b += layer.b.size

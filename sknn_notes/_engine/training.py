@@ -1,4 +1,4 @@
-"""The loops that minimise an objective: mini-batch steps, and L-BFGS."""
+"""The loops that minimize an objective: mini-batch steps, and L-BFGS."""
 
 import math
 import warnings
@@ -69,7 +69,7 @@ def train(
     verbose=False,
     tasks=None,
 ):
-    """Minimise the objective batch by batch for up to ``n_epochs`` epochs.
+    """Minimize the objective batch by batch for up to ``n_epochs`` epochs.
 
     ``max_iter`` is the number of epochs that the schedule plans with. ``state`` and the
     network's ``theta`` are updated in place; the monitor holds the curves. ``tasks`` is
@@ -199,7 +199,7 @@ _NO_MEMORY = (
 
 
 def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None):
-    """Minimise the objective on one batch, all the data, by L-BFGS.
+    """Minimize the objective on one batch, all the data, by L-BFGS.
 
     Every iteration counts as an epoch. ``tol`` bounds the gradient.
 

@@ -79,7 +79,7 @@ class ActivationsDisplay:
     def from_estimator(cls, estimator, X, y=None, *, name=None, ax=None, **hist_kw):
         """Pass data through a fitted network and plot what its units do.
 
-        The pass is one of training, without noise: batch norm normalises over ``X``.
+        The pass is one of training, without noise: batch norm normalizes over ``X``.
 
         Parameters
         ----------

@@ -25,12 +25,12 @@ def inputs(subject):
     size = np.sqrt(mean**2 + std**2)
     found = f"means {_span(mean)}, deviations {_span(std)} over {len(std)} features"
     if issparse(X):
-        # Zeros are to stay zeros, so that columns are neither centred nor of size 1.
+        # Zeros are to stay zeros, so that columns are neither centered nor of size 1.
         poor = size.max() > _LARGE
         remedy = "Standardizer(with_mean=False)"
     else:
-        off_centre = np.abs(mean) > _OFF_CENTRE * std
-        poor = size.max() > _LARGE or std.max() < _SMALL or off_centre.any()
+        off_center = np.abs(mean) > _OFF_CENTRE * std
+        poor = size.max() > _LARGE or std.max() < _SMALL or off_center.any()
         remedy = "Standardizer()"
         if any(noise.needs_non_negative for noise in subject.plan.augment):
             remedy = "MinMaxNormalizer(feature_range=(0, 1))"

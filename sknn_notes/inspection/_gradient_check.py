@@ -1,4 +1,4 @@
-"""The gradient of an objective against centred differences, at a few coordinates."""
+"""The gradient of an objective against centered differences, at a few coordinates."""
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def _places(gradient, rng):
 
 
 def _probe(objective, batch, array, place, middle):
-    """Return the centred difference, and how far the slopes of its halves differ."""
+    """Return the centered difference, and how far the slopes of its halves differ."""
     before = array[place]
     array[place] = before + _STEP
     above = objective(*batch)

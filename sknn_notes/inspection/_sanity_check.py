@@ -23,7 +23,7 @@ def sanity_check(estimator, X, y):
                           outputs of 0.
     loss at start         The network's own weights start no far above that.
     penalty               It adds to the loss, and does not outweigh it.
-    gradient              The gradient equals centred differences, in float64, with the
+    gradient              The gradient equals centered differences, in float64, with the
                           noise off, at some coordinates of every parameter array.
     overfit               Twenty samples can be learnt by heart, with penalty, max norm
                           and noise off.

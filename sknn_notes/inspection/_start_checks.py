@@ -74,7 +74,7 @@ def penalty(subject):
 
 
 def gradient(subject):
-    """Compare the gradient with centred differences in float64."""
+    """Compare the gradient with centered differences in float64."""
     mlp = clone(subject.mlp).set_params(dtype="float64")
     training = start(mlp, subject.X, subject.y)
     plan, network = training.plan, training.network

@@ -22,8 +22,8 @@ class WeightsDisplay:
     """A weight matrix: one image a unit, or a heat map.
 
     Inputs that are pixels make the incoming weights of a unit an image: what it looks
-    for. Such images share one colour scale, symmetric about 0; images of three
-    channels show weights from low to high as colours. It is recommended to use
+    for. Such images share one color scale, symmetric about 0; images of three
+    channels show weights from low to high as colors. It is recommended to use
     :meth:`~sknn_notes.inspection.WeightsDisplay.from_estimator`. All parameters are
     stored as attributes.
 
@@ -32,7 +32,7 @@ class WeightsDisplay:
     weights : ndarray of shape (n_inputs, n_units)
         One column a unit.
     image_shape : tuple of int, None or 'auto', default='auto'
-        Height and width, and 3 for colour (the channels last), of the image that the
+        Height and width, and 3 for color (the channels last), of the image that the
         inputs are; None draws a heat map. 'auto' takes inputs whose number is a square,
         25 or more, for an image.
     feature_names : array-like of str of shape (n_inputs,), default=None
@@ -173,7 +173,7 @@ class WeightsDisplay:
         if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 3):
             raise ValueError(
                 "image_shape must be (height, width), or (height, width, 3) for "
-                f"colours. Got {shape!r}."
+                f"colors. Got {shape!r}."
             )
         if math.prod(shape) != n_inputs:
             raise ValueError(

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from sknn_notes._component import Component
+from sknn_notes._part import Part
 
 
-class Loss(Component):
+class Loss(Part):
     """Base class of losses."""
 
     def n_raw(self, n_outputs):

@@ -161,7 +161,7 @@ class HierarchicalSoftmax(ClassificationLoss):
     def labels(self, raw, y, out):
         raise ValueError(
             "loss='hierarchical_softmax' is for classes that exclude each other, and "
-            "this is a multi-label problem. Choose loss='log_loss' or a hinge loss."
+            "this is a multilabel problem. Choose loss='log_loss' or a hinge loss."
         )
 
     @np.errstate(all="ignore")

@@ -9,10 +9,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin, EpochTasks
 from sknn_notes._checks import check_parameters
-from sknn_notes._component import kept, resolve
 from sknn_notes._engine.finite import check_predicted
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes._fitting import unchanged_on_error
+from sknn_notes._part import kept, resolve
 from sknn_notes._sklearn import _check_sample_weight
 from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._guidance import no_larger_than_floats

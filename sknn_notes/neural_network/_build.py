@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from sknn_notes._checks import Interval, check_value, plain, shown
-from sknn_notes._component import kept, resolve
 from sknn_notes._engine.network import Network
 from sknn_notes._engine.objective import Objective
+from sknn_notes._part import kept, resolve
 from sknn_notes.activations import ACTIVATIONS, Activation
 from sknn_notes.initializers import INITIALIZERS
 from sknn_notes.neural_network._parameters import (
@@ -82,7 +82,7 @@ class Plan:
         if noise and not self.solver.stochastic:
             self._refuse(
                 ", ".join(noise),
-                "it minimises one fixed objective over all the data, and noise makes "
+                "it minimizes one fixed objective over all the data, and noise makes "
                 "it random",
             )
         if self._constrained and not self.solver.stochastic:

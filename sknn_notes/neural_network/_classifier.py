@@ -47,7 +47,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     It takes every parameter of scikit-learn's class of the same name, in the same order
     and with the same meaning but for ``alpha``'s scale, and adds the choice of loss,
-    initialisation, penalty and dropout. Two classes, more classes, and any number of
+    initialization, penalty and dropout. Two classes, more classes, and any number of
     labels per sample are handled.
 
     Parameters
@@ -154,7 +154,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     n_mc_samples : int, default=30
         Number of passes of 'monte_carlo' and of ``predict_spread``.
     batch_norm : bool or BatchNorm, default=False
-        Whether to normalise every hidden unit over the batch before its activation.
+        Whether to normalize every hidden unit over the batch before its activation.
     augment : Noise, list of Noise or None, default=None
         Noise on the inputs, drawn anew for every batch: parts of
         :mod:`sknn_notes.noise`, applied in order.
@@ -175,7 +175,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels; the numbers of the columns for multi-label targets.
+        Class labels; the numbers of the columns for multilabel targets.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of every layer; one column is one unit.
     intercepts_ : list of ndarray of shape (fan_out,)

@@ -363,7 +363,7 @@ def _batches(estimator, X, y, sample_weight, plan, partial):
         min_rows = 2
         if X.shape[0] < 2 or (stochastic and estimator.batch_size == 1):
             raise ValueError(
-                "batch_norm needs batches of at least 2 samples to normalise. Got "
+                "batch_norm needs batches of at least 2 samples to normalize. Got "
                 f"{X.shape[0]} samples with batch_size={estimator.batch_size!r}. Pass "
                 "more samples at a time, or set batch_norm=False."
             )

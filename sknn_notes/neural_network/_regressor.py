@@ -22,7 +22,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     It takes every parameter of scikit-learn's class of the same name, in the same order
     and with the same meaning but for ``alpha``'s scale, and adds the choice of
-    initialisation, penalty and dropout. One or several outputs are handled.
+    initialization, penalty and dropout. One or several outputs are handled.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     n_mc_samples : int, default=30
         Number of passes of 'monte_carlo' and of ``predict_spread``.
     batch_norm : bool or BatchNorm, default=False
-        Whether to normalise every hidden unit over the batch before its activation.
+        Whether to normalize every hidden unit over the batch before its activation.
     augment : Noise, list of Noise or None, default=None
         Noise on the inputs, drawn anew for every batch: parts of
         :mod:`sknn_notes.noise`, applied in order.

@@ -36,7 +36,7 @@ class LabelEncoder:
     Parameters
     ----------
     classes : ndarray of shape (n_classes,)
-        Sorted labels; the column numbers for multi-label problems.
+        Sorted labels; the column numbers for multilabel problems.
     multilabel : bool
         Whether a sample may belong to any number of classes.
     """

@@ -6,11 +6,11 @@ from numbers import Integral
 from scipy.sparse import issparse
 
 from sknn_notes._checks import shown
-from sknn_notes._component import Component
+from sknn_notes._part import Part
 from sknn_notes._sklearn import StrOptions
 
 
-class Noise(Component):
+class Noise(Part):
     """Base class of noise on the inputs.
 
     A subclass says how to ``draw`` randomness for some rows, how to ``apply`` it, and

@@ -187,7 +187,7 @@ class RandomFlip(ImageNoise):
 class RandomCrop(ImageNoise):
     """Cut a smaller image out of each, at a random place.
 
-    All places are equally likely. At prediction it is the centre that is cut out; where
+    All places are equally likely. At prediction it is the center that is cut out; where
     that lies between two pixels, the upper left one. The network has as many inputs as
     the crop has values.
 

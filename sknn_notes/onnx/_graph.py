@@ -110,7 +110,7 @@ def form_of(part, forms, family):
 
     Parameters
     ----------
-    part : Component
+    part : Part
     forms : dict
         For every class a function of the graph, the part and the name of its input,
         which adds the part's nodes and returns the name of its output.

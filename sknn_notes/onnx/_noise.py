@@ -15,8 +15,8 @@ from sknn_notes.noise import (
 from sknn_notes.onnx._graph import unchanged
 
 
-def _centre(graph, part, X):
-    """Add the choice of the columns that hold the centre of the images."""
+def _center(graph, part, X):
+    """Add the choice of the columns that hold the center of the images."""
     columns = part.predict(np.arange(part._n_features)[None])[0]
     return graph.add("Gather", X, columns, axis=1)
 
@@ -75,7 +75,7 @@ def _regions(part, n_pixels, n_pooled, phase):
 FORMS: dict[type, Callable] = {
     FractionalMaxPooling: _mean_of_maxima,
     GaussianNoise: unchanged,
-    RandomCrop: _centre,
+    RandomCrop: _center,
     RandomFlip: unchanged,
     RandomShift: unchanged,
     StochasticPooling: _expected_pixel,

@@ -138,8 +138,8 @@ def train_torch(estimator, loss, optimizer, X, y, weight=None, before_step=None)
                 A = activation(A @ W + b)
             raw = A @ coefs[-1] + intercepts[-1]
             losses = loss(raw, y[rows]) * weight[rows] / weight.mean()
-            penalised = [*coefs, *intercepts] if estimator.penalize_bias else coefs
-            squares = sum((array**2).sum() for array in penalised)
+            penalized = [*coefs, *intercepts] if estimator.penalize_bias else coefs
+            squares = sum((array**2).sum() for array in penalized)
             objective = losses.mean() + 0.5 * estimator.alpha * squares
             solver.zero_grad()
             objective.backward()

@@ -104,9 +104,9 @@ def test_biases_are_left_alone_by_the_proximal_step():
         MLPClassifier((), max_iter=20, bias_init=1.0, penalize_bias=flag, **options)
         for flag in (False, True)
     ]
-    free, penalised = (model.fit(X, y).intercepts_[0] for model in models)
+    free, penalized = (model.fit(X, y).intercepts_[0] for model in models)
     assert np.all(free != 0)
-    assert np.all(penalised == 0)
+    assert np.all(penalized == 0)
 
 
 # Decoupled decay

@@ -1,4 +1,4 @@
-"""The gradient of every network, against centred differences of its objective.
+"""The gradient of every network, against centered differences of its objective.
 
 The cases come from the registries, so that a new loss, activation or penalty is checked
 without a change here.
@@ -129,7 +129,7 @@ def active_set(objective, X, y):
 
 
 def differences(objective, batch):
-    """Return the centred difference for every parameter, and which have no kink."""
+    """Return the centered difference for every parameter, and which have no kink."""
     theta, (X, y, _) = objective.network.theta, batch
     slope, smooth = np.empty_like(theta), np.empty(len(theta), bool)
     for i, middle in enumerate(theta.copy()):
@@ -331,7 +331,7 @@ def test_batch_norm_under_every_loss(loss, task):
 
 @every_penalty
 @pytest.mark.parametrize("alpha", [0.3, [0.3, 0.1, 2.0]], ids=["scalar", "per layer"])
-def test_the_scale_of_batch_norm_is_never_penalised(penalty, alpha):
+def test_the_scale_of_batch_norm_is_never_penalized(penalty, alpha):
     objective = make_objective(
         LogLoss(),
         "multiclass",

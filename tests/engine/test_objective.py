@@ -48,7 +48,7 @@ def test_a_case_by_hand():
     np.testing.assert_array_equal(objective.network.grad, [7, 2])
 
 
-def test_a_case_by_hand_with_the_bias_penalised():
+def test_a_case_by_hand_with_the_bias_penalized():
     objective = linear_objective(L2(), 0.5, penalize_bias=True)
     assert objective(np.array([[3.0]]), np.array([[5.0]])) == 3.25
     np.testing.assert_array_equal(objective.network.grad, [7, 2.5])

@@ -30,7 +30,7 @@ def classifier(**parameters):
     return MLPClassifier(**(defaults | parameters))
 
 
-# Twenty samples without regularisation can be learnt by heart
+# Twenty samples without regularization can be learnt by heart
 
 
 def fit_twenty(cls, y, loss, solver):

@@ -140,7 +140,7 @@ def test_four_inputs_are_no_image(fitted):
     assert_array_equal(display.ax_.images[0].get_array(), fitted.coefs_[0][:, [3, 1]])
 
 
-def test_colour_images():
+def test_color_images():
     weights = np.random.default_rng(0).normal(size=(12, 3))
     display = WeightsDisplay(weights, image_shape=(2, 2, 3)).plot()
     picture = np.asarray(display.ax_.images[0].get_array())
@@ -316,7 +316,7 @@ def test_no_noise_no_uncertainty(iris):
         UncertaintyDisplay.from_estimator(model, iris[0][:2])
 
 
-# Regularisation path
+# Regularization path
 
 
 @pytest.mark.parametrize("sparse", [False, True])

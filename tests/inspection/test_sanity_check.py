@@ -96,7 +96,7 @@ def test_labels_and_pipelines(digits):
     assert report["loss at chance"].found.endswith("2.079 (3 ln 2)")
 
 
-def test_sparse_inputs_need_no_centre(iris):
+def test_sparse_inputs_need_no_center(iris):
     X = csr_array(np.abs(iris[0]) * (np.abs(iris[0]) > 1))
     model = MLPClassifier(50, learning_rate_init=0.005)
     report = sanity_check(model, X, iris[1])

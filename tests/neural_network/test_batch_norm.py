@@ -46,7 +46,7 @@ def assert_same(model, other, rtol=0):
 def statistics(model, X):
     """Return mean and biased variance of every hidden layer's inputs on all of ``X``.
 
-    The layers are normalised with these statistics, not with the running ones.
+    The layers are normalized with these statistics, not with the running ones.
     """
     result, A = [], X
     for W, norm in zip(model.coefs_[:-1], model.batch_norm_, strict=True):
@@ -309,7 +309,7 @@ def test_switching_it_when_going_on_is_refused(three_classes):
             model.fit(X, y)
 
 
-# Batches that can be normalised
+# Batches that can be normalized
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
@@ -423,7 +423,7 @@ def test_it_forgets_the_scale_of_the_weights_before_it(three_classes):
 
 
 @pytest.mark.filterwarnings("ignore:.* has no effect")
-def test_without_hidden_layers_there_is_nothing_to_normalise():
+def test_without_hidden_layers_there_is_nothing_to_normalize():
     X = np.random.default_rng(0).normal(size=(20, 3))
     y = np.arange(20) % 2
     model = MLPClassifier((), batch_norm=True, batch_size=1, max_iter=2).fit(X, y)

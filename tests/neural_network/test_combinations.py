@@ -162,7 +162,7 @@ def test_every_pair_of_a_regressors_parameters_works_together(case):
     ],
     ids=str,
 )
-def test_lbfgs_refuses_what_it_cannot_minimise(parameters):
+def test_lbfgs_refuses_what_it_cannot_minimize(parameters):
     model = MLPClassifier(solver="lbfgs", **parameters)
     (name,) = parameters
     with pytest.raises(ValueError, match=rf"solver='lbfgs'.*{name}=.*Choose solver="):

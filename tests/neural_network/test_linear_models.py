@@ -1,8 +1,8 @@
-"""Without hidden layers the network is a linear model, and minimises as its solvers do.
+"""Without hidden layers the network is a linear model, and minimizes as its solvers do.
 
 What is compared is the objective, computed here from the weights of both, relative to
 scikit-learn's. Training is full batch, so that the only error left is that of the
-optimisation.
+optimization.
 """
 
 import numpy as np
@@ -172,7 +172,7 @@ def test_l2_makes_weights_small_and_none_zero():
     assert (network.coefs_[0] != 0).all()
 
 
-# Support vector machines: LinearSVC penalises the bias, too
+# Support vector machines: LinearSVC penalizes the bias, too
 
 HINGES = {
     ("hinge", 0.01): 1e-5,
@@ -331,7 +331,7 @@ def test_huber_is_huber_regression_with_delta_in_units_of_the_targets(solver):
     y[::20] += 5
     reference = HuberRegressor(alpha=4.0, tol=1e-9, max_iter=10**4).fit(X, y)
     delta = reference.epsilon * reference.scale_
-    # It minimises the loss in units of its scale, times the scale, without the ½.
+    # It minimizes the loss in units of its scale, times the scale, without the ½.
     alpha = reference.alpha * reference.scale_ / len(y)
 
     def objective(W, b):

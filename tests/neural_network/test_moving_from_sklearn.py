@@ -32,7 +32,7 @@ assert clf.predict([[2., 2.], [-1., -2.]]).shape == (2,)
 assert [coef.shape for coef in clf.coefs_] == [(2, 5), (5, 2), (2, 1)]
 clf.predict_proba([[2., 2.], [1., 2.]])
 """,
-    "multi-label targets as lists": """
+    "multilabel targets as lists": """
 from sklearn.neural_network import MLPClassifier
 X = [[0., 0.], [1., 1.]]
 y = [[0, 1], [1, 1]]

@@ -328,7 +328,7 @@ def test_other_trees_need_no_frequencies(tree):
 
 def test_labels_are_refused():
     loss, raw = make_loss(), np.zeros((2, 4))
-    with pytest.raises(ValueError, match=r"'hierarchical_softmax'.*multi-label"):
+    with pytest.raises(ValueError, match=r"'hierarchical_softmax'.*multilabel"):
         loss.per_sample(raw, np.ones((2, 4)), raw.copy())
 
 

@@ -1,4 +1,4 @@
-"""Initialisers: the variance of a weight, and a signal through ten layers."""
+"""Initializers: the variance of a weight, and a signal through ten layers."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def draw(initializer, activation=None, shape=(FAN_IN, FAN_OUT), seed=0):
     return initializer.draw(*shape, activation, np.random.default_rng(seed))
 
 
-# What every initialiser promises
+# What every initializer promises
 
 
 @every_initializer

@@ -1,4 +1,4 @@
-"""More activations, initialisers and schedules: by formula and against PyTorch."""
+"""More activations, initializers and schedules: by formula and against PyTorch."""
 
 from math import cos, exp, pi
 
@@ -193,7 +193,7 @@ def test_parameters_outside_their_domain_are_refused(part, message):
         part.check()
 
 
-# Initialisers
+# Initializers
 
 
 def draw(init, fan_in=40, fan_out=30, seed=0):

@@ -44,10 +44,10 @@ def relu_backward_bias(delta, A, scale, db):
 
 
 @compiled_inside
-def mean_and_var(X, near, mean, var, centre):
+def mean_and_var(X, near, mean, var, center):
     """Mean and biased variance of the columns, in one pass if ``near`` is near.
 
-    Else ``X`` is moved. ``centre`` is the mean of ``X`` as it is left.
+    Else ``X`` is moved. ``center`` is the mean of ``X`` as it is left.
     """
     n, n_units = X.shape
     share = X.dtype.type(1) / X.dtype.type(n)
@@ -65,15 +65,15 @@ def mean_and_var(X, near, mean, var, centre):
         var[j] = var[j] * share - m * m
         far |= m * m > var[j]
         mean[j] = m + near[j]
-        centre[j] = mean[j]
+        center[j] = mean[j]
     if far:
         # The square of the shift would drown the variance.
-        _subtract(X, mean, centre, var)
+        _subtract(X, mean, center, var)
 
 
 @compiled_inside
 def norm_relu(X, mean, var, eps, scale, shift, factor, out):
-    """Normalise ``X`` in place; write the ReLU of its scaled and shifted values."""
+    """Normalize ``X`` in place; write the ReLU of its scaled and shifted values."""
     n, n_units = X.shape
     one, zero = X.dtype.type(1), X.dtype.type(0)
     for j in range(n_units):

@@ -61,7 +61,7 @@ class Normalizers(NamedTuple):
     """Batch norm: where each layer's scale and averages start, and what it computes.
 
     ``running`` and ``batch`` are rows of means and of variances; ``normalized`` has the
-    place of every layer's outputs for its normalised inputs.
+    place of every layer's outputs for its normalized inputs.
     """
 
     scale: np.ndarray
@@ -85,7 +85,7 @@ class Buffers(NamedTuple):
     bits: np.ndarray
     losses: np.ndarray
     factor: np.ndarray
-    centre: np.ndarray
+    center: np.ndarray
 
 
 class Solver(NamedTuple):
@@ -178,10 +178,10 @@ def _forward(X, keys, n_keys, layers, norms, buffers, theta):
             scale = theta[norms.scale[i] : norms.scale[i] + width]
             stat = slice(norms.stat[i], norms.stat[i] + width)
             mean, var = norms.batch[0, stat], norms.batch[1, stat]
-            centre = buffers.centre[:width]
+            center = buffers.center[:width]
             # Where the mean is expected makes one pass over memory enough for both.
-            passes.mean_and_var(raw, norms.running[0, stat], mean, var, centre)
-            passes.norm_relu(raw, centre, var, norms.eps, scale, b, buffers.factor, Z)
+            passes.mean_and_var(raw, norms.running[0, stat], mean, var, center)
+            passes.norm_relu(raw, center, var, norms.eps, scale, b, buffers.factor, Z)
             passes.mix(norms.running[0, stat], mean, norms.momentum, 1.0)
             passes.mix(norms.running[1, stat], var, norms.momentum, n / (n - 1))
             if layers.drops[i]:

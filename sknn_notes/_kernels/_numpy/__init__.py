@@ -1,4 +1,4 @@
-"""The reference set: every kernel in plain vectorised numpy."""
+"""The reference set: every kernel in plain vectorized numpy."""
 
 from sknn_notes._kernels._numpy.columns import *
 from sknn_notes._kernels._numpy.network import *

@@ -103,7 +103,7 @@ def dropout_mask(bits, threshold, scale, out):
 
 
 def batch_norm_forward(X, scale, eps, mean, var, out):
-    """Normalise the columns of ``X`` in place; write ``scale * X`` to ``out``.
+    """Normalize the columns of ``X`` in place; write ``scale * X`` to ``out``.
 
     ``mean`` and ``var`` receive the batch's mean and biased variance.
     """

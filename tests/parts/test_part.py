@@ -9,7 +9,7 @@ import pytest
 from sklearn.base import clone
 
 from sknn_notes._checks import Names, check_value, nearest
-from sknn_notes._component import Component, kept, resolve
+from sknn_notes._part import Part, kept, resolve
 from sknn_notes.activations import ACTIVATIONS
 from sknn_notes.initializers import INITIALIZERS, Normal, Sparse
 from sknn_notes.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, Hinge
@@ -55,7 +55,7 @@ def test_every_parameter_of_a_part_has_a_domain(cls):
 
 @every_part
 def test_the_defaults_of_a_part_are_valid(cls):
-    assert isinstance(cls(), Component)
+    assert isinstance(cls(), Part)
     cls().check()
 
 

@@ -10,7 +10,7 @@ from sknn_notes._base import BaseObject
 from sknn_notes._checks import nearest, plain
 
 
-class Component(BaseObject):
+class Part(BaseObject):
     """Base class of every part.
 
     Its parameters are read, set and searched as an estimator's. A subclass declares
@@ -32,9 +32,9 @@ def resolve(spec: Any, registry: Mapping, flat: Mapping | None = None) -> Any:
 
     Parameters
     ----------
-    spec : str or Component
+    spec : str or Part
         A name in ``registry``, or a part, which is cloned.
-    registry : mapping of str to Component subclass
+    registry : mapping of str to Part subclass
     flat : mapping of str to object, optional
         Parameters of the estimator. A part made from its name takes those that it has
         a parameter for; a part passed as an object keeps its own.
@@ -67,7 +67,7 @@ def _equal(a: Any, b: Any) -> bool:
         a, b = pending.pop()
         if a is b:
             continue
-        if isinstance(a, Component) and type(a) is type(b):
+        if isinstance(a, Part) and type(a) is type(b):
             names = a.get_params(deep=False)
             pending += [(getattr(a, name), getattr(b, name)) for name in names]
         elif isinstance(a, tuple | list) and type(a) is type(b) and len(a) == len(b):
