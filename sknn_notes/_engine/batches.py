@@ -29,6 +29,7 @@ class Batches:
         if len(starts) > 1 and self.n_samples - starts[-1] < min_rows:
             del starts[-1]
         self._rows = [slice(*pair) for pair in pairwise([*starts, self.n_samples])]
+        self.n_batches = len(self._rows)
         self.max_rows = max(rows.stop - rows.start for rows in self._rows)
         self._buffers: list = []
         self._capacity = 0

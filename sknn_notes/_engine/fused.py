@@ -84,13 +84,14 @@ class FusedSteps:
         widest = max(network.shapes[0][0], *widths)
         self.n_batches = max(1, _BLOCK_SIZE // (batches.max_rows * widest))
 
-    def run_epoch(self, rate, state):
+    def run_epoch(self, rates, state):
         """Go once over the data; return the mean loss, or one that is not finite."""
-        total, memory = 0.0, state.optimizer_state
+        total, memory, done = 0.0, state.optimizer_state, 0
         for X, y, sample_weight, edges in self.batches.blocks(
             state.rng, self.n_batches
         ):
             rows = self._rows(X, y, sample_weight, edges, state.rng)
+            n_steps = len(edges) - 1
             value = self.steps.train_steps(
                 rows,
                 self.layers,
@@ -102,10 +103,11 @@ class FusedSteps:
                 self._arrays(memory),
                 self.squared,
                 self.margin,
-                self._solver(rate, memory),
+                self._solver(rates[done : done + n_steps], memory),
             )
+            done += n_steps
             if "t" in memory:
-                memory["t"] += len(rows.edges) - 1
+                memory["t"] += n_steps
             if not math.isfinite(value):
                 return value
             total += value
@@ -122,14 +124,14 @@ class FusedSteps:
             return memory["m"], memory["v"]
         return (memory["velocity"],)
 
-    def _solver(self, rate, memory):
+    def _solver(self, rates, memory):
         solver = self.optimizer
         if isinstance(solver, Adam):
             settings = solver.beta_1, solver.beta_2, solver.epsilon
         else:
             settings = solver.momentum, solver.nesterovs_momentum, 0
         return self.steps.Solver(
-            rate,
+            rates,
             memory.get("t", 0),
             tuple(map(float, settings)),
             self.ends,

@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sknn_notes._engine.finite import REMEDIES, check_finite, divergence
 from sknn_notes._engine.fused import fused_steps
 from sknn_notes._sklearn import _check_optimize_result
+from sknn_notes.schedules import Progress
 
 
 @dataclass
@@ -33,6 +34,8 @@ class TrainingState:
         Samples shown so far (``t_``).
     epoch, n_plateaus, n_without_improvement : int
         Where the schedule and the monitor stand.
+    loss : float
+        Training loss of the last epoch, NaN before the first.
     output_layer : tuple or None
         What the estimator keeps of the output layer where it publishes another form.
     """
@@ -45,6 +48,7 @@ class TrainingState:
     epoch: int = 0
     n_plateaus: int = 0
     n_without_improvement: int = 0
+    loss: float = math.nan
     output_layer: tuple | None = None
 
     def use(self, optimizer, theta):
@@ -63,7 +67,7 @@ def train(
     monitor,
     state,
     *,
-    learning_rate_init,
+    base_rate,
     max_iter,
     n_epochs,
     verbose=False,
@@ -71,9 +75,10 @@ def train(
 ):
     """Minimize the objective batch by batch for up to ``n_epochs`` epochs.
 
-    ``max_iter`` is the number of epochs that the schedule plans with. ``state`` and the
-    network's ``theta`` are updated in place; the monitor holds the curves. ``tasks`` is
-    told of every epoch by ``begin()`` and ``end()``, whose True ends training.
+    ``base_rate`` and ``max_iter``, a number of epochs, are what the schedule plans
+    with. ``state`` and the network's ``theta`` are updated in place; the monitor holds
+    the curves. ``tasks`` is told of every epoch by ``begin()`` and ``end()``, whose
+    True ends training.
 
     Returns
     -------
@@ -88,39 +93,41 @@ def train(
     """
     monitor.n_without_improvement = state.n_without_improvement
     fused = fused_steps(objective, batches, optimizer)
-    rate = learning_rate_init
+    largest = base_rate
     converged = False
     try:
         for _ in range(n_epochs):
             if tasks is not None:
                 tasks.begin()
-            # A float: numpy's own float64 would promote float32 steps.
-            rate = schedule.rate(
-                learning_rate_init,
+            progress = Progress(
                 epoch=state.epoch,
+                n_steps=batches.n_batches,
                 n_seen=state.n_seen,
                 n_plateaus=state.n_plateaus,
+                loss=state.loss,
                 max_iter=max_iter,
             )
-            rate = float(rate)
+            rates = schedule.rates(base_rate, progress)
+            largest = rates.max()
             if fused is None:
-                loss = _run_epoch(objective, batches, optimizer, rate, state)
+                loss = _run_epoch(objective, batches, optimizer, rates, state)
             else:
-                loss = fused.run_epoch(rate, state)
+                loss = fused.run_epoch(rates, state)
             if not math.isfinite(loss):
-                _stop_diverged(monitor, loss, state.epoch + 1, rate)
+                _stop_diverged(monitor, loss, state.epoch + 1, largest)
                 # The solver's state belongs to weights that are discarded.
                 state.optimizer, state.optimizer_state = None, {}
                 converged = True
                 break
             state.epoch += 1
             state.n_seen += batches.n_samples
+            state.loss = loss
             monitor.update(loss)
             if tasks is not None and tasks.end():
                 converged = True
                 break
             if monitor.on_plateau:
-                if not schedule.goes_on(rate):
+                if not schedule.goes_on(float(rates[-1])):
                     if verbose:
                         print(_plateau_message(monitor) + " Stopping.")
                     converged = True
@@ -135,14 +142,14 @@ def train(
     finally:
         restored = monitor.restore_best()
         state.n_without_improvement = monitor.n_without_improvement
-    when = f"after epoch {state.epoch} at a learning rate of {rate:g}"
+    when = f"after epoch {state.epoch} at a learning rate of {largest:g}"
     # Weights that a validation score chose predict finite values for that set.
     X = None if restored else batches.X
     check_finite(objective.network, objective.loss, X, when)
     return converged
 
 
-def _run_epoch(objective, batches, optimizer, rate, state):
+def _run_epoch(objective, batches, optimizer, rates, state):
     """Go once over the data; return the mean loss, or the first that is not finite."""
     network, memory = objective.network, state.optimizer_state
     proximal = not objective.smooth
@@ -150,7 +157,9 @@ def _run_epoch(objective, batches, optimizer, rate, state):
     if proximal:
         optimizer.begin_epoch(network.theta, memory)
     try:
-        for X, y, sample_weight in batches.epoch(state.rng):
+        # Python's floats: numpy's own float64 would promote float32 steps.
+        steps = zip(batches.epoch(state.rng), rates.tolist(), strict=True)
+        for (X, y, sample_weight), rate in steps:
             value = objective(X, y, sample_weight, state.rng)
             if not math.isfinite(value):
                 return value

@@ -11,6 +11,7 @@ from sknn_notes._engine.finite import DivergenceError
 from sknn_notes.inspection._access import fit_on, start, train_freely
 from sknn_notes.inspection._units import UnitStates, unit_states
 from sknn_notes.inspection._update_ratio import update_ratios
+from sknn_notes.neural_network._parameters import base_rate
 
 # Rows that the checks before training look at.
 _N_ROWS = 1000
@@ -88,6 +89,9 @@ class Subject:
         rows = self.order[: n_steps * batch_size]
         n_epochs = -(-n_steps * batch_size // len(rows))
         mlp, trained = clone(self.mlp), []
+        if getattr(mlp.learning_rate, "warmup", 0) > n_epochs / 2:
+            # So that some of its steps are made at the full rate.
+            mlp.set_params(learning_rate__warmup=n_epochs / 2)
 
         def some(network, batches):
             trained.append(network)
@@ -128,6 +132,7 @@ class Subject:
             augment=None,
             batch_size="auto",
             learning_rate="constant",
+            learning_rate_init=base_rate(self.mlp)[1],
             tol=0.0,
         )
         if "loss__label_smoothing" in mlp.get_params():

@@ -7,6 +7,7 @@ from sknn_notes.inspection._report import Finding
 from sknn_notes.inspection._subject import take
 from sknn_notes.inspection._units import dead_fractions, saturated_fractions
 from sknn_notes.losses import RegressionLoss
+from sknn_notes.neural_network._parameters import base_rate
 
 _N_FEW = 20
 # Shares of what a constant reaches: learnt by heart, and on the way.
@@ -69,10 +70,10 @@ def learning_rate(subject):
     name = "learning rate"
     if not subject.plan.solver.stochastic:
         return Finding(name, "skip", "lbfgs finds the size of every step by itself")
-    rate = subject.mlp.learning_rate_init
+    parameter, rate = base_rate(subject.mlp)
     training = subject.short_training
     if training is None:
-        change = f"Lower learning_rate_init={rate:g}, tenfold to begin with."
+        change = f"Lower {parameter}={rate:g}, tenfold to begin with."
         return Finding(name, "fail", "the loss stopped being finite", change)
     ratios = training.ratios[np.isfinite(training.ratios)]
     if not ratios.any():
@@ -94,9 +95,7 @@ def learning_rate(subject):
             "and inputs, lower alpha, or look at how y was made."
         )
         return Finding(name, "fail", found, change)
-    better = (
-        f"learning_rate_init={rate:g}: about {rate * _RULE / ratio:.1g} makes steps"
-    )
+    better = f"{parameter}={rate:g}: about {rate * _RULE / ratio:.1g} makes steps"
     change = f"{'Lower' if ratio > _RULE else 'Raise'} {better} of {_RULE:g}."
     return Finding(name, "warn" if moved and ratio <= _HUGE else "fail", found, change)
 

@@ -6,6 +6,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 
+from sknn_notes.neural_network._parameters import base_rate, value_at_start
+
 # Samples that the losses are compared on, and raw outputs of them, at most.
 _N_ROWS, _N_OUTPUTS = 10_000, 10**7
 
@@ -69,13 +71,14 @@ def _likely_cause(estimator, plan, X, y):
     remedy = estimator._remedy(y)
     if remedy:
         return remedy
-    strength = float(max(plan.alphas))
+    strength = max(map(value_at_start, plan.alphas))
     if plan.penalty is not None and strength >= 0.1:
         return (
             f"The penalty may be too strong: lower alpha, which reaches {strength:g}."
         )
     stochastic = plan.solver.stochastic
-    rate = f"learning_rate_init={estimator.learning_rate_init:g}"
+    name, base = base_rate(estimator)
+    rate = f"{name}={base:g}"
     if estimator.n_iter_ >= estimator.max_iter:
         slow = f" or {rate}" if stochastic else ""
         return (

@@ -14,16 +14,19 @@ from sknn_notes.initializers import INITIALIZERS
 from sknn_notes.neural_network._parameters import (
     CONSTRAINTS,
     DROPOUT_RATE,
+    LEARNING_RATE,
     MAX_NORM,
     STRENGTH,
     hidden_sizes,
     part,
     per_layer,
+    value_at_start,
 )
 from sknn_notes.noise import Noise
 from sknn_notes.noise._base import check_inputs
 from sknn_notes.normalization import BatchNorm
 from sknn_notes.penalties import PENALTIES
+from sknn_notes.schedules import Schedule
 
 
 class Plan:
@@ -37,6 +40,12 @@ class Plan:
     estimator : MLPClassifier or MLPRegressor
     loss : Loss
     solver : Optimizer
+
+    Attributes
+    ----------
+    alphas, dropout : list of float or Schedule
+        One per weight matrix, and one per hidden layer; every schedule is a checked
+        copy with a ``start``.
     """
 
     def __init__(self, estimator, loss, solver):
@@ -57,11 +66,21 @@ class Plan:
         self.dropconnect = flat["dropconnect"]
         self.input_dropout = flat["input_dropout"]
         self.dropout = per_layer(
-            "dropout", flat["dropout"], n_hidden, "hidden layer", DROPOUT_RATE
+            "dropout",
+            flat["dropout"],
+            n_hidden,
+            "hidden layer",
+            DROPOUT_RATE,
+            schedules=True,
         )
         n_weights = n_hidden + 1
         self.alphas = per_layer(
-            "alpha", flat["alpha"], n_weights, "weight matrix", STRENGTH
+            "alpha",
+            flat["alpha"],
+            n_weights,
+            "weight matrix",
+            STRENGTH,
+            schedules=True,
         )
         self.max_norms = per_layer(
             "max_norm",
@@ -92,6 +111,9 @@ class Plan:
         )
         if kinks and not self.solver.proximal:
             self._refuse("penalty", "it needs a smooth penalty, such as 'l2'")
+        varies = self.penalty is not None and "alpha" in dict(self.schedules)
+        if varies and not self.solver.stochastic:
+            self._refuse("alpha", "it minimizes one fixed objective")
         if self.solver.decoupled and self._undecayed:
             self._refuse(
                 "penalty", "it applies what the penalty's decay returns, which is 0"
@@ -106,12 +128,22 @@ class Plan:
         )
 
     @property
+    def schedules(self):
+        """The names of the parameters under a schedule, each with the schedule."""
+        values = [("alpha", alpha) for alpha in self.alphas]
+        values += [("dropout", rate) for rate in self.dropout]
+        return [pair for pair in values if isinstance(pair[1], Schedule)]
+
+    @property
     def _undecayed(self):
         """Whether there is a smooth penalty that weight decay would leave out."""
         return (
             self.penalty is not None
             and self.penalty.smooth
-            and any(alpha and not self.penalty.decay(alpha) for alpha in self.alphas)
+            and any(
+                alpha and not self.penalty.decay(alpha)
+                for alpha in map(value_at_start, self.alphas)
+            )
         )
 
     @property
@@ -184,6 +216,8 @@ class Plan:
             (self._owner, name, self._flat[name], CONSTRAINTS[name])
             for name in _COMPUTED_WITH
         ]
+        schedule = self._flat["learning_rate"]
+        numbers.append((self._owner, "learning_rate", schedule, [LEARNING_RATE]))
         parts = [self.loss, self.solver, self.penalty, self.init, self.batch_norm]
         for each in filter(None, [*parts, *self.activations, *self.augment]):
             domains = each._parameter_constraints
@@ -192,6 +226,7 @@ class Plan:
                 numbers.append((type(each).__name__, name, value, domains[name]))
         for owner, name, value, domain in numbers:
             for item in value if isinstance(value, list | tuple) else [value]:
+                item = item.start if isinstance(item, Schedule) else item
                 if isinstance(item, float) and not _survives(item, number, domain):
                     raise ValueError(
                         f"The {name!r} parameter of {owner} is {item!r}, which "

@@ -19,6 +19,11 @@ from sknn_notes.neural_network._baseline import warn_if_at_chance
 from sknn_notes.neural_network._build import Plan
 from sknn_notes.neural_network._guidance import check_scorer
 from sknn_notes.neural_network._inactive import tell_inactive
+from sknn_notes.neural_network._parameters import (
+    LEARNING_RATE,
+    base_rate,
+    check_start,
+)
 from sknn_notes.neural_network._validation import (
     ValidationSet,
     check_scores,
@@ -55,7 +60,7 @@ def prepare(estimator, X, y, sample_weight=None, *, validation=None, partial=Fal
     loss = estimator._start_loss(first, partial, y, sample_weight)
     plan = Plan(estimator, loss, solver)
     plan.check_inputs(X)
-    schedule = _schedule(estimator, partial)
+    schedule = _schedule(estimator, plan, partial)
     check_scorer(estimator)
     tell_inactive(estimator, plan, validation is not None)
     loss_weight = estimator._class_weighted(sample_weight, y, partial)
@@ -199,7 +204,7 @@ class Training:
             self.schedule,
             self.monitor,
             self.state,
-            learning_rate_init=float(estimator.learning_rate_init),
+            base_rate=base_rate(estimator)[1],
             max_iter=estimator.max_iter,
             n_epochs=self._n_epochs,
             verbose=estimator.verbose,
@@ -279,6 +284,7 @@ def _start_state(estimator, first, partial):
     state = copy.deepcopy(estimator._training_state)
     if not partial:
         state.epoch = state.n_plateaus = state.n_without_improvement = 0
+        state.loss = np.nan
     return state
 
 
@@ -325,23 +331,33 @@ def _split(estimator, X, y, sample_weight, loss_weight, state, partial):
     return train_part, ValidationSet(name, X_val, y_val, None, *weights)
 
 
-def _schedule(estimator, partial):
+def _schedule(estimator, plan, partial):
+    """Return the schedule of the learning rate; check what the schedules need."""
     schedule = estimator._resolve("learning_rate")
-    if partial and schedule.needs_max_iter:
-        raise ValueError(
-            f"learning_rate={estimator.learning_rate!r} plans its rates over max_iter "
-            "epochs, and partial_fit does not know how many will come. Choose "
-            "another schedule, such as 'inverse_time'."
-        )
-    if partial and schedule.needs_plateaus:
-        raise ValueError(
-            f"learning_rate={estimator.learning_rate!r} waits for n_iter_no_change "
-            "epochs over the data without improvement. partial_fit does not know "
-            "what an epoch is: each call may bring other samples, whose losses "
-            "differ by chance. Choose another schedule, such as 'invscaling', or "
-            "lower learning_rate_init yourself between calls."
-        )
+    check_start("learning_rate", schedule, LEARNING_RATE)
+    if partial:
+        for name, each in [("learning_rate", schedule), *plan.schedules]:
+            _check_endless(name, getattr(estimator, name), each)
     return schedule
+
+
+def _check_endless(name, spec, schedule):
+    """Raise ValueError if a schedule needs what ``partial_fit`` does not know."""
+    of_rate = name == "learning_rate"
+    other = "'inverse_time'" if of_rate else "InverseTime(start=...)"
+    if schedule.needs_max_iter:
+        raise ValueError(
+            f"{name}={spec!r} plans over max_iter epochs, and partial_fit does not "
+            f"know how many will come. Choose another schedule, such as {other}."
+        )
+    if schedule.needs_plateaus:
+        raise ValueError(
+            f"{name}={spec!r} waits for n_iter_no_change epochs over the data without "
+            "improvement. partial_fit does not know what an epoch is: each call may "
+            "bring other samples, whose losses differ by chance. Choose another "
+            f"schedule, such as {other}, or lower "
+            f"{'learning_rate_init' if of_rate else name} yourself between calls."
+        )
 
 
 def _batches(estimator, X, y, sample_weight, plan, partial):

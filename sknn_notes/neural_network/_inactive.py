@@ -12,7 +12,6 @@ import numpy as np
 
 from sknn_notes._checks import shown
 from sknn_notes.neural_network._parameters import REGISTRIES
-from sknn_notes.schedules import Adaptive
 
 # Parameters that this process was warned of: a search would repeat it with every fit.
 told: set[str] = set()
@@ -61,7 +60,7 @@ def inactive(estimator, plan, has_validation_set) -> Iterator[tuple[str, str]]:
     for name, reason in [
         *_of_parts(estimator),
         *_of_lbfgs(estimator, plan),
-        *_of_plateaus(estimator),
+        *_of_schedules(estimator, plan),
         *_of_validation(estimator, has_validation_set),
         *_of_layers(estimator, plan),
         *_of_noise(plan),
@@ -127,11 +126,23 @@ def _of_lbfgs(estimator, plan):
         yield "dtype", reason + "float64"
 
 
-def _of_plateaus(estimator):
+def _of_schedules(estimator, plan):
     schedule = estimator.learning_rate
-    adaptive = schedule == "adaptive" or isinstance(schedule, Adaptive)
-    if adaptive and estimator.n_iter_no_change == np.inf:
-        yield "learning_rate", "with n_iter_no_change=inf the rate never changes"
+    if isinstance(schedule, str):
+        schedule = REGISTRIES["learning_rate"][schedule]
+    without = ""
+    if estimator.n_iter_no_change == np.inf:
+        without = "with n_iter_no_change=inf there is no plateau to change at"
+    elif not schedule.needs_plateaus:
+        without = "training ends at the first plateau unless learning_rate='adaptive'"
+    for name, each in [("learning_rate", schedule), *plan.schedules]:
+        if each.needs_plateaus and without:
+            yield name, without
+    if schedule.start is not None:
+        yield (
+            "learning_rate_init",
+            f"learning_rate={shown(schedule)} has a start of its own",
+        )
 
 
 def _of_validation(estimator, has_validation_set):

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
 
 from sknn_notes._checks import Interval, Names, Registry, plain, shown
+from sknn_notes._part import resolve
 from sknn_notes._sklearn import Options, StrOptions
 from sknn_notes.activations import ACTIVATIONS, Activation
 from sknn_notes.initializers import INITIALIZERS, Initializer
@@ -70,15 +71,16 @@ def part(registry: Registry, base: type) -> list:
 STRENGTH = Interval(Real, 0, None, closed="left")
 DROPOUT_RATE = Interval(Real, 0, 1, closed="left")
 MAX_NORM = Interval(Real, 0, None, closed="neither")
+LEARNING_RATE = Interval(Real, 0, None, closed="neither")
 
 CONSTRAINTS: dict[str, list] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [*part(ACTIVATIONS, Activation), list, tuple],
     "solver": part(OPTIMIZERS, Optimizer),
-    "alpha": [STRENGTH, "array-like"],
+    "alpha": [STRENGTH, Schedule, "array-like"],
     "batch_size": [Names(BATCH_SIZES), Interval(Integral, 1, None, closed="left")],
     "learning_rate": part(SCHEDULES, Schedule),
-    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "learning_rate_init": [LEARNING_RATE],
     "power_t": [Interval(Real, 0, None, closed="left")],
     "max_iter": [Interval(Integral, 1, None, closed="left")],
     "shuffle": ["boolean"],
@@ -105,7 +107,7 @@ CONSTRAINTS: dict[str, list] = {
     "l1_ratio": [Interval(Real, 0, 1, closed="both")],
     "penalize_bias": ["boolean"],
     "max_norm": [None, MAX_NORM, "array-like"],
-    "dropout": [DROPOUT_RATE, "array-like"],
+    "dropout": [DROPOUT_RATE, Schedule, "array-like"],
     "input_dropout": [DROPOUT_RATE],
     "dropconnect": [DROPOUT_RATE],
     "dropout_scaling": [StrOptions({"inverted", "standard"})],
@@ -159,6 +161,7 @@ def per_layer(
     what: str,
     constraint: Interval,
     none: bool = False,
+    schedules: bool = False,
 ) -> list:
     """Return ``value`` as a list of ``n`` values, one per layer.
 
@@ -176,7 +179,11 @@ def per_layer(
         The domain of a value.
     none : bool, default=False
         Whether a value may also be None.
+    schedules : bool, default=False
+        Whether a value may also be a schedule, which is copied and checked.
     """
+    if isinstance(value, Schedule):
+        return [_scheduled(name, value, constraint)] * n
     if isinstance(value, str) or not isinstance(value, Iterable):
         return [plain(value)] * n
     values = list(value)
@@ -185,10 +192,50 @@ def per_layer(
             f"{name} must be one value or a list with one value per {what}, {n} here. "
             f"Got {len(values)} values: {shown(values)}."
         )
-    for item in values:
-        if not (constraint.is_satisfied_by(item) or (none and item is None)):
+    for i, item in enumerate(values):
+        if schedules and isinstance(item, Schedule):
+            values[i] = _scheduled(name, item, constraint)
+        elif constraint.is_satisfied_by(item) or (none and item is None):
+            values[i] = plain(item)
+        else:
+            others = " or a Schedule" if schedules else ""
             raise ValueError(
-                f"Each value of {name} must be {constraint}. Got {shown(item)} in "
-                f"{shown(values)}."
+                f"Each value of {name} must be {constraint}{others}. Got "
+                f"{shown(item)} in {shown(list(value))}."
             )
-    return [plain(item) for item in values]
+    return values
+
+
+def _scheduled(name, spec, constraint):
+    """Return a checked copy of the schedule that drives a parameter."""
+    schedule = resolve(spec, SCHEDULES)
+    if schedule.start is None:
+        raise ValueError(
+            f"{name}={shown(spec)} has no value to start from. Pass start to "
+            f"{type(spec).__name__}, {constraint}."
+        )
+    check_start(name, schedule, constraint)
+    return schedule
+
+
+def check_start(name: str, schedule: Schedule, constraint: Interval) -> None:
+    """Raise ValueError if a schedule starts outside the domain of a parameter."""
+    if schedule.start is not None and not constraint.is_satisfied_by(schedule.start):
+        raise ValueError(
+            f"The start of {name}={shown(schedule)} must be {constraint}. Got "
+            f"{shown(schedule.start)}."
+        )
+
+
+def value_at_start(spec: float | Schedule) -> float:
+    """Return a number, or the ``start`` of a schedule in its place."""
+    start = spec.start if isinstance(spec, Schedule) else spec
+    return float(cast(float, start))
+
+
+def base_rate(estimator: Any) -> tuple[str, float]:
+    """Return the base of the learning rate, and the parameter that it is set by."""
+    start = getattr(estimator.learning_rate, "start", None)
+    if start is None:
+        return "learning_rate_init", float(estimator.learning_rate_init)
+    return "learning_rate__start", float(start)

@@ -185,10 +185,11 @@ def test_a_plateau_at_a_constant_rate_is_the_end(rates):
 
 def test_a_schedule_of_ones_own(rates):
     class Halving(Constant):
-        def rate(self, base, *, epoch, n_seen, n_plateaus, max_iter):
-            assert max_iter == 3
-            assert n_seen == 20 * epoch
-            return base / 2**epoch
+        def formula(self, base, epochs, progress):
+            assert progress.max_iter == 3
+            assert progress.n_steps == 3
+            assert progress.n_seen == 20 * progress.epoch
+            return base / 2**progress.epoch
 
     fit_recorded(learning_rate=Halving(), learning_rate_init=1.0)
     assert rates == [1] * 3 + [0.5] * 3 + [0.25] * 3

@@ -9,10 +9,12 @@ from sklearn.model_selection import GridSearchCV
 
 from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes.inspection import sanity_check
+from sknn_notes.neural_network import _inactive
+from sknn_notes.neural_network._build import Plan
 from sknn_notes.normalization import BatchNorm
 from sknn_notes.optimizers import LBFGS, SGD, Adam
 from sknn_notes.penalties import L1, ElasticNet
-from sknn_notes.schedules import Adaptive, InvScaling
+from sknn_notes.schedules import Adaptive, Cosine, InvScaling
 
 BOTH = pytest.mark.parametrize("estimator_class", [MLPClassifier, MLPRegressor])
 
@@ -68,6 +70,11 @@ INACTIVE = [
         "learning_rate",
         "n_iter_no_change=inf",
     ),
+    (
+        {"learning_rate": Cosine(start=0.1), "learning_rate_init": 0.2},
+        "learning_rate_init",
+        "learning_rate=Cosine(start=0.1) has a start of its own",
+    ),
     # L-BFGS.
     ({"solver": "lbfgs", "batch_size": 20}, "batch_size", "all samples at once"),
     ({"solver": "lbfgs", "learning_rate_init": 0.1}, "learning_rate_init", "without"),
@@ -119,6 +126,8 @@ ACTIVE = [
     {"penalty": "elasticnet", "l1_ratio": 0.3},
     {"learning_rate": "invscaling", "power_t": 0.3},
     {"learning_rate": "adaptive", "n_iter_no_change": 5},
+    {"learning_rate": Cosine(start=0.1)},
+    {"learning_rate": Cosine(), "learning_rate_init": 0.2},
     {"early_stopping": True, "validation_fraction": 0.3},
     {"early_stopping": True, "scoring": None},
     {"dropout": 0.5, "n_mc_samples": 5},
@@ -201,3 +210,29 @@ def test_the_library_does_not_tell_of_what_it_sets_itself(two_classes):
     # Nor does it use up what the user has to be told.
     sanity_check(network(momentum=0.5, max_iter=50), X, y)
     assert len(told(network(momentum=0.5), X, y)) == 1
+
+
+def inactive_of(**params):
+    """Return what cannot act before a training starts, with the reasons."""
+    model = network(**params)
+    made = Plan(model, model._resolve("loss"), model._resolve("solver"))
+    return dict(_inactive.inactive(model, made, False))
+
+
+@pytest.mark.parametrize("name", ["alpha", "dropout"])
+def test_a_schedule_that_waits_for_plateaus_needs_them(name):
+    schedule = {name: Adaptive(start=0.1)}
+    reason = "training ends at the first plateau unless learning_rate='adaptive'"
+    assert inactive_of(**schedule) == {name: reason}
+    assert inactive_of(**schedule, learning_rate="adaptive") == {}
+    told = inactive_of(**schedule, learning_rate=Adaptive(), n_iter_no_change=np.inf)
+    assert set(told) == {name, "learning_rate"}
+
+
+def test_schedules_of_alpha_and_dropout_act():
+    assert inactive_of(alpha=Cosine(start=0.1)) == {}
+    assert inactive_of(dropout=[Cosine(start=0.1)], n_mc_samples=5) == {}
+    told = inactive_of(alpha=[Cosine(start=0.1), 0.0], penalty=None)
+    assert told == {"alpha": "penalty=None"}
+    told = inactive_of(hidden_layer_sizes=(), dropout=Cosine(start=0.1))
+    assert told == {"dropout": "the network has no hidden layer"}

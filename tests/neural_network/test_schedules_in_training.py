@@ -7,14 +7,18 @@ import pytest
 from sklearn.base import clone
 
 from sknn_notes import MLPClassifier, MLPRegressor
+from sknn_notes.neural_network._build import Plan
 from sknn_notes.optimizers import OPTIMIZERS
 from sknn_notes.schedules import (
     SCHEDULES,
     Adaptive,
+    Constant,
     Cosine,
     Exponential,
+    FlatCosine,
     InverseTime,
     InvScaling,
+    OneCycle,
     Schedule,
     Step,
 )
@@ -23,7 +27,8 @@ BASE, N_EPOCHS, N_ROWS, N_BATCHES = 0.02, 7, 90, 3
 STOCHASTIC = [name for name, cls in OPTIMIZERS.items() if cls.stochastic]
 every_solver = pytest.mark.parametrize("solver", STOCHASTIC)
 
-# What the rate of an epoch is, by formula; n are the samples seen before it.
+# What the rate of a step is, by formula: e is the epoch, with its part that is done,
+# and n are the samples seen before it.
 FORMULAS = {
     "constant": ("constant", lambda e, n: BASE),
     "adaptive": ("adaptive", lambda e, n: BASE),
@@ -43,12 +48,34 @@ FORMULAS = {
         Cosine(),
         lambda e, n: BASE * (1 + np.cos(np.pi * e / N_EPOCHS)) / 2,
     ),
+    "flat cosine": (
+        "flat_cosine",
+        lambda e, n: BASE * (1 + np.cos(np.pi * max(0, 2 * e / N_EPOCHS - 1))) / 2,
+    ),
+    "onecycle": (
+        "onecycle",
+        lambda e, n: BASE * one_cycle(e / N_EPOCHS),
+    ),
+    "warmup part": (
+        Exponential(gamma=0.5, warmup=2),
+        lambda e, n: BASE * 0.5**e * min(1, (e + 1 / N_BATCHES) / 2),
+    ),
 }
+
+
+def one_cycle(share):
+    if share < 0.3:
+        return 0.04 + 0.96 * (1 - np.cos(np.pi * share / 0.3)) / 2
+    return 4e-6 + (1 - 4e-6) * (1 + np.cos(np.pi * (share - 0.3) / 0.7)) / 2
+
+
 every_schedule = pytest.mark.parametrize(
     ("schedule", "formula"), FORMULAS.values(), ids=FORMULAS
 )
 ENDLESS = {
-    k: v for k, v in FORMULAS.items() if not k.startswith(("adaptive", "cosine"))
+    k: v
+    for k, v in FORMULAS.items()
+    if not k.startswith(("adaptive", "cosine", "flat", "onecycle"))
 }
 every_endless_schedule = pytest.mark.parametrize(
     ("schedule", "formula"), ENDLESS.values(), ids=ENDLESS
@@ -97,8 +124,11 @@ def network(solver="sgd", cls=MLPClassifier, **parameters):
 
 def expected(formula, n_epochs=N_EPOCHS, n_seen=0):
     """Return the rate of every step of so many epochs, which start from epoch 0."""
-    by_epoch = [formula(e, n_seen + N_ROWS * e) for e in range(n_epochs)]
-    return np.repeat(by_epoch, N_BATCHES)
+    return [
+        formula(e + i / N_BATCHES, n_seen + N_ROWS * e)
+        for e in range(n_epochs)
+        for i in range(N_BATCHES)
+    ]
 
 
 def test_every_schedule_has_a_formula_here():
@@ -181,7 +211,7 @@ def test_cosine_plans_with_max_iter(three_classes, rates):
     X, y = three_classes
     network(learning_rate="cosine", max_iter=4).fit(X, y)
     by_epoch = BASE * np.array([1, (1 + 0.5**0.5) / 2, 0.5, (1 - 0.5**0.5) / 2])
-    np.testing.assert_allclose(rates, np.repeat(by_epoch, N_BATCHES), rtol=1e-12)
+    np.testing.assert_allclose(rates[::N_BATCHES], by_epoch, rtol=1e-12)
 
 
 def test_the_rates_are_those_that_training_uses(three_classes):
@@ -285,8 +315,11 @@ def test_a_fit_after_partial_fits_starts_the_schedule_anew(three_classes, rates)
     np.testing.assert_allclose(rates, expected(formula), rtol=1e-13)
 
 
-@pytest.mark.parametrize("schedule", ["cosine", Cosine()], ids=str)
-def test_cosine_refuses_partial_fit(three_classes, rates, schedule):
+PLANNING = ["cosine", Cosine(), "flat_cosine", FlatCosine(), "onecycle", OneCycle()]
+
+
+@pytest.mark.parametrize("schedule", PLANNING, ids=str)
+def test_what_plans_over_all_epochs_refuses_partial_fit(three_classes, rates, schedule):
     X, y = three_classes
     model = network(learning_rate=schedule)
     with pytest.raises(ValueError, match=r"partial_fit does not know how many"):
@@ -304,7 +337,9 @@ def test_adaptive_refuses_partial_fit(three_classes, rates, schedule, fitted):
     if fitted:
         model.fit(X, y)
         rates.clear()
-    with pytest.raises(ValueError, match=r"does not know what an epoch is.*invscaling"):
+    with pytest.raises(
+        ValueError, match=r"does not know what an epoch is.*inverse_time"
+    ):
         model.partial_fit(X, y, classes=[0, 1, 2])
     assert rates == []
     assert hasattr(model, "coefs_") == fitted
@@ -319,8 +354,8 @@ class Warmup(Schedule):
     def __init__(self, *, n_epochs=4):
         self.n_epochs = n_epochs
 
-    def rate(self, base, *, epoch, n_seen, n_plateaus, max_iter):
-        return base * min(1, (epoch + 1) / self.n_epochs)
+    def formula(self, base, epochs, progress):
+        return base * np.minimum(1, (epochs + 1) / self.n_epochs)
 
 
 @every_solver
@@ -331,6 +366,179 @@ def test_a_schedule_of_ones_own(three_classes, rates, solver):
     np.testing.assert_allclose(
         rates, expected(lambda e, n: BASE * min(1, (e + 1) / 5)), rtol=1e-13
     )
+
+
+@every_solver
+def test_it_reads_where_training_is(three_classes, rates, solver):
+    asked = []
+
+    class Asked(Schedule):
+        def formula(self, base, epochs, progress):
+            asked.append(progress)
+            return base
+
+    model = network(solver, learning_rate=Asked(), batch_size=40).fit(*three_classes)
+    assert [each.epoch for each in asked] == list(range(N_EPOCHS))
+    assert {each.n_steps for each in asked} == {3}
+    assert {each.max_iter for each in asked} == {N_EPOCHS}
+    assert [each.n_seen for each in asked] == [N_ROWS * e for e in range(N_EPOCHS)]
+    assert np.isnan(asked[0].loss)
+    assert [each.loss for each in asked[1:]] == model.loss_curve_[:-1]
+    # partial_fit goes on, another fit starts anew.
+    model.partial_fit(*three_classes)
+    assert (asked[-1].epoch, asked[-1].n_steps) == (N_EPOCHS, 3)
+    asked.clear()
+    model.set_params(warm_start=True).fit(*three_classes)
+    assert asked[0].epoch == 0
+    assert np.isnan(asked[0].loss)
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan])
+def test_a_rate_that_is_none_ends_training_with_an_error(three_classes, rates, bad):
+    class Bad(Schedule):
+        def formula(self, base, epochs, progress):
+            return base if progress.epoch < 2 else bad
+
+    model = network(learning_rate=Bad())
+    with pytest.raises(ValueError, match=r"Bad\.formula must return .* at epoch 2"):
+        model.fit(*three_classes)
+    assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.parametrize("solver", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize(
+    "schedule", ["onecycle", Cosine(warmup=1.5), Warmup()], ids=str
+)
+def test_compiled_steps_follow_the_same_rates(three_classes, solver, schedule):
+    """The recording solvers make their steps one by one, these many in a call."""
+    X, y = three_classes
+    one_by_one = network(solver, learning_rate=schedule).fit(X, y)
+    together = clone(one_by_one).set_params(solver=solver).fit(X, y)
+    for a, b in zip(one_by_one.coefs_, together.coefs_, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-10)
+
+
+# Its base
+
+
+def test_start_takes_the_place_of_learning_rate_init(three_classes, rates):
+    schedule = Exponential(gamma=0.5, start=BASE)
+    with pytest.warns(
+        UserWarning, match=r"learning_rate_init=0\.5 has no effect: .*start"
+    ):
+        network(learning_rate=schedule, learning_rate_init=0.5).fit(*three_classes)
+    np.testing.assert_allclose(rates, expected(lambda e, n: BASE * 0.5**e))
+
+
+def test_start_can_be_searched(three_classes, rates):
+    model = network(learning_rate=Constant(), learning_rate_init=1e-3)
+    model.set_params(learning_rate__start=0.5, learning_rate__warmup=1)
+    model.fit(*three_classes)
+    np.testing.assert_allclose(rates[: N_BATCHES + 1], [1 / 6, 1 / 3, 0.5, 0.5])
+
+
+def test_a_start_of_0_is_no_learning_rate(three_classes, rates):
+    with pytest.raises(ValueError, match=r"start of learning_rate=Cosine\(start=0\)"):
+        network(learning_rate=Cosine(start=0)).fit(*three_classes)
+    assert rates == []
+
+
+# In place of alpha and dropout
+
+
+def plan(cls=MLPClassifier, solver="adam", **parameters):
+    model = cls(hidden_layer_sizes=(4, 3), solver=solver, **parameters)
+    model._validate_params()
+    loss, solver = model._resolve("loss"), model._resolve("solver")
+    return Plan(model, loss, solver)
+
+
+@pytest.mark.parametrize(("name", "n"), [("alphas", 3), ("dropout", 2)])
+def test_a_plan_holds_a_checked_copy_for_every_layer(name, n):
+    passed = Cosine(start=np.float32(0.5))
+    specs = getattr(plan(**{name.removesuffix("s"): passed}), name)
+    assert [type(spec) for spec in specs] == [Cosine] * n
+    for spec in specs:
+        assert spec is not passed
+        assert type(spec.start) is float
+    mixed = [0.25, *[Step(start=0.5, warmup=2)] * (n - 1)]
+    first, *others = getattr(plan(**{name.removesuffix("s"): mixed}), name)
+    assert first == 0.25
+    assert all(spec.get_params() == mixed[1].get_params() for spec in others)
+
+
+@pytest.mark.parametrize("name", ["alpha", "dropout"])
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (Cosine(), r"{name}=Cosine\(\) has no value to start from. Pass start"),
+        (Cosine(start=-1.0), "'start' parameter of Cosine"),
+        (Step(start=0.1, gamma=2.0), "'gamma' parameter of Step"),
+        (Cosine(start=0.1, warmup=-1), "'warmup' parameter of Cosine"),
+    ],
+)
+def test_a_schedule_that_cannot_drive_is_refused(
+    three_classes, name, schedule, message
+):
+    n = 2 if name == "alpha" else 1
+    for spec in (schedule, [schedule] * n):
+        model = MLPClassifier((4,), **{name: spec})
+        with pytest.raises(ValueError, match=message.format(name=name)):
+            model.fit(*three_classes)
+
+
+def test_a_dropout_that_starts_at_1_is_refused(three_classes):
+    message = r"start of dropout=Cosine\(start=1\.0\) must be .*\[0\.0, 1\.0\)"
+    with pytest.raises(ValueError, match=message):
+        MLPClassifier(dropout=Cosine(start=1.0)).fit(*three_classes)
+
+
+def test_max_norm_takes_no_schedule(three_classes):
+    for spec in (Cosine(start=1.0), [Cosine(start=1.0), 1.0]):
+        with pytest.raises(ValueError, match="max_norm"):
+            MLPClassifier((4,), max_norm=spec).fit(*three_classes)
+
+
+@pytest.mark.parametrize("name", ["alpha", "dropout"])
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (Cosine(start=0.1), "plans over max_iter"),
+        (OneCycle(start=0.1), "plans over max_iter"),
+        (Adaptive(start=0.1), "does not know what an epoch is"),
+    ],
+)
+def test_partial_fit_refuses_them_there_too(three_classes, name, schedule, message):
+    model = MLPClassifier((4,), **{name: schedule})
+    with pytest.raises(ValueError, match=f"{name}=.* {message}.*InverseTime"):
+        model.partial_fit(*three_classes, classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("name", ["alpha", "dropout"])
+def test_lbfgs_takes_no_schedule_there(name):
+    with pytest.raises(ValueError, match=rf"lbfgs.* can't train with {name}=Cosine"):
+        plan(solver="lbfgs", **{name: Cosine(start=0.1)})
+
+
+def test_a_schedule_counts_as_a_penalty():
+    with pytest.raises(ValueError, match=r"can't train with penalty='l1'"):
+        plan(solver="lbfgs", penalty="l1", alpha=[0.0, Cosine(start=0.1), 0.0])
+
+
+@pytest.mark.parametrize("parameters", [{}, {"penalty": "elasticnet"}], ids=str)
+def test_adamw_decays_by_a_schedule(parameters):
+    alphas = plan(solver="adamw", alpha=Cosine(start=0.1), **parameters).alphas
+    assert [alpha.start for alpha in alphas] == [0.1] * 3
+
+
+def test_a_start_that_float32_cannot_hold_is_refused():
+    for name in ("alpha", "learning_rate"):
+        made = plan(**{name: Cosine(start=1e300)})
+        with pytest.raises(ValueError, match=rf"{name}.* 1e\+300.*float32"):
+            made.network(2, 1, np.float32)
+
+
+# Parameters outside their domains
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""More activations, initializers and schedules: by formula and against PyTorch."""
+"""More activations and initializers: by formula and against PyTorch."""
 
-from math import cos, exp, pi
+from math import exp, pi
 
 import numpy as np
 import pytest
@@ -8,14 +8,6 @@ from scipy.stats import kstest, norm
 
 from sknn_notes.activations import ELU, GELU, LeakyReLU, SiLU
 from sknn_notes.initializers import LSUV, Initializer, Orthogonal, Sparse
-from sknn_notes.schedules import (
-    SCHEDULES,
-    Cosine,
-    Exponential,
-    InverseTime,
-    Schedule,
-    Step,
-)
 
 # Activations
 
@@ -182,10 +174,6 @@ def test_smooth_ones_keep_their_input_and_all_are_of_the_relu_family():
         (Sparse(n_connections=0), "'n_connections' parameter of Sparse"),
         (Sparse(std=0.0), "'std' parameter of Sparse"),
         (Orthogonal(gain=0.0), "'gain' parameter of Orthogonal"),
-        (Step(step_size=0), "'step_size' parameter of Step"),
-        (Step(gamma=1.5), "'gamma' parameter of Step"),
-        (Exponential(gamma=0.0), "'gamma' parameter of Exponential"),
-        (InverseTime(gamma=-1.0), "'gamma' parameter of InverseTime"),
     ],
 )
 def test_parameters_outside_their_domain_are_refused(part, message):
@@ -293,72 +281,3 @@ def test_lsuv_lets_a_signal_through_ten_relu_layers():
         scaled = np.maximum(Z * LSUV().scale(Z), 0)
     assert np.std(unscaled) < 0.1
     assert np.std(scaled) > 0.5
-
-
-# Schedules
-
-
-def rate(schedule, epoch, base=0.2, max_iter=100):
-    return schedule.rate(
-        base, epoch=epoch, n_seen=50 * epoch, n_plateaus=0, max_iter=max_iter
-    )
-
-
-@pytest.mark.parametrize(
-    ("schedule", "epoch", "expected"),
-    [
-        (Step(), 0, 0.2),
-        (Step(), 29, 0.2),
-        (Step(), 30, 0.02),
-        (Step(), 89, 0.002),
-        (Step(step_size=7, gamma=0.5), 6, 0.2),
-        (Step(step_size=7, gamma=0.5), 21, 0.025),
-        (Exponential(), 1, 0.19),
-        (Exponential(gamma=0.5), 3, 0.025),
-        (Exponential(gamma=1.0), 99, 0.2),
-        (InverseTime(), 20, 0.1),
-        (InverseTime(gamma=1.0), 3, 0.05),
-        (InverseTime(gamma=0.0), 99, 0.2),
-        (Cosine(), 0, 0.2),
-        (Cosine(), 25, 0.1 * (1 + cos(pi / 4))),
-        (Cosine(), 50, 0.1),
-        (Cosine(), 100, 0),
-    ],
-)
-def test_rates_by_formula(schedule, epoch, expected):
-    assert rate(schedule, epoch) == pytest.approx(expected, rel=1e-12, abs=1e-16)
-
-
-@pytest.mark.parametrize(
-    ("schedule", "name", "parameters"),
-    [
-        (Step(step_size=4, gamma=0.3), "StepLR", {"step_size": 4, "gamma": 0.3}),
-        (Exponential(gamma=0.8), "ExponentialLR", {"gamma": 0.8}),
-        (Cosine(), "CosineAnnealingLR", {"T_max": 20}),
-    ],
-)
-def test_rates_are_torchs(schedule, name, parameters):
-    torch = pytest.importorskip("torch")
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.2)
-    theirs = getattr(torch.optim.lr_scheduler, name)(optimizer, **parameters)
-    for epoch in range(20):
-        ours = rate(schedule, epoch, max_iter=20)
-        assert ours == pytest.approx(theirs.get_last_lr()[0], rel=1e-10)
-        optimizer.step()
-        theirs.step()
-
-
-def test_cosine_alone_needs_to_know_the_end():
-    assert [name for name, cls in SCHEDULES.items() if cls.needs_max_iter] == ["cosine"]
-    assert not Schedule.needs_max_iter
-
-
-def test_adaptive_alone_needs_plateaus():
-    needing = [name for name, cls in SCHEDULES.items() if cls.needs_plateaus]
-    assert needing == ["adaptive"]
-    assert not Schedule.needs_plateaus
-
-
-@pytest.mark.parametrize("schedule", [Step(), Exponential(), InverseTime(), Cosine()])
-def test_training_ends_at_the_first_plateau(schedule):
-    assert schedule.goes_on(0.1) is False

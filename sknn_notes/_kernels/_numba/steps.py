@@ -91,13 +91,13 @@ class Buffers(NamedTuple):
 class Solver(NamedTuple):
     """The solver's settings, and the penalty of stretches of theta.
 
-    ``settings`` are beta_1, beta_2 and epsilon of Adam, which remembers two arrays;
-    momentum and whether it is Nesterov's of SGD, which remembers one. Stretch ``i`` of
-    theta ends before ``ends[i]`` and has the strength ``alpha[i]``; ``decoupled`` makes
-    it weight decay.
+    ``rates`` are those of the steps. ``settings`` are beta_1, beta_2 and epsilon of
+    Adam, which remembers two arrays; momentum and whether it is Nesterov's of SGD,
+    which remembers one. Stretch ``i`` of theta ends before ``ends[i]`` and has the
+    strength ``alpha[i]``; ``decoupled`` makes it weight decay.
     """
 
-    rate: float
+    rates: np.ndarray
     t: int
     settings: tuple
     ends: np.ndarray
@@ -141,7 +141,7 @@ def train_steps(
         if not np.isfinite(value):
             return value
         _backward(X, layers, norms, buffers, theta, grad)
-        value += _update(theta, grad, memory, solver, solver.t + step + 1)
+        value += _update(theta, grad, memory, solver, step)
         _project(max_norms, layers, buffers, theta)
         total += value * n
     return total
@@ -295,21 +295,20 @@ def _backward(X, layers, norms, buffers, theta, grad):
 
 
 @compiled_inside
-def _update(theta, grad, memory, solver, t):
+def _update(theta, grad, memory, solver, step):
     """Make the solver's step, penalty included; return the penalty before it."""
     penalty, start = 0.0, 0
+    rate, t = solver.rates[step], solver.t + step + 1
     for s in range(len(solver.ends)):
         end, alpha = solver.ends[s], solver.alpha[s]
         w, g, m = theta[start:end], grad[start:end], memory[0][start:end]
         pull = 0.0 if solver.decoupled else alpha
-        keep = 1 - solver.rate * alpha if solver.decoupled else 1.0
+        keep = 1 - rate * alpha if solver.decoupled else 1.0
         if len(memory) == 2:
             v = memory[1][start:end]
-            squares = passes.adam(
-                w, g, m, v, solver.rate, t, solver.settings, pull, keep
-            )
+            squares = passes.adam(w, g, m, v, rate, t, solver.settings, pull, keep)
         else:
-            squares = passes.sgd(w, g, m, solver.rate, solver.settings, pull)
+            squares = passes.sgd(w, g, m, rate, solver.settings, pull)
         if alpha > 0:  # 0 times infinity is NaN.
             penalty += 0.5 * alpha * squares
         start = end
