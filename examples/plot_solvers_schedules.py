@@ -17,7 +17,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from sknn_notes import MLPClassifier
-from sknn_notes.schedules import Cosine, Exponential, InverseTime, InvScaling, Step
+from sknn_notes.schedules import (
+    Cosine,
+    Exponential,
+    FlatCosine,
+    InverseTime,
+    InvScaling,
+    OneCycle,
+    Progress,
+    Step,
+)
 
 # A fixed number of epochs is wanted here, not convergence.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
@@ -31,26 +40,36 @@ N_EPOCHS = 40
 # A schedule holds no state: it is a function of the epoch and of the samples seen, and
 # can be drawn as one. ``"adaptive"`` is left out, since it depends on the training.
 # ``"invscaling"`` counts samples, and has lost most of the rate after a single epoch.
-epochs = np.arange(N_EPOCHS)
-figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-for schedule, style in (
-    (Step(step_size=10, gamma=0.5), "-"),
-    (Exponential(), "--"),
-    (InverseTime(), "-."),
-    (Cosine(), ":"),
-    (InvScaling(), "-"),
+# On the right are those that plan over all of training, and a warmup of five epochs,
+# which every schedule can have.
+N_STEPS = 20
+epochs = np.arange(N_EPOCHS * N_STEPS) / N_STEPS
+figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
+for ax, schedules in zip(
+    axes,
+    (
+        (Step(step_size=10, gamma=0.5), Exponential(), InverseTime(), InvScaling()),
+        (Cosine(), FlatCosine(), OneCycle(), Cosine(warmup=5)),
+    ),
+    strict=True,
 ):
-    rates = [
-        schedule.rate(
-            1.0, epoch=e, n_seen=e * len(X_train), n_plateaus=0, max_iter=N_EPOCHS
-        )
-        for e in range(N_EPOCHS)
-    ]
-    for ax in axes:
-        ax.plot(epochs, rates, style, linewidth=2, label=str(schedule))
-axes[0].set(xlabel="epoch", ylabel="share of learning_rate_init")
-axes[1].set(xlabel="epoch", ylabel="the same, logarithmic", yscale="log")
-axes[0].legend(fontsize=9)
+    for schedule, style in zip(schedules, ("-", "--", "-.", ":"), strict=True):
+        rates = [
+            schedule.rates(
+                1.0,
+                Progress(
+                    epoch=epoch,
+                    n_steps=N_STEPS,
+                    n_seen=epoch * len(X_train),
+                    max_iter=N_EPOCHS,
+                ),
+            )
+            for epoch in range(N_EPOCHS)
+        ]
+        ax.plot(epochs, np.ravel(rates), style, linewidth=2, label=str(schedule))
+    ax.set(xlabel="epoch")
+    ax.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+axes[0].set(ylabel="share of learning_rate_init")
 plt.show()
 
 # %%

@@ -494,8 +494,8 @@ class FlatCosine(Schedule):
     Parameters
     ----------
     flat : float, default=0.5
-        Share of ``max_iter`` for which the rate stays, in [0, 1). 0 is ``Cosine``.
-        The default is that of the reference, which tuned it over many tables.
+        Share of ``max_iter`` for which the rate stays, in [0, 1); 0 is ``Cosine``. The
+        default is the reference's, which drives weight decay and dropout by it.
     start : float, default=None
         Base value for ``alpha`` or ``dropout``; replaces ``learning_rate_init``.
     warmup : float, default=0
@@ -643,5 +643,5 @@ SCHEDULES: Registry[type[Schedule]] = Registry(
         "steplr": "step",
         "warmup": "Pass an object, Constant(warmup=5).",
     },
-    number="Pass learning_rate_init={} for the rate at the start.",
+    number="Pass learning_rate_init={} for the rate that a schedule scales.",
 )

@@ -61,19 +61,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The solver. A part of :mod:`sknn_notes.optimizers` carries its own parameters.
         'lbfgs' computes in float64 on all the data at once and takes no noise, no
         max norm and no penalty with kinks.
-    alpha : float or list of float, default=0.0001
+    alpha : float or Schedule, or list of these, default=0.0001
         Strength of the penalty, one value or one per weight matrix (hidden layers + 1).
+        A schedule needs a ``start``, as in ``Cosine(start=0.1)``.
         The penalty is not divided by the batch size: scikit-learn's ``alpha`` equals
         this one times its batch size.
     batch_size : int or 'auto', default='auto'
         Samples per step; 'auto' is ``min(200, n_samples)``. Not used by 'lbfgs'.
     learning_rate : {'constant', 'invscaling', 'adaptive', 'step', 'exponential', \
-            'cosine', 'inverse_time'} or Schedule, default='constant'
+            'cosine', 'flat_cosine', 'inverse_time', 'onecycle'} or Schedule, \
+            default='constant'
         How the learning rate changes, for every solver but 'lbfgs': not at all,
         'invscaling' (``learning_rate_init / (t_ + 1)**power_t``), 'adaptive' (divided
-        by 5 after ``n_iter_no_change`` epochs without improvement), or by the epoch.
+        by 5 after ``n_iter_no_change`` epochs without improvement), or by the epoch. A
+        part of :mod:`sknn_notes.schedules` has parameters of its own, such as
+        ``Cosine(warmup=5)``.
     learning_rate_init : float, default=0.001
-        The learning rate at the start.
+        The learning rate that the schedule scales: the one at the start, under
+        'onecycle' the largest.
     power_t : float, default=0.5
         Exponent of 'invscaling'.
     max_iter : int, default=200
@@ -138,9 +143,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     max_norm : float, list of float or None, default=None
         Largest length of the incoming weights of a unit, one value or one per weight
         matrix (None for no bound); longer ones are scaled back to it after every step.
-    dropout : float or list of float, default=0.0
+    dropout : float or Schedule, or list of these, default=0.0
         Probability of dropping a hidden unit in a training step, one value or one per
-        hidden layer; the units kept are scaled up by ``1 / (1 - dropout)``.
+        hidden layer; a schedule needs a ``start``. The units kept are scaled up by
+        ``1 / (1 - dropout)``.
     input_dropout : float, default=0.0
         Probability of dropping an input in a training step.
     dropconnect : float, default=0.0
