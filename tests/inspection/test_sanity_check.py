@@ -32,6 +32,7 @@ from sknn_notes.losses import (
     SquaredHinge,
 )
 from sknn_notes.penalties import L2
+from sknn_notes.schedules import Constant
 
 
 def statuses(report, *but):
@@ -377,6 +378,20 @@ def test_too_low_a_learning_rate(iris):
     assert report["learning rate"].status == "fail"
     assert report["learning rate"].change.startswith("Raise learning_rate_init=1e-07")
     assert report["overfit"].status == "fail"
+
+
+def test_a_start_of_the_schedule_is_what_is_named(iris):
+    model = MLPClassifier(50, learning_rate=Constant(start=0.5))
+    report = sanity_check(model, *iris)
+    assert report["learning rate"].change.startswith("Lower learning_rate__start=0.5")
+
+
+def test_a_long_warmup_does_not_look_like_a_low_rate(iris):
+    steps = [
+        sanity_check(MLPClassifier(20, learning_rate=schedule), *iris)["learning rate"]
+        for schedule in ("constant", Constant(warmup=10**6))
+    ]
+    assert [step.status for step in steps] == ["pass", "pass"]
 
 
 def raw_regressor(**parameters):
