@@ -30,7 +30,7 @@ class NumberTargets(Targets):
     @classmethod
     def start(cls, estimator, y, sample_weight, partial):
         """Return the targets of a first fit, and ``y`` checked."""
-        return cls(_width(y)).resume(estimator, y, sample_weight, partial=False)
+        return cls(_width(y)).resume(estimator, y, sample_weight, partial)
 
     def resume(self, estimator, y, sample_weight, partial):
         """Return the targets of a fit that continues, and ``y`` checked.

@@ -204,6 +204,21 @@ def test_a_warm_start_goes_on_from_its_predictions(data, factor, offset):
     assert model._targets.scale.scale[0] == pytest.approx(factor * y.std())
 
 
+def test_a_fit_that_fails_leaves_the_unit_as_it_was(data):
+    X, y = data
+    params = {"warm_start": True, "max_iter": 3, "solver": "sgd"}
+    model, other = network(**params).fit(X, y), network(**params).fit(X, y)
+    model.set_params(learning_rate_init=1e200, loss="squared_error")
+    with pytest.raises(ValueError, match="finite"):
+        model.fit(X, 1e3 * y)
+    model.set_params(learning_rate_init=other.learning_rate_init, loss="poisson")
+    with pytest.raises(ValueError, match="poisson"):
+        model.partial_fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), other.predict(X))
+    model.set_params(loss="squared_error").partial_fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), other.partial_fit(X, y).predict(X))
+
+
 def test_weights_set_by_hand_are_gone_on_from(data):
     X, y = data
     model = network(warm_start=True, solver="sgd", momentum=0.0)
