@@ -14,8 +14,8 @@ class Targets:
     """The targets of an estimator; the methods here suit targets that need no more.
 
     A kind of target adds ``start``, ``resume``, ``check``, ``encode``, ``response``,
-    ``decode`` and ``score``. All but the first three take ``y`` as these return it, or
-    ``encoded`` in the form that the loss takes.
+    ``decode`` and ``score``. Here ``y`` are targets as the first three return them, and
+    ``encoded`` are those that the loss takes.
 
     Attributes
     ----------
