@@ -105,12 +105,12 @@ def _transformed(estimator, y):
 
 def fitted_objective(mlp, n_rows):
     """Return the objective at the fitted weights, for batches of up to ``n_rows``."""
-    plan = Plan(mlp, mlp._loss, mlp._resolve("solver"))
+    plan = Plan(mlp, mlp._targets.loss, mlp._resolve("solver"))
     plan.augment = mlp._predictor.augment
     W = mlp.coefs_
     network = plan.network(len(W[0]), W[-1].shape[1], W[0].dtype)
     network.allocate(n_rows)
-    mlp._load(network, mlp._training_state)
+    mlp._targets.load(network, mlp)
     return plan.objective(network)
 
 

@@ -115,7 +115,7 @@ class ActivationsDisplay:
             X = mlp._fitted_arrays(X)[0]
         else:
             X, y = mlp._validate_data(X, y, mlp.coefs_[0].dtype, reset=False)
-            y = mlp._encode_targets(mlp._check_targets(y, False, True), X.dtype)
+            y = mlp._targets.encode(mlp._targets.check(y), X.dtype)
         objective = fitted_objective(mlp, X.shape[0])
         return cls(*unit_states(objective, X, y), name=name).plot(ax, **hist_kw)
 

@@ -1,9 +1,9 @@
 """What the two estimators share: one fit, from validated input to fitted attributes."""
 
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
+from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._base import BaseObject
@@ -12,15 +12,13 @@ from sknn_notes._checks import check_parameters
 from sknn_notes._engine.finite import check_predicted
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes._fitting import unchanged_on_error
-from sknn_notes._part import kept, resolve
+from sknn_notes._part import resolve
 from sknn_notes._sklearn import _check_sample_weight
 from sknn_notes.neural_network._fit import prepare
-from sknn_notes.neural_network._guidance import no_larger_than_floats
+from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
+from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets
 from sknn_notes.optimizers import OPTIMIZERS
-
-# Sums of many weights up to here, and products with weights of classes, are finite.
-LARGE_WEIGHT = 1e100
 
 
 class BaseMLP(CallbackSupportMixin, BaseObject):
@@ -28,36 +26,14 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     _parameter_constraints: dict = CONSTRAINTS
     _registries = REGISTRIES
-    _numeric_targets = False
+    _target_kind: type[Targets]
 
     # Fitted attributes that both share; the classes document them.
     coefs_: list
     intercepts_: list
     n_outputs_: int
-    _loss: Any
+    _targets: Any
     _predictor: Predictor
-
-    # What a kind of target defines.
-
-    @abstractmethod
-    def _check_targets(self, y, first, partial):
-        """Return ``y`` validated; on a first fit, set what it tells (as classes_)."""
-
-    @abstractmethod
-    def _encode_targets(self, y, dtype):
-        """Return ``y`` in the form that the loss takes."""
-
-    @abstractmethod
-    def _score_raw(self, raw, y, sample_weight):
-        """Return the validation score of raw outputs against encoded targets."""
-
-    @abstractmethod
-    def _averaged(self, raw):
-        """Return what Monte Carlo passes average: predictions, where there are such."""
-
-    @abstractmethod
-    def _out_activation(self):
-        """Return the name of the function from raw outputs to predictions."""
 
     # Fitting.
 
@@ -80,18 +56,24 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     # What overflows the network's type is found, and what vanishes there is 0.
     @np.errstate(all="ignore")
     def _validate_data(self, X, y, dtypes, reset):
+        numeric = self._target_kind.numeric
+        if numeric:
+            check_numbers(y)
         with no_larger_than_floats("X and y"):
-            return validate_data(
+            X, y = validate_data(
                 self,
                 X,
                 y,
                 accept_sparse="csr",
                 multi_output=True,
-                y_numeric=self._numeric_targets,
+                y_numeric=numeric,
                 dtype=dtypes,
                 order="C",
                 reset=reset,
             )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
 
     def _check_weights(self, sample_weight, X, partial):
         """Return the weights of the samples, or None where all are equal to 1."""
@@ -111,50 +93,10 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             sample_weight = sample_weight / largest
         return sample_weight
 
-    def _class_weighted(self, sample_weight, y, partial=False, learn=True):
-        """Return the weights of the samples times those of their classes.
-
-        These are learned from ``y``, or with ``learn=False`` as they were before.
-        """
-        return sample_weight
-
-    def _start_targets(self, y, sample_weight, keep):
-        """Learn from the rows to train on what encoding targets needs.
-
-        With ``keep`` a stream goes on, whose first chunk they are not.
-        """
-
-    def _check_validation_targets(self, y):
-        """Warn where encoded validation targets are unlike those to train on."""
-
-    def _published(self, network):
-        """Return the weights and biases that the fitted estimator shows and uses."""
-        return network.coefs, network.intercepts
-
-    def _load(self, network, state):
-        """Set the network's parameters to the fitted ones, where training stopped."""
-        network.load(self.coefs_, self.intercepts_, self.batch_norm_)
-
-    def _remedy(self, y):
-        """Return what encoded targets say about why training diverged, or ''."""
-        return ""
-
-    def _kept(self, network):
-        """Return a tuple of what ``_load`` needs besides what is published, or None."""
-
     def _resolve(self, name):
         return resolve(
             getattr(self, name), self._registries[name], self.get_params(deep=False)
         )
-
-    def _strata(self, y):
-        return None
-
-    def _start_loss(self, first, partial, y, sample_weight):
-        """Set and return the loss; on a first fit it may learn from the targets."""
-        loss = self._resolve("loss")
-        self._loss = loss if first else kept(loss, self._loss)
-        return self._loss
 
     # Prediction.
 
@@ -222,7 +164,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 "dropconnect or augment."
             )
         check_parameters(self, ["n_mc_samples"])
-        return self._sampled(X, self._averaged)[1]
+        return self._sampled(X, self._targets.response)[1]
 
     def _can_partial_fit(self):
         solver = self.solver

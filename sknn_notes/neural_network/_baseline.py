@@ -68,7 +68,7 @@ def _likely_cause(estimator, plan, X, y):
             f"The inputs reach {largest:.3g}: scale them, for example by "
             "sknn_notes.Standardizer before the network in a Pipeline."
         )
-    remedy = estimator._remedy(y)
+    remedy = estimator._targets.remedy(y)
     if remedy:
         return remedy
     strength = max(map(value_at_start, plan.alphas))

@@ -3,26 +3,14 @@
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import StrOptions, _check_partial_fit_first_call, _fit_context
 from sknn_notes.losses import CLASSIFICATION_LOSSES, ClassificationLoss
-from sknn_notes.neural_network._base import LARGE_WEIGHT, BaseMLP
-from sknn_notes.neural_network._guidance import (
-    available_if,
-    no_larger_than_floats,
-    warn_of_numbers,
-)
+from sknn_notes.neural_network._base import BaseMLP
+from sknn_notes.neural_network._class_targets import ClassTargets
+from sknn_notes.neural_network._guidance import available_if
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
-from sknn_notes.neural_network._targets import (
-    LabelEncoder,
-    check_labels,
-    class_weights,
-    sortable,
-    weights_of_samples,
-)
 from sknn_notes.neural_network._validation import check_given
 
 
@@ -32,7 +20,8 @@ def _loss_part(loss):
 
 def _has_probabilities(estimator):
     # What was fitted counts, whatever the parameter says now.
-    loss = getattr(estimator, "_loss", estimator.loss)
+    fitted = hasattr(estimator, "_targets")
+    loss = estimator._targets.loss if fitted else estimator.loss
     if not getattr(_loss_part(loss), "has_probabilities", False):
         raise AttributeError(
             f"loss={loss!r} gives no probabilities. Use decision_function, train with "
@@ -264,6 +253,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
     _registries = {**REGISTRIES, "loss": CLASSIFICATION_LOSSES}
+    _target_kind = ClassTargets
     classes_: np.ndarray
 
     def __init__(
@@ -397,9 +387,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             with a loss, weights or predictions for the training data that are not
             finite. The estimator is then left as it was.
         """
-        validation = None
-        if check_given(self, X, X_val, y_val, sample_weight_val):
-            validation = X_val, y_val, sample_weight_val
+        validation = check_given(self, X, X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation=validation)
 
     @available_if(lambda self: self._can_partial_fit())
@@ -438,9 +426,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "from all the labels."
             )
         with unchanged_on_error(self):
-            if _check_partial_fit_first_call(self, classes):
-                multilabel = type_of_target(y).startswith("multilabel")
-                self._encoder = LabelEncoder(self.classes_, multilabel)
+            _check_partial_fit_first_call(self, classes)
             return self._fit(X, y, sample_weight, partial=True)
 
     def predict(self, X):
@@ -457,7 +443,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Class labels, or 0 and 1 in one column per label.
         """
         self._check_is_fitted()
-        return self._encoder.decode(self._scores(X))
+        return self._targets.decode(self._scores(X))
 
     def decision_function(self, X):
         """Return the scores that decide, before softmax or logistic function.
@@ -478,14 +464,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         self._check_is_fitted()
         scores = self._scores(X)
-        return scores[:, 0] if self._encoder.binary else scores
+        return scores[:, 0] if self._targets.binary else scores
 
     def _scores(self, X):
         """Return what decides, shape (n_samples, n_outputs)."""
+        loss = self._targets.loss
         if not self._monte_carlo:
-            return self._loss.scores(self._raw(X))
-        if not self._loss.has_probabilities:
-            return self._sampled(X, self._averaged)[0]
+            return loss.scores(self._raw(X))
+        if not loss.has_probabilities:
+            return self._sampled(X, self._targets.response)[0]
         log_p, log_q = self._mean_logs(X)
         return log_p if log_q is None else log_p - log_q
 
@@ -495,14 +482,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         They are averaged as logarithms in float64, and so stay finite where p rounds to
         0 or 1.
         """
-        multiclass = self._encoder.multiclass
+        loss, multiclass = self._targets.loss, self._targets.multiclass
 
         def logs(raw):
             raw = raw.astype(np.float64)
-            log_p = self._loss.log_probabilities(raw, multiclass)
+            log_p = loss.log_probabilities(raw, multiclass)
             if multiclass:
                 return log_p
-            return np.hstack([log_p, self._loss.log_probabilities(-raw, multiclass)])
+            return np.hstack([log_p, loss.log_probabilities(-raw, multiclass)])
 
         def average(passes, axis):
             return logsumexp(passes, axis=axis) - np.log(len(passes))
@@ -510,11 +497,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         mean, _ = self._sampled(X, logs, average)
         mean = mean.astype(self.coefs_[0].dtype)
         return (mean, None) if multiclass else np.hsplit(mean, 2)
-
-    def _averaged(self, raw):
-        if not self._loss.has_probabilities:
-            return raw
-        return self._loss.probabilities(raw, self._encoder.multiclass)
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
@@ -532,14 +514,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         self._check_is_fitted()
         if self._monte_carlo:
-            proba, _ = self._sampled(X, self._averaged)
-            return np.hstack([1 - proba, proba]) if self._encoder.binary else proba
-        return self._averaged(self._raw_of_classes(X))
+            proba, _ = self._sampled(X, self._targets.response)
+            return np.hstack([1 - proba, proba]) if self._targets.binary else proba
+        return self._targets.response(self._raw_of_classes(X))
 
     def _raw_of_classes(self, X):
         """Return raw outputs with one column per class, also where there are two."""
         raw = self._raw(X)
-        return np.hstack([-raw, raw]) if self._encoder.binary else raw
+        return np.hstack([-raw, raw]) if self._targets.binary else raw
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
@@ -558,102 +540,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._check_is_fitted()
         if self._monte_carlo:
             log_p, log_q = self._mean_logs(X)
-            return np.hstack([log_q, log_p]) if self._encoder.binary else log_p
-        return self._loss.log_probabilities(
-            self._raw_of_classes(X), self._encoder.multiclass
-        )
-
-    # What the shared fit asks for.
-
-    def _check_targets(self, y, first, partial):
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if y.ndim == 2:
-            check_labels(y)
-        dtype, y = y.dtype, sortable(y)
-        if first and not partial:
-            self._encoder = LabelEncoder.from_targets(y, dtype)
-            self.classes_ = self._encoder.classes
-            warn_of_numbers(y, self.classes_)
-        else:
-            self._check_known_classes(y, partial)
-        self.n_outputs_ = self._encoder.n_outputs
-        return y
-
-    def _check_known_classes(self, y, partial):
-        classes = unique_labels(y)
-        if self._encoder.multilabel != (y.ndim == 2):
-            raise ValueError(
-                f"y has shape {y.shape}, and the classifier was fitted before on "
-                f"{'labels in columns' if self._encoder.multilabel else 'classes'}."
-            )
-        if not partial and set(classes) != set(self.classes_):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the "
-                f"previous call to fit. Previously got {self.classes_}, `y` has "
-                f"{classes}"
-            )
-        unknown = np.setdiff1d(classes, self.classes_)
-        if len(unknown) or (y.ndim == 2 and y.shape[1] != len(self.classes_)):
-            raise ValueError(
-                "`y` has classes not in `self.classes_`. `self.classes_` has "
-                f"{self.classes_}. 'y' has {classes}. The data of fit, or the argument "
-                "classes in the first call of partial_fit, must have them all."
-            )
-
-    @np.errstate(over="ignore")
-    def _class_weighted(self, sample_weight, y, partial=False, learn=True):
-        if self.class_weight is None:
-            return sample_weight
-        if learn:
-            with no_larger_than_floats("class_weight"):
-                self._class_weights = class_weights(
-                    self.class_weight, self._encoder, y, sample_weight
-                )
-        factor = weights_of_samples(self._class_weights, y)
-        if not partial:
-            factor = factor / max(np.max(factor) / LARGE_WEIGHT, 1)
-        weight = factor if sample_weight is None else sample_weight * factor
-        if not partial and not weight.any():
-            raise ValueError(
-                "Weights of all samples are zero with "
-                f"class_weight={self.class_weight!r}; some class needs a positive one."
-            )
-        return weight
-
-    def _encode_targets(self, y, dtype):
-        return self._encoder.encode(y, dtype, self._loss.indices_for_two)
-
-    def _strata(self, y):
-        encoder = self._encoder
-        return None if encoder.multilabel else encoder.indices(y)
-
-    def _start_loss(self, first, partial, y, sample_weight):
-        previous = None if first else self._loss
-        loss = super()._start_loss(first, partial, y, sample_weight)
-        encoder = self._encoder
-        task = (
-            "multilabel"
-            if encoder.multilabel
-            else "multiclass"
-            if encoder.multiclass
-            else "binary"
-        )
-        if task not in loss.tasks:
-            raise ValueError(
-                f"loss={self.loss!r} takes {' and '.join(loss.tasks)} targets; y is "
-                f"{task}. Choose loss='log_loss' or 'hinge'."
-            )
-        if loss is not previous:
-            counts = None if partial else encoder.counts(y, sample_weight)
-            loss.start(self.classes_, counts)
-        return loss
-
-    def _score_raw(self, raw, y, sample_weight):
-        return self._encoder.accuracy(self._loss.scores(raw), y, sample_weight)
-
-    def _out_activation(self):
-        return self._loss.out_activation(self._encoder.multiclass)
+            return np.hstack([log_q, log_p]) if self._targets.binary else log_p
+        loss, multiclass = self._targets.loss, self._targets.multiclass
+        return loss.log_probabilities(self._raw_of_classes(X), multiclass)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -55,15 +55,17 @@ def prepare(estimator, X, y, sample_weight=None, *, validation=None, partial=Fal
     first = not hasattr(estimator, "coefs_") or not (estimator.warm_start or partial)
     solver = estimator._resolve("solver")
     X, y = estimator._validate_data(X, y, _dtypes(estimator, solver, first), first)
-    y = estimator._check_targets(y, first, partial)
     sample_weight = estimator._check_weights(sample_weight, X, partial)
-    loss = estimator._start_loss(first, partial, y, sample_weight)
-    plan = Plan(estimator, loss, solver)
+    begin = estimator._target_kind.start if first else estimator._targets.resume
+    targets, y = begin(estimator, y, sample_weight, partial)
+    estimator._targets = targets
+    vars(estimator).update(targets.attributes)
+    plan = Plan(estimator, targets.loss, solver)
     plan.check_inputs(X)
     schedule = _schedule(estimator, plan, partial)
     check_scorer(estimator)
     tell_inactive(estimator, plan, validation is not None)
-    loss_weight = estimator._class_weighted(sample_weight, y, partial)
+    loss_weight = targets.weights(y, sample_weight, partial)
     state = _start_state(estimator, first, partial)
     data = X, y, sample_weight, loss_weight
     if plan.batch_norm is not None and not partial:
@@ -73,12 +75,12 @@ def prepare(estimator, X, y, sample_weight=None, *, validation=None, partial=Fal
     elif estimator.early_stopping:
         data, validation = _split(estimator, *data, state, partial)
     X, y, _, loss_weight = data
-    estimator._start_targets(y, loss_weight, keep=partial and not first)
-    y = estimator._encode_targets(y, X.dtype)
+    targets.learn_scale(y, loss_weight)
+    y = targets.encode(y, X.dtype)
     if validation is not None:
-        targets = estimator._encode_targets(validation.y, X.dtype)
-        validation = validation._replace(targets=targets)
-        estimator._check_validation_targets(targets)
+        encoded = targets.encode(validation.y, X.dtype)
+        validation = validation._replace(targets=encoded)
+        targets.check_validation(encoded)
         check_watched(estimator, validation)
     batches = _batches(estimator, X, y, loss_weight, plan, partial)
     network = _network(estimator, plan, batches, state, first)
@@ -129,7 +131,7 @@ class Training:
             try:
                 self._minimize(tasks)
             except DivergenceError as error:
-                remedy = self.estimator._remedy(self.batches.y)
+                remedy = self.estimator._targets.remedy(self.batches.y)
                 if not remedy:
                     raise
                 raise DivergenceError(f"{error} {remedy}") from None
@@ -148,7 +150,7 @@ class Training:
             raise divergence(f"In the unit of y the weights overflow {dtype}.")
         for name, value in fitted.items():
             setattr(estimator, name, value)
-        self.state.output_layer = estimator._kept(self.network)
+        estimator._targets.keep(self.network)
         estimator._training_state = self.state
         if not self.partial and losses:
             reached = losses[estimator.best_epoch_ - 1]
@@ -158,9 +160,7 @@ class Training:
         """Return the monitor, whose bar is what the first weights reach here."""
         estimator, evaluate, best = self.estimator, None, np.inf
         if self.validation is not None:
-            evaluate = evaluation(
-                estimator, self.network, self.validation, estimator._published
-            )
+            evaluate = evaluation(estimator, self.network, self.validation)
             best = -np.inf if self.first else evaluate()[0]
         elif self.partial and not self.first:
             best = np.inf if estimator.best_loss_ is None else estimator.best_loss_
@@ -221,13 +221,12 @@ class Training:
     def fitted(self):
         """Return the fitted attributes as training has them now."""
         estimator, monitor = self.estimator, self.monitor
-        coefs, intercepts = estimator._published(self.network)
+        coefs, intercepts = estimator._targets.publish(self.network)
         fitted = {
             "coefs_": coefs,
             "intercepts_": intercepts,
             "batch_norm_": self.network.batch_norms,
             "n_layers_": len(self.network.layers) + 1,
-            "out_activation_": estimator._out_activation(),
             "t_": self.state.n_seen,
             "n_iter_": len(monitor.losses),
             "best_epoch_": monitor.best_epoch,
@@ -301,10 +300,10 @@ def _check_validation(estimator, plan, dtype, X_val, y_val, sample_weight_val):
     """Return the validation set that was passed to ``fit``, checked."""
     try:
         X, y = estimator._validate_data(X_val, y_val, dtype, reset=False)
-        y = estimator._check_targets(y, first=False, partial=True)
+        y = estimator._targets.check(y)
         plan.check_inputs(X)
         weight = estimator._check_weights(sample_weight_val, X, partial=False)
-        loss_weight = estimator._class_weighted(weight, y, learn=False)
+        loss_weight = estimator._targets.weights(y, weight)
     except ValueError as error:
         raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from error
     return ValidationSet("X_val, y_val", X, y, None, weight, loss_weight)
@@ -318,7 +317,7 @@ def _split(estimator, X, y, sample_weight, loss_weight, state, partial):
             "hold out. Set early_stopping=False."
         )
     data = X, y, sample_weight, loss_weight
-    strata = estimator._strata(y)
+    strata = estimator._targets.strata(y)
     fraction = estimator.validation_fraction
     parts = hold_out(X.shape[0], fraction, state.lasting_seed, strata)
     train_part, held_out = (
@@ -418,7 +417,7 @@ def _network(estimator, plan, batches, state, first):
             network.calibrate(plan.init, batches.sample(state.rng))
     else:
         _check_same_shape(estimator, network)
-        estimator._load(network, state)
+        estimator._targets.load(network, estimator)
     estimator._predictor = Predictor(network, plan.batch_norm, state.lasting_seed)
     return network
 

@@ -1,19 +1,14 @@
 """The multi-layer perceptron for continuous targets."""
 
-import warnings
-
-import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
-from sklearn.utils import column_or_1d
 
 from sknn_notes._engine.finite import check_predicted
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
 from sknn_notes.neural_network._base import BaseMLP
-from sknn_notes.neural_network._guidance import available_if, check_numbers
+from sknn_notes.neural_network._guidance import available_if
+from sknn_notes.neural_network._number_targets import NumberTargets
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
-from sknn_notes.neural_network._targets import TargetScale
 from sknn_notes.neural_network._validation import check_given
 
 
@@ -234,7 +229,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         "standardize_target": ["boolean"],
     }
     _registries = {**REGISTRIES, "loss": REGRESSION_LOSSES}
-    _numeric_targets = True
+    _target_kind = NumberTargets
 
     def __init__(
         self,
@@ -367,9 +362,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             with a loss, weights or predictions for the training data that are not
             finite. The estimator is then left as it was.
         """
-        validation = None
-        if check_given(self, X, X_val, y_val, sample_weight_val):
-            validation = X_val, y_val, sample_weight_val
+        validation = check_given(self, X, X_val, y_val, sample_weight_val)
         return self._fit(X, y, sample_weight, validation=validation)
 
     @available_if(lambda self: self._can_partial_fit())
@@ -409,115 +402,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             Predictions, in the type that the network computes in.
         """
         self._check_is_fitted()
+        targets = self._targets
         if self._monte_carlo:
-            y, _ = self._sampled(X, self._averaged)
+            y, _ = self._sampled(X, targets.response)
         else:
-            y = check_predicted(self._averaged(self._raw(X)))
-        return y[:, 0] if self.n_outputs_ == 1 else y
-
-    def _validate_data(self, X, y, dtypes, reset):
-        check_numbers(y)
-        return super()._validate_data(X, y, dtypes, reset)
-
-    def _check_targets(self, y, first, partial):
-        check_numbers(y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        if not first and n_outputs != self.n_outputs_:
-            raise ValueError(
-                f"y has {n_outputs} outputs, and the network fitted so far has "
-                f"{self.n_outputs_}."
-            )
-        self.n_outputs_ = n_outputs
-        self._resolve("loss").check_targets(y)
-        return y
-
-    def _start_targets(self, y, sample_weight, keep):
-        if not (self.standardize_target and self._loss.standardizes):
-            self._target_scale = TargetScale.identity(self.n_outputs_)
-        elif not keep:
-            y = y.reshape(len(y), -1)
-            self._target_scale = TargetScale.from_targets(y, sample_weight)
-
-    def _check_validation_targets(self, y):
-        distance = float(np.min(np.median(np.abs(y), axis=0)))
-        if self.standardize_target and self._loss.standardizes and distance > 100:
-            warnings.warn(
-                f"Validation targets lie {distance:.3g} standard deviations from those "
-                "to train on. y_val has to be in the unit of y: MLPRegressor needs no "
-                "TransformedTargetRegressor, which transforms y alone.",
-                stacklevel=6,
-            )
-
-    def _encode_targets(self, y, dtype):
-        y = y.reshape(len(y), -1)
-        with np.errstate(over="ignore"):
-            encoded = self._target_scale.standardize(y).astype(dtype, order="C")
-            # Predictions are in the user's unit, and in this type too.
-            fits = np.isfinite(y.astype(dtype)).all() and np.isfinite(encoded).all()
-        if not fits:
-            raise ValueError(
-                f"y has values too large for {dtype}, which the network computes "
-                "in. Scale y, or set dtype='float64'."
-            )
-        varies = np.ptp(y, axis=0) > 0
-        self._check_resolution(np.finfo(dtype), varies)
-        return encoded
-
-    def _check_resolution(self, limits, varies):
-        """Raise where predictions in the unit of y can't tell targets apart."""
-        mean, scale = (array[varies] for array in self._target_scale)
-        steps = scale / np.maximum(np.abs(mean) * limits.eps, limits.tiny)
-        if np.min(steps, initial=np.inf) < 10:
-            i = np.argmin(steps)
-            raise ValueError(
-                f"y has mean {mean[i]:.6g} and standard deviation {scale[i]:.3g}, "
-                f"which {limits.dtype} can't tell from a constant. Subtract a constant "
-                "from y or scale it, or set dtype='float64'."
-            )
-
-    def _remedy(self, y):
-        largest = np.max(np.abs(y))
-        if largest < 100:
-            return ""
-        if not self._loss.standardizes:
-            return f"y reaches {largest:.3g}: divide it by a constant."
-        if not self.standardize_target:
-            return f"y reaches {largest:.3g}: set standardize_target=True."
-        return (
-            f"y has outliers, up to {largest:.3g} standard deviations from its mean: "
-            "look at them, transform y, or choose loss='huber'."
-        )
-
-    def _published(self, network):
-        coefs, intercepts = network.coefs, network.intercepts
-        W, b = self._target_scale.publish(coefs[-1], intercepts[-1])
-        return [*coefs[:-1], W], [*intercepts[:-1], b]
-
-    def _load(self, network, state):
-        super()._load(network, state)
-        scale, W, b = state.output_layer
-        published = scale.publish(W, b)
-        shown = self.coefs_[-1], self.intercepts_[-1]
-        if not all(map(np.array_equal, published, shown)):
-            # They were set by hand.
-            W, b = scale.recover(*shown)
-        W, b = scale.change(W, b, self._target_scale)
-        network.layers[-1].W[...], network.layers[-1].b[...] = W, b
-
-    def _kept(self, network):
-        # Exactly as trained: published weights are rounded in the user's unit.
-        return self._target_scale, network.coefs[-1], network.intercepts[-1]
-
-    def _averaged(self, raw):
-        return self._loss.predict(raw)
-
-    def _score_raw(self, raw, y, sample_weight):
-        predicted = self._loss.predict(raw)
-        if not np.isfinite(predicted).all():
-            return float("nan")
-        return float(r2_score(y, predicted, sample_weight=sample_weight))
-
-    def _out_activation(self):
-        return self._loss.out_activation
+            y = check_predicted(targets.response(self._raw(X)))
+        return targets.decode(y)

@@ -35,9 +35,9 @@ class ValidationSet(NamedTuple):
 
 
 def check_given(estimator, X, X_val, y_val, sample_weight_val):
-    """Tell whether ``fit`` was given a validation set; raise for half of one."""
+    """Return the validation set that ``fit`` was given, or None; raise for half."""
     if X_val is None and y_val is None and sample_weight_val is None:
-        return False
+        return None
     if X_val is None or y_val is None:
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(
@@ -56,7 +56,7 @@ def check_given(estimator, X, X_val, y_val, sample_weight_val):
             "passed. Pass a validation set that is longer or shorter than X.",
             stacklevel=4,
         )
-    return True
+    return X_val, y_val, sample_weight_val
 
 
 def _n_rows(X):
@@ -130,15 +130,15 @@ def check_weighted(train_weight, held_out_weight):
         )
 
 
-def evaluation(estimator, network, validation, publish):
+def evaluation(estimator, network, validation):
     """Return a function that gives the score to watch, and the loss, as they are now.
 
     The loss is without the penalty. What ``estimator.scoring`` names is the score.
-    ``publish`` returns the weights and biases that a scorer's predictions need.
     """
     # Views of the parameters, which follow them.
     arrays = network.coefs, network.intercepts, network.batch_norms
-    loss, weight = estimator._loss, validation.sample_weight
+    targets, weight = estimator._targets, validation.sample_weight
+    loss = targets.loss
     scorer, extra = None, {}
     if estimator.scoring not in (None, "loss"):
         scorer = check_scoring(estimator, estimator.scoring)
@@ -156,12 +156,12 @@ def evaluation(estimator, network, validation, publish):
         if not are_predictions_finite(loss, raw):
             return float("nan"), mean_loss
         if scorer is not None:
-            fitted.coefs_, fitted.intercepts_ = publish(network)
+            fitted.coefs_, fitted.intercepts_ = targets.publish(network)
             score = watched_score(scorer, fitted, validation, **extra)
         elif estimator.scoring == "loss":
             score = -mean_loss
         else:
-            score = estimator._score_raw(raw, validation.targets, weight)
+            score = targets.score(raw, validation.targets, weight)
         return score, mean_loss
 
     return evaluate
@@ -173,7 +173,7 @@ def check_watched(estimator, validation):
     if isinstance(scoring, str) and scoring != "loss":
         scoring = get_scorer(scoring)
     function = getattr(scoring, "_score_func", None)
-    if scoring is None and estimator._numeric_targets:
+    if scoring is None and estimator._targets.numeric:
         function = r2_score
     if function not in (r2_score, explained_variance_score):
         return

@@ -179,7 +179,7 @@ def _parse_classifier(scope, model, inputs, custom_parsers=None):
     """
     check_is_fitted(model)
     options = scope.get_options(model, {"zipmap": True, "output_class_labels": False})
-    name = "probabilities" if model._loss.has_probabilities else "scores"
+    name = "probabilities" if model._targets.loss.has_probabilities else "scores"
     if options["zipmap"] and name == "probabilities":
         return _parse_sklearn_classifier(scope, model, inputs, custom_parsers)
     operator = scope.declare_local_operator(_CLASSIFIER, model)
@@ -202,7 +202,7 @@ def _set_classifier_shapes(operator):
     options = operator.scope_inst.get_options(model, {"zipmap": True, "nocl": False})
     label_type = Int64TensorType if options["nocl"] else _label_type(model)
     label, decisions = operator.outputs
-    label.set_type(label_type([n, n_classes] if model._encoder.multilabel else [n]))
+    label.set_type(label_type([n, n_classes] if model._targets.multilabel else [n]))
     if options["zipmap"]:
         # Its type has been declared.
         decisions.type.shape = [n, n_classes]
@@ -222,10 +222,10 @@ def _label_type(model):
 
 def _convert_classifier(scope, operator, container):
     model, graph = operator.raw_operator, Graph(scope, operator, container)
-    scores_of = form_of(model._loss, _CLASSIFICATION_LOSSES, "loss")
+    scores_of = form_of(model._targets.loss, _CLASSIFICATION_LOSSES, "loss")
     scores = _raw_outputs(graph, model)
-    if model._encoder.multiclass:
-        scores = scores_of(graph, model._loss, scores)
+    if model._targets.multiclass:
+        scores = scores_of(graph, model._targets.loss, scores)
     options = container.get_options(model, {"raw_scores": False, "nocl": False})
     graph.output(0, _labels(graph, model, scores, options["nocl"]))
     graph.output(1, _decisions(graph, model, scores, options["raw_scores"]))
@@ -233,11 +233,11 @@ def _convert_classifier(scope, operator, container):
 
 def _labels(graph, model, scores, as_indices):
     """Add the choice of the classes, or of every label."""
-    if model._encoder.multiclass:
+    if model._targets.multiclass:
         index = graph.add("ArgMax", scores, axis=1, keepdims=0)
     else:
         index = graph.cast(graph.add("Greater", scores, 0.0), np.int64)
-        if model._encoder.multilabel:
+        if model._targets.multilabel:
             return index
         index = graph.add("Reshape", index, [-1])
     return index if as_indices else graph.add("Gather", _classes(model), index)
@@ -245,11 +245,11 @@ def _labels(graph, model, scores, as_indices):
 
 def _decisions(graph, model, scores, raw_scores):
     """Add a column a class: probabilities or, where asked or without any, scores."""
-    if model._encoder.binary:
+    if model._targets.binary:
         scores = graph.concat(graph.add("Neg", scores), scores)
-    if raw_scores or not model._loss.has_probabilities:
+    if raw_scores or not model._targets.loss.has_probabilities:
         return scores
-    if model._encoder.multiclass:
+    if model._targets.multiclass:
         return graph.add("Softmax", scores, axis=1)
     return graph.add("Sigmoid", scores)
 
@@ -262,5 +262,5 @@ def _set_regressor_shape(operator):
 
 def _convert_regressor(scope, operator, container):
     model, graph = operator.raw_operator, Graph(scope, operator, container)
-    predict = form_of(model._loss, _REGRESSION_LOSSES, "loss")
-    graph.output(0, predict(graph, model._loss, _raw_outputs(graph, model)))
+    predict = form_of(model._targets.loss, _REGRESSION_LOSSES, "loss")
+    graph.output(0, predict(graph, model._targets.loss, _raw_outputs(graph, model)))

@@ -5,6 +5,7 @@ import pytest
 from sklearn.metrics import r2_score
 
 from sknn_notes import MLPRegressor
+from sknn_notes.losses import SquaredError
 
 
 def network(**params):
@@ -20,6 +21,20 @@ def network(**params):
 
 
 # Targets
+
+
+def test_a_loss_is_resolved_once_a_fit(one_target):
+    checks = []
+
+    class Counted(SquaredError):
+        def check(self):
+            checks.append(self)
+            super().check()
+
+    X, y = one_target
+    model = network(loss=Counted(), early_stopping=True)
+    model.fit(X, y, X_val=X[:20], y_val=y[:20])
+    assert len(checks) == 1
 
 
 @pytest.mark.filterwarnings("ignore:.* has no effect")

@@ -10,7 +10,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknn_notes import MLPRegressor
 from sknn_notes.losses import Huber
-from sknn_notes.neural_network._targets import TargetScale
+from sknn_notes.neural_network._number_targets import TargetScale
 
 
 def network(**params):
@@ -121,7 +121,7 @@ def test_a_transformed_target_leaves_the_validation_set_raw(data):
 @pytest.mark.parametrize("y", [np.full(50, 7.5), np.full((50, 2), -1e6), np.zeros(50)])
 def test_constant_targets_are_divided_by_one(y):
     X = np.random.default_rng(0).normal(size=(50, 3))
-    scale = network(max_iter=5).fit(X, y)._target_scale
+    scale = network(max_iter=5).fit(X, y)._targets.scale
     assert np.all(scale.scale == 1)
     np.testing.assert_array_equal(scale.mean, np.atleast_2d(y.T).T.reshape(50, -1)[0])
     model = network(max_iter=100, alpha=0).fit(X, y)
@@ -157,11 +157,11 @@ def test_without_it_targets_are_trained_on_as_they_are(data):
 def test_partial_fit_keeps_the_statistics_of_its_first_chunk(data):
     X, y = data
     model = network().partial_fit(X[:100], 1e5 * y[:100])
-    scale = model._target_scale
+    scale = model._targets.scale
     assert scale.mean[0] == pytest.approx(1e5 * y[:100].mean())
     for _ in range(300):
         model.partial_fit(X[100:], 1e5 * y[100:])
-    assert model._target_scale is scale
+    assert model._targets.scale is scale
     assert model.score(X, 1e5 * y) > 0.8
 
 
@@ -169,7 +169,7 @@ def test_partial_fit_keeps_the_statistics_of_its_first_chunk(data):
 def test_a_first_chunk_without_spread_has_scale_one(data, n_rows):
     X, y = data
     model = network().partial_fit(X[:n_rows], np.full(n_rows, 5.0))
-    assert model._target_scale == ([5.0], [1.0])
+    assert model._targets.scale == ([5.0], [1.0])
     for _ in range(200):
         model.partial_fit(X, y)
     assert model.score(X, y) > 0.8
@@ -178,7 +178,7 @@ def test_a_first_chunk_without_spread_has_scale_one(data, n_rows):
 def test_a_first_chunk_without_weight_counts_its_samples_as_equal(data):
     X, y = data
     model = network().partial_fit(X, 10 * y, np.zeros(len(y)))
-    assert model._target_scale.scale[0] == pytest.approx(10 * y.std())
+    assert model._targets.scale.scale[0] == pytest.approx(10 * y.std())
 
 
 def test_small_steps_are_not_lost_in_the_unit_of_the_targets(data):
@@ -201,7 +201,22 @@ def test_a_warm_start_goes_on_from_its_predictions(data, factor, offset):
     before = model.predict(X)
     model.set_params(learning_rate_init=1e-300, max_iter=1).fit(X, factor * y + offset)
     np.testing.assert_allclose(model.predict(X), before, rtol=1e-9, atol=1e-9)
-    assert model._target_scale.scale[0] == pytest.approx(factor * y.std())
+    assert model._targets.scale.scale[0] == pytest.approx(factor * y.std())
+
+
+def test_a_fit_that_fails_leaves_the_unit_as_it_was(data):
+    X, y = data
+    params = {"warm_start": True, "max_iter": 3, "solver": "sgd"}
+    model, other = network(**params).fit(X, y), network(**params).fit(X, y)
+    model.set_params(learning_rate_init=1e200, loss="squared_error")
+    with pytest.raises(ValueError, match="finite"):
+        model.fit(X, 1e3 * y)
+    model.set_params(learning_rate_init=other.learning_rate_init, loss="poisson")
+    with pytest.raises(ValueError, match="poisson"):
+        model.partial_fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), other.predict(X))
+    model.set_params(loss="squared_error").partial_fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), other.partial_fit(X, y).predict(X))
 
 
 def test_weights_set_by_hand_are_gone_on_from(data):

@@ -1,0 +1,248 @@
+"""Targets that are classes or labels."""
+
+import copy
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import (
+    check_classification_targets,
+    type_of_target,
+    unique_labels,
+)
+
+from sknn_notes._part import kept
+from sknn_notes.neural_network._guidance import no_larger_than_floats, warn_of_numbers
+from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets
+
+
+class ClassTargets(Targets):
+    """Classes that exclude each other, or labels, of which a sample has any number.
+
+    Parameters
+    ----------
+    classes : ndarray of shape (n_classes,)
+        Sorted labels; the column numbers for multilabel targets.
+    multilabel : bool
+    """
+
+    def __init__(self, classes, multilabel):
+        self.classes, self.multilabel = classes, multilabel
+        self._sortable = sortable(classes)
+        self.multiclass = not multilabel and len(classes) > 2
+        self.binary = not multilabel and len(classes) == 2
+        if len(classes) < 2 and not multilabel:
+            raise ValueError(
+                "A classifier needs samples of at least 2 classes, got one class: "
+                f"{classes}."
+            )
+        self.n_outputs = 1 if self.binary else len(classes)
+
+    @classmethod
+    def start(cls, estimator, y, sample_weight, partial):
+        """Return the targets of a first fit, and ``y`` checked.
+
+        ``partial_fit`` has set the estimator's ``classes_``; ``fit`` finds them in y.
+        """
+        multilabel = y.ndim == 2
+        if partial:
+            targets = cls(estimator.classes_, multilabel)
+            return targets.resume(estimator, y, sample_weight, partial)
+        labels = _checked(y)
+        check_classification_targets(labels)
+        if multilabel:
+            classes = np.arange(y.shape[1])
+        else:
+            classes = np.unique(labels).astype(y.dtype, copy=False)
+        targets = cls(classes, multilabel)
+        warn_of_numbers(y, classes)
+        targets._learn(estimator, labels, sample_weight, partial)
+        return targets, labels
+
+    def resume(self, estimator, y, sample_weight, partial):
+        """Return the targets of a fit that continues, and ``y`` checked."""
+        targets = copy.copy(self)
+        y = targets.check(y, complete=not partial)
+        targets._learn(estimator, y, sample_weight, partial)
+        return targets, y
+
+    def _learn(self, estimator, y, sample_weight, partial):
+        """Set the loss and the weights of the classes by the parameters."""
+        loss = kept(estimator._resolve("loss"), self.loss)
+        task = "multilabel" if self.multilabel else "binary"
+        task = "multiclass" if self.multiclass else task
+        if task not in loss.tasks:
+            raise ValueError(
+                f"loss={estimator.loss!r} takes {' and '.join(loss.tasks)} targets; y "
+                f"is {task}. Choose loss='log_loss' or 'hinge'."
+            )
+        if loss is not self.loss:
+            classes, counts = self.classes, None
+            if not (partial or self.multilabel):
+                counts = np.bincount(self.strata(y), sample_weight, len(classes))
+            loss.start(classes, counts)
+        self.loss, self.class_weight = loss, estimator.class_weight
+        if self.class_weight is not None:
+            self._of_class = class_weights(self.class_weight, self, y, sample_weight)
+        self.attributes = {
+            "classes_": self.classes,
+            "n_outputs_": self.n_outputs,
+            "out_activation_": loss.out_activation(self.multiclass),
+        }
+
+    def check(self, y, complete=False):
+        """Return ``y`` if its classes are known and, with ``complete``, all occur."""
+        y = _checked(y)
+        found = unique_labels(y)
+        if self.multilabel != (y.ndim == 2):
+            raise ValueError(
+                f"y has shape {y.shape}, and the classifier was fitted before on "
+                f"{'labels in columns' if self.multilabel else 'classes'}."
+            )
+        if complete and set(found) != set(self.classes):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the "
+                f"previous call to fit. Previously got {self.classes}, `y` has {found}"
+            )
+        unknown = np.setdiff1d(found, self.classes)
+        if len(unknown) or (y.ndim == 2 and y.shape[1] != len(self.classes)):
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. `self.classes_` has "
+                f"{self.classes}. 'y' has {found}. The data of fit, or the argument "
+                "classes in the first call of partial_fit, must have them all."
+            )
+        return y
+
+    def columns(self, y):
+        """Return one array of class indices for every column of ``y``."""
+        if self.multilabel:
+            return _dense(y).T.astype(np.int8)
+        return [np.searchsorted(self._sortable, y)]
+
+    def encode(self, y, dtype):
+        """Return class indices (n_samples,), or 0 and 1 as (n_samples, n_outputs)."""
+        if self.multilabel:
+            return np.asarray(_dense(y), dtype=dtype)
+        (indices,) = self.columns(y)
+        if self.multiclass or self.loss.indices_for_two:
+            return indices
+        return indices.astype(dtype)[:, None]
+
+    def strata(self, y):
+        return None if self.multilabel else self.columns(y)[0]
+
+    @np.errstate(over="ignore")
+    def weights(self, y, sample_weight, partial=False):
+        if self.class_weight is None:
+            return sample_weight
+        weight = np.ones(y.shape[0])
+        for of_class, indices in zip(self._of_class, self.columns(y), strict=True):
+            weight *= of_class[indices]
+        if not partial:
+            weight /= max(np.max(weight) / LARGE_WEIGHT, 1)
+        if sample_weight is not None:
+            weight *= sample_weight
+        if not partial and not weight.any():
+            raise ValueError(
+                "Weights of all samples are zero with "
+                f"class_weight={self.class_weight!r}; some class needs a positive one."
+            )
+        return weight
+
+    def response(self, raw):
+        """Return probabilities where the loss has them, else the raw outputs."""
+        if not self.loss.has_probabilities:
+            return raw
+        return self.loss.probabilities(raw, self.multiclass)
+
+    def decode(self, scores):
+        """Return the labels that scores of shape (n_samples, n_outputs) stand for."""
+        if self.multiclass:
+            return self.classes[np.argmax(scores, axis=1)]
+        positive = (scores > 0).astype(int)
+        return positive if self.multilabel else self.classes[positive[:, 0]]
+
+    def score(self, raw, encoded, sample_weight):
+        """Return the weighted share of samples whose every target is predicted."""
+        scores = self.loss.scores(raw)
+        if self.multiclass:
+            right = np.argmax(scores, axis=1) == encoded
+        else:
+            right = np.all((scores > 0) == (encoded.reshape(scores.shape) > 0), axis=1)
+        return float(np.average(right, weights=sample_weight))
+
+
+def _checked(y):
+    """Return ``y``, sortable; raise ValueError unless several columns hold 0 and 1."""
+    if y.ndim == 1:
+        return sortable(y)
+    if not issparse(y) and type_of_target(y).startswith("continuous"):
+        check_classification_targets(y)
+    values = np.unique(y.data if issparse(y) else y)
+    if not np.isin(values, [0, 1]).all():
+        raise ValueError(
+            "y has several columns, which are labels of 0 and 1 each, but holds the "
+            f"values {values[:5]}. For several outputs of more classes wrap the "
+            "classifier in sklearn.multioutput.MultiOutputClassifier."
+        )
+    return y
+
+
+def sortable(y):
+    """Return labels, strings in an array of objects as one of strings.
+
+    Sorting, searching and comparing these takes a tenth of the time.
+    """
+    is_text = y.dtype == object and set(map(type, y)) == {str}
+    return y.astype(str) if is_text else y
+
+
+def _dense(y):
+    return y.toarray() if issparse(y) else y
+
+
+def class_weights(class_weight, targets, y, sample_weight):
+    """Return the weights of the classes, one array for every column of ``y``.
+
+    Parameters
+    ----------
+    class_weight : dict, "balanced" or list of dict
+        By class; for multilabel targets "balanced" or one dict a column.
+    targets : ClassTargets
+    y : {ndarray, sparse array} of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : ndarray of shape (n_samples,) or None
+        Balanced weights are those of the weighted counts.
+    """
+    balanced = isinstance(class_weight, str)
+    specs, columns = [class_weight], [y]
+    if targets.multilabel:
+        columns = targets.columns(y)
+        specs = [class_weight] * len(columns) if balanced else class_weight
+        if not isinstance(specs, list) or len(specs) != len(columns):
+            raise ValueError(
+                f"For {len(columns)} labels class_weight must be 'balanced' or a list "
+                f"of as many dicts with the weights of 0 and 1. Got {class_weight!r}."
+            )
+    elif isinstance(class_weight, list):
+        raise ValueError(
+            "A list for class_weight is for several labels a sample; y has one. Pass a "
+            f"dict of weights by class, or 'balanced'. Got {class_weight!r}."
+        )
+    of_columns = []
+    for spec, column in zip(specs, columns, strict=True):
+        present = np.unique(column) if targets.multilabel else targets.classes
+        with np.errstate(divide="ignore"), no_larger_than_floats("class_weight"):
+            weights = compute_class_weight(
+                spec, classes=present, y=column, sample_weight=sample_weight
+            )
+        # A class whose samples all weigh nothing has no balanced weight.
+        weights[np.isposinf(weights) & balanced] = 0
+        if not np.isfinite(weights).all() or np.min(weights) < 0:
+            raise ValueError(
+                f"class_weight must give finite weights >= 0. Got {class_weight!r}."
+            )
+        if targets.multilabel and len(present) == 1:
+            # The value that a column does not hold has a weight of 1.
+            weights = np.insert(weights, 1 - present[0], 1.0)
+        of_columns.append(weights)
+    return of_columns

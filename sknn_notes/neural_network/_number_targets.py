@@ -1,0 +1,221 @@
+"""Targets that are numbers, and their unit."""
+
+import copy
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.metrics import r2_score
+
+from sknn_notes._part import kept
+from sknn_notes.neural_network._guidance import check_numbers
+from sknn_notes.neural_network._targets import Targets
+
+
+class NumberTargets(Targets):
+    """Numbers, one or several a sample, and their unit.
+
+    Parameters
+    ----------
+    n_outputs : int
+    """
+
+    numeric = True
+    scale: Any = None
+    standardizes: bool
+
+    def __init__(self, n_outputs):
+        self.n_outputs = n_outputs
+
+    @classmethod
+    def start(cls, estimator, y, sample_weight, partial):
+        """Return the targets of a first fit, and ``y`` checked."""
+        return cls(_width(y)).resume(estimator, y, sample_weight, partial)
+
+    def resume(self, estimator, y, sample_weight, partial):
+        """Return the targets of a fit that continues, and ``y`` checked.
+
+        ``partial_fit`` keeps the scale of its first chunk.
+        """
+        targets = copy.copy(self)
+        targets.loss = kept(estimator._resolve("loss"), self.loss)
+        standardizes = estimator.standardize_target and targets.loss.standardizes
+        targets.standardizes = standardizes
+        if not standardizes:
+            targets.scale = TargetScale.identity(self.n_outputs)
+        elif not partial:
+            targets.scale = None
+        targets.attributes = {
+            "n_outputs_": self.n_outputs,
+            "out_activation_": targets.loss.out_activation,
+        }
+        return targets, targets.check(y)
+
+    def check(self, y):
+        """Return ``y`` if it has the known outputs, and numbers that the loss takes."""
+        check_numbers(y)
+        if _width(y) != self.n_outputs:
+            raise ValueError(
+                f"y has {_width(y)} outputs, and the network fitted so far has "
+                f"{self.n_outputs}."
+            )
+        self.loss.check_targets(y)
+        return y
+
+    def learn_scale(self, y, weight):
+        if self.scale is None:
+            self.scale = TargetScale.from_targets(y.reshape(len(y), -1), weight)
+
+    def encode(self, y, dtype):
+        """Return standardized targets, shape (n_samples, n_outputs)."""
+        y = y.reshape(len(y), -1)
+        with np.errstate(over="ignore"):
+            encoded = self.scale.standardize(y).astype(dtype, order="C")
+            # Predictions are in the user's unit, and in this type too.
+            fits = np.isfinite(y.astype(dtype)).all() and np.isfinite(encoded).all()
+        if not fits:
+            raise ValueError(
+                f"y has values too large for {dtype}, which the network computes "
+                "in. Scale y, or set dtype='float64'."
+            )
+        self.scale.check_resolution(np.finfo(dtype), np.ptp(y, axis=0) > 0)
+        return encoded
+
+    def check_validation(self, encoded):
+        distance = float(np.min(np.median(np.abs(encoded), axis=0)))
+        if self.standardizes and distance > 100:
+            warnings.warn(
+                f"Validation targets lie {distance:.3g} standard deviations from those "
+                "to train on. y_val has to be in the unit of y: MLPRegressor needs no "
+                "TransformedTargetRegressor, which transforms y alone.",
+                stacklevel=6,
+            )
+
+    def response(self, raw):
+        """Return predictions, shape (n_samples, n_outputs)."""
+        return self.loss.predict(raw)
+
+    def decode(self, response):
+        """Return predictions, those of one output as (n_samples,)."""
+        return response[:, 0] if self.n_outputs == 1 else response
+
+    def score(self, raw, encoded, sample_weight):
+        """Return R2, NaN where a prediction is not finite."""
+        predicted = self.response(raw)
+        if not np.isfinite(predicted).all():
+            return float("nan")
+        return float(r2_score(encoded, predicted, sample_weight=sample_weight))
+
+    def remedy(self, encoded):
+        largest = np.max(np.abs(encoded))
+        if largest < 100:
+            return ""
+        if not self.loss.standardizes:
+            return f"y reaches {largest:.3g}: divide it by a constant."
+        if not self.standardizes:
+            return f"y reaches {largest:.3g}: set standardize_target=True."
+        return (
+            f"y has outliers, up to {largest:.3g} standard deviations from its mean: "
+            "look at them, transform y, or choose loss='huber'."
+        )
+
+    def publish(self, network):
+        coefs, intercepts = network.coefs, network.intercepts
+        W, b = self.scale.publish(coefs[-1], intercepts[-1])
+        return [*coefs[:-1], W], [*intercepts[:-1], b]
+
+    def keep(self, network):
+        # As trained: the published layer is rounded in the unit of y.
+        self._trained = self.scale, network.coefs[-1], network.intercepts[-1]
+
+    def load(self, network, estimator):
+        super().load(network, estimator)
+        scale, W, b = self._trained
+        shown = estimator.coefs_[-1], estimator.intercepts_[-1]
+        if not all(map(np.array_equal, scale.publish(W, b), shown)):
+            # They were set by hand, in the unit of y.
+            scale, (W, b) = TargetScale.identity(self.n_outputs), shown
+        W, b = scale.change(W, b, self.scale)
+        network.layers[-1].W[...], network.layers[-1].b[...] = W, b
+
+
+def _width(y):
+    return 1 if y.ndim == 1 else y.shape[1]
+
+
+class TargetScale(NamedTuple):
+    """Where regression targets lie, and how far they spread, one number an output.
+
+    Targets are standardized by it for training. The output layer takes the inverse on
+    when its weights are published, so that the network predicts in the user's unit.
+
+    Parameters
+    ----------
+    mean, scale : ndarray of shape (n_outputs,)
+        float64.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def identity(cls, n_outputs):
+        """Return the scale that changes nothing."""
+        return cls(np.zeros(n_outputs), np.ones(n_outputs))
+
+    @classmethod
+    def from_targets(cls, y, sample_weight):
+        """Return the weighted mean and standard deviation; a constant has scale 1.
+
+        Multiplying ``y`` by a power of two multiplies both by it exactly.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples, n_outputs)
+        sample_weight : ndarray of shape (n_samples,) or None
+            Weights that are all zero count as equal.
+        """
+        if sample_weight is not None and not sample_weight.any():
+            sample_weight = None
+        y = y.astype(np.float64)
+        largest = np.max(np.abs(y), axis=0)
+        # A power of two, so that neither the sum nor the squares overflow.
+        unit = np.ldexp(1.0, np.frexp(largest)[1] - 1)
+        y /= unit
+        mean = np.average(y, axis=0, weights=sample_weight)
+        y -= mean
+        scale = np.sqrt(np.average(y * y, axis=0, weights=sample_weight))
+        # What rounding leaves of a constant is no spread.
+        constant = scale <= 8 * np.finfo(np.float64).eps * np.abs(mean)
+        scale *= unit
+        return cls(mean * unit, np.where(constant | (scale == 0), 1.0, scale))
+
+    def standardize(self, y):
+        """Return standardized targets."""
+        return (y - self.mean) / self.scale
+
+    def publish(self, W, b):
+        """Return the output layer's weights and biases in the user's unit."""
+        weights = (W * self.scale).astype(W.dtype)
+        return weights, (b * self.scale + self.mean).astype(b.dtype)
+
+    def change(self, W, b, new):
+        """Return a layer that predicts the same with targets on the scale ``new``."""
+        weights = (W * (self.scale / new.scale)).astype(W.dtype)
+        shift = (self.mean - new.mean) / new.scale
+        return weights, (b * (self.scale / new.scale) + shift).astype(b.dtype)
+
+    def check_resolution(self, limits, varies):
+        """Raise where a type can't tell targets that vary apart in their unit.
+
+        ``limits`` are the type's ``numpy.finfo``; ``varies`` tells it of each output.
+        """
+        mean, scale = (array[varies] for array in self)
+        steps = scale / np.maximum(np.abs(mean) * limits.eps, limits.tiny)
+        if np.min(steps, initial=np.inf) < 10:
+            i = np.argmin(steps)
+            raise ValueError(
+                f"y has mean {mean[i]:.6g} and standard deviation {scale[i]:.3g}, "
+                f"which {limits.dtype} can't tell from a constant. Subtract a constant "
+                "from y or scale it, or set dtype='float64'."
+            )
