@@ -587,8 +587,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"previous call to fit. Previously got {self.classes_}, `y` has "
                 f"{classes}"
             )
-        unknown = np.setdiff1d(classes, self.classes_)
-        if len(unknown) or (y.ndim == 2 and y.shape[1] != len(self.classes_)):
+        unknown = set(classes) - set(self.classes_)
+        if unknown or (y.ndim == 2 and y.shape[1] != len(self.classes_)):
             raise ValueError(
                 "`y` has classes not in `self.classes_`. `self.classes_` has "
                 f"{self.classes_}. 'y' has {classes}. The data of fit, or the argument "

@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from sknn_notes._sklearn import compute_class_weight
 
 
 def check_labels(y):
