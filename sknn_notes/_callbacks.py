@@ -5,7 +5,24 @@ A fit of a network has one task an epoch; a fit of a transformer is one task.
 
 from contextlib import contextmanager
 
-from sklearn.callback import CallbackSupportMixin
+import sklearn
+
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """An estimator without callbacks, which says what they need."""
+
+        @property
+        def set_callbacks(self):
+            """Raise AttributeError, so that the method is absent for ``hasattr``."""
+            raise AttributeError(
+                f"{type(self).__name__} has callbacks from scikit-learn 1.9 on, and "
+                f"scikit-learn {sklearn.__version__} is installed. Install "
+                "scikit-learn>=1.9 to call set_callbacks."
+            )
+
 
 __all__ = ["CallbackSupportMixin", "EpochTasks", "fit_task"]
 

@@ -1,4 +1,4 @@
-"""The only module that imports private names of scikit-learn.
+"""The only module that imports private names of scikit-learn, and fills its gaps.
 
 What replaces each name if it goes:
 
@@ -14,10 +14,17 @@ What replaces each name if it goes:
   a validation set that a search has cut into folds.
 - ``check_matplotlib_support``, ``check_pandas_support``: an import in a try block, and
   an ImportError that says what to install.
+
+The library runs on scikit-learn 1.6 and newer. Where an older one lacks a parameter, a
+function below adds it:
+
+- ``compute_class_weight``: ``sample_weight``, since 1.7.
+- ``_check_sample_weight``: ``allow_all_zero_weights``, since 1.9.
 """
 
 import inspect
 
+import numpy as np
 from sklearn.base import _fit_context
 from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils._optional_dependencies import (
@@ -34,6 +41,7 @@ from sklearn.utils._param_validation import (
     make_constraint,
     validate_parameter_constraints,
 )
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight
@@ -51,10 +59,37 @@ __all__ = [
     "_fit_context",
     "check_matplotlib_support",
     "check_pandas_support",
+    "compute_class_weight",
     "in_cross_validation",
     "make_constraint",
     "validate_parameter_constraints",
 ]
+
+if "allow_all_zero_weights" not in inspect.signature(_check_sample_weight).parameters:
+    _check_before_1_9 = _check_sample_weight
+
+    def _check_sample_weight(sample_weight, X, *, allow_all_zero_weights=False, **rest):
+        """Validate sample weights as scikit-learn 1.9 does."""
+        weights = _check_before_1_9(sample_weight, X, **rest)
+        if not (allow_all_zero_weights or np.any(weights)):
+            raise ValueError(
+                "Sample weights must contain at least one non-zero number."
+            )
+        return weights
+
+
+if "sample_weight" not in inspect.signature(compute_class_weight).parameters:
+    _compute_before_1_7 = compute_class_weight
+
+    def compute_class_weight(class_weight, *, classes, y, sample_weight=None):
+        """Estimate class weights as scikit-learn 1.7 does."""
+        weights = _compute_before_1_7(class_weight, classes=classes, y=y)
+        if sample_weight is None or class_weight != "balanced":
+            return weights
+        present, codes = np.unique(y, return_inverse=True)
+        totals = np.bincount(codes, weights=_check_sample_weight(sample_weight, y))
+        balanced = totals.sum() / (len(present) * totals)
+        return balanced[np.searchsorted(present, classes)]
 
 
 def in_cross_validation():

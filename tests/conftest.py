@@ -1,11 +1,22 @@
 """Settings of all tests: one BLAS thread where several workers share the cores."""
 
 import os
+from importlib.metadata import version
 
 import pytest
+from packaging.requirements import Requirement
 from threadpoolctl import threadpool_limits
 
 from sknn_notes.neural_network import _inactive
+
+
+def pytest_runtest_setup(item):
+    """Skip a test marked ``needs(requirement, why)`` where an older version runs."""
+    for mark in item.iter_markers("needs"):
+        requirement, why = mark.args
+        package = Requirement(requirement)
+        if version(package.name) not in package.specifier:
+            pytest.skip(f"needs {requirement}: {why}")
 
 
 @pytest.fixture(scope="session", autouse=True)

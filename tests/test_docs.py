@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("skl2onnx")
+pytest.importorskip("numpydoc")
 from numpydoc.validate import validate
 
 from sknn_notes import MLPClassifier

@@ -4,7 +4,6 @@ import copy
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import (
     check_classification_targets,
     type_of_target,
@@ -12,6 +11,7 @@ from sklearn.utils.multiclass import (
 )
 
 from sknn_notes._part import kept
+from sknn_notes._sklearn import compute_class_weight
 from sknn_notes.neural_network._guidance import no_larger_than_floats, warn_of_numbers
 from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets
 
@@ -104,8 +104,8 @@ class ClassTargets(Targets):
                 "warm_start can only be used where `y` has the same classes as in the "
                 f"previous call to fit. Previously got {self.classes}, `y` has {found}"
             )
-        unknown = np.setdiff1d(found, self.classes)
-        if len(unknown) or (y.ndim == 2 and y.shape[1] != len(self.classes)):
+        unknown = set(found) - set(self.classes)
+        if unknown or (y.ndim == 2 and y.shape[1] != len(self.classes)):
             raise ValueError(
                 "`y` has classes not in `self.classes_`. `self.classes_` has "
                 f"{self.classes}. 'y' has {found}. The data of fit, or the argument "

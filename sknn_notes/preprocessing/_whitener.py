@@ -392,9 +392,8 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         # After partial_fit, what takes a decomposition is made when it is read.
         scatter = vars(self).get("_scatter")
         if name not in DECOMPOSED or scatter is None:
-            raise AttributeError(
-                f"{type(self).__name__!r} object has no attribute {name!r}"
-            )
+            # It raises the usual error, or that of a property.
+            return super().__getattribute__(name)
         with quiet():
             if name == "_forward":
                 self._forward = self._map(scatter)

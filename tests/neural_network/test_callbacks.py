@@ -5,7 +5,6 @@ from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
-from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -18,6 +17,9 @@ from sknn_notes import (
     Whitener,
 )
 
+callback = pytest.importorskip(
+    "sklearn.callback", reason="callbacks come with scikit-learn 1.9"
+)
 SOLVERS = pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 
 
@@ -112,7 +114,7 @@ def test_partial_fit_calls_none(three_classes):
 
 def test_scoring_monitor_logs_every_epoch(three_classes):
     X, y = three_classes
-    monitor = ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
+    monitor = callback.ScoringMonitor(scoring=["accuracy", "neg_log_loss"])
     model = network(alpha=0).set_callbacks(monitor).fit(X, y)
     log = monitor.get_logs().data_as_pandas
     epochs = log[log["task_name"] == "epoch"]
@@ -122,7 +124,7 @@ def test_scoring_monitor_logs_every_epoch(three_classes):
 
 def test_scoring_monitor_of_a_regressor_in_a_pipeline(one_target):
     X, y = one_target
-    monitor = ScoringMonitor(scoring="r2")
+    monitor = callback.ScoringMonitor(scoring="r2")
     mlp = MLPRegressor(
         hidden_layer_sizes=(8,), max_iter=3, random_state=0
     ).set_callbacks(monitor)
@@ -133,7 +135,7 @@ def test_scoring_monitor_of_a_regressor_in_a_pipeline(one_target):
 
 def test_scoring_monitor_in_a_grid_search_with_two_jobs(three_classes):
     X, y = three_classes
-    monitor = ScoringMonitor(scoring="accuracy")
+    monitor = callback.ScoringMonitor(scoring="accuracy")
     mlp = network(max_iter=2).set_callbacks(monitor)
     pipeline = make_pipeline(Standardizer(), mlp)
     grid = {"mlpclassifier__dropout": [0.0, 0.5]}
@@ -148,7 +150,7 @@ def test_a_progress_bar_alone_and_around_a_search(three_classes, n_jobs):
     X, y = three_classes
     shown = io.StringIO()
     with redirect_stdout(shown):
-        network().set_callbacks(ProgressBar()).fit(X, y)
+        network().set_callbacks(callback.ProgressBar()).fit(X, y)
     assert "MLPClassifier" in shown.getvalue()
     shown = io.StringIO()
     with redirect_stdout(shown):
@@ -156,7 +158,7 @@ def test_a_progress_bar_alone_and_around_a_search(three_classes, n_jobs):
         search = GridSearchCV(
             pipeline, {"mlpclassifier__alpha": [0, 1]}, cv=2, n_jobs=n_jobs
         )
-        search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(X, y)
+        search.set_callbacks(callback.ProgressBar(max_propagation_depth=None)).fit(X, y)
     assert "GridSearchCV" in shown.getvalue()
 
 

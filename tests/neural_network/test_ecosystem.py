@@ -231,8 +231,10 @@ def by_skops(model, folder):
     return skops.io.load(folder / "model.skops", trusted=untrusted)
 
 
+NEEDS_SEED_SEQ = pytest.mark.needs("numpy>=1.25", "skops reads what it calls seed_seq")
 ROUND_TRIPS = pytest.mark.parametrize(
-    "trip", [by_pickle, by_joblib, by_memory_map, by_skops]
+    "trip",
+    [by_pickle, by_joblib, by_memory_map, pytest.param(by_skops, marks=NEEDS_SEED_SEQ)],
 )
 
 
@@ -353,6 +355,7 @@ def test_a_series_of_pandas_labels(three_classes):
 # Metadata routing
 
 
+@pytest.mark.needs("scikit-learn>=1.8", "a search routes weights into Pipeline.score")
 def test_weights_are_routed_through_search_and_pipeline(three_classes):
     X, y = three_classes
     weight = np.random.default_rng(0).random(len(y))

@@ -111,6 +111,7 @@ def logistic_regression(X, y, alpha, l1_ratio):
     ).fit(X, y)
 
 
+@pytest.mark.needs("scikit-learn>=1.8", "l1_ratio alone chooses the penalty")
 @every_solver
 @pytest.mark.parametrize("name", ["l2", "elasticnet", "l1"])
 @pytest.mark.parametrize("data", DATA)

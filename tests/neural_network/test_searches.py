@@ -61,6 +61,7 @@ def test_every_round_of_halving_starts_anew(three_classes, warm_start):
     )
 
 
+@pytest.mark.needs("scikit-learn>=1.7", "1.6 warns of the tags of OptunaSearchCV")
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 # The search calls a module of Optuna that Optuna has deprecated.
 @pytest.mark.filterwarnings("ignore:.*optuna.terminator:FutureWarning")

@@ -252,6 +252,7 @@ def test_a_pipeline_scales_the_validation_set_by_its_own_steps(halves, routing):
     assert model.score(X_val, y_val) == pytest.approx(by_hand.best_validation_score_)
 
 
+@pytest.mark.needs("scikit-learn>=1.8", "a search routes weights into Pipeline.score")
 def test_weights_are_routed_through_a_grid_search(halves, routing):
     X, _, y, _ = halves
     weight = np.where(y == 0, 1.0, 0.0)

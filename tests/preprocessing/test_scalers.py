@@ -10,6 +10,8 @@ from sklearn import datasets, preprocessing
 
 from sknn_notes import Centerer, MinMaxNormalizer, Standardizer
 
+NEEDS_RANDOM_ARRAY = pytest.mark.needs("scipy>=1.12", "it has sparse.random_array")
+
 
 @pytest.fixture
 def images():
@@ -228,6 +230,7 @@ def test_sparse_standardization_keeps_zeros(container, per):
     assert S32.dtype == np.float32
 
 
+@NEEDS_RANDOM_ARRAY
 def test_sparse_chunks_and_infinity():
     X = sparse.random_array((60, 5), density=0.2, random_state=0, format="csr")
     whole = Standardizer(with_mean=False).fit(X)
@@ -322,6 +325,7 @@ def test_whole_numbers_come_back_as_exactly_as_from_scikit_learn(dtype, ours, th
     assert error[0] <= 1.1 * error[1]
 
 
+@NEEDS_RANDOM_ARRAY
 @pytest.mark.parametrize("layout", ["csr", "csc"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_sparse_fit_copies_at_most_its_values_to_float64(layout, dtype):
