@@ -42,6 +42,47 @@ class Registry(dict[str, T]):
         self.aliases = {_squeezed(k): v for k, v in (aliases or {}).items()}
         self.number = number
 
+    def register(self, name: str, part: T | None = None) -> Any:
+        """Add a part by a name, under which the estimators take it from then on.
+
+        Parameters
+        ----------
+        name : str
+        part : class, optional
+            Without it a decorator of the class is returned.
+
+        Raises
+        ------
+        ValueError
+            If there is another part of this name.
+
+        Examples
+        --------
+        >>> from sknn_notes import MLPRegressor
+        >>> from sknn_notes.losses import REGRESSION_LOSSES, SquaredError
+        >>> @REGRESSION_LOSSES.register("my_squared_error")
+        ... class MySquaredError(SquaredError):
+        ...     pass
+        >>> MLPRegressor(loss="my_squared_error").loss
+        'my_squared_error'
+        >>> del REGRESSION_LOSSES["my_squared_error"]
+        """
+        if part is None:
+            return lambda part: self.register(name, part)
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"The name of a part must be an identifier. Got {name!r}.")
+        known: Any = self.get(name)
+        # A cell of a notebook that runs again defines the same class anew.
+        if known is not None and known.__qualname__ != getattr(
+            part, "__qualname__", None
+        ):
+            raise ValueError(
+                f"{name!r} is the name of {known.__qualname__} already. Choose another "
+                f"one; those in use are {sorted(self)}."
+            )
+        self[name] = part
+        return part
+
 
 class Names(StrOptions):
     """Constraint: a name in a registry, as it is when the check is made.

@@ -55,6 +55,44 @@ def resolve(spec: Any, registry: Mapping, flat: Mapping | None = None) -> Any:
     return part
 
 
+class NoLoopsError(TypeError):
+    """A part has no form of its definition, such as the loops of the compiled step.
+
+    Parameters
+    ----------
+    part : object
+    """
+
+    def __init__(self, part: Any):
+        super().__init__(f"{part!r} has no loops")
+        self.part = part
+
+
+def form_of(part: Any, name: str, *definition: str) -> Any:
+    """Return a form of a part that computes the same as its definition.
+
+    Parameters
+    ----------
+    part : Part
+    name : str
+        Attribute that holds the form.
+    *definition : str
+        Methods that define what the form computes. A class that overrides one and does
+        not bring the form with it has none: the inherited one is of another formula.
+
+    Raises
+    ------
+    NoLoopsError
+        If there is none.
+    """
+    for cls in type(part).__mro__:
+        if vars(cls).get(name) is not None:
+            return getattr(part, name)
+        if any(method in vars(cls) for method in definition):
+            break
+    raise NoLoopsError(part)
+
+
 def kept(new: Any, fitted: Any) -> Any:
     """Return ``fitted`` if it is the same part as ``new``, with what it learned."""
     return fitted if _equal(new, fitted) else new

@@ -10,6 +10,7 @@ What replaces each name if it goes:
 - ``_check_sample_weight``: ``check_array`` to one float dtype and a length test.
 - ``_check_partial_fit_first_call``: compares ``classes`` with ``classes_``.
 - ``_check_optimize_result``: a ConvergenceWarning from scipy's ``OptimizeResult``.
+- ``sklearn.externals.array_api_compat``: the package of that name.
 - ``_fit_and_score``, looked for among the callers: without it there is no warning about
   a validation set that a search has cut into folds.
 - ``check_matplotlib_support``, ``check_pandas_support``: an import in a try block, and
@@ -22,6 +23,7 @@ function below adds it:
 - ``_check_sample_weight``: ``allow_all_zero_weights``, since 1.9.
 """
 
+import importlib
 import inspect
 
 import numpy as np
@@ -57,6 +59,7 @@ __all__ = [
     "_check_partial_fit_first_call",
     "_check_sample_weight",
     "_fit_context",
+    "array_namespace",
     "check_matplotlib_support",
     "check_pandas_support",
     "compute_class_weight",
@@ -90,6 +93,20 @@ if "sample_weight" not in inspect.signature(compute_class_weight).parameters:
         totals = np.bincount(codes, weights=_check_sample_weight(sample_weight, y))
         balanced = totals.sum() / (len(present) * totals)
         return balanced[np.searchsorted(present, classes)]
+
+
+def array_namespace(array):
+    """Return the array API namespace of an array that is not numpy's."""
+    try:
+        # A plain import would have mypy take scikit-learn for a typed package.
+        array_api_compat = importlib.import_module("sklearn.externals.array_api_compat")
+    except ImportError as error:
+        raise ImportError(
+            f"{type(array).__module__}.{type(array).__name__} arrays need scikit-learn "
+            "1.9 or later, which brings array_api_compat. Update scikit-learn, or pass "
+            "numpy arrays."
+        ) from error
+    return array_api_compat.array_namespace(array)
 
 
 def in_cross_validation():

@@ -1,12 +1,12 @@
 """Activations of the hidden layers: one class each, registered in ``ACTIVATIONS``."""
 
+from collections.abc import Callable
 from math import pi, sqrt
 from numbers import Real
 
-import numpy as np
-from scipy.special import expit, ndtr
-
+from sknn_notes._arrays import astype, expit, maximum, minimum, ndtr
 from sknn_notes._checks import Interval, Registry
+from sknn_notes._compile import cast, math
 from sknn_notes._part import Part
 
 __all__ = [
@@ -26,45 +26,81 @@ __all__ = [
 class Activation(Part):
     """Base class of activations.
 
+    A subclass defines ``forward`` and ``backward`` in array code. The static methods
+    ``value`` and ``slope`` are its loops, for the compiled step: functions of numbers,
+    which numba compiles. A class that brings none is trained by its definition.
+
     Attributes
     ----------
     keeps_input : bool
         True where the derivative is written in the pre-activation ``Z``, which the
-        network then keeps; False where the output ``A`` alone gives it, so that the
-        forward pass may work in place.
-    fused_as : str or None
-        Name under which compiled kernels fuse the activation with what surrounds it.
+        network then keeps; False where the output ``A`` alone gives it.
     rectifies : bool
         True for the ReLU family, whose outputs keep half of the signal's power:
         ``init="auto"`` takes He's variance for it.
+    flat_at_zero : bool
+        True where the derivative is 0 wherever the output is 0, so that dropped units
+        need no mask in the backward pass.
     """
 
     keeps_input = False
     rectifies = False
-    fused_as: str | None = None
+    flat_at_zero = False
+    # From the pre-activation z, and from the output a and z, with two numbers that
+    # ``numbers`` returned.
+    value: Callable | None = None
+    slope: Callable | None = None
 
-    def forward(self, Z, out):
-        """Write the activation of ``Z`` to ``out``, which may be ``Z`` itself.
+    def forward(self, Z, xp):
+        """Return the activation of ``Z``.
 
         Parameters
         ----------
-        Z : ndarray of shape (n_samples, n_units)
-            Pre-activations.
-        out : ndarray of shape (n_samples, n_units)
+        Z : array of shape (..., n_samples, n_units)
+            Pre-activations, left unchanged.
+        xp : module
+            The array namespace of ``Z``.
+
+        Returns
+        -------
+        A : array of shape (..., n_samples, n_units)
         """
         raise NotImplementedError
 
-    def backward(self, delta, A, Z):
-        """Multiply ``delta`` in place by the derivative. ``A`` and ``Z`` may be lost.
+    def backward(self, delta, A, Z, xp):
+        """Return the gradient at the pre-activations.
 
         Parameters
         ----------
-        delta : ndarray of shape (n_samples, n_units)
+        delta : array of shape (..., n_samples, n_units)
             Gradient of the loss with respect to the activation's output.
-        A : ndarray of shape (n_samples, n_units)
-            What ``forward`` wrote.
-        Z : ndarray of shape (n_samples, n_units)
-            The pre-activations where ``keeps_input``, else the same array as ``A``.
+        A : array of shape (..., n_samples, n_units)
+            What ``forward`` returned.
+        Z : array of shape (..., n_samples, n_units) or None
+            The pre-activations where ``keeps_input``.
+        xp : module
+
+        Returns
+        -------
+        delta : array of shape (..., n_samples, n_units)
+            It may be the one passed, changed in place.
+        """
+        raise NotImplementedError
+
+    def numbers(self):
+        """Return up to two numbers that ``value`` and ``slope`` take as ``p``."""
+        return ()
+
+    def onnx(self, graph, Z):
+        """Add the nodes of ``forward`` to an ONNX graph; return their output's name.
+
+        Parameters
+        ----------
+        graph : Graph
+            ``graph.add(op_type, *inputs)`` adds a node and returns the name of its
+            output; numbers and arrays among its inputs become constants.
+        Z : str
+            Name of the pre-activations.
         """
         raise NotImplementedError
 
@@ -79,12 +115,22 @@ class Identity(Activation):
     'identity'
     """
 
-    def forward(self, Z, out):
-        if out is not Z:
-            np.copyto(out, Z)
+    def forward(self, Z, xp):
+        return Z
 
-    def backward(self, delta, A, Z):
-        pass
+    def backward(self, delta, A, Z, xp):
+        return delta
+
+    @staticmethod
+    def value(z, p):
+        return z
+
+    @staticmethod
+    def slope(a, z, p):
+        return cast(1, a)
+
+    def onnx(self, graph, Z):
+        return Z
 
 
 class ReLU(Activation):
@@ -103,14 +149,26 @@ class ReLU(Activation):
     """
 
     rectifies = True
-    fused_as = "relu"
+    flat_at_zero = True
 
-    def forward(self, Z, out):
-        np.maximum(Z, 0, out=out)
+    def forward(self, Z, xp):
+        return maximum(Z, 0, xp)
 
-    def backward(self, delta, A, Z):
-        np.greater(A, 0, out=A)
-        delta *= A
+    def backward(self, delta, A, Z, xp):
+        delta *= astype(A > 0, A.dtype, xp)
+        return delta
+
+    # A comparison is written so that NaN takes the branch that keeps it.
+    @staticmethod
+    def value(z, p):
+        return cast(0, z) if z < 0 else z
+
+    @staticmethod
+    def slope(a, z, p):
+        return cast(1, a) if a > 0 else cast(0, a)
+
+    def onnx(self, graph, Z):
+        return graph.add("Relu", Z)
 
 
 class LeakyReLU(Activation):
@@ -131,8 +189,7 @@ class LeakyReLU(Activation):
     >>> import numpy as np
     >>> from sknn_notes.activations import LeakyReLU
     >>> Z = np.array([[-2.0, 3.0]])
-    >>> LeakyReLU(negative_slope=0.1).forward(Z, Z)
-    >>> Z
+    >>> LeakyReLU(negative_slope=0.1).forward(Z, np)
     array([[-0.2,  3. ]])
     """
 
@@ -142,13 +199,26 @@ class LeakyReLU(Activation):
     def __init__(self, *, negative_slope=0.01):
         self.negative_slope = negative_slope
 
-    def forward(self, Z, out):
-        np.maximum(Z, Z * float(self.negative_slope), out=out)
+    def forward(self, Z, xp):
+        return xp.maximum(Z, Z * self.negative_slope)
 
-    def backward(self, delta, A, Z):
-        np.greater(A, 0, out=A)
-        np.maximum(A, float(self.negative_slope), out=A)
-        delta *= A
+    def backward(self, delta, A, Z, xp):
+        delta *= xp.where(A > 0, 1, xp.ones_like(A) * self.negative_slope)
+        return delta
+
+    def numbers(self):
+        return (self.negative_slope,)
+
+    @staticmethod
+    def value(z, p):
+        return p[0] * z if z < 0 else z
+
+    @staticmethod
+    def slope(a, z, p):
+        return cast(1, a) if a > 0 else p[0]
+
+    def onnx(self, graph, Z):
+        return graph.add("Max", Z, graph.add("Mul", Z, float(self.negative_slope)))
 
 
 class ELU(Activation):
@@ -169,8 +239,7 @@ class ELU(Activation):
     >>> import numpy as np
     >>> from sknn_notes.activations import ELU
     >>> Z = np.array([[-100.0, 3.0]])
-    >>> ELU(alpha=2.0).forward(Z, Z)
-    >>> Z
+    >>> ELU(alpha=2.0).forward(Z, np)
     array([[-2.,  3.]])
     """
 
@@ -180,22 +249,30 @@ class ELU(Activation):
     def __init__(self, *, alpha=1.0):
         self.alpha = alpha
 
-    def forward(self, Z, out):
-        below = np.minimum(Z, 0)
-        np.expm1(below, out=below)
-        below *= float(self.alpha)
-        np.maximum(Z, 0, out=out)
-        out += below
+    def forward(self, Z, xp):
+        return maximum(Z, 0, xp) + self.alpha * xp.expm1(minimum(Z, 0, xp))
 
-    def backward(self, delta, A, Z):
-        # f' = f + alpha below 0, which is alpha where f is cut off at 0, and 1 above.
-        alpha = float(self.alpha)
-        slope = np.minimum(A, 0)
-        slope += alpha
-        np.greater(A, 0, out=A)
-        A *= 1 - alpha
-        slope += A
-        delta *= slope
+    def backward(self, delta, A, Z, xp):
+        # f' = f + alpha below 0, and 1 above.
+        delta *= xp.where(A > 0, xp.ones_like(A), A + self.alpha)
+        return delta
+
+    def numbers(self):
+        return (self.alpha,)
+
+    @staticmethod
+    def value(z, p):
+        below = p[0] * math.expm1(cast(0, z) if z > 0 else z)
+        return below if z < 0 else z
+
+    @staticmethod
+    def slope(a, z, p):
+        return cast(1, a) if a > 0 else a + p[0]
+
+    def onnx(self, graph, Z):
+        below = graph.add("Exp", graph.add("Min", Z, 0.0))
+        below = graph.add("Mul", graph.add("Sub", below, 1.0), float(self.alpha))
+        return graph.add("Add", graph.add("Max", Z, 0.0), below)
 
 
 class GELU(Activation):
@@ -211,26 +288,38 @@ class GELU(Activation):
     >>> import numpy as np
     >>> from sknn_notes.activations import GELU
     >>> Z = np.array([[-1.0, 0.0, 1.0]])
-    >>> GELU().forward(Z, Z)
-    >>> Z.round(4)
+    >>> GELU().forward(Z, np).round(4)
     array([[-0.1587,  0.    ,  0.8413]])
     """
 
     keeps_input = True
     rectifies = True
 
-    def forward(self, Z, out):
-        np.multiply(Z, ndtr(Z, out=None if out is Z else out), out=out)
+    def forward(self, Z, xp):
+        return Z * ndtr(Z, xp)
 
-    def backward(self, delta, A, Z):
+    def backward(self, delta, A, Z, xp):
         # f' = P(z) + z p(z), with p the density of N(0, 1).
-        np.multiply(Z, Z, out=A)
-        A *= -0.5
-        np.exp(A, out=A)
-        A *= 1 / sqrt(2 * pi)
-        A *= Z
-        A += ndtr(Z, out=Z)
-        delta *= A
+        slope = xp.exp(Z * Z * -0.5)
+        slope *= Z * (1 / sqrt(2 * pi))
+        slope += ndtr(Z, xp)
+        delta *= slope
+        return delta
+
+    @staticmethod
+    def value(z, p):
+        return z * math.ndtr(z)
+
+    @staticmethod
+    def slope(a, z, p):
+        density = math.exp(z * z * cast(-0.5, z)) * cast(0.3989422804014327, z)
+        return math.ndtr(z) + z * density
+
+    def onnx(self, graph, Z):
+        # onnxruntime has this function in single precision only.
+        erf = graph.add("Erf", graph.cast(graph.add("Mul", Z, sqrt(0.5)), "float32"))
+        probability = graph.add("Add", graph.cast(erf, graph.dtype), 1.0)
+        return graph.add("Mul", graph.add("Mul", Z, 0.5), probability)
 
 
 class SiLU(Activation):
@@ -247,23 +336,39 @@ class SiLU(Activation):
     >>> import numpy as np
     >>> from sknn_notes.activations import SiLU
     >>> Z = np.array([[-1.0, 0.0, 1.0]])
-    >>> SiLU().forward(Z, Z)
-    >>> Z.round(4)
+    >>> SiLU().forward(Z, np).round(4)
     array([[-0.2689,  0.    ,  0.7311]])
     """
 
     keeps_input = True
     rectifies = True
 
-    def forward(self, Z, out):
-        np.multiply(Z, expit(Z, out=None if out is Z else out), out=out)
+    def forward(self, Z, xp):
+        return Z * expit(Z, xp)
 
-    def backward(self, delta, A, Z):
+    def backward(self, delta, A, Z, xp):
         # f' = s (1 + z (1 - s)) = s (1 + z - f), with s the logistic function.
-        np.subtract(Z, A, out=A)
-        A += 1
-        A *= expit(Z, out=Z)
-        delta *= A
+        slope = Z - A
+        slope += 1
+        slope *= expit(Z, xp)
+        delta *= slope
+        return delta
+
+    @staticmethod
+    def value(z, p):
+        return z * math.logistic(z)
+
+    @staticmethod
+    def slope(a, z, p):
+        # Not s (1 + z - f), of which sums in another order leave nothing at large z.
+        s = math.logistic(z)
+        return s * (cast(1, z) + z * (cast(1, z) - s))
+
+    def onnx(self, graph, Z):
+        # As a product with a sigmoid, versions of onnxruntime fuse it into a node that
+        # they have in single precision only.
+        below = graph.add("Exp", graph.add("Neg", Z))
+        return graph.add("Div", Z, graph.add("Add", below, 1.0))
 
 
 class Tanh(Activation):
@@ -276,14 +381,23 @@ class Tanh(Activation):
     Tanh()
     """
 
-    def forward(self, Z, out):
-        np.tanh(Z, out=out)
+    def forward(self, Z, xp):
+        return xp.tanh(Z)
 
-    def backward(self, delta, A, Z):
-        # f' = 1 - f**2
-        A *= A
-        np.subtract(1, A, out=A)
-        delta *= A
+    def backward(self, delta, A, Z, xp):
+        delta *= 1 - A * A
+        return delta
+
+    @staticmethod
+    def value(z, p):
+        return math.tanh(z)
+
+    @staticmethod
+    def slope(a, z, p):
+        return cast(1, a) - a * a
+
+    def onnx(self, graph, Z):
+        return graph.add("Tanh", Z)
 
 
 class Logistic(Activation):
@@ -296,14 +410,23 @@ class Logistic(Activation):
     Logistic()
     """
 
-    def forward(self, Z, out):
-        expit(Z, out=out)
+    def forward(self, Z, xp):
+        return expit(Z, xp)
 
-    def backward(self, delta, A, Z):
-        # f' = f (1 - f)
-        delta *= A
-        np.subtract(1, A, out=A)
-        delta *= A
+    def backward(self, delta, A, Z, xp):
+        delta *= A * (1 - A)
+        return delta
+
+    @staticmethod
+    def value(z, p):
+        return math.logistic(z)
+
+    @staticmethod
+    def slope(a, z, p):
+        return a * (cast(1, a) - a)
+
+    def onnx(self, graph, Z):
+        return graph.add("Sigmoid", Z)
 
 
 ACTIVATIONS: Registry[type[Activation]] = Registry(

@@ -3,13 +3,15 @@
 A solver sees one flat vector of parameters and its gradient, never a layer.
 """
 
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
-from sknn_notes import _kernels
+from sknn_notes._arrays import copied
 from sknn_notes._checks import Interval, Registry
+from sknn_notes._compile import cast
 from sknn_notes._part import Part
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "RMSProp"]
@@ -18,13 +20,19 @@ __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "RMSProp"
 class Optimizer(Part):
     """Base class of solvers.
 
+    A subclass defines ``start`` and ``step`` in array code, and ``proximal_step`` if it
+    is to be used with non-smooth penalties. The static methods ``constants``, ``move``,
+    ``proximal_move``, ``size`` and ``settle`` are its loops, for the compiled step:
+    functions of numbers, which numba compiles, for one parameter ``w``, its gradient
+    ``g`` and its memory ``a`` and ``b``, the first two arrays that ``start`` returns.
+
     Attributes
     ----------
     stochastic : bool
         True for solvers that step batch by batch, and so can train with noise in the
         forward pass and through ``partial_fit``.
     proximal : bool
-        True for solvers that have a ``proximal_step``, for penalties with kinks.
+        True for solvers that have a ``proximal_step``, for non-smooth penalties.
     decoupled : bool
         True for solvers that shrink the weights outside their step (weight decay) in
         place of the penalty's gradient.
@@ -34,48 +42,69 @@ class Optimizer(Part):
     proximal = False
     decoupled = False
 
-    def start(self, theta) -> dict[str, Any]:
+    # p = constants(numbers, rate, t, like): a tuple of numbers of the type of ``like``
+    # that hold for all parameters in step t.
+    constants: Callable | None = None
+    # w, a, b = move(w, g, a, b, p): the step.
+    move: Callable | None = None
+    # w, a, b = proximal_move(w, g, a, b, p): the step before the proximal step, of
+    # size(a, b, p), and w, a, b = settle(w, a, b, p): what follows it.
+    proximal_move: Callable | None = None
+    size: Callable | None = None
+    settle: Callable | None = None
+
+    def numbers(self):
+        """Return the numbers that ``constants`` takes."""
+        return ()
+
+    def start(self, theta, xp=np) -> dict[str, Any]:
         """Return the state before the first step, a dict of arrays and numbers.
 
         Parameters
         ----------
-        theta : ndarray of shape (n_parameters,)
+        theta : array of shape (..., n_parameters)
+        xp : module
+            The array namespace of ``theta``.
         """
         raise NotImplementedError
 
-    def step(self, theta, grad, rate, state):
+    def step(self, theta, grad, rate, state, xp=np):
         """Update ``theta`` and ``state`` in place; ``grad`` may be lost.
 
         Parameters
         ----------
-        theta, grad : ndarray of shape (n_parameters,)
-        rate : float
+        theta, grad : array of shape (..., n_parameters)
+        rate : float, or array of shape (..., 1)
             Learning rate.
         state : dict
             What ``start`` returned.
+        xp : module
+            The array namespace of ``theta``.
         """
         raise NotImplementedError
 
-    def proximal_step(self, theta, grad, rate, state, prox):
+    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
         """Make a step and the proximal step of the penalty that belongs to it.
 
         Parameters
         ----------
-        theta : ndarray of shape (n_parameters,)
+        theta : array of shape (..., n_parameters)
             As in ``step``.
-        grad : ndarray of shape (n_parameters,)
+        grad : array of shape (..., n_parameters)
             As in ``step``.
-        rate : float
+        rate : float, or array of shape (..., 1)
             As in ``step``.
         state : dict
             As in ``step``.
         prox : callable
-            Takes the step size, a float or an array like ``theta``, and changes
+            Takes the step size, a number or an array like ``theta``, and changes
             ``theta`` in place.
+        xp : module
+            As in ``step``.
         """
         raise NotImplementedError
 
-    def begin_epoch(self, theta, state):
+    def begin_epoch(self, theta, state, xp=np):
         """Move ``theta`` to where proximal steps take their gradients."""
 
     def end_epoch(self, theta, state):
@@ -86,7 +115,7 @@ class SGD(Optimizer):
     """Stochastic gradient descent with momentum.
 
     ``v = momentum * v - rate * grad``, then ``theta += v``, or with Nesterov's momentum
-    ``theta += momentum * v - rate * grad``. With a penalty that has kinks the velocity
+    ``theta += momentum * v - rate * grad``. With a non-smooth penalty the velocity
     is the difference of iterates after their proximal step, which keeps the minimum
     where it is whatever the momentum.
 
@@ -120,46 +149,74 @@ class SGD(Optimizer):
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
 
-    def start(self, theta):
-        return {"velocity": np.zeros_like(theta)}
+    def numbers(self):
+        return self.momentum, self.nesterovs_momentum
 
-    def step(self, theta, grad, rate, state):
-        _kernels.active().sgd_step(
-            theta,
-            grad,
-            state["velocity"],
-            rate,
-            float(self.momentum),
-            self.nesterovs_momentum,
-        )
+    def start(self, theta, xp=np):
+        return {"velocity": xp.zeros_like(theta)}
 
-    def proximal_step(self, theta, grad, rate, state, prox):
-        velocity, momentum = state["velocity"], float(self.momentum)
+    def step(self, theta, grad, rate, state, xp=np):
+        velocity = state["velocity"]
+        grad *= rate
+        velocity *= self.momentum
+        velocity -= grad
+        if self.nesterovs_momentum:
+            theta += self.momentum * velocity
+            theta -= grad
+        else:
+            theta += velocity
+
+    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
+        velocity, iterate = state["velocity"], state["iterate"]
         grad *= rate
         if self.nesterovs_momentum:
             # theta is ahead of the iterate by momentum * velocity.
             theta -= grad
-            prox(rate)
-            np.subtract(theta, state["iterate"], out=velocity)
-            np.copyto(state["iterate"], theta)
-            np.multiply(velocity, momentum, out=grad)
-            theta += grad
         else:
-            velocity *= momentum
-            velocity -= grad
-            np.copyto(grad, theta)
-            theta += velocity
-            prox(rate)
-            np.subtract(theta, grad, out=velocity)
-
-    def begin_epoch(self, theta, state):
+            iterate[...] = theta
+            theta += self.momentum * velocity - grad
+        prox(rate)
+        velocity[...] = theta - iterate
         if self.nesterovs_momentum:
-            state["iterate"] = theta.copy()
-            theta += float(self.momentum) * state["velocity"]
+            iterate[...] = theta
+            theta += self.momentum * velocity
+
+    def begin_epoch(self, theta, state, xp=np):
+        state["iterate"] = copied(theta, xp)
+        if self.nesterovs_momentum:
+            theta += self.momentum * state["velocity"]
 
     def end_epoch(self, theta, state):
+        iterate = state.pop("iterate")
         if self.nesterovs_momentum:
-            np.copyto(theta, state.pop("iterate"))
+            theta[...] = iterate
+
+    @staticmethod
+    def constants(numbers, rate, t, like):
+        return cast(rate, like), cast(numbers[0], like), cast(numbers[1], like)
+
+    @staticmethod
+    def move(w, g, a, b, p):
+        rate, momentum, nesterov = p
+        step = rate * g
+        a = momentum * a - step
+        return w + (momentum * a - step if nesterov > 0 else a), a, b
+
+    @staticmethod
+    def proximal_move(w, g, a, b, p):
+        rate, momentum, nesterov = p
+        b = b if nesterov > 0 else w
+        return w - rate * g + (0 * a if nesterov > 0 else momentum * a), a, b
+
+    @staticmethod
+    def size(a, b, p):
+        return p[0]
+
+    @staticmethod
+    def settle(w, a, b, p):
+        _, momentum, nesterov = p
+        a = w - b
+        return w + (momentum * a if nesterov > 0 else 0 * a), a, w
 
 
 class Adam(Optimizer):
@@ -201,43 +258,66 @@ class Adam(Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def start(self, theta):
-        return {"t": 0, "m": np.zeros_like(theta), "v": np.zeros_like(theta)}
+    def numbers(self):
+        return self.beta_1, self.beta_2, self.epsilon
 
-    def step(self, theta, grad, rate, state):
+    def start(self, theta, xp=np):
+        return {"t": 0, "m": xp.zeros_like(theta), "v": xp.zeros_like(theta)}
+
+    def step(self, theta, grad, rate, state, xp=np):
         # The state holds m / (1 - beta_1) and v / (1 - beta_2): two passes fewer. Their
         # factors move to the rate and to epsilon.
         state["t"] += 1
-        t = state["t"]
-        beta_1, beta_2 = float(self.beta_1), float(self.beta_2)
-        root = (1 - beta_2) ** 0.5
-        rate *= (1 - beta_2**t) ** 0.5 / (1 - beta_1**t) * (1 - beta_1) / root
-        _kernels.active().adam_step(
-            theta,
-            grad,
-            state["m"],
-            state["v"],
-            rate,
-            beta_1,
-            beta_2,
-            float(self.epsilon) / root,
+        m, v = state["m"], state["v"]
+        m *= self.beta_1
+        m += grad
+        grad *= grad
+        v *= self.beta_2
+        v += grad
+        step = self._sizes(rate, state, xp)
+        step *= (1 - self.beta_1) / (1 - self.beta_1 ** state["t"])
+        step *= m
+        theta -= step
+
+    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
+        self.step(theta, grad, rate, state, xp)
+        prox(self._sizes(rate, state, xp))
+
+    def _sizes(self, rate, state, xp):
+        """Return the step size of each weight: rate / (sqrt(v_hat) + epsilon)."""
+        root = (1 - self.beta_2) ** 0.5
+        correction = (1 - self.beta_2 ** state["t"]) ** 0.5
+        return (rate * correction / root) / (xp.sqrt(state["v"]) + self.epsilon / root)
+
+    @staticmethod
+    def constants(numbers, rate, t, like):
+        beta_1, beta_2, root = numbers[0], numbers[1], (1 - numbers[1]) ** 0.5
+        rate *= (1 - beta_2**t) ** 0.5 / root
+        share = (1 - beta_1) / (1 - beta_1**t)
+        return (
+            cast(beta_1, like),
+            cast(beta_2, like),
+            cast(numbers[2] / root, like),
+            cast(rate * share, like),
+            cast(rate, like),
         )
 
-    def proximal_step(self, theta, grad, rate, state, prox):
-        self.step(theta, grad, rate, state)
-        # The step size of each weight: rate / (sqrt(v_hat) + epsilon).
-        root = (1 - float(self.beta_2)) ** 0.5
-        correction = (1 - float(self.beta_2) ** state["t"]) ** 0.5
-        _step_sizes(
-            state["v"], rate * correction / root, float(self.epsilon) / root, grad
-        )
-        prox(grad)
+    @staticmethod
+    def move(w, g, a, b, p):
+        beta_1, beta_2, epsilon, rate, _ = p
+        a = beta_1 * a + g
+        b = beta_2 * b + g * g
+        return w - rate * a / (np.sqrt(b) + epsilon), a, b
 
+    proximal_move = move
 
-def _step_sizes(v, rate, epsilon, out):
-    np.sqrt(v, out=out)
-    out += epsilon
-    np.divide(rate, out, out=out)
+    @staticmethod
+    def size(a, b, p):
+        return p[4] / (np.sqrt(b) + p[2])
+
+    @staticmethod
+    def settle(w, a, b, p):
+        return w, a, b
 
 
 class AdamW(Adam):
@@ -304,22 +384,52 @@ class RMSProp(Optimizer):
         self.rho = rho
         self.epsilon = epsilon
 
-    def start(self, theta):
-        return {"v": np.zeros_like(theta)}
+    def numbers(self):
+        return self.rho, self.epsilon
 
-    def step(self, theta, grad, rate, state):
-        rho = float(self.rho)
+    def start(self, theta, xp=np):
+        return {"v": xp.zeros_like(theta)}
+
+    def step(self, theta, grad, rate, state, xp=np):
         # The state holds v / (1 - rho), as Adam's.
-        root = (1 - rho) ** 0.5
-        _kernels.active().rmsprop_step(
-            theta, grad, state["v"], rate / root, rho, float(self.epsilon) / root
+        v = state["v"]
+        v *= self.rho
+        v += grad * grad
+        grad *= self._sizes(rate, state, xp)
+        theta -= grad
+
+    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
+        self.step(theta, grad, rate, state, xp)
+        prox(self._sizes(rate, state, xp))
+
+    def _sizes(self, rate, state, xp):
+        root = (1 - self.rho) ** 0.5
+        return (rate / root) / (xp.sqrt(state["v"]) + self.epsilon / root)
+
+    @staticmethod
+    def constants(numbers, rate, t, like):
+        root = (1 - numbers[0]) ** 0.5
+        return (
+            cast(numbers[0], like),
+            cast(numbers[1] / root, like),
+            cast(rate / root, like),
         )
 
-    def proximal_step(self, theta, grad, rate, state, prox):
-        self.step(theta, grad, rate, state)
-        root = (1 - float(self.rho)) ** 0.5
-        _step_sizes(state["v"], rate / root, float(self.epsilon) / root, grad)
-        prox(grad)
+    @staticmethod
+    def move(w, g, a, b, p):
+        rho, epsilon, rate = p
+        a = rho * a + g * g
+        return w - rate * g / (np.sqrt(a) + epsilon), a, b
+
+    proximal_move = move
+
+    @staticmethod
+    def size(a, b, p):
+        return p[2] / (np.sqrt(a) + p[1])
+
+    @staticmethod
+    def settle(w, a, b, p):
+        return w, a, b
 
 
 class LBFGS(Optimizer):

@@ -1,70 +1,130 @@
 """Penalties on the weights: one class each, registered in ``PENALTIES``.
 
 ``R(W) = alpha * value(W)`` is added to the loss as it stands, whatever the batch size.
-A penalty has a smooth part, which acts through its gradient, and may have one with
-kinks, which acts through a proximal step after the solver's own.
+A penalty has a smooth part, which acts through its gradient, and may have a non-smooth
+one, which acts through a proximal step after the solver's own.
 """
 
+from collections.abc import Callable
 from numbers import Real
 
 import numpy as np
 
-from sknn_notes import _kernels
+from sknn_notes._arrays import maximum, minimum
 from sknn_notes._checks import Interval, Registry
+from sknn_notes._compile import cast, fill, helper
 from sknn_notes._part import Part
+from sknn_notes._sklearn import StrOptions
 
-__all__ = ["L1", "L2", "PENALTIES", "ElasticNet", "Penalty"]
+__all__ = ["L1", "L2", "PENALTIES", "ElasticNet", "GroupLasso", "Penalty"]
 
 
 class Penalty(Part):
     """Base class of penalties.
 
+    A subclass defines ``value``, ``gradient`` and ``prox`` in array code.
+
     Attributes
     ----------
     smooth : bool
-        False where the penalty has a part with kinks, for which ``prox`` is called
+        False where the penalty has a non-smooth part, for which ``prox`` is called
         after every step.
+    sees_matrices : bool
+        False where the penalty is a sum over single weights, so that those of several
+        layers may come as one matrix; True where rows and columns mean something.
     """
 
     smooth = True
+    sees_matrices = False
 
-    def value(self, weights, alpha):
-        """Return the penalty on the contiguous array ``weights``."""
-        raise NotImplementedError
-
-    def add_gradient(self, weights, alpha, grad):
-        """Add the gradient of the smooth part to ``grad`` and return the whole penalty.
+    def value(self, W, alpha, xp=np):
+        """Return the penalty on a matrix.
 
         Parameters
         ----------
-        weights : ndarray of shape (n,)
-            Contiguous.
-        alpha : float
+        W : array of shape (..., n_inputs, n_units)
+        alpha : float, or array of shape (..., 1, 1)
             Strength.
-        grad : ndarray of shape (n,)
-            Added to in place.
+        xp : module
+            The array namespace of ``W``.
 
         Returns
         -------
-        penalty : float
+        penalty : array of shape (...,)
         """
         raise NotImplementedError
 
-    def prox(self, weights, alpha, step):
-        """Move ``weights`` in place by the proximal step of the part with kinks.
+    def gradient(self, W, alpha, xp=np):
+        """Return the gradient of the smooth part, None where there is none.
 
         Parameters
         ----------
-        weights : ndarray of shape (n,)
-        alpha : float
-            Strength.
-        step : float or ndarray of shape (n,)
-            Step size of the solver, one for all weights or one each.
+        W : array of shape (..., n_inputs, n_units)
+            As in ``value``.
+        alpha : float, or array of shape (..., 1, 1)
+            As in ``value``.
+        xp : module
+            As in ``value``.
+
+        Returns
+        -------
+        gradient : array of shape (..., n_inputs, n_units), or None
         """
+        return
+
+    def prox(self, W, alpha, step, xp=np):
+        """Return the result of the proximal step of the non-smooth part.
+
+        Parameters
+        ----------
+        W : array of shape (..., n_inputs, n_units)
+            As in ``value``.
+        alpha : float, or array of shape (..., 1, 1)
+            As in ``value``.
+        step : float, or array that can be broadcast to the shape of ``W``
+            Step size of the solver, one for all weights or one each.
+        xp : module
+            As in ``value``.
+
+        Returns
+        -------
+        W : array of shape (..., n_inputs, n_units)
+        """
+        return W
+
+    def covers(self, layer):
+        """Whether the penalty is on the weights of a layer; the first one is 0."""
+        return True
 
     def decay(self, alpha):
         """Return the strength of the L2 part, which 'adamw' applies as weight decay."""
         return 0.0
+
+    # For the compiled step: where the penalty is a sum of ``l1 * abs(w) + l2 / 2 *
+    # w**2`` over all weights, ``strengths`` returns (l1, l2), and nothing else is
+    # needed. Where it ``sees_matrices``, the loops ``value_loops(W, alpha, numbers,
+    # spare)``, and ``prox_loops(W, steps, alpha, numbers, spare)``, which changes W in
+    # place by a step size for each weight; ``spare`` is room for three rows of W. The
+    # gradient of its smooth part is ``decay(alpha) * W``.
+    value_loops: Callable | None = None
+    prox_loops: Callable | None = None
+
+    def strengths(self, alpha) -> tuple | None:
+        """Return the strengths of the L1 and the L2 part if there is nothing else."""
+        return None
+
+    def numbers(self):
+        """Return the numbers that the loops take."""
+        return ()
+
+
+def _sum(W, xp):
+    return xp.sum(W, axis=(-2, -1))
+
+
+def _per_model(number):
+    """Return a strength for what has one value a model."""
+    return number[..., 0, 0] if getattr(number, "ndim", 0) else number
 
 
 class L2(Penalty):
@@ -77,21 +137,24 @@ class L2(Penalty):
     --------
     >>> import numpy as np
     >>> from sknn_notes.penalties import L2
-    >>> grad = np.zeros(2)
-    >>> L2().add_gradient(np.array([3.0, 4.0]), 0.1, grad)
-    1.25
-    >>> grad
-    array([0.3, 0.4])
+    >>> W = np.array([[3.0, 4.0]])
+    >>> L2().value(W, alpha=0.1)
+    np.float64(1.25)
+    >>> L2().gradient(W, alpha=0.1)
+    array([[0.3, 0.4]])
     """
 
-    def value(self, weights, alpha):
-        return 0.5 * alpha * float(np.dot(weights, weights))
+    def value(self, W, alpha, xp=np):
+        return _sum(W * W, xp) * (0.5 * _per_model(alpha))
 
-    def add_gradient(self, weights, alpha, grad):
-        return _kernels.active().add_l2_gradient(weights, alpha, grad)
+    def gradient(self, W, alpha, xp=np):
+        return W * alpha
 
     def decay(self, alpha):
         return alpha
+
+    def strengths(self, alpha):
+        return 0.0, alpha
 
 
 class L1(Penalty):
@@ -109,22 +172,21 @@ class L1(Penalty):
     --------
     >>> import numpy as np
     >>> from sknn_notes.penalties import L1
-    >>> weights = np.array([3.0, -0.05, -1.0])
-    >>> L1().prox(weights, alpha=1.0, step=0.1)
-    >>> weights
-    array([ 2.9,  0. , -0.9])
+    >>> L1().prox(np.array([[3.0, -0.05, -1.0]]), alpha=1.0, step=0.1)
+    array([[ 2.9,  0. , -0.9]])
     """
 
     smooth = False
 
-    def value(self, weights, alpha):
-        return alpha * _kernels.active().l1_norm(weights)
+    def value(self, W, alpha, xp=np):
+        return _sum(xp.abs(W), xp) * _per_model(alpha)
 
-    def add_gradient(self, weights, alpha, grad):
-        return self.value(weights, alpha)
+    def prox(self, W, alpha, step, xp=np):
+        cut = alpha * step
+        return W - minimum(maximum(W, -cut, xp), cut, xp)
 
-    def prox(self, weights, alpha, step):
-        _kernels.active().soft_threshold(weights, alpha, step)
+    def strengths(self, alpha):
+        return alpha, 0.0
 
 
 class ElasticNet(Penalty):
@@ -148,8 +210,8 @@ class ElasticNet(Penalty):
     --------
     >>> import numpy as np
     >>> from sknn_notes.penalties import ElasticNet
-    >>> ElasticNet(l1_ratio=0.5).value(np.array([3.0, -4.0]), alpha=2.0)
-    19.5
+    >>> ElasticNet(l1_ratio=0.5).value(np.array([[3.0, -4.0]]), alpha=2.0)
+    np.float64(19.5)
     """
 
     smooth = False
@@ -158,27 +220,228 @@ class ElasticNet(Penalty):
     def __init__(self, *, l1_ratio=0.5):
         self.l1_ratio = l1_ratio
 
-    def _strengths(self, alpha):
+    def strengths(self, alpha):
         return alpha * self.l1_ratio, alpha * (1 - self.l1_ratio)
 
-    def value(self, weights, alpha):
-        l1, l2 = self._strengths(alpha)
-        return L1().value(weights, l1) + L2().value(weights, l2)
+    def value(self, W, alpha, xp=np):
+        l1, l2 = self.strengths(alpha)
+        return L1().value(W, l1, xp) + L2().value(W, l2, xp)
 
-    def add_gradient(self, weights, alpha, grad):
-        l1, l2 = self._strengths(alpha)
-        return L1().value(weights, l1) + L2().add_gradient(weights, l2, grad)
+    def gradient(self, W, alpha, xp=np):
+        return L2().gradient(W, self.decay(alpha), xp)
 
-    def prox(self, weights, alpha, step):
-        L1().prox(weights, self._strengths(alpha)[0], step)
+    def prox(self, W, alpha, step, xp=np):
+        return L1().prox(W, self.strengths(alpha)[0], step, xp)
 
     def decay(self, alpha):
-        return self._strengths(alpha)[1]
+        return self.strengths(alpha)[1]
+
+
+class GroupLasso(Penalty):
+    """Lengths of groups of weights, so that whole inputs or whole units go to zero.
+
+    ``alpha * sum_g sqrt(n_g) * norm(W_g)``, where a group ``g`` of ``n_g`` weights is a
+    row of the first weight matrix (an input), or a column of each matrix (a unit). The
+    biases are in no group.
+
+    After every step a group moves towards 0 by its proximal step and stops there. Where
+    the solver has a step size ``s_i`` for each weight, as Adam, that is the minimum of
+    ``sum_i (x_i - w_i)**2 / (2 s_i) + alpha * sqrt(n_g) * norm(x)``: ``x_i = w_i /
+    (1 + s_i * alpha * sqrt(n_g) / norm(x))``, found by Newton's method on ``norm(x)``.
+
+    Parameters
+    ----------
+    groups : {"inputs", "units"}, default="inputs"
+        What goes to zero as a whole.
+
+    References
+    ----------
+    Yuan, M. and Lin, Y. (2006). Model selection and estimation in regression with
+    grouped variables. Journal of the Royal Statistical Society B 68.
+
+    Scardapane, S., Comminiello, D., Hussain, A. and Uncini, A. (2017). Group sparse
+    regularization for deep neural networks. Neurocomputing 241.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.penalties import GroupLasso
+    >>> W = np.array([[3.0, 4.0], [0.1, 0.1]])
+    >>> GroupLasso().prox(W, alpha=1.0, step=1 / np.sqrt(2))
+    array([[2.4, 3.2],
+           [0. , 0. ]])
+    """
+
+    smooth = False
+    sees_matrices = True
+    _parameter_constraints = {"groups": [StrOptions({"inputs", "units"})]}
+
+    def __init__(self, *, groups="inputs"):
+        self.groups = groups
+
+    @property
+    def _axis(self):
+        """The axis along which the weights of a group lie."""
+        return -1 if self.groups == "inputs" else -2
+
+    def covers(self, layer):
+        return layer == 0 or self.groups == "units"
+
+    def value(self, W, alpha, xp=np):
+        axis = self._axis
+        lengths = xp.sqrt(xp.sum(W * W, axis=axis))
+        return xp.sum(lengths, axis=-1) * (_per_model(alpha) * W.shape[axis] ** 0.5)
+
+    def prox(self, W, alpha, step, xp=np):
+        axis = self._axis
+        cut = alpha * W.shape[axis] ** 0.5 * step
+        lengths = xp.sqrt(xp.sum(W * W, axis=axis, keepdims=True))
+        # Of a group of length 0 nothing is left.
+        tiny = float(xp.finfo(W.dtype).smallest_normal)
+        if getattr(cut, "ndim", 0) == 0 or cut.shape[axis] == 1:
+            return W * maximum(1 - cut / maximum(lengths, tiny, xp), 0, xp)
+        # The optimal length is 0, or that at which the vector w_i / (length + cut_i)
+        # has length 1. The inverse of that length is concave in the variable, and
+        # Newton's steps come from below, where the optimum of equal cuts lies.
+        largest = xp.max(cut, axis=axis, keepdims=True)
+        length = maximum(lengths - largest, 0, xp)
+        for _ in range(_NEWTON_STEPS):
+            total = maximum(length + cut, tiny, xp)
+            ratio = W / total
+            square = xp.sum(ratio * ratio, axis=axis, keepdims=True)
+            slope = xp.sum(ratio * ratio / total, axis=axis, keepdims=True)
+            move = (square**0.5 - 1) * square / maximum(slope, tiny, xp)
+            length = xp.where(square > 1, length + move, length)
+        return W * (length / maximum(length + cut, tiny, xp))
+
+    @property
+    def value_loops(self):  # type: ignore[override]
+        return value_of_rows if self.groups == "inputs" else value_of_columns
+
+    @property
+    def prox_loops(self):  # type: ignore[override]
+        return shrink_rows if self.groups == "inputs" else shrink_columns
+
+
+def value_of_rows(W, alpha, numbers, spare):
+    total = 0.0
+    for g in range(W.shape[0]):
+        w, square = W[g], cast(0, W[0, 0])
+        for i in range(len(w)):
+            square += w[i] * w[i]
+        total += np.sqrt(np.float64(square))
+    return alpha * W.shape[1] ** 0.5 * total
+
+
+def value_of_columns(W, alpha, numbers, spare):
+    squares, total = spare[0], 0.0
+    fill(squares, 0)
+    for i in range(W.shape[0]):
+        for g in range(W.shape[1]):
+            squares[g] += W[i, g] * W[i, g]
+    for g in range(len(squares)):
+        total += np.sqrt(np.float64(squares[g]))
+    return alpha * W.shape[0] ** 0.5 * total
+
+
+# The loops start where the length would be if all weights had the mean cut, weighted by
+# their squares. By Jensen's inequality that is below the optimal length; it is close to
+# it where the cuts are small or alike.
+
+
+def shrink_rows(W, steps, alpha, numbers, spare):
+    strength = cast(alpha * W.shape[1] ** 0.5, W[0, 0])
+    for g in range(W.shape[0]):
+        shrink_row(W[g], steps[g], strength)
+
+
+@helper
+def shrink_row(w, steps, strength):
+    """Make the proximal step of a group, the weights of a row."""
+    zero, one = cast(0, strength), cast(1, strength)
+    square, cuts = zero, zero
+    for i in range(len(w)):
+        square += w[i] * w[i]
+        cuts += w[i] * w[i] * steps[i]
+    length = start_length(square, strength * cuts)
+    for _ in range(_NEWTON_STEPS):
+        square, slope = zero, zero
+        for i in range(len(w)):
+            inverse = one / (length + strength * steps[i])
+            part = w[i] * inverse
+            part *= part
+            square += part
+            slope += part * inverse
+        if not square > one:
+            break
+        move = (np.sqrt(square) - one) * square / slope
+        length += move
+        if move <= last_move(w) * length:
+            break
+    if length > zero:
+        for i in range(len(w)):
+            w[i] *= length / (length + strength * steps[i])
+    else:
+        fill(w, 0)
+
+
+def shrink_columns(W, steps, alpha, numbers, spare):
+    n_rows, n_columns = W.shape
+    strength = cast(alpha * n_rows**0.5, W[0, 0])
+    zero, one = cast(0, strength), cast(1, strength)
+    square, slope, length = spare[0], spare[1], spare[2]
+    fill(square, 0)
+    fill(slope, 0)
+    for i in range(n_rows):
+        for g in range(n_columns):
+            square[g] += W[i, g] * W[i, g]
+            slope[g] += W[i, g] * W[i, g] * steps[i, g]
+    for g in range(n_columns):
+        length[g] = start_length(square[g], strength * slope[g])
+    for _ in range(_NEWTON_STEPS):
+        fill(square, 0)
+        fill(slope, 0)
+        for i in range(n_rows):
+            for g in range(n_columns):
+                inverse = one / (length[g] + strength * steps[i, g])
+                part = W[i, g] * inverse
+                part *= part
+                square[g] += part
+                slope[g] += part * inverse
+        moves = False
+        for g in range(n_columns):
+            if square[g] > one:
+                move = (np.sqrt(square[g]) - one) * square[g] / slope[g]
+                length[g] += move
+                moves |= move > last_move(W) * length[g]
+        if not moves:
+            break
+    for i in range(n_rows):
+        for g in range(n_columns):
+            share = length[g] / (length[g] + strength * steps[i, g])
+            W[i, g] *= share if length[g] > zero else zero
+
+
+@helper
+def start_length(square, cuts):
+    """Return a bound from sums of squares, and of squares times cuts."""
+    length = np.sqrt(square) - cuts / square
+    return length if length > 0 else cast(0, square)
+
+
+@helper
+def last_move(W):
+    """Return how small, relative to the length, the last Newton step may be."""
+    return cast(1e-4 if W.itemsize == 4 else 1e-8, W.dtype)
+
+
+_NEWTON_STEPS = 8
 
 
 PENALTIES: Registry[type[Penalty]] = Registry(
     {
         "elasticnet": ElasticNet,
+        "group_lasso": GroupLasso,
         "l1": L1,
         "l2": L2,
     },
@@ -189,6 +452,7 @@ PENALTIES: Registry[type[Penalty]] = Registry(
         "elastic": "elasticnet",
         "l1l2": "elasticnet",
         "l1_l2": "elasticnet",
+        "sparsegrouplasso": "Choose GroupLasso(), or 'elasticnet'.",
         "weightdecay": "Choose solver='adamw' with penalty='l2' for decoupled decay.",
     },
     number="Pass alpha={} for the strength of the penalty.",

@@ -168,7 +168,10 @@ class Schedule(Part):
 
     def _checked(self, returned, epochs):
         """Return what ``formula`` returned as a new array with a number per step."""
-        name, n_steps = f"{type(self).__name__}.formula", len(epochs)
+        n_steps = len(epochs)
+        if isinstance(returned, float) and 0 <= returned < inf:
+            return np.full(n_steps, returned)
+        name = f"{type(self).__name__}.formula"
         try:
             numbers = np.array(returned, dtype=np.float64)
         except (TypeError, ValueError, OverflowError):
@@ -179,8 +182,8 @@ class Schedule(Part):
                 f"with one per step. Got {shown(returned)}."
             )
         rates = np.full(n_steps, numbers)
-        wrong = np.flatnonzero(~(np.isfinite(rates) & (rates >= 0)))
-        if len(wrong):
+        if not 0 <= rates.min() <= rates.max() < inf:
+            wrong = np.flatnonzero(~(np.isfinite(rates) & (rates >= 0)))
             raise ValueError(
                 f"{name} must return numbers that are finite and >= 0. Got "
                 f"{rates[wrong[0]]:g} at epoch {epochs[wrong[0]]:g}."

@@ -103,7 +103,14 @@ def imported_packages(source):
 
 
 # Rooms that an extra brings: they may import what the extra installs.
-EXTRA_ROOMS = ("_kernels/_numba", "onnx/", "inspection.py")
+EXTRA_ROOMS = (
+    "_compile/_cache.py",
+    "_compile/_math.py",
+    "_compile/_numba.py",
+    "_kernels/_numba",
+    "onnx/",
+    "inspection.py",
+)
 
 
 @pytest.mark.parametrize(

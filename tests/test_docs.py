@@ -80,7 +80,7 @@ def public_names():
                 if member.startswith("_") or not is_ours(value) or value in seen:
                     continue
                 seen.add(value)
-                if not inherits_docstring(part, member):
+                if not (inherits_docstring(part, member) or is_form(part, member)):
                     names.append(f"{module_name}.{name}.{member}")
     return names
 
@@ -97,6 +97,11 @@ def inherits_docstring(part, member):
     documented = inspect.getdoc(getattr(part, member, None))
     own = inspect.getattr_static(part, member).__doc__
     return own is None and documented is not None
+
+
+def is_form(part, member):
+    """Whether a member is a compiled form, which the base class declares as None."""
+    return any(vars(base).get(member, part) is None for base in part.__mro__)
 
 
 def is_estimator(name):

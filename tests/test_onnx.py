@@ -31,6 +31,7 @@ from sknn_notes import (
     Whitener,
 )
 from sknn_notes.activations import ACTIVATIONS, ReLU
+from sknn_notes.links import Softmax
 from sknn_notes.losses import (
     CLASSIFICATION_LOSSES,
     REGRESSION_LOSSES,
@@ -601,19 +602,46 @@ def test_a_graph_runs_in_its_opset_or_is_not_written(parameters, least, opset, d
 
 
 class OwnReLU(ReLU):
-    """An activation that the library does not know."""
+    """An activation that computes something else than what it inherits."""
+
+    def forward(self, Z, xp):
+        return super().forward(Z, xp) * 1.0
+
+
+class OwnLink(Softmax):
+    """A link that computes something else than what it inherits."""
+
+    def inverse(self, raw):
+        return super().inverse(2 * raw)
 
 
 class OwnLogLoss(LogLoss):
-    """A loss that the library does not know."""
+    """A loss with a link of its own."""
+
+    def link(self, multiclass=False):
+        return OwnLink()
 
 
 class OwnSquaredError(SquaredError):
-    """A loss that the library does not know."""
+    """A loss with a link of its own."""
+
+    def link(self, multiclass=False):
+        return OwnLink()
 
 
 class OwnNoise(GaussianNoise):
-    """A noise that the library does not know."""
+    """A noise that computes something else than what it inherits."""
+
+    def predict(self, X):
+        return X + 1
+
+
+class ScoredLogLoss(LogLoss):
+    """A loss whose link has decisions of its own."""
+
+    def link(self, multiclass=False):
+        link = type("ScoredLink", (Softmax,), {"scores": lambda self, raw: raw + 1})
+        return link()
 
 
 @pytest.mark.parametrize(
@@ -623,13 +651,56 @@ class OwnNoise(GaussianNoise):
         (MLPClassifier(loss=OwnLogLoss()), r"loss OwnLogLoss\(\).*LogLoss"),
         (MLPRegressor(loss=OwnSquaredError()), r"loss OwnSquaredError\(\).*Poisson"),
         (MLPRegressor(augment=OwnNoise()), r"noise OwnNoise\(\).*GaussianNoise"),
+        (MLPClassifier(loss=ScoredLogLoss()), r"loss ScoredLogLoss\(\).*LogLoss"),
     ],
-    ids=["activation", "loss", "regression loss", "noise"],
+    ids=["activation", "loss", "regression loss", "noise", "scores"],
 )
-def test_parts_of_ones_own_are_refused(model, names):
+def test_parts_of_ones_own_without_a_form_are_refused(model, names):
     model.set_params(max_iter=1).fit(X, digit)
     with pytest.raises(TypeError, match=names):
         to_onnx(model, X[:1])
+
+
+class ExportedReLU(OwnReLU):
+    """An activation of one's own with a form."""
+
+    def onnx(self, graph, Z):
+        return graph.add("Relu", Z)
+
+
+class ExportedNoise(OwnNoise):
+    """A noise of one's own with a form."""
+
+    def onnx(self, graph, X):
+        return graph.add("Add", X, 1.0)
+
+
+class ExportedLink(OwnLink):
+    """A link of one's own with a form."""
+
+    def onnx(self, graph, scores):
+        return graph.add("Softmax", graph.add("Mul", scores, 2.0), axis=1)
+
+
+class ExportedLogLoss(LogLoss):
+    """A loss with a link of one's own with a form."""
+
+    def link(self, multiclass=False):
+        return ExportedLink() if multiclass else super().link()
+
+
+class SharperSquaredError(SquaredError):
+    """A loss of one's own, whose link is the library's."""
+
+    def per_sample(self, raw, y, xp):
+        losses, gradient = super().per_sample(raw, y, xp)
+        return 2 * losses, 2 * gradient
+
+
+def test_parts_of_ones_own_with_a_form_are_exported():
+    parts = {"activation": ExportedReLU(), "augment": ExportedNoise()}
+    check_classifier(classifier(loss=ExportedLogLoss(), **parts))
+    check_regressor(regressor(loss=SharperSquaredError(), **parts))
 
 
 def test_random_passes_are_refused():

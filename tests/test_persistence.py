@@ -24,9 +24,9 @@ from sknn_notes import (
 )
 from sknn_notes.activations import ACTIVATIONS
 from sknn_notes.initializers import INITIALIZERS, Normal
+from sknn_notes.layers import BatchNorm
 from sknn_notes.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, Hinge
 from sknn_notes.noise import NOISES
-from sknn_notes.normalization import BatchNorm
 from sknn_notes.optimizers import OPTIMIZERS
 from sknn_notes.penalties import PENALTIES
 from sknn_notes.schedules import SCHEDULES

@@ -30,6 +30,7 @@ class Batches:
             del starts[-1]
         self._rows = [slice(*pair) for pair in pairwise([*starts, self.n_samples])]
         self.n_batches = len(self._rows)
+        self._edges = np.array([*starts, self.n_samples])
         self.max_rows = max(rows.stop - rows.start for rows in self._rows)
         self._buffers: list = []
         self._capacity = 0
@@ -53,13 +54,11 @@ class Batches:
         edges : ndarray
             Batch ``i`` is rows ``edges[i]`` to ``edges[i + 1]``.
         """
-        order = np.arange(self.n_samples)
-        if self.shuffle:
-            order = rng.permutation(self.n_samples)
-        capacity = min(n_batches * self.max_rows, self.n_samples)
-        for i in range(0, len(self._rows), n_batches):
-            block = self._rows[i : i + n_batches]
-            edges = np.array([block[0].start, *(rows.stop for rows in block)])
+        n = self.n_samples
+        order = rng.permutation(n) if self.shuffle else np.arange(n)
+        capacity = min(n_batches * self.max_rows, n)
+        for i in range(0, self.n_batches, n_batches):
+            edges = self._edges[i : i + n_batches + 1]
             indices = order[edges[0] : edges[-1]]
             yield *self._gathered(indices, capacity), edges - edges[0]
 

@@ -55,9 +55,7 @@ def check_finite(network, loss, X, when):
     ends = np.concatenate([-bound, bound])
     if are_predictions_finite(loss, ends, safe):
         return
-    # Batch norm's part of a layer knows its epsilon, as the user's part does.
-    predictor = Predictor(network, network.layers[0].batch_norm, seed=0)
-    raw = predictor.raw(X, network.coefs, network.intercepts, network.batch_norms)
+    raw = Predictor(network, seed=0).raw(X, network.fitted)
     if not are_predictions_finite(loss, raw):
         raise DivergenceError(
             f"The predictions for the training data are not finite {when}. {REMEDIES}"
@@ -99,15 +97,6 @@ def _output_bound(network, X):
         rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
         sums = np.bincount(rows, np.abs(X.data), minlength=X.shape[0])
         size = float(np.max(sums))
-    for layer in network.layers:
-        size = len(layer.W) * weight * size
-        if layer.batch_norm:
-            mean, var = layer.batch_norm.mean, layer.batch_norm.var
-            size += _largest(mean)
-            size *= weight / math.sqrt(float(np.min(var)) + layer.batch_norm.eps)
-        size += weight
-        ends = np.array([[-size, size]])
-        layer.activation.forward(ends.copy(), ends)
-        # The functions in use lie nowhere farther from 0 than at the ends, or than 1.
-        size = max(_largest(ends), size, 1.0)
+    for layer, p in zip(network.layers, network.p, strict=True):
+        size = layer.bound(p, size, weight)
     return size

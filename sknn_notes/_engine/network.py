@@ -1,164 +1,133 @@
-"""The network in training: layers over one flat vector of parameters."""
+"""The network: a list of layers over one flat vector of parameters."""
 
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import issparse
 
-from sknn_notes._engine.dropout import make_dropout
-from sknn_notes._engine.layer import BatchNormalizer, Layer
+from sknn_notes._arrays import copied, namespace
+from sknn_notes._engine.layout import Layout
 from sknn_notes.activations import Identity
+from sknn_notes.layers._activate import Activate
+from sknn_notes.layers._base import Fitted, Flow
+from sknn_notes.layers._batch_norm import BatchNormLayer
+from sknn_notes.layers._dense import Dense
+from sknn_notes.layers._dropout import Dropout, Mask
+from sknn_notes.layers._input_noise import InputNoise
+from sknn_notes.layers._layer_norm import LayerNormLayer
+from sknn_notes.layers._residual import Fork, Join
+from sknn_notes.schedules import Schedule
 
 
 class Network:
-    """Dense layers whose parameters are views of one vector.
+    """Layers whose arrays are views of flat vectors.
 
-    ``theta`` holds all weight matrices, then all biases, then scale and shift of batch
-    norm, which takes the place of a layer's bias; ``grad`` has the same layout.
-    ``running`` holds batch norm's running means and variances.
+    ``theta`` holds all learned arrays, ``grad`` their gradients at the same places,
+    ``running`` the averages that training keeps for prediction.
 
     Parameters
     ----------
-    units : list of int
-        Number of inputs, of units of each hidden layer, and of outputs.
-    activations : list of Activation
-        One per hidden layer.
+    layers : list of Layer
     dtype : dtype
         float32 or float64.
-    dropout : sequence of float or None, default=None
-        Probability of dropping a unit, one per hidden layer.
-    input_dropout, dropconnect : float, default=0.0
-        Probability of dropping an input, a weight.
-    inverted : bool, default=True
-        Whether what dropout keeps is scaled in training, not in prediction.
-    batch_norm : BatchNorm or None, default=None
-    augment : sequence of Noise, default=()
-        Noise on the inputs, in order.
     """
 
-    def __init__(
-        self,
-        units,
-        activations,
-        dtype,
-        *,
-        dropout=None,
-        input_dropout=0.0,
-        dropconnect=0.0,
-        inverted=True,
-        batch_norm=None,
-        augment=(),
-    ):
-        self.shapes = list(pairwise(units))
-        n_hidden = len(self.shapes) - 1
-        hidden = units[1:-1] if batch_norm is not None else []
-        self.n_weights = sum(fan_in * fan_out for fan_in, fan_out in self.shapes)
-        self.n_biases = sum(units[1:]) - sum(hidden)
-        self.theta = np.zeros(self.n_weights + self.n_biases + 2 * sum(hidden), dtype)
+    def __init__(self, layers, dtype):
+        self.layers = layers
+        self.layout = Layout(layers)
+        self.theta = np.zeros(self.layout.size, dtype)
         self.grad = np.zeros_like(self.theta)
-        self.running = np.zeros(2 * sum(hidden), dtype)
-        normalizers = self._normalizers(hidden, batch_norm)
-        arrays = zip(*self.views(self.theta), *self.views(self.grad), strict=True)
-        self.layers = [
-            Layer(
-                W,
-                b,
-                dW,
-                db,
-                activation=activations[i] if i < n_hidden else Identity(),
-                dropout=make_dropout(dropout[i], inverted)
-                if dropout is not None and i < n_hidden
-                else None,
-                dropconnect=make_dropout(dropconnect, inverted),
-                batch_norm=normalizers[i] if i < len(normalizers) else None,
-                is_output=i == n_hidden,
-            )
-            for i, (W, b, dW, db) in enumerate(arrays)
-        ]
-        self.input_dropout = make_dropout(input_dropout, inverted)
-        self.augment = augment
-        self._bound = 0
+        self.running = np.zeros(self.layout.n_averages, dtype)
+        self.bind()
+        for layer, p in zip(layers, self.p, strict=True):
+            layer.start(p)
+        self.n_random = sum(layer.is_random for layer in layers)
 
-    def views(self, vector):
-        """Return the weight matrices and the biases (or shifts) within a vector."""
-        sizes = [fan_in * fan_out for fan_in, fan_out in self.shapes]
-        weights = _split(vector[: self.n_weights], sizes)
-        widths = [fan_out for _, fan_out in self.shapes]
-        if len(self.running):
-            # Biases of the output layer alone, then the shifts.
-            biases = vector[self.n_weights :][: self.n_biases]
-            shifts = vector[-(len(self.running) // 2) :]
-            offsets = [*_split(shifts, widths[:-1]), biases]
-        else:
-            offsets = _split(vector[self.n_weights :], widths)
-        return [
-            w.reshape(s) for w, s in zip(weights, self.shapes, strict=True)
-        ], offsets
+    def bind(self):
+        """Take the views of the vectors, which may have been replaced.
 
-    def _normalizers(self, hidden, spec):
-        n = sum(hidden)
-        start = self.n_weights + self.n_biases
-        scale, dscale = (v[start : start + n] for v in (self.theta, self.grad))
-        mean, var = self.running[:n], self.running[n:]
-        scale[...] = 1
-        var[...] = 1
-        return [
-            BatchNormalizer(*arrays, spec=spec)
-            for arrays in zip(
-                *(_split(v, hidden) for v in (scale, dscale, mean, var)), strict=True
-            )
-        ]
+        They may be arrays of another namespace, and have a leading axis of models, as
+        may the batch then; models that share a batch see it without that axis.
+        """
+        self.p = self.layout.views(self.theta, self.running, self.xp)
+        self.g = self.layout.views(self.grad, xp=self.xp)
 
     @property
-    def coefs(self):
-        """Weight matrices, views of ``theta``."""
-        return [layer.W for layer in self.layers]
+    def xp(self):
+        """The array namespace of the vectors."""
+        return namespace(self.theta)
 
     @property
-    def intercepts(self):
-        """Biases, views of ``theta``; zeros where batch norm makes one redundant."""
-        return [
-            np.zeros_like(layer.b) if layer.batch_norm else layer.b
-            for layer in self.layers
-        ]
+    def dense(self):
+        """The dense layers and their arrays, in order."""
+        pairs = zip(self.layers, self.p, strict=True)
+        return [(layer, p) for layer, p in pairs if isinstance(layer, Dense)]
 
     @property
-    def batch_norms(self):
-        """A dict of scale, shift, mean and var for every hidden layer, or None."""
-        if not len(self.running):
-            return None
-        return [
-            {
-                "scale": layer.batch_norm.scale,
-                "shift": layer.b,
-                "mean": layer.batch_norm.mean,
-                "var": layer.batch_norm.var,
-            }
-            for layer in self.layers[:-1]
-        ]
+    def shapes(self):
+        """The shapes of the weight matrices of the dense layers."""
+        return [(layer.n_inputs, layer.n_units) for layer, _ in self.dense]
+
+    @property
+    def activations(self):
+        """The activations of the hidden layers."""
+        return [x.activation for x in self.layers if isinstance(x, Activate)]
+
+    @property
+    def has_noise(self):
+        """Whether training draws random numbers."""
+        return self.n_random > 0
+
+    @property
+    def fitted(self):
+        """The arrays in the form that estimators show, views of ``theta``."""
+        coefs = [p["W"] for _, p in self.dense]
+        zeros = self.xp.zeros_like
+        return Fitted(
+            coefs,
+            # Zeros where a norm makes the biases redundant.
+            [p["b"] if "b" in p else zeros(p["W"][..., 0, :]) for _, p in self.dense],
+            self._of(BatchNormLayer),
+            self._of(LayerNormLayer),
+            [p.get("W") for p in self._of(Join)] if self._of(Join) else None,
+        )
+
+    def _of(self, kind):
+        """Return the arrays of the layers of one class, None where there is none."""
+        pairs = zip(self.layers, self.p, strict=True)
+        return [p for layer, p in pairs if isinstance(layer, kind)] or None
+
+    def load(self, fitted):
+        """Copy the arrays of an estimator into the network."""
+        for layer, p in zip(self.layers, self.p, strict=True):
+            for name, array in layer.fitted(fitted).items():
+                p[name][...] = array
 
     def initialize(self, init, bias_init, rng):
         """Draw the weights with the initializer ``init``; set all biases."""
-        init.start(len(self.layers) - 1)
+        activations = [*self.activations, Identity()]
+        init.start(len(activations) - 1)
         with np.errstate(all="ignore"):
-            for layer in self.layers:
-                layer.W[...] = init.draw(*layer.W.shape, layer.activation, rng)
-                if not layer.batch_norm:
-                    layer.b[...] = bias_init
+            for layer, p in zip(self.layers, self.p, strict=True):
+                if "W" not in p:
+                    continue
+                is_dense = isinstance(layer, Dense)
+                activation = activations[layer.depth] if is_dense else Identity()
+                shape = p["W"].shape
+                p["W"][...] = init.draw(*shape, activation, rng)
+                if "b" in p:
+                    p["b"][...] = bias_init
                     if not bias_init:
-                        layer.b[...] = init.draw_biases(
-                            *layer.W.shape, layer.activation, rng
-                        )
+                        p["b"][...] = init.draw_biases(*shape, activation, rng)
         self._check_start(init)
 
     def calibrate(self, init, X):
         """Scale the weights, layer by layer, as ``init`` asks for on ``X``."""
+        flow = Flow(self.theta)
         with np.errstate(all="ignore"):
-            self.forward(X)
-            A = self._X
-            for layer in self.layers:
-                layer.W *= init.scale(A @ layer.W)
-                A = layer.forward(A)
+            for layer, p in zip(self.layers, self.p, strict=True):
+                if isinstance(layer, Dense):
+                    p["W"] *= init.scale(X @ p["W"])
+                X, _ = layer.forward(p, X, flow)
         self._check_start(init)
 
     def _check_start(self, init):
@@ -170,77 +139,127 @@ class Network:
                 "dtype='float64'."
             )
 
-    def load(self, coefs, intercepts, batch_norms=None):
-        """Copy parameters and running averages into the network."""
-        for layer, W, b in zip(self.layers, coefs, intercepts, strict=True):
-            layer.W[...] = W
-            if not layer.batch_norm:
-                layer.b[...] = b
-        for own, fitted in zip(self.batch_norms or (), batch_norms or (), strict=True):
-            for name, array in own.items():
-                array[...] = fitted[name]
+    def forward(self, X, keys=None):
+        """Return the raw outputs for a batch.
 
-    def allocate(self, batch_size):
-        """Allocate the buffers for training batches of up to ``batch_size`` rows."""
-        for layer in self.layers:
-            layer.allocate(batch_size)
-        if self.input_dropout:
-            self._input = np.empty((2, batch_size, self.shapes[0][0]), self.theta.dtype)
-        self._bound = 0
-
-    @property
-    def delta(self):
-        """Where the gradient at the raw outputs goes, before ``backward``."""
-        return self.layers[-1].delta
-
-    def forward(self, X, rng=None):
-        """Return the raw outputs for a batch; with ``rng``, with the training noise."""
-        if X.shape[0] != self._bound:
-            self._bound = X.shape[0]
-            for layer in self.layers:
-                layer.bind(self._bound)
-        for noise in self.augment:
-            X = noise.predict(X) if rng is None else noise.train(X, rng)
-        if self.input_dropout and rng is not None:
-            X = self._drop_inputs(X, rng)
-        self._X = X
-        for layer in self.layers:
-            X = layer.forward(X, rng)
+        Parameters
+        ----------
+        X : {array, sparse array} of shape (..., n_samples, n_inputs)
+        keys : iterable of int, default=None
+            One key for every layer that draws random numbers; without, none does.
+        """
+        keys = None if keys is None else iter(keys)
+        self._flow, self.kept = Flow(self.theta, keys), []
+        for layer, p in zip(self.layers, self.p, strict=True):
+            X, kept = layer.forward(p, X, self._flow)
+            self.kept.append(kept)
         return X
 
-    def _drop_inputs(self, X, rng):
-        if issparse(X):
-            # The mask is one of inputs, of which several entries may be parts.
-            n_samples, n_features = X.shape
-            rows = np.repeat(np.arange(n_samples), np.diff(X.indptr))
-            places = rows * n_features + X.indices
-            X = X.copy()
-            X.data *= self.input_dropout.draw_at(rng, places, np.empty_like(X.data))
-            return X
-        mask, dropped = self._input[:, : len(X)]
-        return np.multiply(X, self.input_dropout.draw(rng, mask), out=dropped)
+    @property
+    def hidden_states(self):
+        """For each activation its outputs and its inputs, or None, of ``forward``."""
+        pairs = zip(self.layers, self.kept, strict=True)
+        return [kept for layer, kept in pairs if isinstance(layer, Activate)]
 
-    def backward(self):
-        """Fill ``grad`` from ``delta``, for the batch of the last ``forward``."""
-        for i in range(len(self.layers) - 1, 0, -1):
-            below = self.layers[i - 1]
-            self.layers[i].backward(below.A, below.delta)
-        self.layers[0].backward(self._X)
+    def backward(self, delta, seen=None):
+        """Fill ``grad`` for the batch of the last ``forward``.
+
+        Parameters
+        ----------
+        delta : array of shape (..., n_samples, n_outputs)
+            Gradient at the raw outputs; it may be changed.
+        seen : list, default=None
+            Receives the gradients at the outputs of the dense layers, the last first.
+        """
+        first = next(i for i, layer in enumerate(self.layers) if layer.parameters())
+        for i in range(len(self.layers) - 1, first - 1, -1):
+            if seen is not None and isinstance(self.layers[i], Dense):
+                seen.append(copied(delta, self.xp))
+            delta = self.layers[i].backward(
+                self.p[i], self.g[i], delta, self.kept[i], self._flow, i > first
+            )
 
     def update_running(self):
-        """Mix the last batch into batch norm's running averages."""
-        for layer in self.layers:
-            if layer.batch_norm:
-                layer.batch_norm.update_running()
+        """Mix the last batch into the running averages."""
+        for layer, p, kept in zip(self.layers, self.p, self.kept, strict=True):
+            layer.update_running(p, kept)
 
     def set_running(self):
-        """Take the last batch, all the data, as batch norm's averages."""
-        for layer in self.layers:
-            if layer.batch_norm:
-                layer.batch_norm.set_running()
+        """Take the last batch, all the data, as the averages."""
+        for layer, p, kept in zip(self.layers, self.p, self.kept, strict=True):
+            layer.set_running(p, kept)
 
 
-def _split(vector, sizes):
-    """Return consecutive views of the given sizes."""
-    ends = list(accumulate(sizes, initial=0))
-    return [vector[start:end] for start, end in pairwise(ends)]
+def hidden_layers(
+    units,
+    activations,
+    *,
+    dropout=None,
+    input_dropout=0.0,
+    dropconnect=0.0,
+    inverted=True,
+    batch_norm=None,
+    layer_norm=None,
+    residual=False,
+    augment=(),
+):
+    """Return the layers of a network, in order.
+
+    Parameters
+    ----------
+    units : list of int
+        Number of inputs, of units of each hidden layer, and of outputs.
+    activations : list of Activation
+        One per hidden layer.
+    dropout : sequence of (float or Schedule) or None, default=None
+        Probability of dropping a unit, one per hidden layer.
+    input_dropout, dropconnect : float, default=0.0
+        Probability of dropping an input, a weight.
+    inverted : bool, default=True
+        Whether what dropout keeps is scaled in training, not in prediction.
+    batch_norm : BatchNorm or None, default=None
+    layer_norm : LayerNorm or None, default=None
+    residual : bool, default=False
+        Whether what enters a hidden layer is added to what leaves it.
+    augment : sequence of Noise, default=()
+        Noise on the inputs, in order.
+    """
+
+    def mask(rate):
+        if isinstance(rate, Schedule):
+            return Mask(rate.start, inverted)
+        return Mask(rate, inverted) if rate else None
+
+    layers: list = [InputNoise(noise, units[0]) for noise in augment]
+    if input_dropout:
+        layers.append(Dropout(mask(input_dropout), 0, units[0]))
+    shapes = list(pairwise(units))
+    has_norm = batch_norm is not None or layer_norm is not None
+    for depth, (activation, shape) in enumerate(
+        zip(activations, shapes[:-1], strict=True)
+    ):
+        n_units = shape[1]
+        drops = mask(dropout[depth]) if dropout is not None else None
+        fork = Fork(depth, *shape)
+        layers += [fork] if residual else []
+        layers.append(
+            Dense(*shape, depth, has_bias=not has_norm, dropconnect=mask(dropconnect))
+        )
+        if batch_norm is not None:
+            layers.append(BatchNormLayer(batch_norm, n_units, depth))
+        if layer_norm is not None:
+            layers.append(LayerNormLayer(layer_norm, n_units, depth))
+        layers.append(Activate(activation, depth, n_units, drops))
+        if drops:
+            schedule = dropout[depth] if isinstance(dropout[depth], Schedule) else None
+            layers.append(Dropout(drops, depth, n_units, schedule))
+        layers += [Join(fork)] if residual else []
+    layers.append(
+        Dense(
+            *shapes[-1],
+            len(activations),
+            is_output=True,
+            dropconnect=mask(dropconnect),
+        )
+    )
+    return layers

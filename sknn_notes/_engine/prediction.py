@@ -1,10 +1,11 @@
 """The network in prediction: from fitted arrays to raw outputs."""
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 
 from sknn_notes._threads import threads_for
+from sknn_notes.layers._base import Flow
+from sknn_notes.layers._input_noise import InputNoise
 from sknn_notes.noise._base import check_inputs
 
 # Prediction handles this many rows at a time, which bounds its memory.
@@ -18,25 +19,18 @@ class Predictor:
     ----------
     network : Network
         The network that was trained.
-    batch_norm : BatchNorm or None
     seed : int
         Seeds the sub-networks of Monte Carlo passes.
     """
 
-    def __init__(self, network, batch_norm, seed):
-        self.activations = [layer.activation for layer in network.layers[:-1]]
-        self.dropouts = [layer.dropout for layer in network.layers[:-1]]
-        self.dropconnect = network.layers[0].dropconnect
-        self.input_dropout = network.input_dropout
-        self.augment = network.augment
-        self.eps = None if batch_norm is None else batch_norm.eps
+    def __init__(self, network, seed):
+        self.layers, self.has_noise = network.layers, network.has_noise
         self.seed = seed
 
     @property
-    def has_noise(self):
-        """Whether training has noise, so that Monte Carlo passes differ."""
-        noises = [*self.dropouts, self.dropconnect, self.input_dropout, *self.augment]
-        return any(noise is not None for noise in noises)
+    def augment(self):
+        """The noise parts, with what they have drawn once."""
+        return [x.noise for x in self.layers if isinstance(x, InputNoise)]
 
     def check_inputs(self, X):
         """Raise ValueError if the noise parts can't take ``X``."""
@@ -44,29 +38,29 @@ class Predictor:
 
     # Numbers that overflow end in outputs that are not finite, which callers look for.
     @np.errstate(all="ignore")
-    def raw(self, X, coefs, intercepts, batch_norms=None):
+    def raw(self, X, fitted):
         """Return the raw outputs, with the noise averaged analytically.
 
         Parameters
         ----------
         X : {ndarray, sparse array} of shape (n_samples, n_features)
-        coefs, intercepts : list of ndarray
-        batch_norms : list of dict or None
+        fitted : Fitted
 
         Returns
         -------
         raw : ndarray of shape (n_samples, n_outputs)
         """
-        with _threads(X, coefs):
+        with _threads(X, fitted.coefs):
             if X.shape[0] <= _CHUNK_ROWS:
-                return self._forward(X, coefs, intercepts, batch_norms)
-            raw = np.empty((X.shape[0], coefs[-1].shape[1]), coefs[-1].dtype)
+                return self._forward(X, fitted)
+            last = fitted.coefs[-1]
+            raw = np.empty((X.shape[0], last.shape[1]), last.dtype)
             for rows in gen_batches(X.shape[0], _CHUNK_ROWS):
-                raw[rows] = self._forward(X[rows], coefs, intercepts, batch_norms)
+                raw[rows] = self._forward(X[rows], fitted)
             return raw
 
     @np.errstate(all="ignore")
-    def sampled(self, arrays, n_passes, transform, average=np.mean):
+    def sampled(self, X, fitted, n_passes, transform, average=np.mean):
         """Return mean and standard deviation of the outputs of sampled sub-networks.
 
         Each pass draws one sub-network for all rows, from a seed of its own that does
@@ -74,8 +68,8 @@ class Predictor:
 
         Parameters
         ----------
-        arrays : tuple
-            The arguments of ``raw``.
+        X : {ndarray, sparse array} of shape (n_samples, n_features)
+        fitted : Fitted
         n_passes : int
         transform : callable
             From raw outputs to what is averaged.
@@ -86,47 +80,24 @@ class Predictor:
         -------
         mean, spread : ndarray of shape (n_samples, n_outputs)
         """
-        X, coefs, intercepts, batch_norms = arrays
         means, spreads = [], []
         for rows in gen_batches(X.shape[0], _CHUNK_ROWS):
             passes = []
             for number in range(n_passes):
                 rng = np.random.Generator(np.random.SFC64([self.seed, number]))
-                with _threads(X, coefs):
-                    raw = self._forward(X[rows], coefs, intercepts, batch_norms, rng)
+                with _threads(X, fitted.coefs):
+                    raw = self._forward(X[rows], fitted, rng)
                 passes.append(transform(raw))
             means.append(average(passes, axis=0))
             spreads.append(_std(passes))
         return np.concatenate(means), np.concatenate(spreads)
 
-    def _forward(self, A, coefs, intercepts, batch_norms, rng=None):
+    def _forward(self, A, fitted, rng=None):
         """Raw outputs of the average network or, with ``rng``, of a sampled one."""
-        for noise in self.augment:
-            A = noise.predict(A) if rng is None else noise.sample(A, rng)
-        A = _scaled(A, self.input_dropout, rng)
-        for i, activation in enumerate(self.activations):
-            Z = A @ self._weights(coefs[i], rng)
-            if batch_norms is None:
-                Z += intercepts[i]
-            else:
-                fitted = batch_norms[i]
-                scale = fitted["scale"] / np.sqrt(fitted["var"] + self.eps)
-                Z *= scale
-                Z += fitted["shift"] - fitted["mean"] * scale
-            A = np.empty_like(Z) if activation.keeps_input else Z
-            activation.forward(Z, A)
-            A = _scaled(A, self.dropouts[i], rng)
-        raw = A @ self._weights(coefs[-1], rng)
-        raw += intercepts[-1]
-        return raw
-
-    def _weights(self, W, rng):
-        if self.dropconnect is None:
-            return W
-        if rng is not None:
-            return W * self.dropconnect.draw(rng, np.empty_like(W))
-        scale = self.dropconnect.prediction_scale
-        return W if scale == 1 else W * scale
+        flow = Flow(fitted.coefs[0], rng=rng)
+        for layer in self.layers:
+            A = layer.predict(layer.fitted(fitted), A, flow)
+        return A
 
 
 def _threads(X, coefs):
@@ -142,16 +113,3 @@ def _std(passes):
         size = np.max(np.abs(passes))
         spread = size * np.std(np.divide(passes, size), axis=0)
     return spread
-
-
-def _scaled(A, dropout, rng):
-    """Scale a layer's outputs as dropout's average does, or drop some of its units."""
-    if dropout is None:
-        return A
-    if rng is not None:
-        scale = dropout.draw(rng, np.empty(A.shape[1], A.dtype))
-    elif dropout.prediction_scale == 1:
-        return A
-    else:
-        scale = np.full(A.shape[1], dropout.prediction_scale, A.dtype)
-    return A.multiply(scale).tocsr() if issparse(A) else A * scale

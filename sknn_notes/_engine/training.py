@@ -6,13 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from sknn_notes._engine.finite import REMEDIES, check_finite, divergence
-from sknn_notes._engine.fused import fused_steps
+from sknn_notes._scipy import minimize
 from sknn_notes._sklearn import _check_optimize_result
-from sknn_notes.schedules import Progress
+from sknn_notes.schedules import Progress, values
 
 
 @dataclass
@@ -60,9 +59,8 @@ class TrainingState:
 
 
 def train(
-    objective,
+    executor,
     batches,
-    optimizer,
     schedule,
     monitor,
     state,
@@ -70,15 +68,18 @@ def train(
     base_rate,
     max_iter,
     n_epochs,
+    scheduled=(),
     verbose=False,
     tasks=None,
 ):
     """Minimize the objective batch by batch for up to ``n_epochs`` epochs.
 
-    ``base_rate`` and ``max_iter``, a number of epochs, are what the schedule plans
-    with. ``state`` and the network's ``theta`` are updated in place; the monitor holds
-    the curves. ``tasks`` is told of every epoch by ``begin()`` and ``end()``, whose
-    True ends training.
+    ``executor`` makes the steps. ``base_rate`` and ``max_iter``, a number of epochs,
+    are what the schedule plans with. ``scheduled`` holds what else changes from step to
+    step: pairs of a function that sets it, and of its schedule or number. ``state`` and
+    the network's ``theta`` are updated in place; the monitor holds the curves.
+    ``tasks`` is told of every epoch by ``begin()`` and ``end()``, whose True ends
+    training.
 
     Returns
     -------
@@ -92,8 +93,8 @@ def train(
         left at the end predicts no finite values for the training data.
     """
     monitor.n_without_improvement = state.n_without_improvement
-    fused = fused_steps(objective, batches, optimizer)
-    largest = base_rate
+    program = executor.program
+    rates = np.array([base_rate])
     converged = False
     try:
         for _ in range(n_epochs):
@@ -108,13 +109,13 @@ def train(
                 max_iter=max_iter,
             )
             rates = schedule.rates(base_rate, progress)
-            largest = rates.max()
-            if fused is None:
-                loss = _run_epoch(objective, batches, optimizer, rates, state)
-            else:
-                loss = fused.run_epoch(rates, state)
+            others = [
+                (change, values(spec, progress, below=below))
+                for change, spec, below in scheduled
+            ]
+            loss = executor.run_epoch(batches, rates, state, others)
             if not math.isfinite(loss):
-                _stop_diverged(monitor, loss, state.epoch + 1, largest)
+                _stop_diverged(monitor, loss, state.epoch + 1, rates.max())
                 # The solver's state belongs to weights that are discarded.
                 state.optimizer, state.optimizer_state = None, {}
                 converged = True
@@ -142,42 +143,11 @@ def train(
     finally:
         restored = monitor.restore_best()
         state.n_without_improvement = monitor.n_without_improvement
-    when = f"after epoch {state.epoch} at a learning rate of {largest:g}"
+    when = f"after epoch {state.epoch} at a learning rate of {rates.max():g}"
     # Weights that a validation score chose predict finite values for that set.
     X = None if restored else batches.X
-    check_finite(objective.network, objective.loss, X, when)
+    check_finite(program.network, program.loss, X, when)
     return converged
-
-
-def _run_epoch(objective, batches, optimizer, rates, state):
-    """Go once over the data; return the mean loss, or the first that is not finite."""
-    network, memory = objective.network, state.optimizer_state
-    proximal = not objective.smooth
-    total = 0.0
-    if proximal:
-        optimizer.begin_epoch(network.theta, memory)
-    try:
-        # Python's floats: numpy's own float64 would promote float32 steps.
-        steps = zip(batches.epoch(state.rng), rates.tolist(), strict=True)
-        for (X, y, sample_weight), rate in steps:
-            value = objective(X, y, sample_weight, state.rng)
-            if not math.isfinite(value):
-                return value
-            if optimizer.decoupled:
-                objective.decay(rate)
-            if proximal:
-                optimizer.proximal_step(
-                    network.theta, network.grad, rate, memory, objective.prox
-                )
-            else:
-                optimizer.step(network.theta, network.grad, rate, memory)
-            objective.project()
-            network.update_running()
-            total += value * len(y)
-    finally:
-        if proximal:
-            optimizer.end_epoch(network.theta, memory)
-    return total / batches.n_samples
 
 
 def _plateau_message(monitor):
@@ -242,8 +212,7 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
     def update(theta, value):
         network.theta[:] = theta
         if monitor.watches_score and len(network.running):
-            objective(*batch)
-            network.set_running()
+            _take_averages(network, batch[0])
         monitor.update(float(value))
         accepted[:] = theta
 
@@ -287,12 +256,17 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
     network.theta[:] = accepted
     restored = monitor.restore_best()
     if not restored and len(network.running):
-        objective(*batch)
-        network.set_running()
+        _take_averages(network, batch[0])
     n_iter = len(monitor.losses)
     X = None if restored else batch[0]
     check_finite(network, objective.loss, X, f"after iteration {n_iter}")
     return n_iter, monitor.losses[-1]
+
+
+def _take_averages(network, X):
+    """Let batch norm predict with the averages of all the data."""
+    network.forward(X)
+    network.set_running()
 
 
 def _warn_interrupted(n_epochs):

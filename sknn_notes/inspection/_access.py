@@ -103,13 +103,12 @@ def _transformed(estimator, y):
     return recorder.fit(y, y).regressor_.y_
 
 
-def fitted_objective(mlp, n_rows):
-    """Return the objective at the fitted weights, for batches of up to ``n_rows``."""
+def fitted_objective(mlp):
+    """Return the objective at the fitted weights."""
     plan = Plan(mlp, mlp._targets.loss, mlp._resolve("solver"))
     plan.augment = mlp._predictor.augment
     W = mlp.coefs_
     network = plan.network(len(W[0]), W[-1].shape[1], W[0].dtype)
-    network.allocate(n_rows)
     mlp._targets.load(network, mlp)
     return plan.objective(network)
 

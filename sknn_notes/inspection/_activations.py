@@ -116,7 +116,7 @@ class ActivationsDisplay:
         else:
             X, y = mlp._validate_data(X, y, mlp.coefs_[0].dtype, reset=False)
             y = mlp._targets.encode(mlp._targets.check(y), X.dtype)
-        objective = fitted_objective(mlp, X.shape[0])
+        objective = fitted_objective(mlp)
         return cls(*unit_states(objective, X, y), name=name).plot(ax, **hist_kw)
 
     def plot(self, ax=None, **hist_kw):

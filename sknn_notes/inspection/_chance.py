@@ -19,7 +19,7 @@ def loss_at_zero(loss, y, sample_weight, n_raw):
 def _loss_of(outputs, loss, y, sample_weight):
     """Return the loss of the same raw outputs for every sample."""
     raw = np.tile(outputs, (len(y), 1)).astype(np.result_type(y, np.float32))
-    return loss.value_and_gradient(raw, y, sample_weight, np.empty_like(raw))
+    return float(loss.mean(raw, y, sample_weight, np)[0])
 
 
 def chance_level(loss, y, sample_weight, n_raw):
@@ -48,7 +48,4 @@ def loss_of_constants(loss, y, sample_weight, n_raw):
     """Return the loss of what knows no inputs: chance, or for numbers their mean."""
     if not isinstance(loss, RegressionLoss):
         return loss_at_zero(loss, y, sample_weight, n_raw)
-    mean = np.mean(y, axis=0)
-    if loss.out_activation == "exp":
-        mean = np.log(np.maximum(mean, 1e-3))
-    return _loss_of(mean, loss, y, sample_weight)
+    return _loss_of(loss.link().raw(np.mean(y, axis=0)), loss, y, sample_weight)

@@ -42,17 +42,15 @@ def gradient_errors(objective, batch, rng):
 
 def _arrays(network):
     """Return name, flat view and gradient of every parameter array."""
-    arrays = []
-    for i, layer in enumerate(network.layers, start=1):
-        offset = "shifts" if layer.batch_norm else "biases"
-        arrays += [
-            (f"weights {i}", layer.W, layer.dW),
-            (f"{offset} {i}", layer.b, layer.db),
-        ]
-        if layer.batch_norm:
-            norm = layer.batch_norm
-            arrays.append((f"scales {i}", norm.scale, norm.dscale))
-    return [(name, a.reshape(-1), g.ravel().copy()) for name, a, g in arrays]
+    names = {"W": "weights", "b": "biases", "shift": "shifts", "scale": "scales"}
+    return [
+        (
+            f"{names[entry.name]} {entry.depth + 1}",
+            network.theta[entry.start : entry.stop],
+            network.grad[entry.start : entry.stop].copy(),
+        )
+        for entry in network.layout.learned
+    ]
 
 
 def _places(gradient, rng):

@@ -85,13 +85,11 @@ def gradient(subject):
     # Off the start, where units may be equal and sit on their kinks.
     rng = np.random.default_rng(0)
     network.theta += rng.normal(scale=0.05, size=network.theta.size)
-    network.allocate(X.shape[0])
     note = ""
     if plan.penalty is not None and not plan.penalty.smooth:
         # It acts through proximal steps.
         plan.penalty, note = None, ", without the penalty"
     objective = plan.objective(network)
-    objective.decoupled = False
     error, name = gradient_errors(objective, (X, y, sample_weight), rng)
     if np.isnan(error):
         change = "Every probe met a kink; check a smooth activation and loss instead."

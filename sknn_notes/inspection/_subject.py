@@ -66,7 +66,6 @@ class Subject:
         rng = np.random.default_rng(0)
         self.order = rng.permutation(self.batches.n_samples)
         self.batch = take(self.batches, self.order[:_N_ROWS])
-        self.network.allocate(self.batch[0].shape[0])
         objective = self.plan.objective(self.network)
         self.start_loss = data_loss(objective, self.batch)
         self.start_states = unit_states(objective, self.batch[0])
@@ -101,14 +100,12 @@ class Subject:
                 shuffle=batches.shuffle,
                 min_rows=2,
             )
-            network.allocate(short.max_rows)
             return short
 
         try:
             ratios = update_ratios(mlp, self.X, self.y, n_epochs, some)
         except DivergenceError:
             return None
-        trained[0].allocate(self.batch[0].shape[0])
         objective = self.plan.objective(trained[0])
         loss = data_loss(objective, self.batch)
         states = unit_states(objective, self.batch[0])
@@ -139,7 +136,6 @@ class Subject:
             mlp.set_params(loss__label_smoothing=0.0)
 
         def few(network, batches):
-            network.allocate(len(rows))
             return Batches(
                 *take(batches, rows), batch_size=len(rows), shuffle=False, min_rows=2
             )
@@ -153,10 +149,7 @@ class Subject:
 
 def data_loss(objective, batch):
     """Return the loss of a batch, without penalty and noise."""
-    X, y, sample_weight = batch
-    network = objective.network
-    raw = network.forward(X)
-    return objective.loss.value_and_gradient(raw, y, sample_weight, network.delta)
+    return objective.mean_loss(*batch)[0]
 
 
 def take(batches, rows):

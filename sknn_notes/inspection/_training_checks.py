@@ -103,8 +103,8 @@ def learning_rate(subject):
 def dead_units(subject):
     """Look for units without gradient, before and after the short training."""
     name = "dead units"
-    layers = subject.network.layers[:-1]
-    if not layers:
+    activations = subject.network.activations
+    if not activations:
         return Finding(name, "skip", "no hidden layers")
     moments = [("at the start", subject.start_states)]
     if subject.plan.solver.stochastic and subject.short_training is not None:
@@ -120,8 +120,8 @@ def dead_units(subject):
         saturated = saturated_fractions(states.slopes)
         # Of the ReLU family half of all units are off, as they should be.
         saturated = max(
-            0.0 if layer.activation.rectifies else share
-            for layer, share in zip(layers, saturated, strict=True)
+            0.0 if activation.rectifies else share
+            for activation, share in zip(activations, saturated, strict=True)
         )
         if saturated > _MANY:
             found.append(f"{saturated:.0%} saturated {moment}")

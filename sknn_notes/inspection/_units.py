@@ -30,34 +30,29 @@ def unit_states(objective, X, y=None):
     samples: without batch norm, of every sample's own loss.
     """
     network = objective.network
-    hidden = network.layers[:-1]
-    raw = network.forward(X)
-    outputs = [layer.A.copy() for layer in hidden]
-    slopes = [_slopes(layer) for layer in hidden]
+    if y is None:
+        network.forward(X)
+    else:
+        _, delta = objective.mean_loss(X, y)
+    states = network.hidden_states
+    outputs = [A.copy() for A, _ in states]
+    slopes = [
+        _slopes(activation, *state)
+        for activation, state in zip(network.activations, states, strict=True)
+    ]
     if y is None:
         return UnitStates(outputs, slopes, None)
-    objective.loss.value_and_gradient(raw, y, None, network.delta)
-    network.backward()
-    gradients = [layer.delta * X.shape[0] for layer in hidden]
+    gradients: list = []
+    network.backward(delta, gradients)
+    gradients = [delta * X.shape[0] for delta in gradients[:0:-1]]
     return UnitStates(outputs, slopes, gradients)
 
 
-def _slopes(layer):
-    Z = layer.Z if layer.activation.keeps_input else layer.A
-    slope = _derivative(layer.activation, layer.A, Z)
-    z = np.linspace(-4, 4, 81)
-    a = np.empty_like(z)
-    layer.activation.forward(z, a)
-    steepest = _derivative(
-        layer.activation, a, z if layer.activation.keeps_input else a
-    )
+def _slopes(activation, A, Z):
+    slope = activation.backward(np.ones_like(A), A, Z, np)
+    z = np.linspace(-4, 4, 81)[None]
+    steepest = activation.backward(np.ones_like(z), activation.forward(z, np), z, np)
     return np.abs(slope) / np.abs(steepest).max()
-
-
-def _derivative(activation, A, Z):
-    slope, A = np.ones_like(A), A.copy()
-    activation.backward(slope, A, Z.copy() if activation.keeps_input else A)
-    return slope
 
 
 def saturated_fractions(slopes):

@@ -170,12 +170,12 @@ class _WatchedBatches:
     def _watched(self, batches):
         steps = []
         for batch in batches:
-            before = [W.copy() for W in self._network.coefs]
+            before = [W.copy() for W in self._network.fitted.coefs]
             yield batch
             steps.append(
                 [
                     _ratio(W, old)
-                    for W, old in zip(self._network.coefs, before, strict=True)
+                    for W, old in zip(self._network.fitted.coefs, before, strict=True)
                 ]
             )
         self.ratios.append(np.mean(steps, axis=0))

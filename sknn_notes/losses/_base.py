@@ -1,8 +1,11 @@
 """What every loss does, and what the losses for one kind of targets share."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from sknn_notes._part import Part
+from sknn_notes.links import Identity
 
 
 class Loss(Part):
@@ -18,50 +21,88 @@ class Loss(Part):
         """
         return n_outputs
 
-    def per_sample(self, raw, y, out):
-        """Return the loss of every sample and write its gradient to ``out``.
+    def link(self, multiclass=False):
+        """Return the link: what the raw outputs stand for.
 
         Parameters
         ----------
-        raw : ndarray of shape (n_samples, n_outputs)
-            Raw outputs of the network, left unchanged.
-        y : ndarray
-            Targets, in the form that the loss's family defines.
-        out : ndarray of shape (n_samples, n_outputs)
-            Where the gradient of each sample's loss at its raw outputs goes.
+        multiclass : bool, default=False
+            Whether the raw outputs are for three classes or more that exclude each
+            other.
 
         Returns
         -------
-        losses : ndarray of shape (n_samples,)
+        link : Link
+        """
+        return Identity()
+
+    def per_sample(self, raw, y, xp):
+        """Return the loss of every sample, and its gradient at the raw outputs.
+
+        Parameters
+        ----------
+        raw : array of shape (..., n_samples, n_raw)
+            Raw outputs of the network, left unchanged.
+        y : array
+            Targets, in the form that the loss's family defines.
+        xp : module
+            The array namespace of ``raw``.
+
+        Returns
+        -------
+        losses : array of shape (..., n_samples)
+        gradient : array of shape (..., n_samples, n_raw)
+            A new array.
         """
         raise NotImplementedError
 
-    def value_and_gradient(self, raw, y, sample_weight, out):
-        """Return the weighted mean loss of a batch and write its gradient to ``out``.
+    def mean(self, raw, y, sample_weight, xp):
+        """Return the weighted mean loss of a batch, and its gradient.
 
         Parameters
         ----------
-        raw : ndarray of shape (n_samples, n_outputs)
+        raw : array of shape (..., n_samples, n_raw)
             As in ``per_sample``.
-        y : ndarray
+        y : array
             As in ``per_sample``.
-        sample_weight : ndarray of shape (n_samples,) or None
+        sample_weight : array of shape (..., n_samples) or None
             Weights whose mean over the whole training set is 1.
-        out : ndarray of shape (n_samples, n_outputs)
+        xp : module
             As in ``per_sample``.
 
         Returns
         -------
-        value : float
+        value : array of shape (...,)
             ``sum(w * losses) / n_samples``.
+        gradient : array of shape (..., n_samples, n_raw)
         """
-        losses = self.per_sample(raw, y, out)
-        n_samples = len(losses)
+        losses, gradient = self.per_sample(raw, y, xp)
+        share = 1 / raw.shape[-2]
         if sample_weight is None:
-            out *= 1 / n_samples
-            return float(np.add.reduce(losses)) / n_samples
-        out *= sample_weight[:, None] / n_samples
-        return float(np.dot(losses, sample_weight)) / n_samples
+            gradient *= share
+        else:
+            gradient *= sample_weight[..., None] * share
+            losses = losses * sample_weight
+        return xp.sum(losses, axis=-1) * share, gradient
+
+    # Loops, for the compiled step: static functions of
+    #
+    #     (raw, y, out, losses, spare, numbers, table)
+    #
+    # that fill ``losses`` and the gradient ``out``. Raw outputs come units first,
+    # (n_raw, n_samples). ``y`` has their shape in ``loops``, and holds class indices in
+    # ``class_loops``; ``spare`` is room for a number a sample; ``numbers`` and
+    # ``table`` are the float64 and int64 arrays that the methods return.
+    loops: Callable | None = None
+    class_loops: Callable | None = None
+
+    def numbers(self):
+        """Return the numbers that the loops take."""
+        return ()
+
+    def table(self):
+        """Return the integers that the loops take."""
+        return ()
 
     def constant(self, y, sample_weight, n_raw):
         """Return the raw outputs of a good prediction that ignores the inputs.
@@ -89,22 +130,18 @@ class ClassificationLoss(Loss):
     """Base class of classification losses.
 
     Targets are class indices, shape (n_samples,) of integers, where the classes exclude
-    each other and are three or more; else 0 and 1 as floats, shape (n_samples,
-    n_labels), with one column for two classes.
+    each other and are three or more; else 0 and 1 as floats of the dtype of the raw
+    outputs, shape (n_samples, n_labels), with one column for two classes. A leading
+    axis of models may stand in front.
 
     Attributes
     ----------
-    has_probabilities : bool
-        Whether the raw outputs can be read as probabilities. The loss then has the
-        methods ``probabilities(raw, multiclass)`` and ``log_probabilities``; where
-        ``multiclass`` is False every column of ``raw`` is a logit of its own.
     tasks : tuple of str
         The kinds of target that the loss is for.
     indices_for_two : bool
         Whether the targets of two classes are class indices, too.
     """
 
-    has_probabilities = False
     tasks: tuple[str, ...] = ("binary", "multiclass", "multilabel")
     indices_for_two = False
 
@@ -120,17 +157,10 @@ class ClassificationLoss(Loss):
             ``partial_fit`` starts, which sees one batch only.
         """
 
-    def scores(self, raw):
-        """Return the decision values, shape (n_samples, n_outputs), for raw outputs.
-
-        The largest one is the predicted class; for two classes, and for each label, a
-        positive one is a yes.
-        """
-        return raw
-
-    def per_sample(self, raw, y, out):
-        per_sample = self.multiclass if y.ndim == 1 else self.labels
-        return per_sample(raw, y, out)
+    def per_sample(self, raw, y, xp):
+        # Indices have no axis of outputs; labels that models share are floats.
+        are_labels = y.ndim == raw.ndim or y.dtype == raw.dtype
+        return (self.labels if are_labels else self.multiclass)(raw, y, xp)
 
     @staticmethod
     def shares(y, sample_weight, n_raw):
@@ -140,32 +170,17 @@ class ClassificationLoss(Loss):
             return counts / counts.sum()
         return np.average(y, axis=0, weights=sample_weight)
 
-    def multiclass(self, raw, y, out):
+    def multiclass(self, raw, y, xp):
         """``per_sample`` for class indices ``y``."""
         raise NotImplementedError
 
-    def labels(self, raw, y, out):
+    def labels(self, raw, y, xp):
         """``per_sample`` for 0 and 1 in ``y``, shape (n_samples, n_labels)."""
         raise NotImplementedError
-
-    def out_activation(self, multiclass):
-        """Name of the function that turns raw outputs into predictions."""
-        return "identity"
 
 
 class RegressionLoss(Loss):
     """Base class of regression losses; targets have raw's shape."""
 
-    out_activation = "identity"
-
-    @property
-    def standardizes(self):
-        """Whether targets may be standardized: the raw outputs are the predictions."""
-        return type(self).predict is RegressionLoss.predict
-
     def check_targets(self, y):
         """Raise ValueError if some target is outside the loss's domain."""
-
-    def predict(self, raw):
-        """Return the predictions that raw outputs stand for."""
-        return raw

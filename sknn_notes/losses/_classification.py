@@ -3,10 +3,20 @@
 from numbers import Real
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax
 
-from sknn_notes import _kernels
+from sknn_notes._arrays import (
+    astype,
+    equal_numbers,
+    expit,
+    logistic_cost,
+    maximum,
+    of_rows,
+    one_hot,
+    take,
+)
 from sknn_notes._checks import Interval
+from sknn_notes._compile import cast, fill, helper, math
+from sknn_notes.links import Logit, Softmax
 from sknn_notes.losses._base import ClassificationLoss
 
 
@@ -34,62 +44,95 @@ class LogLoss(ClassificationLoss):
     >>> import numpy as np
     >>> from sknn_notes.losses import LogLoss
     >>> raw = np.zeros((1, 4))
-    >>> grad = np.empty_like(raw)
-    >>> LogLoss().per_sample(raw, np.array([2]), grad)
+    >>> losses, gradient = LogLoss().per_sample(raw, np.array([2]), np)
+    >>> losses
     array([1.38629436])
-    >>> grad
+    >>> gradient
     array([[ 0.25,  0.25, -0.75,  0.25]])
     """
 
-    has_probabilities = True
     _parameter_constraints = {"label_smoothing": [Interval(Real, 0, 1, closed="left")]}
 
     def __init__(self, *, label_smoothing=0.0):
         self.label_smoothing = label_smoothing
 
-    def multiclass(self, raw, y, out):
-        losses = _kernels.active().softmax_log_loss(raw, y, out)
-        if self.label_smoothing:
-            # Moving the share s from class y to all adds s (f_y - mean(f)) to the loss.
-            share, rows = float(self.label_smoothing), np.arange(len(y))
-            losses += share * (raw[rows, y] - np.mean(raw, axis=1))
-            out[rows, y] += share
-            out -= share / raw.shape[1]
-        return losses
+    def multiclass(self, raw, y, xp):
+        share, n_classes = self.label_smoothing, raw.shape[-1]
+        z = raw - xp.max(raw, axis=-1, keepdims=True)
+        p = xp.exp(z)
+        total = xp.sum(p, axis=-1, keepdims=True)
+        losses = xp.log(total[..., 0]) - take(z, y, xp)
+        p /= total
+        p -= astype(one_hot(y, n_classes, xp), p.dtype, xp) * (1 - share)
+        # Moving the share s from class y to all adds s (f_y - mean(f)) to the loss.
+        if not equal_numbers(share, 0):
+            losses += of_rows(share) * (take(raw, y, xp) - xp.mean(raw, axis=-1))
+            p -= share / n_classes
+        return losses, p
 
-    def labels(self, raw, y, out):
-        if self.label_smoothing:
-            share = float(self.label_smoothing)
-            y = (1 - share) * y + share / 2
-        return _kernels.active().logistic_log_loss(raw, y, out)
+    def labels(self, raw, y, xp):
+        return logistic_loss(raw, self._smoothed(y), xp)
+
+    def _smoothed(self, y):
+        share = self.label_smoothing
+        return (1 - share) * y + share / 2
+
+    def numbers(self):
+        return (self.label_smoothing,)
+
+    @staticmethod
+    def class_loops(raw, y, out, losses, spare, numbers, table):
+        n_classes, n = raw.shape
+        for i in range(n):
+            spare[i] = raw[0, i]
+        for k in range(1, n_classes):
+            for i in range(n):
+                spare[i] = spare[i] if raw[k, i] < spare[i] else raw[k, i]
+        for k in range(n_classes):
+            for i in range(n):
+                out[k, i] = raw[k, i] - spare[i]
+        for i in range(n):
+            losses[i] = -out[y[i], i]
+            spare[i] = 0
+        for k in range(n_classes):
+            for i in range(n):
+                e = math.exp(out[k, i])
+                out[k, i] = e
+                spare[i] += e
+        share = cast(numbers[0], raw[0, 0])
+        part = cast(numbers[0] / n_classes, raw[0, 0])
+        for k in range(n_classes):
+            for i in range(n):
+                out[k, i] = out[k, i] / spare[i] - part
+        for i in range(n):
+            out[y[i], i] -= 1 - share
+            losses[i] += math.log(spare[i])
+        if numbers[0] > 0:
+            for i in range(n):
+                losses[i] += share * raw[y[i], i]
+            for k in range(n_classes):
+                for i in range(n):
+                    losses[i] -= part * raw[k, i]
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        share = cast(numbers[0], raw[0, 0])
+        half = cast(numbers[0] / 2, raw[0, 0])
+        fill(losses, 0)
+        for k in range(raw.shape[0]):
+            for i in range(raw.shape[1]):
+                z, target = raw[k, i], (1 - share) * y[k, i] + half
+                losses[i] += math.softplus(z) - target * z
+                out[k, i] = math.logistic(z) - target
 
     def constant(self, y, sample_weight, n_raw):
         smoothing = float(self.label_smoothing)
         p = self.shares(y, sample_weight, n_raw)
         p = (1 - smoothing) * p + smoothing / (n_raw if y.ndim == 1 else 2)
-        tiny = np.finfo(np.float32).tiny
-        log_p = np.log(np.maximum(p, tiny))
-        return log_p if y.ndim == 1 else log_p - np.log(np.maximum(1 - p, tiny))
+        return self.link(y.ndim == 1).raw(p)
 
-    def out_activation(self, multiclass):
-        return "softmax" if multiclass else "logistic"
-
-    @np.errstate(all="ignore")
-    def probabilities(self, raw, multiclass):
-        """Return the probability of every class or label, of raw's shape."""
-        if not multiclass:
-            return expit(raw)
-        p = raw - np.maximum.reduce(raw, axis=1, keepdims=True)
-        np.exp(p, out=p)
-        p /= np.add.reduce(p, axis=1, keepdims=True)
-        return p
-
-    @np.errstate(all="ignore")
-    def log_probabilities(self, raw, multiclass):
-        """Return the logarithm of ``probabilities``, finite where those round to 0."""
-        exact = log_softmax(raw, axis=1) if multiclass else log_expit(raw)
-        p = self.probabilities(raw, multiclass)
-        return np.log(p, out=exact, where=p > np.finfo(p.dtype).tiny)
+    def link(self, multiclass=False):
+        return Softmax() if multiclass else Logit()
 
 
 class Hinge(ClassificationLoss):
@@ -115,10 +158,10 @@ class Hinge(ClassificationLoss):
     >>> import numpy as np
     >>> from sknn_notes.losses import Hinge
     >>> raw = np.array([[2.0, 1.5, 0.0]])
-    >>> grad = np.empty_like(raw)
-    >>> Hinge().per_sample(raw, np.array([0]), grad)
+    >>> losses, gradient = Hinge().per_sample(raw, np.array([0]), np)
+    >>> losses
     array([0.5])
-    >>> grad
+    >>> gradient
     array([[-1.,  1.,  0.]])
     """
 
@@ -127,11 +170,57 @@ class Hinge(ClassificationLoss):
     def __init__(self, *, margin=1.0):
         self.margin = margin
 
-    def multiclass(self, raw, y, out):
-        return _kernels.active().multiclass_hinge(raw, y, float(self.margin), out)
+    def multiclass(self, raw, y, xp):
+        terms, slopes = self._terms(raw - take(raw, y, xp)[..., None] + self.margin, xp)
+        right = one_hot(y, raw.shape[-1], xp)
+        zero = xp.zeros_like(raw)
+        terms, slopes = xp.where(right, zero, terms), xp.where(right, zero, slopes)
+        # The right output is pulled up as hard as all the others are pulled down.
+        pull = xp.sum(slopes, axis=-1, keepdims=True)
+        return xp.sum(terms, axis=-1), xp.where(right, -pull, slopes)
 
-    def labels(self, raw, y, out):
-        return _kernels.active().binary_hinge(raw, y, float(self.margin), out)
+    def labels(self, raw, y, xp):
+        sign = 2 * y - 1
+        terms, slopes = self._terms(self.margin - sign * raw, xp)
+        return xp.sum(terms, axis=-1), -sign * slopes
+
+    @staticmethod
+    def _terms(z, xp):
+        """Return the terms of the sum and their slopes; they are 0 below 0."""
+        return maximum(z, 0, xp), astype(z > 0, z.dtype, xp)
+
+    def numbers(self):
+        return (self.margin,)
+
+    # A comparison is written so that NaN takes the branch that keeps it.
+    @staticmethod
+    def class_loops(raw, y, out, losses, spare, numbers, table):
+        margin = cast(numbers[0], raw[0, 0])
+        one, zero = cast(1, margin), cast(0, margin)
+        n_classes, n = raw.shape
+        for i in range(n):
+            spare[i] = raw[y[i], i] - margin
+            losses[i] = 0
+        for k in range(n_classes):
+            for i in range(n):
+                z = raw[k, i] - spare[i]
+                z = zero if z <= 0 or k == y[i] else z
+                losses[i] += z
+                out[k, i] = one if z > 0 else zero
+        pull_up(out, y, spare)
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        margin = cast(numbers[0], raw[0, 0])
+        one, zero = cast(1, margin), cast(0, margin)
+        fill(losses, 0)
+        for k in range(raw.shape[0]):
+            for i in range(raw.shape[1]):
+                sign = y[k, i] + y[k, i] - one
+                z = margin - sign * raw[k, i]
+                z = zero if z <= 0 else z
+                losses[i] += z
+                out[k, i] = -sign if z > 0 else zero
 
     def constant(self, y, sample_weight, n_raw):
         # The margin for the most frequent class, where that beats outputs of 0.
@@ -164,17 +253,59 @@ class SquaredHinge(Hinge):
     >>> import numpy as np
     >>> from sknn_notes.losses import SquaredHinge
     >>> raw = np.array([[2.0, 1.5, 0.0]])
-    >>> grad = np.empty_like(raw)
-    >>> SquaredHinge().per_sample(raw, np.array([0]), grad)
+    >>> losses, gradient = SquaredHinge().per_sample(raw, np.array([0]), np)
+    >>> losses
     array([0.25])
-    >>> grad
+    >>> gradient
     array([[-1.,  1.,  0.]])
     """
 
-    def multiclass(self, raw, y, out):
-        kernel = _kernels.active().multiclass_squared_hinge
-        return kernel(raw, y, float(self.margin), out)
+    @staticmethod
+    def _terms(z, xp):
+        z = maximum(z, 0, xp)
+        return z * z, 2 * z
 
-    def labels(self, raw, y, out):
-        kernel = _kernels.active().binary_squared_hinge
-        return kernel(raw, y, float(self.margin), out)
+    @staticmethod
+    def class_loops(raw, y, out, losses, spare, numbers, table):
+        margin = cast(numbers[0], raw[0, 0])
+        zero = cast(0, margin)
+        n_classes, n = raw.shape
+        for i in range(n):
+            spare[i] = raw[y[i], i] - margin
+            losses[i] = 0
+        for k in range(n_classes):
+            for i in range(n):
+                z = raw[k, i] - spare[i]
+                z = zero if z <= 0 or k == y[i] else z
+                losses[i] += z * z
+                out[k, i] = z + z
+        pull_up(out, y, spare)
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        margin = cast(numbers[0], raw[0, 0])
+        one, zero = cast(1, margin), cast(0, margin)
+        fill(losses, 0)
+        for k in range(raw.shape[0]):
+            for i in range(raw.shape[1]):
+                sign = y[k, i] + y[k, i] - one
+                z = margin - sign * raw[k, i]
+                z = zero if z <= 0 else z
+                losses[i] += z * z
+                out[k, i] = -sign * (z + z)
+
+
+@helper
+def pull_up(out, y, spare):
+    """Let the right output's gradient be minus the sum of the others'."""
+    fill(spare, 0)
+    for k in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            spare[i] += out[k, i]
+    for i in range(out.shape[1]):
+        out[y[i], i] = -spare[i]
+
+
+def logistic_loss(raw, y, xp):
+    """Return the sums of ``softplus(raw) - y * raw``, and their gradient."""
+    return xp.sum(logistic_cost(raw, y, xp), axis=-1), expit(raw, xp) - y

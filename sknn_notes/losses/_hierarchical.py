@@ -5,11 +5,18 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, log_expit
 
-from sknn_notes import _kernels
+from sknn_notes._arrays import (
+    astype,
+    expit,
+    from_numpy,
+    logistic_cost,
+    put_along_last_axis,
+)
 from sknn_notes._checks import shown
+from sknn_notes._compile import cast, fill, math
 from sknn_notes._sklearn import StrOptions
+from sknn_notes.links import Logit, TreePaths
 from sknn_notes.losses._base import ClassificationLoss
 
 
@@ -66,11 +73,10 @@ class HierarchicalSoftmax(ClassificationLoss):
     >>> loss.depths_
     array([1, 2, 2])
     >>> raw = np.zeros((1, 2))
-    >>> loss.probabilities(raw, multiclass=True)
+    >>> loss.link(multiclass=True).inverse(raw)
     array([[0.5 , 0.25, 0.25]])
     """
 
-    has_probabilities = True
     tasks = ("binary", "multiclass")
     indices_for_two = True
     _parameter_constraints = {
@@ -134,71 +140,63 @@ class HierarchicalSoftmax(ClassificationLoss):
     def n_raw(self, n_outputs):
         return max(1, n_outputs - 1)
 
-    def multiclass(self, raw, y, out):
-        nodes, rows = self.path_nodes_[:, y], np.arange(len(y))
-        decisions = raw[rows, nodes]
-        # Ever so surely left, and rightly so, costs exactly 0.
-        beyond = np.arange(len(nodes))[:, None] >= self.depths_[y]
-        decisions[beyond] = _SURELY_LEFT
-        right = self.path_right_[:, y].astype(raw.dtype)
-        pull = np.empty_like(decisions)
-        losses = _kernels.active().logistic_log_loss(decisions.T, right.T, pull.T)
-        out[...] = 0
-        out[rows, nodes] = pull
-        return losses
+    def multiclass(self, raw, y, xp):
+        flat = xp.reshape(y, (-1,))
+        nodes, right, on_path = (
+            xp.reshape(
+                xp.take(from_numpy(array.T, y, xp), flat, axis=0),
+                (*y.shape, len(array)),
+            )
+            for array in (self.path_nodes_, self.path_right_, self._paths.on_path)
+        )
+        shape = (*raw.shape[:-1], nodes.shape[-1])
+        nodes = xp.broadcast_to(nodes, shape)
+        decisions = xp.take_along_axis(raw, nodes, axis=-1)
+        # Past its leaf a path turns left for sure, which costs nothing.
+        decisions = xp.where(on_path, decisions, xp.zeros_like(decisions) - 1e4)
+        right = astype(right, raw.dtype, xp)
+        losses = xp.sum(logistic_cost(decisions, right, xp), axis=-1)
+        pull = expit(decisions, xp) - right
+        return losses, put_along_last_axis(xp.zeros_like(raw), nodes, pull, xp)
+
+    @property
+    def _paths(self):
+        return TreePaths(self.path_nodes_, self.path_right_, self.depths_)
+
+    def table(self):
+        paths = [self.path_nodes_.T, self.path_right_.T]
+        return np.concatenate(
+            [np.array(paths[0].shape), self.depths_, *(path.ravel() for path in paths)]
+        )
+
+    @staticmethod
+    def class_loops(raw, y, out, losses, spare, numbers, table):
+        n_classes, longest = table[0], table[1]
+        depths = table[2 : 2 + n_classes]
+        nodes = table[2 + n_classes :]
+        rights = nodes[n_classes * longest :]
+        one, zero = cast(1, raw[0, 0]), cast(0, raw[0, 0])
+        for k in range(raw.shape[0]):
+            fill(out[k], 0)
+        for i in range(raw.shape[1]):
+            total, first = zero, y[i] * longest
+            for step in range(first, first + depths[y[i]]):
+                z, right = raw[nodes[step], i], one if rights[step] else zero
+                total += math.softplus(z) - right * z
+                out[nodes[step], i] = math.logistic(z) - right
+            losses[i] = total
 
     def constant(self, y, sample_weight, n_raw):
-        # At every node the log-odds of the classes to the right of it.
-        of_class = self.shares(y, sample_weight, len(self.depths_))
-        on_path = np.arange(len(self.path_nodes_))[:, None] < self.depths_
-        weights = of_class * on_path
-        nodes, right = self.path_nodes_.ravel(), self.path_right_
-        turns = [(weights * side).ravel() for side in (right, ~right)]
-        p, q = (np.bincount(nodes, turn, minlength=n_raw) for turn in turns)
-        tiny = np.finfo(np.float32).tiny
-        return np.log(np.maximum(p, tiny)) - np.log(np.maximum(q, tiny))
+        return self._paths.raw(self.shares(y, sample_weight, len(self.depths_)))
 
-    def labels(self, raw, y, out):
+    def labels(self, raw, y, xp):
         raise ValueError(
             "loss='hierarchical_softmax' is for classes that exclude each other, and "
             "this is a multilabel problem. Choose loss='log_loss' or a hinge loss."
         )
 
-    @np.errstate(all="ignore")
-    def scores(self, raw):
-        """Return the leaves' log-probabilities, (n_samples, n_classes).
-
-        For two classes the log-odds of the second one, (n_samples, 1).
-        """
-        n_nodes = raw.shape[1]
-        if n_nodes == 1:
-            return raw
-        # Rows: the log-probability of left at each node, of right, and 0 past a leaf.
-        turns = np.zeros((2 * n_nodes + 1, len(raw)), raw.dtype)
-        log_expit(-raw.T, out=turns[:n_nodes])
-        log_expit(raw.T, out=turns[n_nodes:-1])
-        steps = self.path_nodes_ + n_nodes * self.path_right_
-        steps[np.arange(len(steps))[:, None] >= self.depths_] = 2 * n_nodes
-        total = turns[steps[0]]
-        for step in steps[1:]:
-            total += turns[step]
-        return total.T
-
-    def out_activation(self, multiclass):
-        return "hierarchical_softmax" if multiclass else "logistic"
-
-    @np.errstate(all="ignore")
-    def probabilities(self, raw, multiclass):
-        """Return the probability of every class."""
-        return np.exp(self.scores(raw)) if multiclass else expit(raw)
-
-    def log_probabilities(self, raw, multiclass):
-        """Return the logarithm of ``probabilities``, finite where those round to 0."""
-        return self.scores(raw) if multiclass else log_expit(raw)
-
-
-# A raw output so low that its exponential is 0 in any dtype.
-_SURELY_LEFT = -1e4
+    def link(self, multiclass=False):
+        return self._paths if multiclass else Logit()
 
 
 def _balanced_tree(start, stop):

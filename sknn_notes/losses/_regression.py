@@ -3,9 +3,11 @@
 from numbers import Real
 
 import numpy as np
-from scipy.special import xlogy
 
+from sknn_notes._arrays import maximum, minimum, xlogy
 from sknn_notes._checks import Interval
+from sknn_notes._compile import cast, fill, math
+from sknn_notes.links import Log
 from sknn_notes.losses._base import RegressionLoss
 
 
@@ -17,16 +19,26 @@ class SquaredError(RegressionLoss):
     >>> import numpy as np
     >>> from sknn_notes.losses import SquaredError
     >>> raw = np.array([[1.0, 2.0]])
-    >>> grad = np.empty_like(raw)
-    >>> SquaredError().per_sample(raw, np.array([[0.0, 4.0]]), grad)
+    >>> losses, gradient = SquaredError().per_sample(raw, np.array([[0.0, 4.0]]), np)
+    >>> losses
     array([2.5])
-    >>> grad
+    >>> gradient
     array([[ 1., -2.]])
     """
 
-    def per_sample(self, raw, y, out):
-        np.subtract(raw, y, out=out)
-        return 0.5 * np.sum(out * out, axis=1)
+    def per_sample(self, raw, y, xp):
+        residual = raw - y
+        return 0.5 * xp.sum(residual * residual, axis=-1), residual
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        half = cast(0.5, raw[0, 0])
+        fill(losses, 0)
+        for k in range(raw.shape[0]):
+            for i in range(raw.shape[1]):
+                residual = raw[k, i] - y[k, i]
+                losses[i] += half * residual * residual
+                out[k, i] = residual
 
     def constant(self, y, sample_weight, n_raw):
         return np.average(y, axis=0, weights=sample_weight)
@@ -40,18 +52,28 @@ class AbsoluteError(RegressionLoss):
     >>> import numpy as np
     >>> from sknn_notes.losses import AbsoluteError
     >>> raw = np.array([[1.0, 2.0]])
-    >>> grad = np.empty_like(raw)
-    >>> AbsoluteError().per_sample(raw, np.array([[0.0, 4.0]]), grad)
+    >>> losses, gradient = AbsoluteError().per_sample(raw, np.array([[0.0, 4.0]]), np)
+    >>> losses
     array([3.])
-    >>> grad
+    >>> gradient
     array([[ 1., -1.]])
     """
 
-    def per_sample(self, raw, y, out):
-        np.subtract(raw, y, out=out)
-        losses = np.sum(np.abs(out), axis=1)
-        np.sign(out, out=out)
-        return losses
+    def per_sample(self, raw, y, xp):
+        residual = raw - y
+        return xp.sum(xp.abs(residual), axis=-1), xp.sign(residual)
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        one, zero = cast(1, raw[0, 0]), cast(0, raw[0, 0])
+        fill(losses, 0)
+        for k in range(raw.shape[0]):
+            for i in range(raw.shape[1]):
+                residual = raw[k, i] - y[k, i]
+                losses[i] += abs(residual)
+                # Two choices that do not depend on each other need no branches.
+                above = one if residual > 0 else zero
+                out[k, i] = above - (one if residual < 0 else zero)
 
     def constant(self, y, sample_weight, n_raw):
         return _quantile(y, sample_weight, 0.5)
@@ -79,10 +101,10 @@ class Huber(RegressionLoss):
     >>> import numpy as np
     >>> from sknn_notes.losses import Huber
     >>> raw = np.array([[1.5, 4.0]])
-    >>> grad = np.empty_like(raw)
-    >>> Huber().per_sample(raw, np.array([[1.0, 0.0]]), grad)
+    >>> losses, gradient = Huber().per_sample(raw, np.array([[1.0, 0.0]]), np)
+    >>> losses
     array([3.625])
-    >>> grad
+    >>> gradient
     array([[0.5, 1. ]])
     """
 
@@ -91,14 +113,28 @@ class Huber(RegressionLoss):
     def __init__(self, *, delta=1.0):
         self.delta = delta
 
-    def per_sample(self, raw, y, out):
-        delta = float(self.delta)
+    def per_sample(self, raw, y, xp):
         residual = raw - y
-        np.clip(residual, -delta, delta, out=out)
+        slope = minimum(maximum(residual, -self.delta, xp), self.delta, xp)
         # With c the clipped residual, both pieces are c (r - c / 2).
-        residual -= 0.5 * out
-        residual *= out
-        return np.sum(residual, axis=1)
+        residual -= 0.5 * slope
+        residual *= slope
+        return xp.sum(residual, axis=-1), slope
+
+    def numbers(self):
+        return (self.delta,)
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        delta, half = cast(numbers[0], raw[0, 0]), cast(0.5, raw[0, 0])
+        fill(losses, 0)
+        for k in range(raw.shape[0]):
+            for i in range(raw.shape[1]):
+                residual = raw[k, i] - y[k, i]
+                slope = -delta if residual < -delta else residual
+                slope = delta if slope > delta else slope
+                losses[i] += slope * (residual - half * slope)
+                out[k, i] = slope
 
     def constant(self, y, sample_weight, n_raw):
         return _quantile(y, sample_weight, 0.5)
@@ -124,10 +160,11 @@ class Quantile(RegressionLoss):
     >>> import numpy as np
     >>> from sknn_notes.losses import Quantile
     >>> raw = np.array([[1.0, 2.0]])
-    >>> grad = np.empty_like(raw)
-    >>> Quantile(quantile=0.75).per_sample(raw, np.array([[0.0, 4.0]]), grad)
+    >>> y = np.array([[0.0, 4.0]])
+    >>> losses, gradient = Quantile(quantile=0.75).per_sample(raw, y, np)
+    >>> losses
     array([1.75])
-    >>> grad
+    >>> gradient
     array([[ 0.25, -0.75]])
     """
 
@@ -136,14 +173,30 @@ class Quantile(RegressionLoss):
     def __init__(self, *, quantile=0.5):
         self.quantile = quantile
 
-    def per_sample(self, raw, y, out):
-        q = float(self.quantile)
-        np.subtract(raw, y, out=out)
-        losses = np.sum(np.maximum((1 - q) * out, -q * out), axis=1)
+    def per_sample(self, raw, y, xp):
+        q, residual = self.quantile, raw - y
+        losses = xp.sum(xp.maximum((1 - q) * residual, -q * residual), axis=-1)
         # The slope: 1 - q above the target, -q below, 0 on it.
-        np.sign(out, out=out)
-        out *= 0.5 + (0.5 - q) * out
-        return losses
+        slope = xp.sign(residual)
+        slope *= 0.5 + (0.5 - q) * slope
+        return losses, slope
+
+    def numbers(self):
+        return (self.quantile,)
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        q, zero = cast(numbers[0], raw[0, 0]), cast(0, raw[0, 0])
+        above = cast(1 - numbers[0], raw[0, 0])
+        fill(losses, 0)
+        for k in range(raw.shape[0]):
+            for i in range(raw.shape[1]):
+                residual = raw[k, i] - y[k, i]
+                slope = above if residual > 0 else zero
+                slope -= q if residual < 0 else zero
+                # 0 times NaN.
+                losses[i] += residual * slope
+                out[k, i] = slope
 
     def constant(self, y, sample_weight, n_raw):
         return _quantile(y, sample_weight, float(self.quantile))
@@ -159,11 +212,9 @@ class Poisson(RegressionLoss):
     >>> import numpy as np
     >>> from sknn_notes.losses import Poisson
     >>> raw = np.array([[0.0]])
-    >>> Poisson().per_sample(raw, np.array([[1.0]]), np.empty_like(raw))
+    >>> Poisson().per_sample(raw, np.array([[1.0]]), np)[0]
     array([0.])
     """
-
-    out_activation = "exp"
 
     def check_targets(self, y):
         if np.min(y) < 0:
@@ -172,19 +223,27 @@ class Poisson(RegressionLoss):
                 " Use loss='squared_error' for targets of both signs."
             )
 
-    def per_sample(self, raw, y, out):
-        np.exp(raw, out=out)
-        losses = np.sum(out - y * raw + xlogy(y, y) - y, axis=1)
-        out -= y
-        return losses
+    def per_sample(self, raw, y, xp):
+        mean = xp.exp(raw)
+        losses = xp.sum(mean - y * raw + xlogy(y, y, xp) - y, axis=-1)
+        return losses, mean - y
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        zero, one = cast(0, raw[0, 0]), cast(1, raw[0, 0])
+        fill(losses, 0)
+        for k in range(raw.shape[0]):
+            for i in range(raw.shape[1]):
+                target, mean = y[k, i], math.exp(raw[k, i])
+                log = math.log(target) if target > zero else one
+                losses[i] += mean + target * (log - one - raw[k, i])
+                out[k, i] = mean - target
 
     def constant(self, y, sample_weight, n_raw):
-        mean = np.average(y, axis=0, weights=sample_weight)
-        return np.log(np.maximum(mean, np.finfo(np.float32).tiny))
+        return Log().raw(np.average(y, axis=0, weights=sample_weight))
 
-    @np.errstate(all="ignore")
-    def predict(self, raw):
-        return np.exp(raw)
+    def link(self, multiclass=False):
+        return Log()
 
 
 def _quantile(y, sample_weight, q):

@@ -17,7 +17,7 @@ from sknn_notes._sklearn import _check_sample_weight
 from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
-from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets
+from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets, fitted_arrays
 from sknn_notes.optimizers import OPTIMIZERS
 
 
@@ -116,7 +116,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             reset=False,
         )
         self._predictor.check_inputs(X)
-        return X, self.coefs_, self.intercepts_, self.batch_norm_
+        return X, fitted_arrays(self)
 
     def _raw(self, X):
         """Return the raw outputs for ``X``, shape (n_samples, n_raw)."""
@@ -124,9 +124,9 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     def _sampled(self, X, transform, average=np.mean):
         """Return mean and spread of transformed raw outputs over sampled passes."""
-        arrays = self._fitted_arrays(X)
+        X, fitted = self._fitted_arrays(X)
         mean, spread = self._predictor.sampled(
-            arrays, self.n_mc_samples, transform, average
+            X, fitted, self.n_mc_samples, transform, average
         )
         return check_predicted(mean), spread
 

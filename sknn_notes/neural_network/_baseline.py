@@ -43,8 +43,8 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
     # A constant that is all but right can't be improved on.
     if reached < 0.9 * chance or chance <= 1e-3 * at_zero:
         return
-    arrays = network.coefs, network.intercepts, network.batch_norms
-    value = _mean_loss(loss, estimator._predictor.raw(X, *arrays), y, weight)
+    raw = estimator._predictor.raw(X, network.fitted)
+    value = _mean_loss(loss, raw, y, weight)
     if value < chance * (1 - 1e-6):
         return
     warnings.warn(
@@ -57,13 +57,13 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
 
 
 def _mean_loss(loss, raw, y, weight):
-    losses = loss.per_sample(raw, y, np.empty_like(raw))
+    losses, _ = loss.per_sample(raw, y, np)
     return float(np.average(losses, weights=weight))
 
 
 def _likely_cause(estimator, plan, X, y):
     largest = np.max(np.abs(X.data if issparse(X) else X), initial=0)
-    if largest > 30 and plan.batch_norm is None:
+    if largest > 30 and not plan.has_norm:
         return (
             f"The inputs reach {largest:.3g}: scale them, for example by "
             "sknn_notes.Standardizer before the network in a Pipeline."

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 
 from sknn_notes._checks import Interval, check_value, plain, shown
-from sknn_notes._engine.network import Network
+from sknn_notes._engine.network import Network, hidden_layers
 from sknn_notes._engine.objective import Objective
+from sknn_notes._engine.program import Program
 from sknn_notes._part import kept, resolve
 from sknn_notes.activations import ACTIVATIONS, Activation
 from sknn_notes.initializers import INITIALIZERS
+from sknn_notes.layers import BatchNorm, LayerNorm
 from sknn_notes.neural_network._parameters import (
     CONSTRAINTS,
     DROPOUT_RATE,
@@ -24,7 +26,6 @@ from sknn_notes.neural_network._parameters import (
 )
 from sknn_notes.noise import Noise
 from sknn_notes.noise._base import check_inputs
-from sknn_notes.normalization import BatchNorm
 from sknn_notes.penalties import PENALTIES
 from sknn_notes.schedules import Schedule
 
@@ -60,7 +61,10 @@ class Plan:
         if flat["penalty"] is not None:
             self.penalty = resolve(flat["penalty"], PENALTIES, flat)
         self.penalize_bias = flat["penalize_bias"]
-        self.batch_norm = _batch_norm(flat["batch_norm"])
+        self.batch_norm = _norm(flat["batch_norm"], BatchNorm)
+        self.layer_norm = _norm(flat["layer_norm"], LayerNorm)
+        self.residual = flat["residual"]
+        self.clip_norm = flat["clip_norm"]
         self.augment = _augment(estimator)
         self.inverted = flat["dropout_scaling"] == "inverted"
         self.dropconnect = flat["dropconnect"]
@@ -147,6 +151,11 @@ class Plan:
         )
 
     @property
+    def has_norm(self):
+        """Whether the hidden layers are normalized."""
+        return self.batch_norm is not None or self.layer_norm is not None
+
+    @property
     def _constrained(self):
         return any(norm is not None for norm in self.max_norms)
 
@@ -189,17 +198,19 @@ class Plan:
         units = [n_inputs, *self.hidden, n_raw]
         self._check_size(units)
         self._check_numbers(np.dtype(dtype).type)
-        return Network(
+        layers = hidden_layers(
             units,
             self.activations,
-            dtype,
             dropout=self.dropout,
             input_dropout=self.input_dropout,
             dropconnect=self.dropconnect,
             inverted=self.inverted,
             batch_norm=self.batch_norm,
+            layer_norm=self.layer_norm,
+            residual=self.residual,
             augment=self.augment,
         )
+        return Network(layers, dtype)
 
     def _check_size(self, units):
         n_weights = sum(a * b for a, b in pairwise(units))
@@ -218,7 +229,8 @@ class Plan:
         ]
         schedule = self._flat["learning_rate"]
         numbers.append((self._owner, "learning_rate", schedule, [LEARNING_RATE]))
-        parts = [self.loss, self.solver, self.penalty, self.init, self.batch_norm]
+        parts = [self.loss, self.solver, self.penalty, self.init]
+        parts += [self.batch_norm, self.layer_norm]
         for each in filter(None, [*parts, *self.activations, *self.augment]):
             domains = each._parameter_constraints
             for name in domains.keys() & each.get_params(deep=False).keys():
@@ -235,17 +247,25 @@ class Plan:
                         "hold, or set dtype='float64'."
                     )
 
-    def objective(self, network):
-        """Return the objective over a network."""
-        return Objective(
+    def program(self, network):
+        """Return the training step of a network."""
+        return Program(
             network,
             self.loss,
             self.penalty,
             self.alphas,
             self.penalize_bias,
-            self.max_norms if self._constrained else None,
-            self.solver.decoupled,
+            self.max_norms,
+            self.solver,
+            self.clip_norm,
         )
+
+    def objective(self, network, batch=None):
+        """Return the objective of a network; see ``Objective``."""
+        program = Program(
+            network, self.loss, self.penalty, self.alphas, self.penalize_bias
+        )
+        return Objective(program, batch)
 
 
 # The estimator's numbers that the network computes with.
@@ -302,7 +322,7 @@ def _augment(estimator):
     return [resolve(spec, {}) for spec in specs]
 
 
-def _batch_norm(spec):
-    if isinstance(spec, BatchNorm):
+def _norm(spec, kind):
+    if isinstance(spec, kind):
         return resolve(spec, {})
-    return BatchNorm() if spec else None
+    return kind() if spec else None

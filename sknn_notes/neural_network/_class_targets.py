@@ -87,7 +87,7 @@ class ClassTargets(Targets):
         self.attributes = {
             "classes_": self.classes,
             "n_outputs_": self.n_outputs,
-            "out_activation_": loss.out_activation(self.multiclass),
+            "out_activation_": self.link.name,
         }
 
     def check(self, y, complete=False):
@@ -149,12 +149,6 @@ class ClassTargets(Targets):
             )
         return weight
 
-    def response(self, raw):
-        """Return probabilities where the loss has them, else the raw outputs."""
-        if not self.loss.has_probabilities:
-            return raw
-        return self.loss.probabilities(raw, self.multiclass)
-
     def decode(self, scores):
         """Return the labels that scores of shape (n_samples, n_outputs) stand for."""
         if self.multiclass:
@@ -164,7 +158,7 @@ class ClassTargets(Targets):
 
     def score(self, raw, encoded, sample_weight):
         """Return the weighted share of samples whose every target is predicted."""
-        scores = self.loss.scores(raw)
+        scores = self.link.scores(raw)
         if self.multiclass:
             right = np.argmax(scores, axis=1) == encoded
         else:

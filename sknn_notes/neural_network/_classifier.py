@@ -15,14 +15,18 @@ from sknn_notes.neural_network._validation import check_given
 
 
 def _loss_part(loss):
-    return CLASSIFICATION_LOSSES.get(loss) if isinstance(loss, str) else loss
+    if isinstance(loss, str) and loss in CLASSIFICATION_LOSSES:
+        return CLASSIFICATION_LOSSES[loss]()
+    return loss
 
 
 def _has_probabilities(estimator):
     # What was fitted counts, whatever the parameter says now.
     fitted = hasattr(estimator, "_targets")
     loss = estimator._targets.loss if fitted else estimator.loss
-    if not getattr(_loss_part(loss), "has_probabilities", False):
+    part = _loss_part(loss)
+    is_loss = isinstance(part, ClassificationLoss)
+    if not (is_loss and part.link().gives_probabilities):
         raise AttributeError(
             f"loss={loss!r} gives no probabilities. Use decision_function, train with "
             "loss='log_loss', or calibrate the scores with "
@@ -150,6 +154,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number of passes of 'monte_carlo' and of ``predict_spread``.
     batch_norm : bool or BatchNorm, default=False
         Whether to normalize every hidden unit over the batch before its activation.
+    layer_norm : bool or LayerNorm, default=False
+        Whether to normalize the units of each sample before each activation, in place
+        of batch norm; it computes the same in training and prediction.
+    residual : bool, default=False
+        Whether to add what enters a hidden layer to what leaves it, through a learned
+        matrix where their widths differ.
+    clip_norm : float or None, default=None
+        Largest length of the gradient, penalty included; a longer one is shortened.
     augment : Noise, list of Noise or None, default=None
         Noise on the inputs, drawn anew for every batch: parts of
         :mod:`sknn_notes.noise`, applied in order.
@@ -199,6 +211,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     batch_norm_ : list of dict or None
         Learned scale and shift, running mean and var of every hidden layer, arrays of
         shape (n_units,); None without batch norm.
+    layer_norm_ : list of dict or None
+        Learned scale and shift of every hidden layer, arrays of shape (n_units,); None
+        without layer norm.
+    residual_coefs_ : list of (ndarray of shape (fan_in, fan_out) or None) or None
+        Matrices of the residual connections, None where the widths are equal; None
+        without such connections.
+    executor_ : str
+        Who made the training steps: 'numba', or 'numpy' and what kept numba away.
     n_iter_ : int
         Epochs (iterations) of the last call; 1 where lbfgs found no step down.
     t_ : int
@@ -297,6 +317,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         marginalization="analytic",
         n_mc_samples=30,
         batch_norm=False,
+        layer_norm=False,
+        residual=False,
+        clip_norm=None,
         augment=None,
         class_weight=None,
         scoring="loss",
@@ -340,6 +363,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.marginalization = marginalization
         self.n_mc_samples = n_mc_samples
         self.batch_norm = batch_norm
+        self.layer_norm = layer_norm
+        self.residual = residual
+        self.clip_norm = clip_norm
         self.augment = augment
         self.class_weight = class_weight
         self.scoring = scoring
@@ -468,35 +494,35 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _scores(self, X):
         """Return what decides, shape (n_samples, n_outputs)."""
-        loss = self._targets.loss
+        link = self._targets.link
         if not self._monte_carlo:
-            return loss.scores(self._raw(X))
-        if not loss.has_probabilities:
-            return self._sampled(X, self._targets.response)[0]
-        log_p, log_q = self._mean_logs(X)
-        return log_p if log_q is None else log_p - log_q
+            return link.scores(self._raw(X))
+        if not link.gives_probabilities:
+            return self._sampled(X, link.inverse)[0]
+        logs = self._mean_logs(X)
+        if self._targets.multiclass:
+            return logs
+        log_q, log_p = np.hsplit(logs, 2)
+        return log_p - log_q
 
     def _mean_logs(self, X):
-        """Return the logarithms of the averaged p and, but for classes, of 1 - p.
+        """Return the logarithms of the averaged probabilities.
 
-        They are averaged as logarithms in float64, and so stay finite where p rounds to
-        0 or 1.
+        But for classes, those of 1 - p stand before those of p. They are averaged as
+        logarithms in float64, and so stay finite where p rounds to 0 or 1.
         """
-        loss, multiclass = self._targets.loss, self._targets.multiclass
+        targets = self._targets
 
         def logs(raw):
             raw = raw.astype(np.float64)
-            log_p = loss.log_probabilities(raw, multiclass)
-            if multiclass:
-                return log_p
-            return np.hstack([log_p, loss.log_probabilities(-raw, multiclass)])
+            raw = raw if targets.multiclass else np.hstack([-raw, raw])
+            return targets.link.log_inverse(raw)
 
         def average(passes, axis):
             return logsumexp(passes, axis=axis) - np.log(len(passes))
 
         mean, _ = self._sampled(X, logs, average)
-        mean = mean.astype(self.coefs_[0].dtype)
-        return (mean, None) if multiclass else np.hsplit(mean, 2)
+        return mean.astype(self.coefs_[0].dtype)
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
@@ -539,10 +565,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         self._check_is_fitted()
         if self._monte_carlo:
-            log_p, log_q = self._mean_logs(X)
-            return np.hstack([log_q, log_p]) if self._targets.binary else log_p
-        loss, multiclass = self._targets.loss, self._targets.multiclass
-        return loss.log_probabilities(self._raw_of_classes(X), multiclass)
+            logs = self._mean_logs(X)
+            return np.hsplit(logs, 2)[1] if self._targets.multilabel else logs
+        return self._targets.link.log_inverse(self._raw_of_classes(X))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

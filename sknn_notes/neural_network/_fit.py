@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sknn_notes._engine.batches import Batches
+from sknn_notes._engine.executor import Executor
 from sknn_notes._engine.finite import DivergenceError, divergence
 from sknn_notes._engine.monitor import Monitor
 from sknn_notes._engine.prediction import Predictor
@@ -24,6 +25,7 @@ from sknn_notes.neural_network._parameters import (
     base_rate,
     check_start,
 )
+from sknn_notes.neural_network._targets import fitted_arrays
 from sknn_notes.neural_network._validation import (
     ValidationSet,
     check_scores,
@@ -184,11 +186,13 @@ class Training:
 
     def _minimize(self, tasks):
         estimator, batches, solver = self.estimator, self.batches, self.plan.solver
-        objective = self.plan.objective(self.network)
         if not solver.stochastic:
+            batch = batches.X, batches.y, batches.sample_weight
+            objective = self.plan.objective(self.network, batch)
+            self._tell_executor(objective.executor)
             train_lbfgs(
                 objective,
-                (batches.X, batches.y, batches.sample_weight),
+                batch,
                 self.monitor,
                 max_fun=solver.max_fun,
                 max_iter=estimator.max_iter,
@@ -197,16 +201,21 @@ class Training:
             )
             return
         self.state.use(solver, self.network.theta)
+        program = self.plan.program(self.network)
+        executor = Executor(
+            program, batches.X, batches.y, batches.max_rows, estimator.verbose
+        )
+        self._tell_executor(executor)
         converged = train(
-            objective,
+            executor,
             batches,
-            solver,
             self.schedule,
             self.monitor,
             self.state,
             base_rate=base_rate(estimator)[1],
             max_iter=estimator.max_iter,
             n_epochs=self._n_epochs,
+            scheduled=program.scheduled,
             verbose=estimator.verbose,
             tasks=tasks,
         )
@@ -218,15 +227,23 @@ class Training:
                 stacklevel=6,
             )
 
+    def _tell_executor(self, executor):
+        self.executor = executor.description
+        if self.estimator.verbose:
+            print(f"The steps run in {self.executor}.")
+
     def fitted(self):
         """Return the fitted attributes as training has them now."""
         estimator, monitor = self.estimator, self.monitor
-        coefs, intercepts = estimator._targets.publish(self.network)
+        arrays = estimator._targets.publish(self.network)
         fitted = {
-            "coefs_": coefs,
-            "intercepts_": intercepts,
-            "batch_norm_": self.network.batch_norms,
-            "n_layers_": len(self.network.layers) + 1,
+            "coefs_": arrays.coefs,
+            "intercepts_": arrays.intercepts,
+            "batch_norm_": arrays.batch_norms,
+            "layer_norm_": arrays.layer_norms,
+            "residual_coefs_": arrays.residuals,
+            "n_layers_": len(arrays.coefs) + 1,
+            "executor_": self.executor,
             "t_": self.state.n_seen,
             "n_iter_": len(monitor.losses),
             "best_epoch_": monitor.best_epoch,
@@ -410,7 +427,6 @@ def _network(estimator, plan, batches, state, first):
     n_inputs = plan.start_noise(batches.X, state.rng, fitted_noise)
     n_raw = plan.loss.n_raw(estimator.n_outputs_)
     network = plan.network(n_inputs, n_raw, batches.X.dtype)
-    network.allocate(batches.max_rows)
     if first:
         network.initialize(plan.init, plan.bias_init, state.rng)
         if plan.init.needs_data:
@@ -418,7 +434,7 @@ def _network(estimator, plan, batches, state, first):
     else:
         _check_same_shape(estimator, network)
         estimator._targets.load(network, estimator)
-    estimator._predictor = Predictor(network, plan.batch_norm, state.lasting_seed)
+    estimator._predictor = Predictor(network, state.lasting_seed)
     return network
 
 
@@ -426,11 +442,24 @@ def _check_same_shape(estimator, network):
     coefs, intercepts = estimator.coefs_, estimator.intercepts_
     fitted = [len(coefs[0]), *(len(b) for b in intercepts)]
     asked = [network.shapes[0][0], *(fan_out for _, fan_out in network.shapes)]
-    had, has = estimator.batch_norm_ is not None, network.batch_norms is not None
+    arrays = fitted_arrays(estimator), network.fitted
+    had, has = (
+        {
+            "batch_norm": each.batch_norms is not None,
+            "layer_norm": each.layer_norms is not None,
+            "residual": each.residuals is not None,
+        }
+        for each in arrays
+    )
     if (fitted, had) != (asked, has):
+        changed = [name for name in had if had[name] != has[name]] or ["batch_norm"]
+        before, now = (
+            " and ".join(f"{name}={each[name]}" for name in changed)
+            for each in (had, has)
+        )
         raise ValueError(
-            f"The network fitted so far has layers of {fitted} units, batch_norm="
-            f"{had}; the parameters now ask for {asked} and batch_norm={has}. Keep "
-            "hidden_layer_sizes and batch_norm to go on training it, or set "
-            "warm_start=False and call fit to start from new weights."
+            f"The network fitted so far has layers of {fitted} units and {before}; the "
+            f"parameters now ask for {asked} and {now}. Keep hidden_layer_sizes and "
+            f"{', '.join(changed)} to go on training it, or set warm_start=False and "
+            "call fit to start from new weights."
         )

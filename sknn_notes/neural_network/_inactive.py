@@ -164,6 +164,9 @@ def _of_layers(estimator, plan):
         if any(plan.alphas):
             yield "alpha", "penalty=None"
         yield "penalize_bias", "penalty=None"
+    elif plan.penalty.sees_matrices:
+        owner = type(plan.penalty).__name__
+        yield "penalize_bias", f"{owner} is on matrices, and the biases are in no group"
 
 
 def _of_noise(plan):

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.metrics import r2_score
 
 from sknn_notes._part import kept
+from sknn_notes.links import Identity
 from sknn_notes.neural_network._guidance import check_numbers
 from sknn_notes.neural_network._targets import Targets
 
@@ -39,7 +40,7 @@ class NumberTargets(Targets):
         """
         targets = copy.copy(self)
         targets.loss = kept(estimator._resolve("loss"), self.loss)
-        standardizes = estimator.standardize_target and targets.loss.standardizes
+        standardizes = estimator.standardize_target and targets._may_standardize
         targets.standardizes = standardizes
         if not standardizes:
             targets.scale = TargetScale.identity(self.n_outputs)
@@ -47,9 +48,14 @@ class NumberTargets(Targets):
             targets.scale = None
         targets.attributes = {
             "n_outputs_": self.n_outputs,
-            "out_activation_": targets.loss.out_activation,
+            "out_activation_": targets.link.name,
         }
         return targets, targets.check(y)
+
+    @property
+    def _may_standardize(self):
+        """Whether predictions may be on another scale: they are the raw outputs."""
+        return type(self.link) is Identity
 
     def check(self, y):
         """Return ``y`` if it has the known outputs, and numbers that the loss takes."""
@@ -91,10 +97,6 @@ class NumberTargets(Targets):
                 stacklevel=6,
             )
 
-    def response(self, raw):
-        """Return predictions, shape (n_samples, n_outputs)."""
-        return self.loss.predict(raw)
-
     def decode(self, response):
         """Return predictions, those of one output as (n_samples,)."""
         return response[:, 0] if self.n_outputs == 1 else response
@@ -110,7 +112,7 @@ class NumberTargets(Targets):
         largest = np.max(np.abs(encoded))
         if largest < 100:
             return ""
-        if not self.loss.standardizes:
+        if not self._may_standardize:
             return f"y reaches {largest:.3g}: divide it by a constant."
         if not self.standardizes:
             return f"y reaches {largest:.3g}: set standardize_target=True."
@@ -120,13 +122,15 @@ class NumberTargets(Targets):
         )
 
     def publish(self, network):
-        coefs, intercepts = network.coefs, network.intercepts
-        W, b = self.scale.publish(coefs[-1], intercepts[-1])
-        return [*coefs[:-1], W], [*intercepts[:-1], b]
+        fitted = network.fitted
+        (*coefs, W), (*intercepts, b) = fitted.coefs, fitted.intercepts
+        W, b = self.scale.publish(W, b)
+        return fitted._replace(coefs=[*coefs, W], intercepts=[*intercepts, b])
 
     def keep(self, network):
         # As trained: the published layer is rounded in the unit of y.
-        self._trained = self.scale, network.coefs[-1], network.intercepts[-1]
+        fitted = network.fitted
+        self._trained = self.scale, fitted.coefs[-1], fitted.intercepts[-1]
 
     def load(self, network, estimator):
         super().load(network, estimator)
@@ -136,7 +140,8 @@ class NumberTargets(Targets):
             # They were set by hand, in the unit of y.
             scale, (W, b) = TargetScale.identity(self.n_outputs), shown
         W, b = scale.change(W, b, self.scale)
-        network.layers[-1].W[...], network.layers[-1].b[...] = W, b
+        output = network.p[-1]
+        output["W"][...], output["b"][...] = W, b
 
 
 def _width(y):

@@ -12,8 +12,8 @@ from sknn_notes._part import resolve
 from sknn_notes._sklearn import Options, StrOptions
 from sknn_notes.activations import ACTIVATIONS, Activation
 from sknn_notes.initializers import INITIALIZERS, Initializer
+from sknn_notes.layers import BatchNorm, LayerNorm
 from sknn_notes.noise import Noise
-from sknn_notes.normalization import BatchNorm
 from sknn_notes.optimizers import OPTIMIZERS, Optimizer
 from sknn_notes.penalties import PENALTIES, Penalty
 from sknn_notes.schedules import SCHEDULES, Schedule
@@ -114,6 +114,9 @@ CONSTRAINTS: dict[str, list] = {
     "marginalization": [StrOptions({"analytic", "monte_carlo"})],
     "n_mc_samples": [Interval(Integral, 1, None, closed="left")],
     "batch_norm": ["boolean", BatchNorm],
+    "layer_norm": ["boolean", LayerNorm],
+    "residual": ["boolean"],
+    "clip_norm": [None, Interval(Real, 0, None, closed="neither")],
     "augment": [None, Noise, list, tuple],
     "scoring": [Names(SCORINGS), callable, None],
     "dtype": [Names(DTYPES)],

@@ -130,6 +130,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Number of passes of 'monte_carlo' and of ``predict_spread``.
     batch_norm : bool or BatchNorm, default=False
         Whether to normalize every hidden unit over the batch before its activation.
+    layer_norm : bool or LayerNorm, default=False
+        Whether to normalize the units of each sample before each activation, in place
+        of batch norm; it computes the same in training and prediction.
+    residual : bool, default=False
+        Whether to add what enters a hidden layer to what leaves it, through a learned
+        matrix where their widths differ.
+    clip_norm : float or None, default=None
+        Largest length of the gradient, penalty included; a longer one is shortened.
     augment : Noise, list of Noise or None, default=None
         Noise on the inputs, drawn anew for every batch: parts of
         :mod:`sknn_notes.noise`, applied in order.
@@ -181,6 +189,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     batch_norm_ : list of dict or None
         Learned scale and shift, running mean and var of every hidden layer, arrays of
         shape (n_units,); None without batch norm.
+    layer_norm_ : list of dict or None
+        Learned scale and shift of every hidden layer, arrays of shape (n_units,); None
+        without layer norm.
+    residual_coefs_ : list of (ndarray of shape (fan_in, fan_out) or None) or None
+        Matrices of the residual connections, None where the widths are equal; None
+        without such connections.
+    executor_ : str
+        Who made the training steps: 'numba', or 'numpy' and what kept numba away.
     n_iter_ : int
         Epochs (iterations) of the last call; 1 where lbfgs found no step down.
     t_ : int
@@ -272,6 +288,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         marginalization="analytic",
         n_mc_samples=30,
         batch_norm=False,
+        layer_norm=False,
+        residual=False,
+        clip_norm=None,
         augment=None,
         scoring="loss",
         dtype="auto",
@@ -315,6 +334,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.marginalization = marginalization
         self.n_mc_samples = n_mc_samples
         self.batch_norm = batch_norm
+        self.layer_norm = layer_norm
+        self.residual = residual
+        self.clip_norm = clip_norm
         self.augment = augment
         self.scoring = scoring
         self.dtype = dtype

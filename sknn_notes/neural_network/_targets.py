@@ -6,21 +6,46 @@ continues: an object that the estimator was fitted with does not change.
 
 from typing import Any
 
+from sknn_notes.layers._base import Fitted
+
 # Sums of many weights up to here, and products with weights of classes, are finite.
 LARGE_WEIGHT = 1e100
+
+
+def fitted_arrays(estimator):
+    """Return the arrays of a fitted estimator that prediction takes."""
+    return Fitted(
+        estimator.coefs_,
+        estimator.intercepts_,
+        estimator.batch_norm_,
+        estimator.layer_norm_,
+        estimator.residual_coefs_,
+    )
+
+
+def set_arrays(estimator, fitted):
+    """Set the arrays that ``fitted_arrays`` returns."""
+    estimator.coefs_, estimator.intercepts_ = fitted.coefs, fitted.intercepts
+    estimator.batch_norm_, estimator.layer_norm_ = (
+        fitted.batch_norms,
+        fitted.layer_norms,
+    )
+    estimator.residual_coefs_ = fitted.residuals
 
 
 class Targets:
     """The targets of an estimator; the methods here suit targets that need no more.
 
-    A kind of target adds ``start``, ``resume``, ``check``, ``encode``, ``response``,
-    ``decode`` and ``score``. Here ``y`` are targets as the first three return them, and
+    A kind of target adds ``start``, ``resume``, ``check``, ``encode``, ``decode`` and
+    ``score``. Here ``y`` are targets as the first three return them, and
     ``encoded`` are those that the loss takes.
 
     Attributes
     ----------
     loss : Loss
         With what it learned from the targets.
+    multiclass : bool
+        Whether targets are three classes or more that exclude each other.
     n_outputs : int
         Number of targets a sample has.
     attributes : dict
@@ -28,9 +53,19 @@ class Targets:
     """
 
     numeric = False
+    multiclass = False
     loss: Any = None
     n_outputs: int
     attributes: dict
+
+    @property
+    def link(self):
+        """What raw outputs of the network stand for."""
+        return self.loss.link(self.multiclass)
+
+    def response(self, raw):
+        """Return predictions, or probabilities where the loss has them."""
+        return self.link.inverse(raw)
 
     def strata(self, y):
         """Return the codes of the classes that a split keeps the shares of, or None."""
@@ -53,12 +88,12 @@ class Targets:
         return ""
 
     def publish(self, network):
-        """Return the weights and biases that the fitted estimator shows and uses."""
-        return network.coefs, network.intercepts
+        """Return the arrays that the fitted estimator shows and uses."""
+        return network.fitted
 
     def keep(self, network):
         """Keep what ``load`` needs besides what is published."""
 
     def load(self, network, estimator):
         """Set a network's parameters to the fitted ones, where training stopped."""
-        network.load(estimator.coefs_, estimator.intercepts_, estimator.batch_norm_)
+        network.load(fitted_arrays(estimator))

@@ -17,6 +17,7 @@ from sklearn.metrics import (
 from sknn_notes._engine.finite import are_predictions_finite
 from sknn_notes._sklearn import in_cross_validation
 from sknn_notes.neural_network._guidance import watched_score
+from sknn_notes.neural_network._targets import set_arrays
 
 
 class ValidationSet(NamedTuple):
@@ -136,27 +137,27 @@ def evaluation(estimator, network, validation):
     The loss is without the penalty. What ``estimator.scoring`` names is the score.
     """
     # Views of the parameters, which follow them.
-    arrays = network.coefs, network.intercepts, network.batch_norms
+    arrays = network.fitted
     targets, weight = estimator._targets, validation.sample_weight
     loss = targets.loss
     scorer, extra = None, {}
     if estimator.scoring not in (None, "loss"):
         scorer = check_scoring(estimator, estimator.scoring)
         fitted = copy.copy(estimator)
-        fitted.batch_norm_ = network.batch_norms
+        set_arrays(fitted, network.fitted)
         if hasattr(fitted, "feature_names_in_"):
             del fitted.feature_names_in_
         if weight is not None and _takes_weights(scorer):
             extra = {"sample_weight": weight}
 
     def evaluate():
-        raw = estimator._predictor.raw(validation.X, *arrays)
-        losses = loss.per_sample(raw, validation.targets, np.empty_like(raw))
+        raw = estimator._predictor.raw(validation.X, arrays)
+        losses, _ = loss.per_sample(raw, validation.targets, np)
         mean_loss = float(np.average(losses, weights=validation.loss_weight))
         if not are_predictions_finite(loss, raw):
             return float("nan"), mean_loss
         if scorer is not None:
-            fitted.coefs_, fitted.intercepts_ = targets.publish(network)
+            set_arrays(fitted, targets.publish(network))
             score = watched_score(scorer, fitted, validation, **extra)
         elif estimator.scoring == "loss":
             score = -mean_loss

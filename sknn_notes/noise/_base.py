@@ -1,8 +1,10 @@
 """What every noise part does, and how flattened images are read."""
 
 import math
+from collections.abc import Callable
 from numbers import Integral
 
+import numpy as np
 from scipy.sparse import issparse
 
 from sknn_notes._checks import shown
@@ -24,6 +26,14 @@ class Noise(Part):
     """
 
     needs_non_negative = False
+
+    # The compiled form, an operation of a training step (see ``sknn_notes._compile``):
+    # ``at`` are the places of the inputs and of the outputs, and their number.
+    loops: Callable | None = None
+
+    def numbers(self):
+        """Return the numbers that ``loops`` takes."""
+        return ()
 
     def keeps_non_negative(self):
         """Whether inputs of at least 0 always give outputs of at least 0."""
@@ -112,6 +122,23 @@ class Noise(Part):
         """
         return self.apply(X, self.draw(len(X), rng))
 
+    def noisy(self, X, key):
+        """Return X under the fresh noise of one batch in training.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Inputs, left unchanged.
+        key : int
+            Of 64 bits; tells the noise.
+
+        Returns
+        -------
+        noisy : ndarray of shape (n_samples, n_outputs)
+            A new array of X's dtype.
+        """
+        return self.train(X, np.random.Generator(np.random.SFC64(int(key))))
+
     def sample(self, X, rng):
         """Return X under one draw that all rows share.
 
@@ -144,6 +171,19 @@ class Noise(Part):
         -------
         inputs : ndarray of shape (n_samples, n_outputs)
             An array of X's dtype; it may be X itself.
+        """
+        return X
+
+    def onnx(self, graph, X):
+        """Add the nodes of ``predict`` to an ONNX graph; return their output's name.
+
+        Parameters
+        ----------
+        graph : Graph
+            ``graph.add(op_type, *inputs)`` adds a node and returns the name of its
+            output; numbers and arrays among its inputs become constants.
+        X : str
+            Name of the inputs.
         """
         return X
 
@@ -186,6 +226,14 @@ class ImageNoise(Noise):
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"first", "last"})],
     }
+
+    # The compiled form, an operation of a training step (see ``sknn_notes._compile``):
+    # ``at`` are the places of the inputs and of the outputs, and their number.
+    loops: Callable | None = None
+
+    def numbers(self):
+        """Return the numbers that ``loops`` takes."""
+        return ()
 
     def keeps_non_negative(self):
         return True

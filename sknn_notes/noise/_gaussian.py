@@ -2,9 +2,9 @@
 
 from numbers import Real
 
-import numpy as np
-
+from sknn_notes._arrays import astype, fill_bits, namespace, normals
 from sknn_notes._checks import Interval
+from sknn_notes._compile import cast, math, matrix
 from sknn_notes.noise._base import Noise
 
 
@@ -45,9 +45,33 @@ class GaussianNoise(Noise):
         self.std = std
 
     def draw(self, n_draws, rng):
-        draws = rng.standard_normal((n_draws, self._n_features))
-        draws *= self.std
-        return draws
+        key, shape = rng.bit_generator.random_raw(), (n_draws, self._n_features)
+        return normals(key, shape) * self.std
+
+    def noisy(self, X, key):
+        draws = normals(key, X.shape[-2:], namespace(X), X)
+        return self.apply(X, draws * self.std)
+
+    def numbers(self):
+        return (self.std,)
+
+    @staticmethod
+    def loops(m, at, numbers, n, key, t):
+        width = at[2]
+        X = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, width)
+        out, std = matrix(m.work, at[1], n, width), cast(numbers[0], m.theta[0])
+        n_words = 2 * ((width + 1) // 2)
+        for i in range(n):
+            fill_bits(key, i * n_words, n_words, m.bits)
+            for j in range(0, width - 1, 2):
+                a, b = math.normal_pair(m.bits[j], m.bits[j + 1], std)
+                out[i, j] = X[i, j] + a
+                out[i, j + 1] = X[i, j + 1] + b
+            if width % 2:
+                j = width - 1
+                a, b = math.normal_pair(m.bits[j], m.bits[j + 1], std)
+                out[i, j] = X[i, j] + a
+        return 0.0
 
     def apply(self, X, draws):
-        return np.add(X, draws, dtype=X.dtype, casting="same_kind")
+        return X + astype(draws, X.dtype, namespace(X))

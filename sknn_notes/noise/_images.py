@@ -265,4 +265,9 @@ class RandomCrop(ImageNoise):
         return self._rows(cut(self._images(X), self._crop, draws))
 
     def predict(self, X):
-        return self.apply(X, (self._n_places[None] - 1) // 2)
+        center = (self._n_places[None] - 1) // 2
+        return self._rows(cut(self._images(X), self._crop, center))
+
+    def onnx(self, graph, X):
+        columns = self.predict(np.arange(self._n_features)[None])[0]
+        return graph.add("Gather", X, columns, axis=1)

@@ -113,6 +113,21 @@ class StochasticPooling(ImageNoise):
         total[total == 0] = 1
         return self._rows(sum(pixel / total * pixel for pixel in pixels))
 
+    def onnx(self, graph, X):
+        # Column 0 is new and holds the zeros that make the last regions whole.
+        X = graph.add("Pad", X, [0, 1, 0, 0])
+        columns = np.arange(1, self._n_features + 1)[None]
+        pixels = [
+            graph.add("Gather", X, self._rows(pixel)[0], axis=1)
+            for pixel in self._pixels(columns)
+        ]
+        total = graph.add("Sum", *pixels)
+        total = graph.add("Where", graph.add("Equal", total, 0.0), 1.0, total)
+        weighted = [
+            graph.add("Mul", graph.add("Div", pixel, total), pixel) for pixel in pixels
+        ]
+        return graph.add("Sum", *weighted)
+
     def _pixels(self, X):
         """Return the first pixels of all regions, the second ones, and so on.
 
@@ -224,30 +239,62 @@ class FractionalMaxPooling(ImageNoise):
         return rng.integers(0, self._pooled, size=(n_draws, 2))
 
     def apply(self, X, draws):
+        return self._pool(X, draws)
+
+    def _pool(self, X, draws):
         n_down, n_across = self._pooled
         pooled = self._pool_rows(self._images(X), draws[:, 0], n_down)
         pooled = self._pool_rows(pooled.swapaxes(1, 2), draws[:, 1], n_across)
         return self._rows(pooled.swapaxes(1, 2))
 
     def predict(self, X):
-        total = self.apply(X, self._kept_draws[:1])
+        total = self._pool(X, self._kept_draws[:1])
         for k in range(1, self.n_regions):
-            total += self.apply(X, self._kept_draws[k : k + 1])
+            total += self._pool(X, self._kept_draws[k : k + 1])
         total /= self.n_regions
         return total
 
+    def onnx(self, graph, X):
+        sides, n_channels = (self._height, self._width), self._n_channels
+        if self.channels == "last":
+            shape, row_axis = (*sides, n_channels), 1
+        else:
+            shape, row_axis = (n_channels, *sides), 2
+        images = graph.add("Reshape", X, [-1, *shape])
+        sets = []
+        for draw in self._kept_draws:
+            pooled = images
+            for axis in (0, 1):
+                phase = draw[axis : axis + 1]
+                regions = self._regions(sides[axis], self._pooled[axis], phase)
+                pixels = [
+                    graph.add("Gather", pooled, pixel[0], axis=row_axis + axis)
+                    for pixel in regions
+                ]
+                pooled = graph.add("Max", *pixels)
+            sets.append(graph.add("Flatten", pooled))
+        return graph.add("Div", graph.add("Sum", *sets), float(len(sets)))
+
     def _pool_rows(self, images, phases, n_pooled):
         """Return the maxima over regions of whole rows of pixels, axis 1."""
-        n_rows = images.shape[1]
-        bounds = self._boundaries(n_rows, n_pooled, phases)
-        first, end = bounds[:, :-1], bounds[:, 1:]
-        last = np.minimum(end, n_rows - 1) if self.overlapping else end - 1
+        first, *others = self._regions(images.shape[1], n_pooled, phases)
         sample = np.arange(len(images))[:, None]
         pooled = images[sample, first]
-        for offset in range(1, int(np.max(last - first, initial=0)) + 1):
-            row = np.minimum(first + offset, last)
+        for row in others:
             np.maximum(pooled, images[sample, row], out=pooled)
         return pooled
+
+    def _regions(self, n_pixels, n_pooled, phases):
+        """Return the first pixel of all regions of an axis, the second, and so on.
+
+        Each is an array of shape (n_draws, n_pooled). Regions that have fewer repeat
+        their last, which leaves the maximum as it is.
+        """
+        bounds = self._boundaries(n_pixels, n_pooled, phases)
+        first, end = bounds[:, :-1], bounds[:, 1:]
+        last = np.minimum(end, n_pixels - 1) if self.overlapping else end - 1
+        width = int(np.max(last - first, initial=0)) + 1
+        return [np.minimum(first + offset, last) for offset in range(width)]
 
     @staticmethod
     def _boundaries(n_pixels, n_pooled, phases):

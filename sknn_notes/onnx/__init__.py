@@ -60,8 +60,8 @@ def to_onnx(model, X=None, *, options=None, initial_types=None, **keywords):
     Raises
     ------
     TypeError
-        If the network uses an activation, loss or noise part that is not one of the
-        library's.
+        If the network uses an activation, noise part or loss of your own that has no
+        form in ONNX, which is its method ``onnx`` (of a loss, that of its link).
     ValueError
         If ``marginalization="monte_carlo"``, the inputs are not as many as in ``fit``,
         or ``target_opset`` is lower than a node needs.

@@ -19,6 +19,8 @@ _LEAST_OPSETS = {"Clip": 12, "Equal": 11, "Pad": 11}
 class Graph:
     """Adds nodes and constants; tensors are known by their names.
 
+    Parts get it for their method ``onnx``.
+
     Parameters
     ----------
     scope, operator, container
@@ -93,37 +95,6 @@ class Graph:
             name, np_dtype_to_tensor_dtype(values.dtype), values.shape, values.ravel()
         )
         return name
-
-
-def unchanged(graph, part, tensor):
-    """Add nothing: the form of a part that does nothing in prediction."""
-    return tensor
-
-
-def one_node(op_type):
-    """Return the form of a part that is one node."""
-    return lambda graph, part, tensor: graph.add(op_type, tensor)
-
-
-def form_of(part, forms, family):
-    """Return what `forms` has for the class of a part; a subclass may do anything.
-
-    Parameters
-    ----------
-    part : Part
-    forms : dict
-        For every class a function of the graph, the part and the name of its input,
-        which adds the part's nodes and returns the name of its output.
-    family : str
-        What the error calls the part.
-    """
-    if type(part) not in forms:
-        raise TypeError(
-            f"The {family} {part!r} has no form in ONNX. Those that have one are "
-            f"{', '.join(sorted(known.__name__ for known in forms))}. Train with one "
-            "of them, or predict with the estimator itself."
-        )
-    return forms[type(part)]
 
 
 def n_rows(operator):

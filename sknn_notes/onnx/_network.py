@@ -1,7 +1,6 @@
 """Converters of the networks."""
 
-from collections.abc import Callable
-from math import sqrt
+from contextlib import contextmanager
 
 import numpy as np
 from skl2onnx import update_registered_converter
@@ -13,16 +12,13 @@ from skl2onnx.common.data_types import (
 )
 from sklearn.utils.validation import check_is_fitted
 
-from sknn_notes import MLPClassifier, MLPRegressor, activations, losses
-from sknn_notes.onnx import _noise
-from sknn_notes.onnx._graph import (
-    Graph,
-    float_type,
-    form_of,
-    n_rows,
-    one_node,
-    unchanged,
-)
+from sknn_notes import MLPClassifier, MLPRegressor
+from sknn_notes._part import NoLoopsError, form_of
+from sknn_notes.activations import ACTIVATIONS, Activation
+from sknn_notes.links import Link
+from sknn_notes.neural_network._targets import fitted_arrays
+from sknn_notes.noise import NOISES, Noise
+from sknn_notes.onnx._graph import Graph, float_type, n_rows
 
 _CLASSIFIER = "SknnNotesMLPClassifier"
 _REGRESSOR = "SknnNotesMLPRegressor"
@@ -54,43 +50,6 @@ def register():
 # From inputs to raw outputs.
 
 
-def _elu(graph, part, Z):
-    below = graph.add("Exp", graph.add("Min", Z, 0.0))
-    below = graph.add("Mul", graph.add("Sub", below, 1.0), float(part.alpha))
-    return graph.add("Add", graph.add("Max", Z, 0.0), below)
-
-
-def _gelu(graph, part, Z):
-    # onnxruntime has this function in single precision only.
-    erf = graph.add("Erf", graph.cast(graph.add("Mul", Z, sqrt(0.5)), np.float32))
-    probability = graph.add("Add", graph.cast(erf, graph.dtype), 1.0)
-    return graph.add("Mul", graph.add("Mul", Z, 0.5), probability)
-
-
-def _leaky_relu(graph, part, Z):
-    slope = float(part.negative_slope)
-    return graph.add("Max", Z, graph.add("Mul", Z, slope))
-
-
-def _silu(graph, part, Z):
-    # As a product with a sigmoid, versions of onnxruntime fuse it into a node that they
-    # have in single precision only.
-    below = graph.add("Exp", graph.add("Neg", Z))
-    return graph.add("Div", Z, graph.add("Add", below, 1.0))
-
-
-_ACTIVATIONS: dict[type, Callable] = {
-    activations.ELU: _elu,
-    activations.GELU: _gelu,
-    activations.Identity: unchanged,
-    activations.LeakyReLU: _leaky_relu,
-    activations.Logistic: one_node("Sigmoid"),
-    activations.ReLU: one_node("Relu"),
-    activations.SiLU: _silu,
-    activations.Tanh: one_node("Tanh"),
-}
-
-
 def _raw_outputs(graph, model):
     """Add the network with its noise averaged; return its raw outputs."""
     if model.marginalization == "monte_carlo":
@@ -99,77 +58,36 @@ def _raw_outputs(graph, model):
             "over random passes, and a graph is one pass. Call "
             "set_params(marginalization='analytic') before converting."
         )
-    A = graph.input()
-    for part in model._predictor.augment:
-        A = form_of(part, _noise.FORMS, "noise")(graph, part, A)
-    *hidden, last = _layers(model)
-    for layer, part in zip(hidden, model._predictor.activations, strict=True):
-        Z = graph.add("Gemm", A, *layer)
-        A = form_of(part, _ACTIVATIONS, "activation")(graph, part, Z)
-    return graph.add("Gemm", A, *last)
+    skips: list = []
+    value = graph.input()
+    fitted = fitted_arrays(model)
+    for layer in model._predictor.layers:
+        value = layer.onnx(graph, layer.fitted(fitted), value, skips)
+    return value
 
 
-def _layers(model):
-    """Return (weights, biases) of all layers, into which everything linear is folded.
-
-    That is batch norm, and the scales by which dropout in its standard form averages.
-    The weights are float64, so that they are rounded once.
-    """
-    predictor = model._predictor
-    dropouts = [predictor.input_dropout, *predictor.dropouts]
-    batch_norms = [*(model.batch_norm_ or [None] * len(predictor.dropouts)), None]
-    weights_scale = _prediction_scale(predictor.dropconnect)
-    layers = []
-    for W, b, dropout, fitted in zip(
-        model.coefs_, model.intercepts_, dropouts, batch_norms, strict=True
-    ):
-        W = W * np.float64(_prediction_scale(dropout) * weights_scale)
-        if fitted is not None:
-            scale = fitted["scale"] / np.sqrt(fitted["var"] + predictor.eps)
-            W, b = W * scale, fitted["shift"] - fitted["mean"] * scale
-        layers.append((W, b))
-    return layers
-
-
-def _prediction_scale(dropout):
-    return 1.0 if dropout is None else dropout.prediction_scale
+@contextmanager
+def _refusing(model):
+    """Let the error about a part without a form in ONNX say what to do."""
+    try:
+        yield
+    except NoLoopsError as error:
+        families = {Activation: ACTIVATIONS, Noise: NOISES}
+        part, kind = error.part, "loss"
+        if isinstance(part, Link):
+            part, registry = model._targets.loss, model._registries["loss"]
+        else:
+            base = next(base for base in families if isinstance(part, base))
+            kind, registry = base.__name__.lower(), families[base]
+        known = ", ".join(sorted(cls.__name__ for cls in registry.values()))
+        raise TypeError(
+            f"The {kind} {part!r} has no form in ONNX. Those that have one are {known}."
+            " Train with one of them, define its method onnx (of a loss, that of its "
+            "link), or predict with the estimator itself."
+        ) from None
 
 
 # From raw outputs to predictions.
-
-
-def _log_of_paths(graph, loss, raw):
-    """Add the log-probabilities of the leaves: sums over the turns of their paths."""
-    n_nodes, n_classes = len(loss.depths_) - 1, len(loss.depths_)
-    on_path = np.arange(len(loss.path_nodes_))[:, None] < loss.depths_
-    turns = loss.path_nodes_ + n_nodes * loss.path_right_
-    paths = np.zeros((2 * n_nodes, n_classes))
-    paths[turns[on_path], np.nonzero(on_path)[1]] = 1
-    # The logarithm of the logistic function, left turns first.
-    x = graph.concat(graph.add("Neg", raw), raw)
-    below = graph.add("Exp", graph.add("Neg", graph.add("Abs", x)))
-    log_1p = graph.add("Log", graph.add("Add", below, 1.0))
-    log_expit = graph.add("Sub", graph.add("Min", x, 0.0), log_1p)
-    return graph.add("MatMul", log_expit, paths)
-
-
-# From raw outputs for three classes or more to scores, whose softmax are the
-# probabilities where the loss has some.
-_CLASSIFICATION_LOSSES: dict[type, Callable] = {
-    losses.HierarchicalSoftmax: _log_of_paths,
-    losses.Hinge: unchanged,
-    losses.LogLoss: unchanged,
-    losses.SquaredHinge: unchanged,
-}
-
-# From raw outputs to predictions.
-_REGRESSION_LOSSES: dict[type, Callable] = {
-    losses.AbsoluteError: unchanged,
-    losses.Huber: unchanged,
-    losses.Poisson: one_node("Exp"),
-    losses.Quantile: unchanged,
-    losses.SquaredError: unchanged,
-}
 
 
 def _parse_classifier(scope, model, inputs, custom_parsers=None):
@@ -179,7 +97,7 @@ def _parse_classifier(scope, model, inputs, custom_parsers=None):
     """
     check_is_fitted(model)
     options = scope.get_options(model, {"zipmap": True, "output_class_labels": False})
-    name = "probabilities" if model._targets.loss.has_probabilities else "scores"
+    name = "probabilities" if model._targets.link.gives_probabilities else "scores"
     if options["zipmap"] and name == "probabilities":
         return _parse_sklearn_classifier(scope, model, inputs, custom_parsers)
     operator = scope.declare_local_operator(_CLASSIFIER, model)
@@ -222,13 +140,16 @@ def _label_type(model):
 
 def _convert_classifier(scope, operator, container):
     model, graph = operator.raw_operator, Graph(scope, operator, container)
-    scores_of = form_of(model._targets.loss, _CLASSIFICATION_LOSSES, "loss")
-    scores = _raw_outputs(graph, model)
-    if model._targets.multiclass:
-        scores = scores_of(graph, model._targets.loss, scores)
+    link = model._targets.link
+    with _refusing(model):
+        add_scores = form_of(link, "onnx_scores", "scores")
+        predict = form_of(link, "onnx", "inverse")
+        scores = add_scores(graph, _raw_outputs(graph, model))
     options = container.get_options(model, {"raw_scores": False, "nocl": False})
     graph.output(0, _labels(graph, model, scores, options["nocl"]))
-    graph.output(1, _decisions(graph, model, scores, options["raw_scores"]))
+    if model._targets.binary:
+        scores = graph.concat(graph.add("Neg", scores), scores)
+    graph.output(1, scores if options["raw_scores"] else predict(graph, scores))
 
 
 def _labels(graph, model, scores, as_indices):
@@ -243,17 +164,6 @@ def _labels(graph, model, scores, as_indices):
     return index if as_indices else graph.add("Gather", _classes(model), index)
 
 
-def _decisions(graph, model, scores, raw_scores):
-    """Add a column a class: probabilities or, where asked or without any, scores."""
-    if model._targets.binary:
-        scores = graph.concat(graph.add("Neg", scores), scores)
-    if raw_scores or not model._targets.loss.has_probabilities:
-        return scores
-    if model._targets.multiclass:
-        return graph.add("Softmax", scores, axis=1)
-    return graph.add("Sigmoid", scores)
-
-
 def _set_regressor_shape(operator):
     model = operator.raw_operator
     shape = [n_rows(operator), model.n_outputs_]
@@ -262,5 +172,8 @@ def _set_regressor_shape(operator):
 
 def _convert_regressor(scope, operator, container):
     model, graph = operator.raw_operator, Graph(scope, operator, container)
-    predict = form_of(model._targets.loss, _REGRESSION_LOSSES, "loss")
-    graph.output(0, predict(graph, model._targets.loss, _raw_outputs(graph, model)))
+    link = model._targets.link
+    with _refusing(model):
+        predict = form_of(link, "onnx", "inverse")
+        raw = _raw_outputs(graph, model)
+    graph.output(0, predict(graph, raw))

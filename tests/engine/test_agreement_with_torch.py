@@ -1,18 +1,20 @@
 """Training agrees with PyTorch's, from the same weights through the same batches."""
 
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 
 from sknn_notes import MLPClassifier, MLPRegressor
+from sknn_notes.layers import BatchNorm, LayerNorm
 from sknn_notes.losses import Hinge, LogLoss
-from sknn_notes.normalization import BatchNorm
 from sknn_notes.optimizers import RMSProp
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
+pytestmark = pytest.mark.usefixtures("executor")
 
 # 23 samples in batches of 5: the last one of an epoch has 3.
 N_SAMPLES, N_FEATURES, N_CLASSES, BATCH_SIZE, N_EPOCHS = 23, 6, 4, 5, 3
@@ -346,6 +348,136 @@ def test_batch_norm(activation, momentum):
     np.testing.assert_allclose(
         estimator.decision_function(X), forward(tensors[0]).detach().numpy(), 1e-9
     )
+
+
+def train_module(parameters, forward, X, y, *, alpha, penalized):
+    """Train with Nesterov's momentum as the estimators do under this penalty."""
+    solver = torch_sgd(0.05, 0.9, True)(parameters)
+    tensors = torch.tensor(X), torch.tensor(y)
+    for _ in range(N_EPOCHS):
+        for rows in torch.arange(len(X)).split(BATCH_SIZE):
+            losses = softmax_log_loss(forward(tensors[0][rows]), tensors[1][rows])
+            squares = sum((W**2).sum() for W in penalized)
+            solver.zero_grad()
+            (losses.mean() + 0.5 * alpha * squares).backward()
+            solver.step()
+
+
+def assert_near(ours, tensor, name=""):
+    array = tensor.detach().numpy()
+    np.testing.assert_allclose(ours, array, 1e-10, 1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("eps", [1e-5, 0.1])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_layer_norm(activation, eps):
+    X, y = make_data("classes")
+    estimator = make_estimator(
+        "log_loss",
+        "classes",
+        activation=activation,
+        layer_norm=LayerNorm(eps=eps),
+        solver="sgd",
+        learning_rate_init=0.05,
+        alpha=0.01,
+    )
+    coefs, intercepts = initial_network(estimator, X, y)
+    bias = intercepts[-1]
+    norms = [torch.nn.LayerNorm(n, eps).double() for n in (7, 5)]
+
+    def forward(A):
+        for W, norm in zip(coefs[:-1], norms, strict=True):
+            A = ACTIVATIONS[activation](norm(A @ W))
+        return A @ coefs[-1] + bias
+
+    learned = [p for norm in norms for p in norm.parameters()]
+    train_module([*coefs, bias, *learned], forward, X, y, alpha=0.01, penalized=coefs)
+    estimator.fit(X, y)
+    for W, tensor in zip(estimator.coefs_, coefs, strict=True):
+        assert_near(W, tensor)
+    assert_near(estimator.intercepts_[-1], bias)
+    for ours, norm in zip(estimator.layer_norm_, norms, strict=True):
+        assert_near(ours["scale"], norm.weight, "scale")
+        assert_near(ours["shift"], norm.bias, "shift")
+    raw = forward(torch.tensor(X)).detach().numpy()
+    np.testing.assert_allclose(estimator.decision_function(X), raw, 1e-9)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize("hidden_layer_sizes", [(7,), (6, 6), (7, 7, 5)], ids=str)
+def test_residual_connections(activation, hidden_layer_sizes):
+    X, y = make_data("classes")
+    estimator = make_estimator(
+        "log_loss",
+        "classes",
+        activation=activation,
+        hidden_layer_sizes=hidden_layer_sizes,
+        residual=True,
+        solver="sgd",
+        learning_rate_init=0.05,
+        alpha=0.01,
+    )
+    coefs, intercepts = initial_network(estimator, X, y)
+    start = clone(estimator).set_params(learning_rate_init=1e-300).fit(X, y)
+    skips = [
+        None if R is None else torch.tensor(R, requires_grad=True)
+        for R in start.residual_coefs_
+    ]
+    widths = [N_FEATURES, *hidden_layer_sizes]
+    assert [R is None for R in skips] == [a == b for a, b in pairwise(widths)]
+
+    def forward(A):
+        for W, b, R in zip(coefs[:-1], intercepts[:-1], skips, strict=True):
+            A = ACTIVATIONS[activation](A @ W + b) + (A if R is None else A @ R)
+        return A @ coefs[-1] + intercepts[-1]
+
+    matrices = [*coefs, *(R for R in skips if R is not None)]
+    train_module(
+        [*matrices, *intercepts], forward, X, y, alpha=0.01, penalized=matrices
+    )
+    estimator.fit(X, y)
+    ours = [*estimator.coefs_, *estimator.intercepts_]
+    for array, tensor in zip(ours, [*coefs, *intercepts], strict=True):
+        assert_near(array, tensor)
+    for R, tensor in zip(estimator.residual_coefs_, skips, strict=True):
+        assert (R is None) == (tensor is None)
+        if R is not None:
+            assert_near(R, tensor)
+
+
+@pytest.mark.filterwarnings("ignore:.* has no effect")
+@pytest.mark.parametrize("clip_norm", [0.05, 0.8, 100.0])
+@pytest.mark.parametrize("penalize_bias", [False, True])
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_clip_norm(solver, clip_norm, penalize_bias):
+    estimator = make_estimator(
+        "log_loss",
+        "classes",
+        solver=solver,
+        learning_rate_init=0.05,
+        alpha=0.1,
+        penalize_bias=penalize_bias,
+        clip_norm=clip_norm,
+    )
+    adapt = scikit_learn_epsilon(1e-8, 0.999)
+    lengths = []
+
+    def before_step(optimizer):
+        tensors = optimizer.param_groups[0]["params"]
+        length = torch.nn.utils.get_total_norm([tensor.grad for tensor in tensors])
+        lengths.append(float(length))
+        # PyTorch adds 1e-6 to the length.
+        torch.nn.utils.clip_grad_norm_(tensors, clip_norm * (1 + 1e-6 / length))
+        if solver == "adam":
+            adapt(optimizer)
+
+    makers = {"sgd": torch_sgd(0.05, momentum=0.9, nesterov=True)}
+    makers["adam"] = torch_adam(0.05)
+    assert_same_training(
+        estimator, softmax_log_loss, makers[solver], "classes", before_step=before_step
+    )
+    assert len(lengths) == 5 * N_EPOCHS
+    assert (max(lengths) > clip_norm) == (clip_norm < 100)
 
 
 @pytest.mark.filterwarnings("ignore:.* has no effect")

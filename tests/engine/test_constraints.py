@@ -6,12 +6,13 @@ from sklearn.datasets import make_regression
 from sklearn.linear_model import ElasticNet, Lasso
 
 from sknn_notes import MLPClassifier, MLPRegressor
-from sknn_notes._engine.network import Network
-from sknn_notes._engine.objective import Objective
+from sknn_notes._engine.network import Network, hidden_layers
+from sknn_notes._engine.program import Program, Project, Step, run
 from sknn_notes.activations import Tanh
 from sknn_notes.initializers import GlorotUniform
+from sknn_notes.layers._base import Fitted
 from sknn_notes.losses import SquaredError
-from sknn_notes.optimizers import OPTIMIZERS, SGD, Adam, RMSProp
+from sknn_notes.optimizers import OPTIMIZERS, SGD, Adam, AdamW, RMSProp
 from sknn_notes.penalties import L2
 from sknn_notes.penalties import ElasticNet as ElasticNetPenalty
 
@@ -43,7 +44,7 @@ def sparse_regression():
 
 @pytest.mark.parametrize(("solver", "rate"), PROXIMAL, ids=str)
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
-def test_l1_finds_the_minimum_of_scikit_learns_lasso(solver, rate, l1_ratio):
+def test_l1_finds_the_minimum_of_scikit_learns_lasso(executor, solver, rate, l1_ratio):
     X, y = sparse_regression()
     model = MLPRegressor(
         hidden_layer_sizes=(),
@@ -71,7 +72,9 @@ def test_l1_finds_the_minimum_of_scikit_learns_lasso(solver, rate, l1_ratio):
 @pytest.mark.parametrize("solver", STOCHASTIC)
 @pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_weights_become_exact_zeros_under_mini_batches(solver, penalty, dtype):
+def test_weights_become_exact_zeros_under_mini_batches(
+    executor, solver, penalty, dtype
+):
     X, y = small_problem()
     model = MLPClassifier(
         8,
@@ -87,7 +90,7 @@ def test_weights_become_exact_zeros_under_mini_batches(solver, penalty, dtype):
     assert np.isfinite(model.loss_)
 
 
-def test_a_penalty_without_strength_takes_no_proximal_step():
+def test_a_penalty_without_strength_takes_no_proximal_step(executor):
     X, y = small_problem()
     models = [
         MLPClassifier(5, solver="sgd", random_state=0, max_iter=5, **parameters)
@@ -97,7 +100,7 @@ def test_a_penalty_without_strength_takes_no_proximal_step():
     np.testing.assert_array_equal(first, second)
 
 
-def test_biases_are_left_alone_by_the_proximal_step():
+def test_biases_are_left_alone_by_the_proximal_step(executor):
     X, y = small_problem()
     options = {"solver": "sgd", "penalty": "l1", "alpha": 100.0, "random_state": 0}
     models = [
@@ -112,28 +115,50 @@ def test_biases_are_left_alone_by_the_proximal_step():
 # Decoupled decay
 
 
-def linear_objective(decoupled):
-    network = Network([2, 1], [], np.float64)
-    network.load([np.array([[2.0], [-4.0]])], [np.array([3.0])], None)
-    network.allocate(1)
-    return Objective(network, SquaredError(), L2(), [0.5], decoupled=decoupled)
+def linear_program(optimizer):
+    layers = hidden_layers([2, 1], [])
+    network = Network(layers, np.float64)
+    network.load(Fitted([np.array([[2.0], [-4.0]])], [np.array([3.0])]))
+    return Program(network, SquaredError(), L2(), [0.5], optimizer=optimizer)
+
+
+def make_step(program, X, y, rate):
+    """Return the objective of a batch, after a step along its gradient."""
+    state = program.optimizer.start(program.network.theta)
+    step = Step(X, y, rate=rate, state=state)
+    run([*program.objective, *program.updates], step)
+    return step.value
 
 
 def test_decoupled_decay_shrinks_the_weights_by_rate_times_alpha():
-    objective = linear_objective(decoupled=True)
-    objective.decay(0.1)
-    np.testing.assert_allclose(objective.network.theta, [1.9, -3.8, 3.0])
+    program = linear_program(AdamW())
+    # The prediction is the target, so that the gradient is 0.
+    make_step(program, np.zeros((1, 2)), np.array([[3.0]]), rate=0.1)
+    np.testing.assert_allclose(program.network.theta, [1.9, -3.8, 3.0])
 
 
 def test_decoupled_decay_leaves_the_penalty_out_of_the_gradient_only():
-    batch = np.zeros((1, 2)), np.array([[3.0]])
     values = []
-    for decoupled in (False, True):
-        objective = linear_objective(decoupled)
-        values.append(objective(*batch))
-        expected = [0, 0, 0] if decoupled else [1, -2, 0]
-        np.testing.assert_array_equal(objective.network.grad, expected)
+    for optimizer in (SGD(momentum=0.0), AdamW()):
+        program = linear_program(optimizer)
+        program.updates = program.updates[:1]
+        values.append(make_step(program, np.zeros((1, 2)), np.array([[3.0]]), 0.1))
+        expected = [0, 0, 0] if optimizer.decoupled else [1, -2, 0]
+        np.testing.assert_array_equal(program.network.grad, expected)
     assert values == [5, 5]
+
+
+@pytest.mark.parametrize("alpha", [0.1, 1.0])
+def test_a_step_of_adamw_is_one_of_adam_from_shrunk_weights(executor, alpha):
+    X, y = small_problem()
+    options = {"max_iter": 1, "batch_size": len(y), "shuffle": False, "random_state": 0}
+    options |= {"hidden_layer_sizes": 5, "learning_rate_init": 0.05}
+    start = MLPClassifier(**options | {"learning_rate_init": 1e-300}).fit(X, y)
+    adam = MLPClassifier(**options, alpha=0.0).fit(X, y)
+    adamw = MLPClassifier(**options, solver="adamw", alpha=alpha).fit(X, y)
+    for W, other, W0 in zip(adamw.coefs_, adam.coefs_, start.coefs_, strict=True):
+        np.testing.assert_allclose(W, other - 0.05 * alpha * W0, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(adamw.intercepts_[0], adam.intercepts_[0], rtol=1e-12)
 
 
 # Max norm
@@ -144,10 +169,10 @@ class _Watched(SGD):
 
     longest: list = []
 
-    def step(self, theta, grad, rate, state):
+    def step(self, theta, grad, rate, state, xp=np):
         W = theta[: 6 * 8].reshape(6, 8)
         self.longest.append(np.sqrt((W**2).sum(axis=0)).max())
-        super().step(theta, grad, rate, state)
+        super().step(theta, grad, rate, state, xp)
 
 
 def lengths(W):
@@ -155,9 +180,9 @@ def lengths(W):
 
 
 @pytest.mark.parametrize("solver", STOCHASTIC)
-@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet", None])
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet", "group_lasso", None])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_no_unit_exceeds_its_max_norm(solver, penalty, dtype):
+def test_no_unit_exceeds_its_max_norm(executor, solver, penalty, dtype):
     X, y = small_problem()
     model = MLPClassifier(
         8,
@@ -193,21 +218,26 @@ def test_the_max_norm_holds_after_every_step():
 
 
 def test_the_max_norm_keeps_directions_short_units_and_biases():
-    network = Network([3, 4, 1], [Tanh()], np.float64)
+    network = Network(hidden_layers([3, 4, 1], [Tanh()]), np.float64)
     network.initialize(GlorotUniform(), 50.0, np.random.default_rng(0))
-    network.coefs[0][:, 0] *= 1e-3
-    before = [W.copy() for W in network.coefs]
-    Objective(network, SquaredError(), None, [], max_norms=[0.5, None]).project()
-    first, second = network.coefs
+    network.fitted.coefs[0][:, 0] *= 1e-3
+    before = [W.copy() for W in network.fitted.coefs]
+    program = Program(
+        network, SquaredError(), max_norms=[0.5, None], optimizer=SGD(momentum=0.0)
+    )
+    project = program.updates[-1]
+    assert isinstance(project, Project)
+    project.run(Step(None, None))
+    first, second = network.fitted.coefs
     expected = before[0] * np.minimum(1, 0.5 / lengths(before[0]))
     np.testing.assert_allclose(first, expected, rtol=1e-14)
     np.testing.assert_array_equal(first[:, 0], before[0][:, 0])
     np.testing.assert_array_equal(second, before[1])
-    for b in network.intercepts:
+    for b in network.fitted.intercepts:
         np.testing.assert_array_equal(b, 50.0)
 
 
-def test_a_network_under_max_norm_stays_finite_at_a_rate_of_ten():
+def test_a_network_under_max_norm_stays_finite_at_a_rate_of_ten(executor):
     X, y = small_problem()
     model = MLPClassifier(
         (20, 20),

@@ -1,7 +1,7 @@
 """The gradient of every network, against centered differences of its objective.
 
 The cases come from the registries, so that a new loss, activation or penalty is checked
-without a change here.
+without a change here. Each is checked as its definition and as compiled operations.
 """
 
 from itertools import pairwise
@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from sknn_notes._engine.network import Network
+from sknn_notes._engine.network import Network, hidden_layers
 from sknn_notes._engine.objective import Objective
+from sknn_notes._engine.program import Program
 from sknn_notes.activations import ACTIVATIONS, ReLU, Tanh
 from sknn_notes.initializers import Auto
+from sknn_notes.layers import BatchNorm, LayerNorm
 from sknn_notes.losses import (
     CLASSIFICATION_LOSSES,
     REGRESSION_LOSSES,
@@ -24,15 +26,17 @@ from sknn_notes.losses import (
     Quantile,
     SquaredError,
 )
-from sknn_notes.normalization import BatchNorm
-from sknn_notes.penalties import L2, PENALTIES
+from sknn_notes.noise import GaussianNoise
+from sknn_notes.penalties import L2, PENALTIES, GroupLasso
+
+pytestmark = pytest.mark.usefixtures("executor")
 
 STEP = 1e-5
 TOLERANCE = 1e-7
 SHARE_AT_KINKS = 0.05
 
 N_SAMPLES, N_FEATURES, N_OUTPUTS = 13, 5, 3
-HIDDEN = {0: [], 1: [4], 2: [4, 3]}
+HIDDEN = {0: [], 1: [4], 2: [4, 3], 3: [5, 5, 4]}
 
 LOSSES = [
     pytest.param(cls, task, id=f"{name}-{task}")
@@ -48,7 +52,7 @@ every_activation = pytest.mark.parametrize(
     "activation", ACTIVATIONS.values(), ids=ACTIVATIONS
 )
 every_penalty = pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
-every_depth = pytest.mark.parametrize("n_hidden", HIDDEN)
+every_depth = pytest.mark.parametrize("n_hidden", [0, 1, 2])
 every_layout = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 
 
@@ -83,32 +87,34 @@ def make_objective(
     if task in ("binary", "multiclass"):
         loss.start(np.arange(max(2, n_outputs)), counts=None)
     units = [N_FEATURES, *hidden, loss.n_raw(n_outputs)]
-    network = Network(units, activations, np.float64, **noise)
+    for part in noise.get("augment", ()):
+        part.start(N_FEATURES, np.random.default_rng(0))
+    network = Network(hidden_layers(units, activations, **noise), np.float64)
     network.initialize(Auto(), 0.1, np.random.default_rng(1))
-    network.allocate(N_SAMPLES)
     alphas = alpha if isinstance(alpha, list) else [alpha] * (len(hidden) + 1)
-    return Objective(network, loss, penalty, alphas, penalize_bias)
+    return Objective(Program(network, loss, penalty, alphas, penalize_bias))
 
 
-def frozen_noise():
-    return np.random.Generator(np.random.SFC64(7))
+def frozen_noise(network):
+    """Return the same keys at every call."""
+    return np.random.default_rng(7).integers(
+        2**63, size=network.n_random, dtype=np.uint64
+    )
 
 
 def train_a_little(objective, batch, n_steps=5):
     for _ in range(n_steps):
-        objective(*batch, frozen_noise())
+        objective(*batch, frozen_noise(objective.network))
         objective.network.theta -= 0.02 * objective.network.grad
 
 
 def parameter_arrays(network):
-    """Return where every weight matrix, bias and scale lies in theta."""
-    arrays = []
-    for layer in network.layers:
-        arrays += [layer.W, layer.b]
-        arrays += [layer.batch_norm.scale] if layer.batch_norm else []
-    origin = network.theta.ctypes.data
-    starts = [(array.ctypes.data - origin) // array.itemsize for array in arrays]
-    return [slice(i, i + a.size) for i, a in zip(starts, arrays, strict=True)]
+    """Return where every array lies in theta."""
+    return [slice(entry.start, entry.stop) for entry in network.layout.learned]
+
+
+def n_weights(network):
+    return max(entry.stop for entry in network.layout.matrices())
 
 
 def active_set(objective, X, y):
@@ -118,13 +124,12 @@ def active_set(objective, X, y):
     loss pulls an output up, down or not at all, or as hard as it can.
     """
     network = objective.network
-    raw = network.forward(X, frozen_noise())
-    pieces = [layer.A > 0 for layer in network.layers[:-1]]
-    pull = np.empty_like(raw)
-    objective.loss.per_sample(raw, y, pull)
+    raw = network.forward(X, frozen_noise(network))
+    pieces = [A > 0 for A, _ in network.hidden_states]
+    _, pull = objective.loss.per_sample(raw, y, np)
     strength = np.abs(pull)
     pieces += [np.sign(pull), strength == strength.max()]
-    pieces += [] if objective.smooth else [np.sign(network.theta)]
+    pieces += [] if objective.program.smooth else [np.sign(network.theta)]
     return np.concatenate([piece.ravel() for piece in pieces])
 
 
@@ -134,10 +139,10 @@ def differences(objective, batch):
     slope, smooth = np.empty_like(theta), np.empty(len(theta), bool)
     for i, middle in enumerate(theta.copy()):
         theta[i] = above = middle + STEP
-        value_above = objective(*batch, frozen_noise())
+        value_above = objective(*batch, frozen_noise(objective.network))
         pieces_above = active_set(objective, X, y)
         theta[i] = below = middle - STEP
-        value_below = objective(*batch, frozen_noise())
+        value_below = objective(*batch, frozen_noise(objective.network))
         pieces_below = active_set(objective, X, y)
         theta[i] = middle
         slope[i] = (value_above - value_below) / (above - below)
@@ -148,14 +153,17 @@ def differences(objective, batch):
 def gradient_of(objective):
     """Return the last gradient, with the part that acts through proximal steps."""
     theta = objective.network.theta
-    before = theta.copy()
-    objective.prox(STEP)
+    before, penalized = theta.copy(), objective.program.penalized
+    if penalized:
+        for W, alpha in penalized.views(theta):
+            W[...] = penalized.penalty.prox(W, alpha, STEP)
     pulled, theta[:] = (before - theta) / STEP, before
     return objective.network.grad + pulled
 
 
 def check_gradient(objective, batch):
     """Assert that the gradient of every parameter array is the slope of the value."""
+    objective = Objective(objective.program, batch)
     slope, smooth = differences(objective, batch)
     for _ in range(2):
         if np.mean(~smooth) <= SHARE_AT_KINKS:
@@ -164,7 +172,7 @@ def check_gradient(objective, batch):
         train_a_little(objective, batch, n_steps=1)
         slope, smooth = differences(objective, batch)
     assert np.mean(~smooth) <= SHARE_AT_KINKS
-    value = objective(*batch, frozen_noise())
+    value = objective(*batch, frozen_noise(objective.network))
     gradient = gradient_of(objective)
     gradient[~smooth] = slope[~smooth] = 0
     # What rounding of the value makes of a slope of 0.
@@ -253,9 +261,9 @@ def test_penalty_alone(penalty, n_hidden, penalize_bias, per_layer):
     train_a_little(objective, (X, y, None))
     gradient = check_gradient(objective, (X, y, np.zeros(N_SAMPLES)))
 
-    weights, biases = np.split(gradient, [objective.network.n_weights])
+    weights, biases = np.split(gradient, [n_weights(objective.network)])
     assert np.any(weights)
-    assert np.any(biases) == penalize_bias
+    assert np.any(biases) == (penalize_bias and not penalty.sees_matrices)
 
 
 # Loss and penalty together
@@ -346,11 +354,83 @@ def test_the_scale_of_batch_norm_is_never_penalized(penalty, alpha):
     gradient = check_gradient(objective, (X, y, np.zeros(N_SAMPLES)))
     # Weights and the output's bias come first, scale and shift last.
     weights, bias, batch_norm = np.split(
-        gradient, np.cumsum([objective.network.n_weights, N_OUTPUTS])
+        gradient, np.cumsum([n_weights(objective.network), N_OUTPUTS])
     )
     assert np.any(weights)
-    assert np.any(bias)
+    assert np.any(bias) == (not penalty.sees_matrices)
     assert not np.any(batch_norm)
+
+
+# Layer norm and residual connections
+
+
+@every_activation
+@pytest.mark.parametrize("n_hidden", [1, 2])
+@every_layout
+def test_layer_norm(activation, n_hidden, sparse):
+    objective = make_objective(
+        LogLoss(),
+        "multiclass",
+        [activation() for _ in range(n_hidden)],
+        layer_norm=LayerNorm(eps=0.1),
+    )
+    check_trained(objective, make_batch(LogLoss, "multiclass", sparse=sparse))
+
+
+@every_activation
+@pytest.mark.parametrize("n_hidden", [1, 2, 3])
+@every_layout
+def test_residual_connections(activation, n_hidden, sparse):
+    objective = make_objective(
+        LogLoss(), "multiclass", [activation() for _ in range(n_hidden)], residual=True
+    )
+    check_trained(objective, make_batch(LogLoss, "multiclass", sparse=sparse))
+
+
+@every_penalty
+@pytest.mark.parametrize("alpha", [0.3, [0.3, 0.0, 2.0, 0.1]], ids=["scalar", "layers"])
+def test_the_weights_of_residual_connections_are_penalized(penalty, alpha):
+    objective = make_objective(
+        LogLoss(),
+        "multiclass",
+        [Tanh()] * 3,
+        penalty(),
+        alpha,
+        layer_norm=LayerNorm(),
+        residual=True,
+    )
+    X, y, _ = make_batch(LogLoss, "multiclass")
+    train_a_little(objective, (X, y, None))
+    gradient = check_gradient(objective, (X, y, np.zeros(N_SAMPLES)))
+    for entry in objective.network.layout.learned:
+        strength = alpha[entry.depth] if isinstance(alpha, list) else alpha
+        is_covered = entry.role == "weights" and penalty().covers(entry.depth)
+        assert np.any(entry.view(gradient)) == (is_covered and strength > 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"batch_norm": BatchNorm(), "layer_norm": LayerNorm()},
+        {"residual": True, "dropout": [0.2, 0.3, 0.0], "dropconnect": 0.1},
+        {"residual": True, "input_dropout": 0.2, "batch_norm": BatchNorm()},
+        {"augment": [GaussianNoise(std=0.3)], "residual": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("activation", [ReLU, Tanh, ACTIVATIONS["gelu"]])
+def test_layers_together(options, activation):
+    objective = make_objective(
+        LogLoss(), "multiclass", [activation() for _ in range(3)], **options
+    )
+    check_trained(objective, make_batch(LogLoss, "multiclass", weighted=True))
+
+
+def test_groups_of_units():
+    objective = make_objective(
+        SquaredError(), "outputs", [Tanh()] * 2, GroupLasso(groups="units"), 0.3
+    )
+    check_trained(objective, make_batch(SquaredError, "outputs"))
 
 
 # All at once
@@ -358,7 +438,8 @@ def test_the_scale_of_batch_norm_is_never_penalized(penalty, alpha):
 
 @every_loss
 @every_penalty
-def test_everything_at_once(loss, task, penalty):
+@pytest.mark.parametrize(("sparse", "residual"), [(True, False), (False, True)])
+def test_everything_at_once(loss, task, penalty, sparse, residual):
     objective = make_objective(
         loss(),
         task,
@@ -370,21 +451,25 @@ def test_everything_at_once(loss, task, penalty):
         input_dropout=0.1,
         dropconnect=0.1,
         batch_norm=BatchNorm(),
+        residual=residual,
     )
-    check_trained(objective, make_batch(loss, task, weighted=True, sparse=True))
+    # Connections past the layers make outputs larger, of which Poisson takes exp.
+    objective.network.theta *= 0.5
+    check_trained(objective, make_batch(loss, task, weighted=True, sparse=sparse))
 
 
 # The check itself
 
 
 class _ForgottenHalf(SquaredError):
-    def per_sample(self, raw, y, out):
-        return 2 * super().per_sample(raw, y, out)
+    def per_sample(self, raw, y, xp):
+        losses, gradient = super().per_sample(raw, y, xp)
+        return 2 * losses, gradient
 
 
 class _SlightlyWrong(L2):
-    def add_gradient(self, weights, alpha, grad):
-        return super().add_gradient(weights, alpha * (1 + 1e-6), grad) / (1 + 2e-6)
+    def gradient(self, W, alpha, xp=np):
+        return super().gradient(W, alpha * (1 + 2e-6), xp)
 
 
 @pytest.mark.parametrize(
@@ -399,13 +484,13 @@ def test_a_wrong_gradient_is_noticed(loss, penalty):
 def test_a_probe_across_a_kink_is_skipped():
     objective = make_objective(SquaredError(), "one output", [ReLU()])
     batch = make_batch(SquaredError, "one output")
-    layer = objective.network.layers[0]
+    (_, first), *_ = objective.network.dense
     # One sample sits on the kink of the first unit, which moves with five weights and
     # the bias.
-    layer.b[0] = -(batch[0][0] @ layer.W[:, 0]) + 1e-7
+    first["b"][0] = -(batch[0][0] @ first["W"][:, 0]) + 1e-7
     _, smooth = differences(objective, batch)
-    W, b = (smooth[place] for place in parameter_arrays(objective.network)[:2])
-    W = W.reshape(layer.W.shape)
+    views = objective.network.layout.views(smooth)
+    W, b = views[0]["W"], views[0]["b"]
     assert not W[:, 0].any()
     assert not b[0]
     assert W[:, 1:].all()

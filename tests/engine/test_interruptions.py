@@ -57,7 +57,7 @@ def fit_interrupted(at, **parameters):
 
 @pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("parameters", OPTIONS, ids=str)
-def test_curves_fit_together_after_an_interruption_anywhere(parameters):
+def test_curves_fit_together_after_an_interruption_anywhere(executor, parameters):
     whole, _ = fit_interrupted(0, **parameters)
     at, reached, lengths = 1, True, set()
     while reached:

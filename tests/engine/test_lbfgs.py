@@ -10,11 +10,15 @@ from sklearn.metrics import r2_score
 from sklearn.preprocessing import scale
 
 from sknn_notes import MLPClassifier, MLPRegressor
-from sknn_notes._engine.network import Network
+from sknn_notes._engine.network import Network, hidden_layers
 from sknn_notes._engine.objective import Objective
+from sknn_notes._engine.program import Program
 from sknn_notes.activations import Tanh
+from sknn_notes.layers._base import Fitted
 from sknn_notes.losses import LogLoss, SquaredError
 from sknn_notes.penalties import L2
+
+pytestmark = pytest.mark.usefixtures("executor")
 
 
 def iris():
@@ -123,10 +127,10 @@ def test_training_ends_where_no_slope_exceeds_tol(tol):
         4, "tanh", alpha=0.01, solver="lbfgs", tol=tol, max_iter=5000, random_state=0
     ).fit(X, y)
     assert model.n_iter_ < 5000
-    network = Network([4, 4, 3], [Tanh()], np.float64)
-    network.load(model.coefs_, model.intercepts_)
-    network.allocate(len(y))
-    value = Objective(network, LogLoss(), L2(), [0.01, 0.01])(X, y)
+    network = Network(hidden_layers([4, 4, 3], [Tanh()]), np.float64)
+    network.load(Fitted(model.coefs_, model.intercepts_))
+    program = Program(network, LogLoss(), L2(), [0.01, 0.01])
+    value = Objective(program)(X, y)
     assert value == pytest.approx(model.loss_, rel=1e-12)
     assert np.abs(network.grad).max() <= tol
 
@@ -194,13 +198,19 @@ def test_early_stopping_restores_the_best_weights():
 
 
 class _Interrupted(LogLoss):
-    """A log loss that the user interrupts at the 20th evaluation."""
+    """A log loss that the user interrupts at an evaluation."""
 
-    def value_and_gradient(self, raw, y, sample_weight, out):
+    def __init__(self, *, at=20):
+        super().__init__()
+        self.at = at
+
+    _parameter_constraints = {"at": "no_validation"}
+
+    def mean(self, raw, y, sample_weight, xp):
         self.n_calls_ = getattr(self, "n_calls_", 0) + 1
-        if self.n_calls_ == 20:
+        if self.n_calls_ == self.at:
             raise KeyboardInterrupt
-        return super().value_and_gradient(raw, y, sample_weight, out)
+        return super().mean(raw, y, sample_weight, xp)
 
 
 def test_an_interruption_keeps_the_last_iterate():
@@ -210,7 +220,8 @@ def test_an_interruption_keeps_the_last_iterate():
     with pytest.warns(UserWarning, match="interrupted"):
         model.fit(X, y)
     assert 0 < model.n_iter_ < 20
-    until_then = MLPClassifier(**options, max_iter=model.n_iter_).fit(X, y)
+    never = _Interrupted(at=0)
+    until_then = MLPClassifier(loss=never, **options, max_iter=model.n_iter_).fit(X, y)
     np.testing.assert_array_equal(model.coefs_[0], until_then.coefs_[0])
     assert model.loss_ == until_then.loss_
 
@@ -244,12 +255,10 @@ class _Misleading(SquaredError):
 
     _parameter_constraints = {"after": "no_validation"}
 
-    def value_and_gradient(self, raw, y, sample_weight, out):
+    def mean(self, raw, y, sample_weight, xp):
         self.n_calls_ = getattr(self, "n_calls_", 0) + 1
-        value = super().value_and_gradient(raw, y, sample_weight, out)
-        if self.n_calls_ > self.after:
-            out *= -1
-        return value
+        value, gradient = super().mean(raw, y, sample_weight, xp)
+        return value, gradient * (-1 if self.n_calls_ > self.after else 1)
 
 
 @pytest.mark.parametrize("after", [1, 6, 20])

@@ -1,22 +1,24 @@
-"""The network: one vector, batches of any size, and prediction."""
+"""The network: one vector, its layers' passes, and prediction."""
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from sknn_notes._engine.network import Network
+from sknn_notes._engine.network import Network, hidden_layers
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes.activations import ACTIVATIONS, Logistic, ReLU, Tanh
 from sknn_notes.initializers import GlorotUniform
+from sknn_notes.layers import BatchNorm, LayerNorm
+from sknn_notes.layers._base import Fitted
 
 every_layout = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 
 
-def make_network(activations=None, dtype=np.float64, capacity=40, **noise):
+def make_network(activations=None, dtype=np.float64, **options):
     activations = activations or [Tanh(), ReLU()]
-    network = Network([6, *[5] * len(activations), 3], activations, dtype, **noise)
+    units = [6, *[5] * len(activations), 3]
+    network = Network(hidden_layers(units, activations, **options), dtype)
     network.initialize(GlorotUniform(), 0.1, np.random.default_rng(0))
-    network.allocate(capacity)
     return network
 
 
@@ -25,56 +27,88 @@ def make_X(n=40, dtype=np.float64):
     return np.where(X > -0.5, X, 0).astype(dtype)
 
 
-def generator(seed=0):
-    return np.random.Generator(np.random.SFC64(seed))
+def keys(network, seed=0):
+    return np.random.default_rng(seed).integers(2**63, size=network.n_random)
 
 
 def predict(network, X):
-    return Predictor(network, None, seed=0).raw(X, network.coefs, network.intercepts)
+    return Predictor(network, seed=0).raw(X, network.fitted)
 
 
 # One vector
 
 
 def test_theta_holds_all_weights_then_all_biases():
-    network = Network([2, 3, 1], [Tanh()], np.float64)
+    network = Network(hidden_layers([2, 3, 1], [Tanh()]), np.float64)
     network.theta[:] = np.arange(13)
-    first, second = network.coefs
+    first, second = network.fitted.coefs
     np.testing.assert_array_equal(first, [[0, 1, 2], [3, 4, 5]])
     np.testing.assert_array_equal(second, [[6], [7], [8]])
-    np.testing.assert_array_equal(network.intercepts[0], [9, 10, 11])
-    np.testing.assert_array_equal(network.intercepts[1], [12])
-    assert network.n_weights == 9
+    np.testing.assert_array_equal(network.fitted.intercepts[0], [9, 10, 11])
+    np.testing.assert_array_equal(network.fitted.intercepts[1], [12])
+    assert network.shapes == [(2, 3), (3, 1)]
 
 
 def test_layers_share_memory_with_the_vectors():
+    network = make_network(batch_norm=BatchNorm(), residual=True)
+    names = set()
+    for p, g in zip(network.p, network.g, strict=True):
+        for name, array in p.items():
+            names.add(name)
+            running = name in ("mean", "var")
+            vector = network.running if running else network.theta
+            assert np.shares_memory(array, vector)
+            assert running or np.shares_memory(g[name], network.grad)
+    assert names == {"W", "b", "scale", "shift", "mean", "var"}
+
+
+def test_vectors_that_are_replaced_are_bound_again():
     network = make_network()
-    for layer, W, b in zip(
-        network.layers, network.coefs, network.intercepts, strict=True
-    ):
-        assert layer.W is W
-        assert layer.b is b
-        assert np.shares_memory(W, network.theta)
-        assert np.shares_memory(b, network.theta)
-        assert np.shares_memory(layer.dW, network.grad)
-        assert np.shares_memory(layer.db, network.grad)
+    network.theta = np.arange(float(len(network.theta)))
+    network.bind()
+    np.testing.assert_array_equal(network.fitted.coefs[0].ravel(), np.arange(30))
 
 
 def test_loading_copies():
-    network, other = make_network(), make_network()
+    options = {"batch_norm": BatchNorm(), "layer_norm": LayerNorm(), "residual": True}
+    network, other = make_network(**options), make_network(**options)
+    network.running[:] = np.arange(len(network.running))
     other.theta[:] = 0
-    other.load(network.coefs, network.intercepts)
+    other.load(network.fitted)
     np.testing.assert_array_equal(other.theta, network.theta)
+    np.testing.assert_array_equal(other.running, network.running)
     assert not np.shares_memory(other.theta, network.theta)
 
 
+def test_what_estimators_show_has_zeros_for_biases_that_a_norm_replaces():
+    fitted = make_network(batch_norm=BatchNorm()).fitted
+    np.testing.assert_array_equal(fitted.intercepts[0], np.zeros(5))
+    np.testing.assert_array_equal(fitted.intercepts[2], np.full(3, 0.1))
+    assert [set(norm) for norm in fitted.batch_norms] == 2 * [
+        {"scale", "shift", "mean", "var"}
+    ]
+    assert fitted.layer_norms is fitted.residuals is None
+    fitted = make_network(layer_norm=LayerNorm(), residual=True).fitted
+    assert [set(norm) for norm in fitted.layer_norms] == 2 * [{"scale", "shift"}]
+    assert fitted.residuals[0].shape == (6, 5)
+    assert fitted.residuals[1] is None
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_everything_has_the_networks_type(dtype):
-    network = make_network(dtype=dtype, dropout=[0.5, 0.5], input_dropout=0.2)
-    raw = network.forward(make_X(dtype=dtype), generator())
-    network.delta[:] = 1
-    network.backward()
-    arrays = [network.theta, network.grad, raw, network.delta]
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"dropconnect": 0.2, "batch_norm": BatchNorm()}, {"residual": True}],
+    ids=str,
+)
+def test_everything_has_the_networks_type(dtype, options):
+    network = make_network(
+        dtype=dtype, dropout=[0.5, 0.5], input_dropout=0.2, **options
+    )
+    raw = network.forward(make_X(dtype=dtype), keys(network))
+    seen = []
+    network.backward(np.ones_like(raw), seen)
+    network.update_running()
+    arrays = [network.theta, network.grad, network.running, raw, *seen]
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
     assert predict(network, make_X(dtype=dtype)).dtype == dtype
 
@@ -85,7 +119,7 @@ def test_everything_has_the_networks_type(dtype):
 @every_layout
 def test_forward_is_the_formula(sparse):
     network, X = make_network([Tanh(), Logistic()]), make_X()
-    (W0, W1, W2), (b0, b1, b2) = network.coefs, network.intercepts
+    (W0, W1, W2), (b0, b1, b2) = network.fitted[:2]
     A = np.tanh(X @ W0 + b0)
     A = 1 / (1 + np.exp(-(A @ W1 + b1)))
     raw = network.forward(csr_array(X) if sparse else X)
@@ -93,59 +127,124 @@ def test_forward_is_the_formula(sparse):
 
 
 @every_layout
+def test_residual_connections_are_the_formula(sparse):
+    network, X = make_network([Tanh(), Logistic()], residual=True), make_X()
+    (W0, W1, W2), (b0, b1, b2) = network.fitted[:2]
+    R, _ = network.fitted.residuals
+    A = np.tanh(X @ W0 + b0) + X @ R
+    A = 1 / (1 + np.exp(-(A @ W1 + b1))) + A
+    inputs = csr_array(X) if sparse else X
+    np.testing.assert_allclose(network.forward(inputs), A @ W2 + b2, rtol=1e-12)
+    np.testing.assert_allclose(predict(network, inputs), A @ W2 + b2, rtol=1e-12)
+
+
+def test_layer_norm_is_the_formula_in_training_and_prediction():
+    network, X = make_network([Tanh()], layer_norm=LayerNorm(eps=0.1)), make_X()
+    (W0, W1), (_, b1) = network.fitted[:2]
+    (norm,) = network.fitted.layer_norms
+    norm["scale"][:], norm["shift"][:] = np.arange(5) + 1, np.linspace(-1, 1, 5)
+    Z = X @ W0
+    Z = (Z - Z.mean(axis=1, keepdims=True)) / np.sqrt(
+        Z.var(axis=1, keepdims=True) + 0.1
+    )
+    raw = np.tanh(Z * norm["scale"] + norm["shift"]) @ W1 + b1
+    np.testing.assert_allclose(network.forward(X), raw, rtol=1e-12)
+    np.testing.assert_allclose(predict(network, X), raw, rtol=1e-12)
+
+
+@every_layout
 @pytest.mark.parametrize("n", [1, 2, 39, 40])
-def test_a_short_batch_uses_the_buffers_of_a_long_one(sparse, n):
-    network = make_network(dropout=[0.5, 0.0], input_dropout=0.2)
+@pytest.mark.parametrize("residual", [False, True])
+def test_a_batch_leaves_nothing_to_the_next(sparse, n, residual):
+    options = {"dropout": [0.5, 0.0], "input_dropout": 0.2, "residual": residual}
+    network, fresh = make_network(**options), make_network(**options)
     X = make_X()
-    network.forward(X)
-    network.delta[:] = 7
-    network.backward()
-    fresh = make_network(capacity=n, dropout=[0.5, 0.0], input_dropout=0.2)
+    raw = network.forward(X)
+    network.backward(np.full_like(raw, 7))
     for net in (network, fresh):
-        raw = net.forward(csr_array(X[:n]) if sparse else X[:n], generator())
-        assert raw.shape == net.delta.shape == (n, 3)
-        net.delta[...] = raw
-        net.backward()
+        raw = net.forward(csr_array(X[:n]) if sparse else X[:n], keys(net))
+        assert raw.shape == (n, 3)
+        net.backward(raw.copy())
     np.testing.assert_allclose(network.grad, fresh.grad, rtol=1e-13, atol=1e-15)
 
 
-def test_the_inputs_are_never_changed():
-    network, X = make_network(dropout=[0.5, 0.5], input_dropout=0.5), make_X()
+@pytest.mark.parametrize("residual", [False, True])
+def test_the_inputs_are_never_changed(residual):
+    network = make_network(dropout=[0.5, 0.5], input_dropout=0.5, residual=residual)
+    X = make_X()
     for inputs in (X.copy(), csr_array(X)):
-        network.forward(inputs, generator())
-        network.delta[:] = 1
-        network.backward()
+        raw = network.forward(inputs, keys(network))
+        network.backward(np.ones_like(raw))
         after = inputs if isinstance(inputs, np.ndarray) else inputs.toarray()
         np.testing.assert_array_equal(after, X)
 
 
 @every_layout
 def test_input_dropout_drops_or_scales_up_inputs(sparse):
-    network = Network([6, 6], [], np.float64, input_dropout=0.75)
-    network.load([np.eye(6)], [np.zeros(6)])
-    network.allocate(2000)
+    network = Network(hidden_layers([6, 6], [], input_dropout=0.75), np.float64)
+    network.load(Fitted([np.eye(6)], [np.zeros(6)]))
     X = 1 + make_X(2000) ** 2
-    raw = network.forward(csr_array(X) if sparse else X, generator())
+    raw = network.forward(csr_array(X) if sparse else X, keys(network))
     kept = raw != 0
     assert abs(kept.mean() - 0.25) < 4 * np.sqrt(0.25 * 0.75 / kept.size)
     np.testing.assert_allclose(raw[kept], 4 * X[kept])
     np.testing.assert_allclose(network.forward(X), X)
 
 
+def test_sparse_inputs_are_dropped_as_dense_ones():
+    network, X = make_network(input_dropout=0.5), make_X()
+    dense, sparse = (network.forward(A, keys(network)) for A in (X, csr_array(X)))
+    np.testing.assert_allclose(sparse, dense, rtol=1e-12, atol=1e-14)
+
+
 def test_the_output_layer_drops_nothing():
     network = make_network(dropout=[0.0, 0.0])
+    assert network.n_random == 0
     np.testing.assert_array_equal(
-        network.forward(make_X(), generator()).copy(), network.forward(make_X())
+        network.forward(make_X(), keys(network)), network.forward(make_X())
     )
 
 
-def test_noise_is_drawn_from_the_generator_alone():
-    network, X = make_network(dropout=[0.5, 0.5]), make_X()
-    first, again, other = (
-        network.forward(X, generator(seed)).copy() for seed in (0, 0, 1)
-    )
+@pytest.mark.parametrize(
+    ("options", "n_keys"),
+    [
+        ({"dropout": [0.5, 0.5]}, 2),
+        ({"dropout": [0.5, 0.0], "input_dropout": 0.1}, 2),
+        ({"dropconnect": 0.5}, 3),
+    ],
+    ids=str,
+)
+def test_noise_is_told_by_the_keys_alone(options, n_keys):
+    network, X = make_network(**options), make_X()
+    assert network.n_random == n_keys
+    first, again, other = (network.forward(X, keys(network, i)) for i in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert np.any(first != other)
+
+
+def test_several_models_at_once_are_each_alone():
+    """Definitions take a leading axis of models."""
+    options = {"batch_norm": BatchNorm(), "residual": True, "layer_norm": LayerNorm()}
+    network, X = make_network(**options), make_X()
+    rng = np.random.default_rng(2)
+    thetas = network.theta + rng.normal(size=(4, len(network.theta)))
+    delta = rng.normal(size=(4, 40, 3))
+    grads, raws, averages = [], [], []
+    for theta, own in zip(thetas, delta, strict=True):
+        network.theta[:], network.running[:] = theta, 1
+        raws.append(network.forward(X))
+        network.backward(own.copy())
+        network.update_running()
+        grads.append(network.grad.copy())
+        averages.append(network.running.copy())
+    network.theta, network.grad = thetas, np.zeros_like(thetas)
+    network.running = np.ones((4, len(network.running)))
+    network.bind()
+    np.testing.assert_allclose(network.forward(X[None]), raws, rtol=1e-11)
+    network.backward(delta.copy())
+    network.update_running()
+    np.testing.assert_allclose(network.grad, grads, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(network.running, averages, rtol=1e-11)
 
 
 # Prediction
@@ -163,8 +262,9 @@ def test_prediction_is_the_forward_pass_without_noise(sparse, activation):
 
 
 @every_layout
-def test_many_rows_are_predicted_like_few(sparse):
-    network, X = make_network(), make_X(10_000)
+@pytest.mark.parametrize("residual", [False, True])
+def test_many_rows_are_predicted_like_few(sparse, residual):
+    network, X = make_network(residual=residual), make_X(10_000)
     X = csr_array(X) if sparse else X
     raw = predict(network, X)
     assert raw.shape == (10_000, 3)

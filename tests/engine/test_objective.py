@@ -5,39 +5,48 @@ import pytest
 from scipy.special import xlogy
 
 from sknn_notes import MLPClassifier, MLPRegressor
-from sknn_notes._engine.network import Network
+from sknn_notes._engine.network import Network, hidden_layers
 from sknn_notes._engine.objective import Objective
+from sknn_notes._engine.program import Program
 from sknn_notes.activations import ReLU, Tanh
 from sknn_notes.initializers import Auto
+from sknn_notes.layers import BatchNorm, LayerNorm
+from sknn_notes.layers._base import Fitted
 from sknn_notes.losses import (
     CLASSIFICATION_LOSSES,
     REGRESSION_LOSSES,
     LogLoss,
     SquaredError,
 )
-from sknn_notes.penalties import L2
+from sknn_notes.penalties import L1, L2
 
 N = 60
 
 
+def make_network(units, activations=(), dtype=np.float64, **options):
+    return Network(hidden_layers(units, list(activations), **options), dtype)
+
+
+def make_objective(*args, **options):
+    return Objective(Program(*args, **options))
+
+
 def linear_objective(penalty=None, alpha=0.0, **options):
     """Return the objective of y = 2 x + 1 under the squared error."""
-    network = Network([1, 1], [], np.float64)
-    network.load([np.array([[2.0]])], [np.array([1.0])])
-    network.allocate(10)
-    return Objective(network, SquaredError(), penalty, [alpha], **options)
+    network = make_network([1, 1])
+    network.load(Fitted([np.array([[2.0]])], [np.array([1.0])]))
+    return make_objective(network, SquaredError(), penalty, [alpha], **options)
 
 
-def small_network(dtype=np.float64, capacity=N, loss=None, **options):
+def small_network(dtype=np.float64, loss=None, **options):
     """Return the objective of a 4-5-3 network for three classes, with data for it."""
     rng = np.random.default_rng(0)
     loss = loss or LogLoss()
-    network = Network([4, 5, loss.n_raw(3)], [Tanh()], dtype, **options)
+    network = make_network([4, 5, loss.n_raw(3)], [Tanh()], dtype, **options)
     network.initialize(Auto(), 0.1, rng)
-    network.allocate(capacity)
     X = rng.normal(size=(N, 4)).astype(dtype)
     y = rng.integers(3, size=N)
-    return Objective(network, loss, L2(), [0.1, 0.1]), X, y
+    return make_objective(network, loss, L2(), [0.1, 0.1]), X, y
 
 
 def test_a_case_by_hand():
@@ -57,22 +66,17 @@ def test_a_case_by_hand_with_the_bias_penalized():
 def test_a_hidden_layer_by_hand():
     # Units: relu(1 * 2 + 1) = 3 and relu(-1 * 2 + 0) = 0; f = 2 * 3 + 5 * 0 - 1 = 5.
     # Loss (5 - 3)**2 / 2 = 2; the second unit is off, so nothing flows back through it.
-    network = Network([1, 2, 1], [ReLU()], np.float64)
-    network.load(
-        [np.array([[1.0, -1.0]]), np.array([[2.0], [5.0]])],
-        [np.array([1.0, 0.0]), np.array([-1.0])],
-    )
-    network.allocate(1)
-    objective = Objective(network, SquaredError(), None, [])
+    network = make_network([1, 2, 1], [ReLU()])
+    coefs = [np.array([[1.0, -1.0]]), np.array([[2.0], [5.0]])]
+    network.load(Fitted(coefs, [np.array([1.0, 0.0]), np.array([-1.0])]))
+    objective = make_objective(network, SquaredError())
     assert objective(np.array([[2.0]]), np.array([[3.0]])) == 2
     np.testing.assert_array_equal(network.grad, [2 * 2 * 2, 0, 2 * 3, 0, 2 * 2, 0, 2])
 
 
 def test_the_loss_averages_over_samples_and_sums_over_outputs():
     X = np.array([[0.0], [0.0]])
-    network = Network([1, 2], [], np.float64)
-    network.allocate(2)
-    objective = Objective(network, SquaredError(), None, [])
+    objective = make_objective(make_network([1, 2]), SquaredError())
     # (1 + 4 + 9 + 16) / 2 over 2 samples
     assert objective(X, np.array([[1.0, 2.0], [3.0, 4.0]])) == 7.5
 
@@ -86,15 +90,17 @@ def test_the_penalty_is_not_divided_by_the_batch_size():
 
 
 def test_one_alpha_per_layer():
-    network = Network([2, 2, 1], [Tanh()], np.float64)
-    network.load([np.full((2, 2), 3.0), np.full((2, 1), 5.0)], [np.ones(2), np.ones(1)])
-    network.allocate(1)
+    network = make_network([2, 2, 1], [Tanh()])
+    coefs = [np.full((2, 2), 3.0), np.full((2, 1), 5.0)]
+    network.load(Fitted(coefs, [np.ones(2), np.ones(1)]))
     batch = np.zeros((1, 2)), np.zeros((1, 1)), np.zeros(1)
-    objective = Objective(network, SquaredError(), L2(), [0.1, 2.0])
+    objective = make_objective(network, SquaredError(), L2(), [0.1, 2.0])
     assert objective(*batch) == pytest.approx(0.1 / 2 * 4 * 9 + 2 / 2 * 2 * 25)
     np.testing.assert_allclose(network.grad, 4 * [0.3] + 2 * [10.0] + 3 * [0])
 
-    objective = Objective(network, SquaredError(), L2(), [0.1, 2.0], penalize_bias=True)
+    objective = make_objective(
+        network, SquaredError(), L2(), [0.1, 2.0], penalize_bias=True
+    )
     assert objective(*batch) == pytest.approx(0.05 * (36 + 2) + 1 * (50 + 1))
     np.testing.assert_allclose(network.grad[6:], [0.1, 0.1, 2.0])
 
@@ -103,7 +109,7 @@ def test_equal_alphas_are_one_alpha():
     gradients = []
     for alphas in ([0.3, 0.3], [0.3, 0.3 * (1 + 1e-15)]):
         objective, X, y = small_network()
-        objective = Objective(objective.network, LogLoss(), L2(), alphas, True)
+        objective = make_objective(objective.network, LogLoss(), L2(), alphas, True)
         gradients.append([objective(X, y), *objective.network.grad])
     np.testing.assert_allclose(*gradients, rtol=1e-13)
 
@@ -120,7 +126,7 @@ def test_weights_of_one_change_nothing():
 
 
 def test_a_weight_of_two_is_the_sample_twice():
-    objective, X, y = small_network(capacity=N + 1)
+    objective, X, y = small_network()
     weight = np.ones(N)
     weight[5] = 2
     value = objective(X, y, weight / weight.mean())
@@ -132,7 +138,7 @@ def test_a_weight_of_two_is_the_sample_twice():
 
 def test_a_batch_of_weights_zero_leaves_the_penalty_alone():
     objective, X, y = small_network()
-    weights = np.concatenate([W.ravel() for W in objective.network.coefs])
+    weights = np.concatenate([p["W"].ravel() for _, p in objective.network.dense])
     assert objective(X, y, np.zeros(N)) == pytest.approx(0.05 * np.sum(weights**2))
     np.testing.assert_allclose(
         objective.network.grad[: len(weights)], 0.1 * weights, rtol=1e-15
@@ -142,7 +148,7 @@ def test_a_batch_of_weights_zero_leaves_the_penalty_alone():
 
 def test_mini_batches_add_up_to_the_weighted_mean():
     objective, X, y = small_network()
-    objective = Objective(objective.network, LogLoss(), None, [])
+    objective = make_objective(objective.network, LogLoss())
     weight = np.random.default_rng(1).exponential(size=N)
     weight /= weight.mean()
     whole = objective(X, y, weight)
@@ -264,10 +270,9 @@ def test_a_larger_alpha_raises_the_first_loss_of_regressors(loss):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_an_input_that_is_not_finite_reaches_the_loss(value):
-    network = Network([2, 3, 1], [ReLU()], np.float64)
+    network = make_network([2, 3, 1], [ReLU()])
     network.initialize(Auto(), 0.0, np.random.default_rng(0))
-    network.allocate(2)
-    objective = Objective(network, SquaredError(), None, [])
+    objective = make_objective(network, SquaredError())
     X = np.array([[1.0, 2.0], [value, 0.0]])
     with np.errstate(invalid="ignore"):
         assert not np.isfinite(objective(X, np.zeros((2, 1))))
@@ -278,7 +283,7 @@ def test_nan_in_the_weights_reaches_the_loss(loss):
     part = loss()
     part.start(np.arange(3), counts=None)
     objective, X, y = small_network(loss=part)
-    objective.network.coefs[0][:] = np.nan
+    objective.network.p[0]["W"][:] = np.nan
     assert np.isnan(objective(X, y))
 
 
@@ -298,6 +303,47 @@ def test_every_layer_writes_to_the_one_gradient():
     objective(X, y)
     assert network.grad is grad
     assert np.isfinite(grad).all()
-    for layer in network.layers:
-        assert np.shares_memory(layer.dW, grad)
-        assert np.shares_memory(layer.db, grad)
+    for arrays in network.g:
+        for array in arrays.values():
+            assert np.shares_memory(array, grad)
+
+
+# Compiled
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"residual": True}, {"batch_norm": BatchNorm()}, {"layer_norm": LayerNorm()}],
+    ids=str,
+)
+@pytest.mark.parametrize("penalty", [None, L2(), L1()], ids=str)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_compiled_operations_compute_the_same(use, options, penalty, weighted):
+    pytest.importorskip("numba")
+    use("numba")
+    objective, X, y = small_network(**options)
+    weight = np.random.default_rng(1).exponential(size=N) if weighted else None
+    program = Program(objective.network, LogLoss(), penalty, [0.3, 0.1])
+    plain, compiled = Objective(program), Objective(program, (X, y, weight))
+    assert compiled.executor.description == "numba"
+    for n in (N, 7):
+        rows = slice(n)
+        batch = X[rows], y[rows], weight[rows] if weighted else None
+        value, gradient = plain(*batch), objective.network.grad.copy()
+        objective.network.grad[:] = np.nan
+        assert compiled(*batch) == pytest.approx(value, rel=1e-13)
+        np.testing.assert_allclose(
+            objective.network.grad, gradient, rtol=1e-11, atol=1e-14
+        )
+
+
+def test_compiled_operations_are_not_asked_for_noise_that_is_off(use):
+    pytest.importorskip("numba")
+    use("numba")
+    objective, X, y = small_network(dropout=[0.5])
+    compiled = Objective(objective.program, (X, y, None))
+    assert compiled(X, y) == objective(X, y)
+    keys = np.array([2**60 + 1], np.uint64)
+    noisy = objective(X, y, keys=keys)
+    assert compiled(X, y, keys=keys) == pytest.approx(noisy, rel=1e-13)
+    assert noisy != objective(X, y)

@@ -20,8 +20,7 @@ def dense_outputs(model, X):
         model.coefs_[:-1], model.intercepts_[:-1], activations, strict=True
     ):
         Z = A @ W + b
-        A = np.empty_like(Z)
-        activation.forward(Z.copy(), A)
+        A = activation.forward(Z, np)
         found.append((Z, A))
     return found, A @ model.coefs_[-1] + model.intercepts_[-1]
 
@@ -38,9 +37,7 @@ def test_outputs_and_slopes(iris, activation):
         hidden, display.outputs, display.slopes, strict=True
     ):
         assert_allclose(outputs, A, atol=1e-14)
-        above, below = np.empty_like(Z), np.empty_like(Z)
-        part.forward(Z + step, above)
-        part.forward(Z - step, below)
+        above, below = part.forward(Z + step, np), part.forward(Z - step, np)
         numeric = np.abs(above - below) / (2 * step)
         steepest = {"logistic": 0.25, "gelu": 1.128, "silu": 1.1}.get(activation, 1)
         assert_allclose(slopes, numeric / steepest, rtol=2e-3, atol=1e-6)

@@ -19,27 +19,40 @@ pytestmark = pytest.mark.skipif(
 )
 PACKAGE = Path(_kernels.__file__).parents[1]
 
-# Prints the warnings, what the cache did, and a kernel's result.
+# Prints the warnings, what the cache did, and an operation's result.
 USE = """
-import sys, warnings
+import warnings
 import numpy as np
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    from sknn_notes._kernels import active
-    kernels = active()
-    Z = np.array([[-3.0, 1.0]])
-    {before}
+    from sknn_notes import _kernels
+    from sknn_notes._compile import Memory
+    from sknn_notes._engine.tape import CompiledTape, Operation
     from sknn_notes.activations import ReLU
-    kernels.bias_activation(Z, np.ones(2), ReLU(), Z)
-    kernels.project_columns(np.ones((2, 1)), 1.0)
-    kernels.l1_norm(np.ones(3))
+    from sknn_notes.layers import _activate
+    kernels = _kernels.active().__name__.rpartition(".")[2]
+    {before}
+    Z = np.array([[-2.0, 2.0]])
+    if kernels == "_numba":
+        at = 0, 0, 0, -1, 2
+        relu = Operation(_activate.forward, (ReLU.value,), at, lambda: 4 * (0.0,), -1)
+        tape = CompiledTape([relu], (), (), Z.dtype)
+        arrays = dict.fromkeys(Memory._fields, np.zeros(1)) | {{
+            "classes": np.zeros(1, np.int64),
+            "bits": np.zeros(1, np.uint32),
+            "work": Z.reshape(-1),
+        }}
+        numbers = tape.numbers(np.zeros(1))
+        keys, edges = np.empty((1, 0), np.uint64), np.array([0, 1])
+        tape.run(Memory(**arrays), numbers, 0, edges, keys, 0)
+        from sknn_notes._compile import _numba
+        stats = _numba._dispatcher(_activate.forward, (ReLU.value,), Z.dtype).stats
+        print("hits", sum(stats.cache_hits.values()))
+    else:
+        Z = ReLU().forward(Z, np)
 for warning in caught:
     print("warning:", warning.category.__name__, warning.message)
-module = sys.modules.get("sknn_notes._kernels._numba.network")
-if module:
-    stats = module._bias_relu.stats
-    print("hits", sum(stats.cache_hits.values()))
-print(kernels.__name__.rpartition(".")[2], Z.tolist())
+print(kernels, Z.tolist())
 """
 
 
@@ -96,8 +109,7 @@ def archive(tmp_path):
             for source in sorted(PACKAGE.rglob("*")):
                 if source.suffix in (".py", ".css", ".svg", ".html"):
                     text = source.read_text()
-                    if source.parent.name == "_numba" and old:
-                        text = text.replace(old, new)
+                    text = text.replace(old, new) if old else text
                     name = source.relative_to(PACKAGE.parent)
                     # The date is that of the archive's other versions.
                     file.writestr(zipfile.ZipInfo(str(name)), text)
@@ -121,11 +133,11 @@ def test_from_a_zip_code_is_kept_and_ages_with_the_archive(archive, home):
     assert (first.hits, first.result, first.warnings) == (0, RIGHT, [])
     again = Process(PYTHONPATH=path, HOME=home)
     assert (again.hits, again.result, again.warnings) == (1, RIGHT, [])
-    archive("b.dtype.type(0) if z < 0", "b.dtype.type(7) if z < 0")
+    archive("return cast(0, z) if z < 0", "return cast(7, z) if z < 0")
     upgraded = Process(PYTHONPATH=path, HOME=home)
     assert (upgraded.hits, upgraded.result) == (0, "_numba [[7.0, 2.0]]")
     # A change of another file than the function's own.
-    archive("How the kernels of this set are compiled.", "Changed.")
+    archive("The loops that minimize an objective", "Changed")
     changed = Process(PYTHONPATH=path, HOME=home)
     assert (changed.hits, changed.result) == (0, RIGHT)
 
@@ -148,7 +160,7 @@ def test_an_installation_where_nothing_can_be_written(tmp_path, home):
     package = tmp_path / "library" / PACKAGE.name
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     # A file in place of a directory stops the superuser, too.
-    (package / "_kernels" / "_numba" / "__pycache__").write_text("")
+    (package / "_compile" / "__pycache__").write_text("")
     environment = {"PYTHONPATH": package.parent, "HOME": home}
     assert Process(**environment).warnings == []
     assert Process(**environment).hits == 1
@@ -157,6 +169,17 @@ def test_an_installation_where_nothing_can_be_written(tmp_path, home):
     assert process.result == RIGHT
     (warning,) = process.warnings
     assert "PermissionError: no directory of ['" in warning
+
+
+def test_what_is_compiled_ages_with_all_of_the_sources(tmp_path, home):
+    package = tmp_path / "library" / PACKAGE.name
+    shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {"PYTHONPATH": package.parent, "HOME": home}
+    environment["NUMBA_CACHE_DIR"] = tmp_path / "cache"
+    assert [Process(**environment).hits for _ in range(2)] == [0, 1]
+    other = package / "_engine" / "training.py"
+    other.write_text(other.read_text() + "\n# changed\n")
+    assert [Process(**environment).hits for _ in range(2)] == [0, 1]
 
 
 FROZEN = """
@@ -220,7 +243,7 @@ def spoil(file, how):
 
 @pytest.mark.parametrize(
     "damage",
-    [("truncated", "one bit", "empty"), ("a few bytes", "no code", "truncated")],
+    [("truncated", "one bit"), ("empty", "a few bytes"), ("truncated", "no code")],
     ids=str,
 )
 def test_damaged_code_is_compiled_again_and_replaced(home, damage):
@@ -256,7 +279,8 @@ def test_a_quota_that_is_used_up(home):
     (warning,) = process.warnings
     assert "File too large" in warning
     # No draft is left behind, and the next process keeps its code again.
-    assert not [path for path in (home / "cache").rglob("*") if path.is_file()]
+    files = [path.name for path in (home / "cache").rglob("*") if path.is_file()]
+    assert files == ["lock"]
     assert Process(**environment).warnings == []
     assert Process(**environment).hits == 1
 
@@ -304,3 +328,58 @@ def test_numba_that_is_asked_for_but_told_not_to_compile(home):
     )
     assert done.returncode == 1
     assert "NUMBA_DISABLE_JIT is set" in done.stderr.splitlines()[-1]
+
+
+# Several processes
+
+FIT = """
+import sys, time
+from pathlib import Path
+import numpy as np
+from sknn_notes import MLPClassifier
+from sknn_notes._compile import _numba
+folder, own = Path(sys.argv[1]), sys.argv[2]
+(folder / f"ready_{own}").touch()
+end = time.monotonic() + 60
+while len(list(folder.glob("ready_*"))) < 2 and time.monotonic() < end:
+    time.sleep(0.001)
+X = np.random.default_rng(0).normal(size=(30, 4))
+model = MLPClassifier(hidden_layer_sizes=5, activation="tanh", max_iter=2)
+model.fit(X, np.arange(30) % 3)
+stats = [_numba._dispatcher(*key).stats for key in _numba._addresses]
+hits = [sum(each.cache_hits.values()) for each in stats]
+misses = [sum(each.cache_misses.values()) for each in stats]
+print(model.executor_, *hits, "/", *misses)
+"""
+
+
+def test_processes_that_start_at_once_compile_each_operation_once(home):
+    pytest.importorskip("fcntl")
+    kept = {k: v for k, v in os.environ.items() if k not in UNSET}
+    environment = kept | {
+        "HOME": str(home),
+        "NUMBA_CACHE_DIR": str(home / "cache"),
+        "PYTHONPATH": str(PACKAGE.parent),
+        "PYTHONWARNINGS": "ignore",
+    }
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIT, str(home), str(i)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(2)
+    ]
+    lines = [process.communicate()[0].split() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert [line.pop(0) for line in lines] == ["numba", "numba"]
+    hits, misses = [], []
+    for line in lines:
+        cut = line.index("/")
+        hits.append([int(number) for number in line[:cut]])
+        misses.append([int(number) for number in line[cut + 1 :]])
+    n_operations = len(hits[0])
+    assert n_operations > 5
+    assert [sum(pair) for pair in zip(*misses, strict=True)] == n_operations * [1]
+    assert [sum(pair) for pair in zip(*hits, strict=True)] == n_operations * [1]

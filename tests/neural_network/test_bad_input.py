@@ -584,8 +584,8 @@ def test_a_warning_turned_into_an_error_leaves_no_trace(three_classes):
 class Broken(Adam):
     """Adam, but its eighth step fails after it has changed everything."""
 
-    def step(self, theta, grad, rate, state):
-        super().step(theta, grad, rate, state)
+    def step(self, theta, grad, rate, state, xp=np):
+        super().step(theta, grad, rate, state, xp)
         if state["t"] == 8:
             raise RuntimeError("broken")
 
@@ -639,10 +639,10 @@ class NanAt(SquaredError):
         self.n = n
         self.count = 0
 
-    def value_and_gradient(self, raw, y, sample_weight, out):
+    def mean(self, raw, y, sample_weight, xp):
         self.count += 1
-        value = super().value_and_gradient(raw, y, sample_weight, out)
-        return float("nan") if self.count == self.n else value
+        value, gradient = super().mean(raw, y, sample_weight, xp)
+        return float("nan") if self.count == self.n else value, gradient
 
 
 def test_divergence_stops_at_once(one_target):
@@ -715,11 +715,11 @@ class InterruptedLoss(LogLoss):
         self.n = n
         self.count = 0
 
-    def value_and_gradient(self, raw, y, sample_weight, out):
+    def mean(self, raw, y, sample_weight, xp):
         self.count += 1
         if self.count == self.n:
             raise KeyboardInterrupt
-        return super().value_and_gradient(raw, y, sample_weight, out)
+        return super().mean(raw, y, sample_weight, xp)
 
 
 def assert_usable(model, X, y):
@@ -824,12 +824,11 @@ def test_an_interrupt_in_partial_fit_leaves_a_usable_model(three_classes):
 
 def test_weight_decay_refuses_a_penalty_that_tells_none(three_classes):
     class Quartic(Penalty):
-        def value(self, weights, alpha):
-            return alpha * float(np.sum(weights**4))
+        def value(self, W, alpha, xp=np):
+            return alpha * xp.sum(W**4)
 
-        def add_gradient(self, weights, alpha, grad):
-            grad += 4 * alpha * weights**3
-            return self.value(weights, alpha)
+        def gradient(self, W, alpha, xp=np):
+            return 4 * alpha * W**3
 
     X, y = three_classes
     classifier(penalty=Quartic()).fit(X, y)

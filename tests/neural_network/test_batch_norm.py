@@ -8,7 +8,7 @@ import pytest
 
 from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes.initializers import Normal
-from sknn_notes.normalization import BatchNorm
+from sknn_notes.layers import BatchNorm
 
 
 @pytest.fixture

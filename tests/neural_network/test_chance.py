@@ -103,7 +103,7 @@ def test_no_other_constant_has_a_lower_loss(smoothing, weighted):
 
         def mean_loss(raw, loss=loss, y=y):
             raw = np.tile(raw, (len(y), 1))
-            losses = loss.per_sample(raw, y, np.empty_like(raw))
+            losses, _ = loss.per_sample(raw, y, np)
             return np.average(losses, weights=weight)
 
         for _ in range(20):
@@ -122,7 +122,7 @@ def test_constants_of_regression_losses(name):
 
     def mean_loss(raw):
         raw = np.tile(raw, (len(y), 1))
-        return np.mean(loss.per_sample(raw, y, np.empty_like(raw)))
+        return np.mean(loss.per_sample(raw, y, np)[0])
 
     for _ in range(20):
         assert mean_loss(best) <= mean_loss(best + 0.1 * rng.normal(size=2))
@@ -178,5 +178,5 @@ def test_the_constant_of_a_tree_has_the_entropy_of_the_classes(tree):
     loss = CLASSIFICATION_LOSSES["hierarchical_softmax"](tree=tree)
     loss.start(np.array(list("abcde")), np.bincount(y))
     raw = np.tile(loss.constant(y, None, 4), (len(y), 1))
-    value = np.mean(loss.per_sample(raw, y, np.empty_like(raw)))
+    value = np.mean(loss.per_sample(raw, y, np)[0])
     assert value == pytest.approx(-np.sum(p * np.log(p)))

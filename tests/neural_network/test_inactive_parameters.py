@@ -9,9 +9,9 @@ from sklearn.model_selection import GridSearchCV
 
 from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes.inspection import sanity_check
+from sknn_notes.layers import BatchNorm
 from sknn_notes.neural_network import _inactive
 from sknn_notes.neural_network._build import Plan
-from sknn_notes.normalization import BatchNorm
 from sknn_notes.optimizers import LBFGS, SGD, Adam
 from sknn_notes.penalties import L1, ElasticNet
 from sknn_notes.schedules import Adaptive, Cosine, InvScaling

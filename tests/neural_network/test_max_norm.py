@@ -34,16 +34,16 @@ def watched(solver, thetas):
     cls = OPTIMIZERS[solver]
 
     class Watched(cls):
-        def step(self, theta, grad, rate, state):
+        def step(self, theta, grad, rate, state, xp=np):
             thetas.append(theta.copy())
-            super().step(theta, grad, rate, state)
+            super().step(theta, grad, rate, state, xp)
 
-        def proximal_step(self, theta, grad, rate, state, prox):
+        def proximal_step(self, theta, grad, rate, state, prox, xp=np):
             # Nesterov's theta is ahead of the iterate.
             thetas.append(state.get("iterate", theta).copy())
             # Past ``step``, which the adaptive solvers call from here.
             solver = cls(**self.get_params())
-            solver.proximal_step(theta, grad, rate, state, prox)
+            solver.proximal_step(theta, grad, rate, state, prox, xp)
 
     return Watched()
 
@@ -59,7 +59,7 @@ def test_it_holds_after_every_update(three_classes, penalty, dropout, solver):
         solver=watched(solver, thetas),
         hidden_layer_sizes=(8,),
         penalty=penalty,
-        alpha=0.01,
+        alpha=0.003,
         dropout=dropout,
         input_dropout=dropout / 2,
         max_norm=0.5,

@@ -11,9 +11,9 @@ from sklearn.pipeline import make_pipeline
 
 from sknn_notes import MLPClassifier, MLPRegressor, Standardizer
 from sknn_notes.initializers import INITIALIZERS, Normal, Orthogonal, Uniform
+from sknn_notes.layers import BatchNorm
 from sknn_notes.losses import Hinge, Huber, LogLoss, Quantile, SquaredError
 from sknn_notes.noise import GaussianNoise, RandomCrop, RandomShift
-from sknn_notes.normalization import BatchNorm
 from sknn_notes.optimizers import SGD, Adam
 from sknn_notes.penalties import ElasticNet
 from sknn_notes.schedules import InvScaling, Step
@@ -308,12 +308,12 @@ def test_a_mistake_is_told_with_what_to_do(make, problem, params, parts, request
         ),
         (
             {"penalty": ()},
-            "one of ['elasticnet', 'l1', 'l2'], an instance of "
+            "one of ['elasticnet', 'group_lasso', 'l1', 'l2'], an instance of "
             "sknn_notes.penalties.Penalty or None",
         ),
         (
             {"batch_norm": "on"},
-            "True or False or an instance of sknn_notes.normalization.BatchNorm",
+            "True or False or an instance of sknn_notes.layers.BatchNorm",
         ),
         ({"init": ()}, f"one of {sorted(INITIALIZERS)}"),
         ({"dtype": ()}, "one of ['auto', 'float32', 'float64']"),

@@ -95,13 +95,13 @@ def recording(cls):
     """Return a solver class that records its rates, also after cloning."""
 
     class Recording(cls):
-        def step(self, theta, grad, rate, state):
+        def step(self, theta, grad, rate, state, xp=np):
             recorded.append(rate)
-            super().step(theta, grad, rate, state)
+            super().step(theta, grad, rate, state, xp)
 
-        def proximal_step(self, theta, grad, rate, state, prox):
+        def proximal_step(self, theta, grad, rate, state, prox, xp=np):
             recorded.append(rate)
-            cls(**self.get_params()).proximal_step(theta, grad, rate, state, prox)
+            cls(**self.get_params()).proximal_step(theta, grad, rate, state, prox, xp)
 
     return Recording
 

@@ -33,11 +33,6 @@ def make_raw(n_classes=5, n=20, dtype=np.float64):
     return np.asfortranarray(raw), rng.integers(n_classes, size=n)
 
 
-def evaluate(loss, raw, y):
-    gradient = np.full_like(raw, np.nan)
-    return loss.per_sample(raw, y, gradient), gradient
-
-
 def path(loss, leaf):
     """Return the (node, right) that lead to a class."""
     depth = loss.depths_[leaf]
@@ -57,23 +52,23 @@ def path_probability(loss, f, leaf):
 # The loss
 
 
-def test_by_hand():
+def test_by_hand(form):
     # Root: right with 3/4; below it on the right: left with 1/3.
     loss = HierarchicalSoftmax(tree=(10, (20, 30)))
     loss.start(np.array([10, 20, 30]), None)
     raw = np.array([[log(3), log(2)]] * 3)
-    losses, gradient = evaluate(loss, raw, np.array([0, 1, 2]))
+    losses, gradient = form.losses(loss, raw, np.array([0, 1, 2]))
     np.testing.assert_allclose(losses, [log(4), log(4), log(2)], rtol=1e-14)
     expected = [[3 / 4, 0], [-1 / 4, 2 / 3], [-1 / 4, -1 / 3]]
     np.testing.assert_allclose(gradient, expected, rtol=1e-14)
-    p = loss.probabilities(raw[:1], multiclass=True)
+    p = loss.link(multiclass=True).inverse(raw[:1])
     np.testing.assert_allclose(p, [[1 / 4, 1 / 4, 1 / 2]], rtol=1e-14)
 
 
 @every_tree
-def test_the_loss_is_minus_the_log_of_the_product_over_the_path(tree):
+def test_the_loss_is_minus_the_log_of_the_product_over_the_path(form, tree):
     loss, (raw, y) = make_loss(tree), make_raw()
-    losses, _ = evaluate(loss, raw, y)
+    losses, _ = form.losses(loss, raw, y)
     expected = [-log(path_probability(loss, f, k)) for f, k in zip(raw, y, strict=True)]
     np.testing.assert_allclose(losses, expected, rtol=1e-12)
 
@@ -81,109 +76,112 @@ def test_the_loss_is_minus_the_log_of_the_product_over_the_path(tree):
 @every_tree
 def test_the_probabilities_are_those_products_and_sum_to_one(tree):
     loss, (raw, _) = make_loss(tree), make_raw()
-    p = loss.probabilities(raw, multiclass=True)
+    p = loss.link(multiclass=True).inverse(raw)
     expected = [[path_probability(loss, f, k) for k in range(5)] for f in raw]
     np.testing.assert_allclose(p, expected, rtol=1e-12)
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-14)
-    log_p = loss.log_probabilities(raw, multiclass=True)
+    log_p = loss.link(multiclass=True).log_inverse(raw)
     np.testing.assert_allclose(log_p, np.log(expected), rtol=1e-12)
-    np.testing.assert_array_equal(loss.scores(raw), log_p)
+    np.testing.assert_array_equal(loss.link(multiclass=True).scores(raw), log_p)
 
 
 @every_tree
-def test_the_gradient_is_the_slope(tree):
+def test_the_gradient_is_the_slope(form, tree):
     loss, (raw, y), step = make_loss(tree), make_raw(), 1e-5
-    _, gradient = evaluate(loss, raw, y)
+    _, gradient = form.losses(loss, raw, y)
     slope = np.empty_like(raw)
     for j in range(raw.shape[1]):
         move = step * (np.arange(raw.shape[1]) == j)
-        above, below = evaluate(loss, raw + move, y), evaluate(loss, raw - move, y)
+        above, below = (
+            form.losses(loss, raw + move, y),
+            form.losses(loss, raw - move, y),
+        )
         slope[:, j] = (above[0] - below[0]) / (2 * step)
     assert np.linalg.norm(gradient - slope) <= 1e-8 * np.linalg.norm(gradient)
 
 
 @every_tree
-def test_the_gradient_touches_the_nodes_of_the_path_alone(tree):
+def test_the_gradient_touches_the_nodes_of_the_path_alone(form, tree):
     loss, (raw, _) = make_loss(tree), make_raw(n=5)
-    _, gradient = evaluate(loss, raw, np.arange(5))
+    _, gradient = form.losses(loss, raw, np.arange(5))
     for leaf in range(5):
         on_path = [node for node, _ in path(loss, leaf)]
         assert np.flatnonzero(gradient[leaf]).tolist() == sorted(on_path)
 
 
 @every_tree
-def test_nodes_off_the_path_do_not_count(tree):
+def test_nodes_off_the_path_do_not_count(form, tree):
     loss, (raw, y) = make_loss(tree), make_raw()
-    before, _ = evaluate(loss, raw, y)
+    before, _ = form.losses(loss, raw, y)
     for f, leaf in zip(raw, y, strict=True):
         off_path = set(range(4)) - {node for node, _ in path(loss, leaf)}
         f[list(off_path)] = 1e30
-    losses, gradient = evaluate(loss, raw, y)
+    losses, gradient = form.losses(loss, raw, y)
     np.testing.assert_allclose(losses, before, rtol=1e-14)
     assert not gradient[raw == 1e30].any()
 
 
 @every_tree
-def test_sure_decisions_stay_exact(tree):
+def test_sure_decisions_stay_exact(form, tree):
     loss = make_loss(tree)
     raw = np.array([[1e4] * 4, [-1e4] * 4])
-    log_p = loss.log_probabilities(raw, multiclass=True)
+    log_p = loss.link(multiclass=True).log_inverse(raw)
     turns = [[right for _, right in path(loss, leaf)] for leaf in range(5)]
     lefts = [-1e4 * (len(t) - sum(t)) for t in turns]
     rights = [-1e4 * sum(t) for t in turns]
     np.testing.assert_allclose(log_p, [lefts, rights], rtol=1e-12)
     for leaf in range(5):
-        losses, gradient = evaluate(loss, raw, np.full(2, leaf))
+        losses, gradient = form.losses(loss, raw, np.full(2, leaf))
         np.testing.assert_allclose(losses, -log_p[:, leaf], rtol=1e-12)
         assert np.isfinite(gradient).all()
 
 
 @every_tree
-def test_at_chance_the_loss_is_the_depth_times_ln_2(tree):
+def test_at_chance_the_loss_is_the_depth_times_ln_2(form, tree):
     loss = make_loss(tree)
-    losses, _ = evaluate(loss, np.zeros((5, 4)), np.arange(5))
+    losses, _ = form.losses(loss, np.zeros((5, 4)), np.arange(5))
     np.testing.assert_allclose(losses, loss.depths_ * log(2), rtol=1e-14)
 
 
 @every_tree
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_raw_outputs_are_left_alone_in_either_order(tree, order):
+def test_raw_outputs_are_left_alone_in_either_order(form, tree, order):
     loss, (raw, y) = make_loss(tree), make_raw()
-    expected, d_expected = evaluate(loss, raw, y)
+    expected, d_expected = form.losses(loss, raw, y)
     ordered = raw.copy(order)
-    losses, gradient = evaluate(loss, ordered, y)
+    losses, gradient = form.losses(loss, ordered, y)
     np.testing.assert_array_equal(ordered, raw)
     np.testing.assert_array_equal(losses, expected)
     np.testing.assert_array_equal(gradient, d_expected)
 
 
-def test_float32_stays_float32():
+def test_float32_stays_float32(form):
     loss, (raw, y) = make_loss(USERS_TREE), make_raw(dtype=np.float32)
-    losses, gradient = evaluate(loss, raw, y)
-    wide, d_wide = evaluate(loss, raw.astype(float), y)
-    p = loss.probabilities(raw, multiclass=True)
-    log_p = loss.log_probabilities(raw, multiclass=True)
+    losses, gradient = form.losses(loss, raw, y)
+    wide, d_wide = form.losses(loss, raw.astype(float), y)
+    p = loss.link(multiclass=True).inverse(raw)
+    log_p = loss.link(multiclass=True).log_inverse(raw)
     assert {a.dtype for a in (losses, gradient, p, log_p)} == {np.dtype(np.float32)}
     np.testing.assert_allclose(losses, wide, rtol=1e-5)
     np.testing.assert_allclose(gradient, d_wide, rtol=1e-5)
 
 
-def test_nan_on_the_path_is_not_hidden():
+def test_nan_on_the_path_is_not_hidden(form):
     loss, (raw, y) = make_loss(), make_raw()
     raw[3, 0] = np.nan
-    losses, _ = evaluate(loss, raw, y)
+    losses, _ = form.losses(loss, raw, y)
     assert np.flatnonzero(np.isnan(losses)).tolist() == [3]
 
 
-def test_many_classes():
+def test_many_classes(form):
     counts = np.random.default_rng(2).integers(1, 1000, size=700)
     loss = HierarchicalSoftmax(tree="huffman")
     loss.start(np.arange(700), counts)
     raw = np.random.default_rng(0).normal(size=(3, 699))
-    p = loss.probabilities(raw, multiclass=True)
+    p = loss.link(multiclass=True).inverse(raw)
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-13)
     for leaf in range(0, 700, 50):
-        losses, _ = evaluate(loss, raw, np.full(3, leaf))
+        losses, _ = form.losses(loss, raw, np.full(3, leaf))
         np.testing.assert_allclose(losses, -np.log(p[:, leaf]), rtol=1e-12)
 
 
@@ -192,19 +190,14 @@ def test_many_classes():
 
 @pytest.mark.parametrize("tree", ["balanced", "huffman", ("a", "b"), ["b", "a"]])
 @pytest.mark.parametrize("counts", [[3, 1], [1, 3]])
-def test_two_classes_are_the_log_loss(tree, counts):
+def test_two_classes_are_the_log_loss(form, tree, counts):
     loss = make_loss(tree, 2, counts)
     raw, y = make_raw(2)
-    losses, gradient = evaluate(loss, raw, y)
-    expected, d_expected = evaluate(LogLoss(), raw, y[:, None].astype(float))
+    losses, gradient = form.losses(loss, raw, y)
+    expected, d_expected = form.losses(LogLoss(), raw, y[:, None].astype(float))
     np.testing.assert_array_equal(losses, expected)
     np.testing.assert_array_equal(gradient, d_expected)
-    np.testing.assert_array_equal(loss.scores(raw), raw)
-    for method in ("probabilities", "log_probabilities"):
-        both = np.hstack([-raw, raw])
-        np.testing.assert_allclose(
-            getattr(loss, method)(both, False), getattr(LogLoss(), method)(both, False)
-        )
+    assert type(loss.link()) is type(LogLoss().link())
 
 
 # Trees
@@ -329,7 +322,7 @@ def test_other_trees_need_no_frequencies(tree):
 def test_labels_are_refused():
     loss, raw = make_loss(), np.zeros((2, 4))
     with pytest.raises(ValueError, match=r"'hierarchical_softmax'.*multilabel"):
-        loss.per_sample(raw, np.ones((2, 4)), raw.copy())
+        loss.per_sample(raw, np.ones((2, 4)), np)
 
 
 # What the classifier asks
@@ -337,17 +330,19 @@ def test_labels_are_refused():
 
 def test_what_it_tells_the_classifier():
     assert HierarchicalSoftmax.tasks == ("binary", "multiclass")
-    assert HierarchicalSoftmax.has_probabilities
+    assert HierarchicalSoftmax().link().gives_probabilities
     assert HierarchicalSoftmax.indices_for_two
     loss = HierarchicalSoftmax()
     assert [loss.n_raw(n_outputs) for n_outputs in (1, 3, 10)] == [1, 2, 9]
 
 
 @every_tree
-def test_the_tree_survives_pickle_and_not_clone(tree):
+def test_the_tree_survives_pickle_and_not_clone(form, tree):
     loss, (raw, y) = make_loss(tree), make_raw()
     copy = pickle.loads(pickle.dumps(loss))
-    np.testing.assert_array_equal(evaluate(copy, raw, y)[1], evaluate(loss, raw, y)[1])
+    np.testing.assert_array_equal(
+        form.losses(copy, raw, y)[1], form.losses(loss, raw, y)[1]
+    )
     fresh = clone(loss)
     assert fresh.tree == loss.tree
     assert not hasattr(fresh, "depths_")
@@ -391,7 +386,7 @@ def test_a_chain_is_a_product_of_decisions():
     # From the root: class n - 1 to the right, n - 2 at the next node, and so on.
     passed = np.cumprod(np.hstack([np.ones((2, 1)), 1 - right]), axis=1)
     expected = np.hstack([passed[:, -1:], (passed[:, :-1] * right)[:, ::-1]])
-    np.testing.assert_allclose(loss.probabilities(raw, True), expected, rtol=1e-12)
+    np.testing.assert_allclose(loss.link(True).inverse(raw), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("n_classes", [50, 500, 2000])

@@ -1,16 +1,22 @@
 """Initializers: the variance of a weight, and a signal through ten layers."""
 
+from math import pi
+
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.stats import kstest
 
 from sknn_notes import MLPClassifier
-from sknn_notes._engine.network import Network
+from sknn_notes._engine.network import Network, hidden_layers
 from sknn_notes.activations import ACTIVATIONS, Identity, ReLU, Tanh
 from sknn_notes.initializers import (
     INITIALIZERS,
+    LSUV,
     HeUniform,
+    Initializer,
     Normal,
+    Orthogonal,
     Sparse,
     Uniform,
 )
@@ -39,6 +45,10 @@ def draw(initializer, activation=None, shape=(FAN_IN, FAN_OUT), seed=0):
     return initializer.draw(*shape, activation, np.random.default_rng(seed))
 
 
+def make_network(units, activations, dtype=np.float64):
+    return Network(hidden_layers(units, activations), dtype)
+
+
 # What every initializer promises
 
 
@@ -60,20 +70,20 @@ def test_the_generator_decides(initializer):
 @every_initializer
 def test_both_types_start_from_the_same_weights(initializer):
     wide, narrow = (
-        Network([20, 30, 3], [ReLU()], dtype) for dtype in (np.float64, np.float32)
+        make_network([20, 30, 3], [ReLU()], dtype) for dtype in (np.float64, np.float32)
     )
     for network in (wide, narrow):
         network.initialize(initializer(), 0.25, np.random.default_rng(0))
     np.testing.assert_array_equal(narrow.theta, wide.theta.astype(np.float32))
-    for b in wide.intercepts:
+    for b in wide.fitted.intercepts:
         np.testing.assert_array_equal(b, 0.25)
 
 
 @every_initializer
 def test_layers_of_a_network_differ(initializer):
-    network = Network([20, 20, 20], [ReLU()], np.float64)
+    network = make_network([20, 20, 20], [ReLU()])
     network.initialize(initializer(), 0.0, np.random.default_rng(0))
-    first, second = network.coefs
+    first, second = network.fitted.coefs
     assert np.array_equal(first, second) == (not first.any())
 
 
@@ -131,9 +141,9 @@ def test_auto_is_he_in_very_deep_networks_of_the_relu_family(name, n_hidden_laye
 
 def test_auto_looks_at_each_layers_own_activation():
     activations = [ReLU(), Tanh()] * 10
-    network = Network([50, 40] + [30] * 19 + [3], activations, np.float64)
+    network = make_network([50, 40] + [30] * 19 + [3], activations)
     network.initialize(INITIALIZERS["auto"](), 0.0, np.random.default_rng(0))
-    he, glorot, *_, output = (np.max(np.abs(W)) for W in network.coefs)
+    he, glorot, *_, output = (np.max(np.abs(W)) for W in network.fitted.coefs)
     assert he == pytest.approx(np.sqrt(6 / 50), rel=0.02)
     assert glorot == pytest.approx(np.sqrt(6 / 70), rel=0.02)
     assert output == pytest.approx(np.sqrt(6 / 33), rel=0.05)
@@ -172,7 +182,7 @@ def scale_after_ten_layers(name, activation):
     init, A = INITIALIZERS[name](), rng.normal(size=(200, width))
     for _ in range(10):
         Z = A @ init.draw(width, width, activation, rng)
-        activation.forward(Z, A)
+        A = activation.forward(Z, np)
     return np.sqrt(np.mean(A**2))
 
 
@@ -240,3 +250,119 @@ def test_any_standard_deviation_in_the_domain_works(cls, std):
     part.check()
     W = part.draw(400, 50, None, np.random.default_rng(0)) / std
     assert np.std(W[W != 0]) == pytest.approx(1, rel=0.1)
+
+
+# Sparse, orthogonal and LSUV
+
+
+def draw_small(init, fan_in=40, fan_out=30, seed=0):
+    """Return weights of a layer that is small enough to look at each."""
+    return init.draw(fan_in, fan_out, None, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("init", [Sparse(), Orthogonal(), LSUV()], ids=str)
+def test_draws_are_float64_and_repeat_with_the_seed(init):
+    W = draw_small(init)
+    assert W.dtype == np.float64
+    np.testing.assert_array_equal(W, draw_small(init))
+    assert not np.array_equal(W, draw_small(init, seed=1))
+
+
+@pytest.mark.parametrize("n_connections", [1, 3, 10, 39, 40, 100])
+def test_every_unit_has_exactly_its_connections(n_connections):
+    W = draw_small(Sparse(n_connections=n_connections))
+    np.testing.assert_array_equal((W != 0).sum(axis=0), min(n_connections, 40))
+
+
+def test_connections_are_at_places_that_are_equally_likely():
+    places = draw_small(Sparse(n_connections=4), 10, 20_000) != 0
+    # 6 standard deviations of the share of a binomial.
+    bound = 6 * np.sqrt(0.4 * 0.6 / 20_000)
+    np.testing.assert_allclose(places.mean(axis=1), 0.4, atol=bound)
+    pairs = (places.T.astype(float).T @ places.T) / 20_000
+    off_diagonal = pairs[~np.eye(10, dtype=bool)]
+    np.testing.assert_allclose(off_diagonal, 0.4 * 3 / 9, atol=bound)
+
+
+@pytest.mark.parametrize("std", [0.01, 0.5])
+def test_the_weights_of_connections_are_gaussian(std):
+    W = draw_small(Sparse(std=std), 100, 500)
+    assert kstest(W[W != 0] / std, "norm").pvalue > 1e-3
+
+
+@pytest.mark.parametrize(("fan_in", "fan_out"), [(40, 30), (30, 40), (20, 20), (1, 5)])
+@pytest.mark.parametrize("gain", [1.0, 2.0])
+def test_columns_or_rows_are_orthonormal(fan_in, fan_out, gain):
+    W = draw_small(Orthogonal(gain=gain), fan_in, fan_out)
+    assert W.shape == (fan_in, fan_out)
+    gram = W.T @ W if fan_in >= fan_out else W @ W.T
+    np.testing.assert_allclose(gram, gain**2 * np.eye(len(gram)), atol=1e-13)
+
+
+def test_a_layer_that_does_not_shrink_keeps_lengths():
+    X = np.random.default_rng(1).normal(size=(50, 30))
+    for fan_out in (30, 80):
+        Z = X @ draw_small(Orthogonal(), 30, fan_out)
+        lengths = np.linalg.norm(Z, axis=1)
+        np.testing.assert_allclose(lengths, np.linalg.norm(X, axis=1), rtol=1e-12)
+
+
+def test_rotations_are_equally_likely():
+    """The angle of the first column is uniform, and half of the maps are mirrors."""
+    maps = [draw_small(Orthogonal(), 2, 2, seed) for seed in range(2000)]
+    angles = [np.arctan2(W[1, 0], W[0, 0]) for W in maps]
+    assert kstest(angles, "uniform", (-pi, 2 * pi)).pvalue > 1e-3
+    mirrors = np.mean([np.linalg.det(W) < 0 for W in maps])
+    assert mirrors == pytest.approx(0.5, abs=6 * 0.5 / np.sqrt(2000))
+
+
+def test_lsuv_starts_orthonormal_and_asks_for_data():
+    np.testing.assert_array_equal(draw_small(LSUV()), draw_small(Orthogonal()))
+    assert LSUV.needs_data
+    assert not Initializer.needs_data
+    assert not Orthogonal.needs_data
+
+
+@pytest.mark.parametrize("bias", [0.0, 3.0])
+def test_one_lsuv_step_gives_unit_variance(bias):
+    X = 5 * np.random.default_rng(1).normal(size=(50, 40)) + 2
+    W, init = draw_small(LSUV()), LSUV()
+    W *= init.scale(X @ W + bias)
+    assert np.var(X @ W + bias) == pytest.approx(1, rel=1e-12)
+    assert init.scale(X @ W + bias) == pytest.approx(1, rel=1e-12)
+
+
+def test_lsuv_by_hand():
+    # The mean is 1 and the variance (9 + 1 + 4 + 0 + 1 + 9) / 6 = 4.
+    Z = np.array([[4.0, 0.0, 3.0], [1.0, 0.0, -2.0]])
+    assert LSUV().scale(Z) == pytest.approx(0.5, rel=1e-14)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 1e30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_outputs_that_do_not_vary_are_left_alone(value, dtype):
+    assert LSUV().scale(np.full((7, 3), value, dtype)) == 1
+
+
+def test_lsuv_lets_a_signal_through_ten_relu_layers():
+    scaled = unscaled = np.random.default_rng(1).normal(size=(200, 50))
+    for seed in range(10):
+        W = draw_small(LSUV(), 50, 50, seed)
+        unscaled = np.maximum(unscaled @ W, 0)
+        Z = scaled @ W
+        scaled = np.maximum(Z * LSUV().scale(Z), 0)
+    assert np.std(unscaled) < 0.1
+    assert np.std(scaled) > 0.5
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        (Sparse(n_connections=0), "'n_connections' parameter of Sparse"),
+        (Sparse(std=0.0), "'std' parameter of Sparse"),
+        (Orthogonal(gain=0.0), "'gain' parameter of Orthogonal"),
+    ],
+)
+def test_parameters_outside_their_domain_are_refused(part, message):
+    with pytest.raises(ValueError, match=message):
+        part.check()

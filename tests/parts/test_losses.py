@@ -5,30 +5,48 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.optimize import minimize_scalar
+from scipy.special import huber as scipy_huber
+from scipy.special import log_softmax
 from sklearn import metrics
+from sklearn.base import clone
 
 from sknn_notes.losses import (
     CLASSIFICATION_LOSSES,
     REGRESSION_LOSSES,
+    AbsoluteError,
+    ClassificationLoss,
     Hinge,
+    Huber,
     LogLoss,
     Poisson,
+    Quantile,
     SquaredError,
+    SquaredHinge,
 )
 
 # What the targets of a task look like; "binary" is the case of one label.
 KINDS = {"multiclass": "classes", "multilabel": "labels"}
 
-CASES = [
-    pytest.param(cls, KINDS[task], id=f"{name}-{KINDS[task]}")
-    for name, cls in CLASSIFICATION_LOSSES.items()
-    for task in cls.tasks
-    if task in KINDS
-] + [
-    pytest.param(cls, "outputs", id=f"{name}-outputs")
-    for name, cls in REGRESSION_LOSSES.items()
+# Every loss by its defaults, and some with parameters of their own.
+PARTS = [
+    *(
+        (cls(), KINDS[t])
+        for cls in CLASSIFICATION_LOSSES.values()
+        for t in cls.tasks
+        if t in KINDS
+    ),
+    *((cls(), "outputs") for cls in REGRESSION_LOSSES.values()),
+    (SquaredHinge(margin=0.3), "classes"),
+    (SquaredHinge(margin=3.0), "labels"),
+    (LogLoss(label_smoothing=0.2), "classes"),
+    (LogLoss(label_smoothing=0.2), "labels"),
+    (Huber(delta=0.2), "outputs"),
+    (Quantile(quantile=0.9), "outputs"),
 ]
-every_loss = pytest.mark.parametrize(("loss", "kind"), CASES)
+every_loss = pytest.mark.parametrize(
+    ("loss", "kind"), [pytest.param(*case, id=f"{case[0]}-{case[1]}") for case in PARTS]
+)
 every_regression_loss = pytest.mark.parametrize(
     "loss", REGRESSION_LOSSES.values(), ids=REGRESSION_LOSSES
 )
@@ -42,27 +60,21 @@ def losses_with_an_output_per_class():
     return [cls for cls in CLASSIFICATION_LOSSES.values() if cls().n_raw(3) == 3]
 
 
-def make_loss(cls):
-    """Return a loss of its defaults that is ready for three classes."""
-    loss = cls()
-    if cls in CLASSIFICATION_LOSSES.values():
+def make_loss(loss):
+    """Return a copy of a loss that is ready for three classes."""
+    loss = clone(loss)
+    if isinstance(loss, ClassificationLoss):
         loss.start(np.arange(3), counts=None)
     return loss
 
 
-def evaluate(loss, raw, y):
-    """Return the loss of every sample and its gradient."""
-    gradient = np.full_like(raw, np.nan)
-    return loss.per_sample(raw, y, gradient), gradient
-
-
-def make_case(kind, loss=None, n=20, seed=0):
-    """Return raw outputs and targets, of three classes, labels or outputs."""
-    rng = np.random.default_rng(seed)
-    n_raw = 3 if loss is None else loss.n_raw(3)
+def make_case(kind, loss=None, n=20, n_outputs=3):
+    """Return raw outputs and targets, of classes, labels or outputs."""
+    rng = np.random.default_rng(0)
+    n_raw = n_outputs if loss is None else loss.n_raw(n_outputs)
     raw = rng.normal(scale=2, size=(n, n_raw))
     if kind == "classes":
-        return raw, rng.integers(3, size=n)
+        return raw, rng.integers(n_outputs, size=n)
     if kind == "labels":
         return raw, rng.integers(2, size=raw.shape).astype(float)
     return raw, rng.poisson(2.0, size=raw.shape).astype(float)
@@ -91,36 +103,62 @@ LN = np.log
         (SquaredError(), [1, 2], [4, 1], 5, [-3, 1]),
         # 2 - 3 ln 2 + 3 ln 3 - 3, and 1 for the target 0.
         (Poisson(), [LN(2), 0], [3, 0], 3 * LN(1.5), [-1, 1]),
+        # 0.5 - 1 + 1 = 0.5 from the first; -3 - 1 + 1 < 0 from the third.
+        (SquaredHinge(), [0.5, 1, -3], 1, 0.25, [1, -1, 0]),
+        # (3 - 1 + 1)**2 + (0.5 - 1 + 1)**2.
+        (SquaredHinge(), [3, 1, 0.5], 1, 9.25, [6, -7, 1]),
+        (SquaredHinge(margin=3), [0.5, 1, -3], 1, 6.25, [5, -5, 0]),
+        # 1.5**2 for the label 0, 0.75**2 for the label 1, none for the last.
+        (SquaredHinge(), [0.5, 0.25, 7], [0, 1, 1], 2.8125, [3, -1.5, 0]),
+        (SquaredHinge(margin=0.5), [0.5, 0.25, 7], [0, 1, 1], 1.0625, [2, -0.5, 0]),
+        # ln 4 plus 0.3 (f_1 - mean(f)) = 0.3 (ln 2 - ln(10) / 3).
+        (
+            LogLoss(label_smoothing=0.3),
+            [0, LN(2), LN(5)],
+            1,
+            LN(4) + 0.3 * (LN(2) - LN(10) / 3),
+            [1 / 8 - 0.1, 2 / 8 - 0.8, 5 / 8 - 0.1],
+        ),
+        # Targets 0.1 and 0.9; f = 0 costs ln 2 whatever the target.
+        (LogLoss(label_smoothing=0.2), [0, 0], [0, 1], 2 * LN(2), [0.4, -0.4]),
+        (AbsoluteError(), [1, 2, 3], [4, 1, 3], 4, [-1, 1, 0]),
+        # 1 (3 - 1/2) + 0.5**2 / 2, and nothing.
+        (Huber(), [1, 1.5, 3], [4, 1, 3], 2.625, [-1, 0.5, 0]),
+        # 2 (3 - 1) + 0.5**2 / 2.
+        (Huber(delta=2), [1, 1.5, 3], [4, 1, 3], 4.125, [-2, 0.5, 0]),
+        (Quantile(), [1, 2, 3], [4, 1, 3], 2, [-0.5, 0.5, 0]),
+        # 0.75 * 3 below the target, 0.25 * 1 above.
+        (Quantile(quantile=0.75), [1, 2, 3], [4, 1, 3], 2.5, [-0.75, 0.25, 0]),
     ],
 )
-def test_by_hand(loss, raw, y, value, gradient):
+def test_by_hand(form, loss, raw, y, value, gradient):
     raw = np.array([raw], float)
     y = np.array([y], int if np.isscalar(y) else float)
-    losses, computed = evaluate(loss, raw, y)
+    losses, computed = form.losses(loss, raw, y)
     np.testing.assert_allclose(losses, [value], rtol=1e-14)
     np.testing.assert_allclose(computed, [gradient], rtol=1e-14)
 
 
-def test_two_classes_are_one_logistic_or_a_softmax_of_two():
+def test_two_classes_are_one_logistic_or_a_softmax_of_two(form):
     f = np.linspace(-4, 4, 9)[:, None]
     for label in (0, 1):
-        one, d_one = evaluate(LogLoss(), f, np.full(f.shape, float(label)))
-        two, d_two = evaluate(LogLoss(), np.hstack([0 * f, f]), np.full(9, label))
+        one, d_one = form.losses(LogLoss(), f, np.full(f.shape, float(label)))
+        two, d_two = form.losses(LogLoss(), np.hstack([0 * f, f]), np.full(9, label))
         np.testing.assert_allclose(one, two, rtol=1e-13)
         np.testing.assert_allclose(d_one[:, 0], d_two[:, 1], rtol=1e-13)
 
 
-def test_the_hinge_of_classes_counts_every_class_that_is_too_near():
+def test_the_hinge_of_classes_counts_every_class_that_is_too_near(form):
     """Weston and Watkins sum over classes, where Crammer and Singer take the worst."""
     raw, y = make_case("classes")
-    losses, _ = evaluate(Hinge(), raw, y)
+    losses, _ = form.losses(Hinge(), raw, y)
     assert losses.mean() > metrics.hinge_loss(y, raw, labels=[0, 1, 2])
-    at_chance, _ = evaluate(Hinge(), np.zeros((1, 5)), np.array([2]))
+    at_chance, _ = form.losses(Hinge(), np.zeros((1, 5)), np.array([2]))
     np.testing.assert_array_equal(at_chance, [4])
 
 
-def test_a_margin_met_exactly_is_met():
-    losses, gradient = evaluate(Hinge(), np.array([[2.0, 1.0]]), np.array([0]))
+def test_a_margin_met_exactly_is_met(form):
+    losses, gradient = form.losses(Hinge(), np.array([[2.0, 1.0]]), np.array([0]))
     assert not losses.any()
     assert not gradient.any()
 
@@ -128,39 +166,39 @@ def test_a_margin_met_exactly_is_met():
 # Other implementations
 
 
-def test_log_loss_of_classes_is_scikit_learns():
+def test_log_loss_of_classes_is_scikit_learns(form):
     raw, y = make_case("classes")
-    p = LogLoss().probabilities(raw, multiclass=True)
-    losses, _ = evaluate(LogLoss(), raw, y)
+    p = LogLoss().link(multiclass=True).inverse(raw)
+    losses, _ = form.losses(LogLoss(), raw, y)
     expected = metrics.log_loss(y, p, labels=[0, 1, 2])
     assert losses.mean() == pytest.approx(expected, rel=1e-12)
 
 
-def test_log_loss_of_labels_is_the_sum_of_scikit_learns():
+def test_log_loss_of_labels_is_the_sum_of_scikit_learns(form):
     raw, y = make_case("labels")
-    p = LogLoss().probabilities(raw, multiclass=False)
-    losses, _ = evaluate(LogLoss(), raw, y)
+    p = LogLoss().link(multiclass=False).inverse(raw)
+    losses, _ = form.losses(LogLoss(), raw, y)
     expected = sum(metrics.log_loss(y[:, j], p[:, j]) for j in range(3))
     assert losses.mean() == pytest.approx(expected, rel=1e-12)
 
 
-def test_hinge_of_labels_is_the_sum_of_scikit_learns():
+def test_hinge_of_labels_is_the_sum_of_scikit_learns(form):
     raw, y = make_case("labels")
-    losses, _ = evaluate(Hinge(), raw, y)
+    losses, _ = form.losses(Hinge(), raw, y)
     expected = sum(metrics.hinge_loss(y[:, j], raw[:, j]) for j in range(3))
     assert losses.mean() == pytest.approx(expected, rel=1e-12)
 
 
-def test_squared_error_is_half_of_scikit_learns_summed():
+def test_squared_error_is_half_of_scikit_learns_summed(form):
     raw, y = make_case("outputs")
-    losses, _ = evaluate(SquaredError(), raw, y)
+    losses, _ = form.losses(SquaredError(), raw, y)
     expected = 3 * metrics.mean_squared_error(y, raw) / 2
     assert losses.mean() == pytest.approx(expected, rel=1e-12)
 
 
-def test_poisson_is_half_of_scikit_learns_deviance_summed():
+def test_poisson_is_half_of_scikit_learns_deviance_summed(form):
     raw, y = make_case("outputs")
-    losses, _ = evaluate(Poisson(), raw, y)
+    losses, _ = form.losses(Poisson(), raw, y)
     expected = 3 * metrics.mean_poisson_deviance(y.ravel(), np.exp(raw).ravel()) / 2
     assert losses.mean() == pytest.approx(expected, rel=1e-12)
 
@@ -169,25 +207,28 @@ def test_poisson_is_half_of_scikit_learns_deviance_summed():
 
 
 @every_loss
-def test_the_gradient_is_the_slope(loss, kind):
+def test_the_gradient_is_the_slope(form, loss, kind):
     part = make_loss(loss)
     raw, y = make_case(kind, part)
     step = 1e-5
-    _, gradient = evaluate(part, raw, y)
+    _, gradient = form.losses(part, raw, y)
     slope = np.empty_like(raw)
     for j in range(raw.shape[1]):
         move = step * (np.arange(raw.shape[1]) == j)
-        above, below = evaluate(part, raw + move, y), evaluate(part, raw - move, y)
+        above, below = (
+            form.losses(part, raw + move, y),
+            form.losses(part, raw - move, y),
+        )
         slope[:, j] = (above[0] - below[0]) / (2 * step)
-    assert np.linalg.norm(gradient - slope) <= 1e-7 * np.linalg.norm(gradient)
+    assert np.linalg.norm(gradient - slope) <= 1e-8 * np.linalg.norm(gradient)
 
 
 @every_loss
-def test_losses_are_one_number_a_sample_and_not_negative(loss, kind):
+def test_losses_are_one_number_a_sample_and_not_negative(form, loss, kind):
     part = make_loss(loss)
     raw, y = make_case(kind, part)
     before = raw.copy(), y.copy()
-    losses, gradient = evaluate(part, raw, y)
+    losses, gradient = form.losses(part, raw, y)
     assert losses.shape == (20,)
     assert np.all(losses >= 0)
     assert gradient.shape == raw.shape
@@ -196,56 +237,55 @@ def test_losses_are_one_number_a_sample_and_not_negative(loss, kind):
 
 
 @every_loss
-def test_memory_order_changes_nothing(loss, kind):
+def test_memory_order_changes_nothing(form, loss, kind):
     part = make_loss(loss)
     raw, y = make_case(kind, part)
-    losses, gradient = evaluate(part, raw, y)
-    by_columns, d_by_columns = evaluate(part, np.asfortranarray(raw), y)
+    losses, gradient = form.losses(part, raw, y)
+    by_columns, d_by_columns = form.losses(part, np.asfortranarray(raw), y)
     np.testing.assert_allclose(by_columns, losses, rtol=1e-13)
     np.testing.assert_allclose(d_by_columns, gradient, rtol=1e-13)
 
 
 @every_loss
-def test_float32_stays_float32(loss, kind):
+def test_float32_stays_float32(form, loss, kind):
     part = make_loss(loss)
     raw, y = make_case(kind, part)
     narrow_y = y if kind == "classes" else y.astype(np.float32)
-    losses, gradient = evaluate(part, raw.astype(np.float32), narrow_y)
-    wide, d_wide = evaluate(part, raw, y)
+    losses, gradient = form.losses(part, raw.astype(np.float32), narrow_y)
+    wide, d_wide = form.losses(part, raw, y)
     assert losses.dtype == gradient.dtype == np.float32
-    np.testing.assert_allclose(losses, wide, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(gradient, d_wide, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(losses, wide, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(gradient, d_wide, rtol=1e-5, atol=1e-5)
 
 
 @every_loss
-def test_a_sample_does_not_depend_on_the_others(loss, kind):
+def test_a_sample_does_not_depend_on_the_others(form, loss, kind):
     part = make_loss(loss)
     raw, y = make_case(kind, part)
-    losses, gradient = evaluate(part, raw, y)
-    one, d_one = evaluate(part, raw[4:5], y[4:5])
+    losses, gradient = form.losses(part, raw, y)
+    one, d_one = form.losses(part, raw[4:5], y[4:5])
     np.testing.assert_allclose(one, losses[4:5], rtol=1e-13)
     np.testing.assert_allclose(d_one, gradient[4:5], rtol=1e-13)
 
 
 @every_loss
-def test_nan_in_the_raw_outputs_is_not_hidden(loss, kind):
+def test_nan_in_the_raw_outputs_is_not_hidden(form, loss, kind):
     part = make_loss(loss)
     raw, y = make_case(kind, part)
     raw[3] = np.nan
-    losses, _ = evaluate(part, raw, y)
-    assert np.flatnonzero(np.isnan(losses)).tolist() == [3]
+    raw[5, 0] = np.nan
+    losses, _ = form.losses(part, raw, y)
+    assert np.flatnonzero(np.isnan(losses)).tolist() == [3, 5]
 
 
 @every_loss
 def test_the_value_is_the_mean_of_the_losses(loss, kind):
     part = make_loss(loss)
     raw, y = make_case(kind, part)
-    losses, gradient = evaluate(part, raw, y)
-    out = np.empty_like(raw)
-    value = part.value_and_gradient(raw, y, None, out)
-    assert type(value) is float
+    losses, gradient = part.per_sample(raw, y, np)
+    value, mean_gradient = part.mean(raw, y, None, np)
     assert value == pytest.approx(losses.mean(), rel=1e-13)
-    np.testing.assert_allclose(out, gradient / 20, rtol=1e-13)
+    np.testing.assert_allclose(mean_gradient, gradient / 20, rtol=1e-13)
 
 
 @every_loss
@@ -253,55 +293,79 @@ def test_the_value_weights_the_losses(loss, kind):
     part = make_loss(loss)
     raw, y = make_case(kind, part)
     weight = np.random.default_rng(1).exponential(size=20)
-    losses, gradient = evaluate(part, raw, y)
-    out = np.empty_like(raw)
-    value = part.value_and_gradient(raw, y, weight, out)
+    losses, gradient = part.per_sample(raw, y, np)
+    value, mean_gradient = part.mean(raw, y, weight, np)
     assert value == pytest.approx(np.sum(weight * losses) / 20, rel=1e-13)
-    np.testing.assert_allclose(out, weight[:, None] * gradient / 20, rtol=1e-13)
+    expected = weight[:, None] * gradient / 20
+    np.testing.assert_allclose(mean_gradient, expected, rtol=1e-13)
+
+
+@every_loss
+def test_models_may_stand_in_front(loss, kind):
+    """The raw outputs of several models for the same targets."""
+    part = make_loss(loss)
+    raw, y = make_case(kind, part)
+    models = np.stack([raw, raw[::-1], raw + 1])
+    losses, gradient = part.per_sample(models, np.stack([y, y, y]), np)
+    for model in range(3):
+        alone, d_alone = part.per_sample(models[model], y, np)
+        np.testing.assert_allclose(losses[model], alone, rtol=1e-13)
+        np.testing.assert_allclose(gradient[model], d_alone, rtol=1e-13, atol=1e-16)
+
+
+@every_loss
+def test_the_loops_are_the_definition(loss, kind, both_forms):
+    """Also of many samples, for which they are vectorized."""
+    part, (definition, loops) = make_loss(loss), both_forms
+    raw, y = make_case(kind, part, n=1001)
+    losses, gradient = loops.losses(part, raw, y)
+    expected, d_expected = definition.losses(part, raw, y)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(gradient, d_expected, rtol=1e-12, atol=1e-14)
 
 
 @every_regression_loss
-def test_regression_losses_sum_over_outputs(loss):
+def test_regression_losses_sum_over_outputs(form, loss):
     raw, y = make_case("outputs")
-    losses, gradient = evaluate(loss(), raw, y)
-    columns = [evaluate(loss(), raw[:, [j]], y[:, [j]]) for j in range(3)]
+    losses, gradient = form.losses(loss(), raw, y)
+    columns = [form.losses(loss(), raw[:, [j]], y[:, [j]]) for j in range(3)]
     np.testing.assert_allclose(losses, sum(c[0] for c in columns), rtol=1e-13)
     np.testing.assert_allclose(gradient, np.hstack([c[1] for c in columns]), rtol=1e-13)
 
 
 @pytest.mark.parametrize("loss", losses_of_labels())
-def test_classification_losses_sum_over_labels(loss):
+def test_classification_losses_sum_over_labels(form, loss):
     raw, y = make_case("labels")
-    losses, gradient = evaluate(loss(), raw, y)
-    columns = [evaluate(loss(), raw[:, [j]], y[:, [j]]) for j in range(3)]
+    losses, gradient = form.losses(loss(), raw, y)
+    columns = [form.losses(loss(), raw[:, [j]], y[:, [j]]) for j in range(3)]
     np.testing.assert_allclose(losses, sum(c[0] for c in columns), rtol=1e-13)
     np.testing.assert_allclose(gradient, np.hstack([c[1] for c in columns]), rtol=1e-13)
 
 
 @pytest.mark.parametrize("loss", losses_with_an_output_per_class())
-def test_raising_the_right_output_lowers_the_loss(loss):
+def test_raising_the_right_output_lowers_the_loss(form, loss):
     raw, y = make_case("classes")
-    losses, _ = evaluate(loss(), raw, y)
+    losses, _ = form.losses(loss(), raw, y)
     raw[np.arange(20), y] += 1
-    raised, _ = evaluate(loss(), raw, y)
+    raised, _ = form.losses(loss(), raw, y)
     assert np.all(raised <= losses)
     assert raised.sum() < losses.sum()
 
 
 @pytest.mark.parametrize("loss", losses_with_an_output_per_class())
-def test_the_gradient_of_classes_sums_to_zero(loss):
+def test_the_gradient_of_classes_sums_to_zero(form, loss):
     """Only differences between classes count."""
-    _, gradient = evaluate(loss(), *make_case("classes"))
+    _, gradient = form.losses(loss(), *make_case("classes"))
     np.testing.assert_allclose(gradient.sum(axis=1), 0, atol=1e-14)
 
 
 @every_regression_loss
-def test_a_perfect_prediction_costs_nothing(loss):
+def test_a_perfect_prediction_costs_nothing(form, loss):
     _, y = make_case("outputs")
     y += 1
-    raw = np.log(y) if loss.out_activation == "exp" else y
-    losses, gradient = evaluate(loss(), raw, y)
-    np.testing.assert_allclose(loss().predict(raw), y, rtol=1e-14)
+    raw = np.log(y) if loss().link().name == "exp" else y
+    losses, gradient = form.losses(loss(), raw, y)
+    np.testing.assert_allclose(loss().link().inverse(raw), y, rtol=1e-14)
     np.testing.assert_allclose(losses, 0, atol=1e-14)
     np.testing.assert_allclose(gradient, 0, atol=1e-14)
 
@@ -316,8 +380,8 @@ huge = st.floats(-1e300, 1e300)
     arrays(np.float64, (4, 3), elements=huge),
     arrays(np.int64, 4, elements=st.integers(0, 2)),
 )
-def test_log_loss_of_classes_is_finite_for_finite_outputs(raw, y):
-    losses, gradient = evaluate(LogLoss(), raw, y)
+def test_log_loss_of_classes_is_finite_for_finite_outputs(form, raw, y):
+    losses, gradient = form.losses(LogLoss(), raw, y)
     assert np.all(np.isfinite(losses))
     assert np.all(losses >= 0)
     assert np.all(np.abs(gradient) <= 1 + 1e-15)
@@ -328,15 +392,15 @@ def test_log_loss_of_classes_is_finite_for_finite_outputs(raw, y):
     arrays(np.float64, (4, 3), elements=huge),
     arrays(np.int64, (4, 3), elements=st.integers(0, 1)),
 )
-def test_log_loss_of_labels_is_finite_for_finite_outputs(raw, y):
-    losses, gradient = evaluate(LogLoss(), raw, y.astype(float))
+def test_log_loss_of_labels_is_finite_for_finite_outputs(form, raw, y):
+    losses, gradient = form.losses(LogLoss(), raw, y.astype(float))
     assert np.all(np.isfinite(losses))
     assert np.all(losses >= 0)
     assert np.all(np.abs(gradient) <= 1)
 
 
-def test_log_loss_keeps_small_losses():
-    losses, _ = evaluate(LogLoss(), np.array([[40.0]]), np.array([[1.0]]))
+def test_log_loss_keeps_small_losses(form):
+    losses, _ = form.losses(LogLoss(), np.array([[40.0]]), np.array([[1.0]]))
     np.testing.assert_allclose(losses, [np.exp(-40)], rtol=1e-12)
 
 
@@ -347,9 +411,9 @@ def test_log_loss_keeps_small_losses():
 def test_probabilities_belong_to_the_loss(multiclass):
     raw = np.array([[0.0, LN(3)]])
     expected = [[1 / 4, 3 / 4]] if multiclass else [[1 / 2, 3 / 4]]
-    np.testing.assert_allclose(LogLoss().probabilities(raw, multiclass), expected)
+    np.testing.assert_allclose(LogLoss().link(multiclass).inverse(raw), expected)
     np.testing.assert_allclose(
-        LogLoss().log_probabilities(raw, multiclass), np.log(expected)
+        LogLoss().link(multiclass).log_inverse(raw), np.log(expected)
     )
 
 
@@ -357,8 +421,8 @@ def test_probabilities_belong_to_the_loss(multiclass):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_log_probabilities_stay_finite(multiclass, dtype):
     raw = np.array([[1e4, -1e4], [30.0, -30.0]], dtype)
-    p = LogLoss().probabilities(raw, multiclass)
-    log_p = LogLoss().log_probabilities(raw, multiclass)
+    p = LogLoss().link(multiclass).inverse(raw)
+    log_p = LogLoss().link(multiclass).log_inverse(raw)
     assert p.dtype == log_p.dtype == dtype
     np.testing.assert_allclose(p[0], [1, 0])
     np.testing.assert_allclose(log_p[0], [0, -2e4 if multiclass else -1e4])
@@ -366,17 +430,16 @@ def test_log_probabilities_stay_finite(multiclass, dtype):
 
 
 def test_only_log_loss_has_probabilities():
-    assert LogLoss.has_probabilities
-    assert not Hinge.has_probabilities
-    assert not hasattr(Hinge(), "probabilities")
+    assert LogLoss().link().gives_probabilities
+    assert not Hinge().link().gives_probabilities
 
 
 def test_names_of_output_activations_are_scikit_learns():
-    assert LogLoss().out_activation(multiclass=True) == "softmax"
-    assert LogLoss().out_activation(multiclass=False) == "logistic"
-    assert Hinge().out_activation(multiclass=True) == "identity"
-    assert SquaredError().out_activation == "identity"
-    assert Poisson().out_activation == "exp"
+    assert LogLoss().link(multiclass=True).name == "softmax"
+    assert LogLoss().link(multiclass=False).name == "logistic"
+    assert Hinge().link(multiclass=True).name == "identity"
+    assert SquaredError().link().name == "identity"
+    assert Poisson().link().name == "exp"
 
 
 def test_poisson_refuses_negative_targets():
@@ -386,3 +449,202 @@ def test_poisson_refuses_negative_targets():
 
 def test_poisson_takes_targets_of_zero():
     Poisson().check_targets(np.array([[1.0], [0.0]]))
+
+
+# Squared hinge
+
+
+@pytest.mark.parametrize("margin", [0.5, 1.0, 2.0])
+def test_the_squared_hinge_of_classes_is_torchs(form, margin):
+    """PyTorch averages over the classes what we sum."""
+    torch = pytest.importorskip("torch")
+    raw, y = make_case("classes", n_outputs=4)
+    f = torch.tensor(raw, requires_grad=True)
+    expected = torch.nn.functional.multi_margin_loss(
+        f, torch.tensor(y), p=2, margin=margin, reduction="none"
+    )
+    (4 * expected).sum().backward()
+    losses, gradient = form.losses(SquaredHinge(margin=margin), raw, y)
+    np.testing.assert_allclose(losses, 4 * expected.detach(), rtol=1e-12)
+    np.testing.assert_allclose(gradient, f.grad, rtol=1e-12, atol=1e-14)
+
+
+def test_the_squared_hinge_of_one_label_is_the_hinge_squared(form):
+    raw, y = make_case("labels", n_outputs=1)
+    hinge, _ = form.losses(Hinge(margin=0.7), raw, y)
+    squared, _ = form.losses(SquaredHinge(margin=0.7), raw, y)
+    np.testing.assert_allclose(squared, hinge**2, rtol=1e-13)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_the_squared_hinge_at_chance(form, n_classes):
+    raw = np.zeros((1, n_classes))
+    losses, gradient = form.losses(SquaredHinge(), raw, np.array([1]))
+    np.testing.assert_array_equal(losses, [n_classes - 1])
+    assert gradient.sum() == 0
+    losses, _ = form.losses(SquaredHinge(), raw, np.ones_like(raw))
+    np.testing.assert_array_equal(losses, [n_classes])
+
+
+def test_the_squared_hinge_has_no_probabilities():
+    assert not SquaredHinge().link().gives_probabilities
+
+
+# Label smoothing
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
+def test_smoothed_classes_are_torchs(form, share):
+    torch = pytest.importorskip("torch")
+    raw, y = make_case("classes", n_outputs=4)
+    f = torch.tensor(raw, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(
+        f, torch.tensor(y), label_smoothing=share, reduction="none"
+    )
+    expected.sum().backward()
+    losses, gradient = form.losses(LogLoss(label_smoothing=share), raw, y)
+    np.testing.assert_allclose(losses, expected.detach(), rtol=1e-12)
+    np.testing.assert_allclose(gradient, f.grad, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
+def test_smoothed_labels_are_torchs(form, share):
+    torch = pytest.importorskip("torch")
+    raw, y = make_case("labels", n_outputs=4)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        torch.tensor(raw), torch.tensor((1 - share) * y + share / 2), reduction="none"
+    ).sum(dim=1)
+    losses, _ = form.losses(LogLoss(label_smoothing=share), raw, y)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+
+
+def test_smoothing_of_two_classes_is_that_of_a_softmax_of_two(form):
+    f, loss = np.linspace(-4, 4, 9)[:, None], LogLoss(label_smoothing=0.3)
+    for label in (0, 1):
+        one, d_one = form.losses(loss, f, np.full(f.shape, float(label)))
+        two, d_two = form.losses(loss, np.hstack([0 * f, f]), np.full(9, label))
+        np.testing.assert_allclose(one, two, rtol=1e-13)
+        np.testing.assert_allclose(d_one[:, 0], d_two[:, 1], rtol=1e-13)
+
+
+def test_smoothing_is_a_mixture_of_targets(form):
+    raw, y = make_case("classes", n_outputs=4)
+    targets = 0.6 * np.eye(4)[y] + 0.4 / 4
+    expected = -np.sum(targets * log_softmax(raw, axis=1), axis=1)
+    losses, gradient = form.losses(LogLoss(label_smoothing=0.4), raw, y)
+    np.testing.assert_allclose(losses, expected, rtol=1e-13)
+    np.testing.assert_allclose(gradient.sum(axis=1), 0, atol=1e-14)
+
+
+def test_smoothing_leaves_the_loss_at_chance(form):
+    loss = LogLoss(label_smoothing=0.5)
+    losses, _ = form.losses(loss, np.zeros((1, 7)), np.array([3]))
+    np.testing.assert_allclose(losses, [np.log(7)], rtol=1e-14)
+    losses, _ = form.losses(loss, np.zeros((1, 7)), np.ones((1, 7)))
+    np.testing.assert_allclose(losses, [7 * np.log(2)], rtol=1e-14)
+
+
+# Regression
+
+
+def test_absolute_error_is_scikit_learns_summed(form):
+    raw, y = make_case("outputs", n_outputs=4)
+    losses, _ = form.losses(AbsoluteError(), raw, y)
+    expected = 4 * metrics.mean_absolute_error(y, raw)
+    assert losses.mean() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.95])
+def test_quantile_is_scikit_learns_summed(form, quantile):
+    raw, y = make_case("outputs", n_outputs=4)
+    losses, _ = form.losses(Quantile(quantile=quantile), raw, y)
+    expected = 4 * metrics.mean_pinball_loss(y, raw, alpha=quantile)
+    assert losses.mean() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("delta", [0.1, 1.0, 5.0])
+def test_huber_is_scipys_and_torchs(form, delta):
+    torch = pytest.importorskip("torch")
+    raw, y = make_case("outputs", n_outputs=4)
+    losses, gradient = form.losses(Huber(delta=delta), raw, y)
+    expected = scipy_huber(delta, raw - y).sum(axis=1)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    f = torch.tensor(raw, requires_grad=True)
+    torch.nn.functional.huber_loss(
+        f, torch.tensor(y), reduction="sum", delta=delta
+    ).backward()
+    np.testing.assert_allclose(gradient, f.grad, rtol=1e-12)
+
+
+def test_huber_lies_between_the_squared_and_the_absolute_error(form):
+    raw, y = make_case("outputs", n_outputs=4)
+    squared, _ = form.losses(SquaredError(), raw, y)
+    wide, _ = form.losses(Huber(delta=1e3), raw, y)
+    np.testing.assert_allclose(wide, squared, rtol=1e-12)
+    absolute, _ = form.losses(AbsoluteError(), raw, y)
+    narrow, _ = form.losses(Huber(delta=1e-9), raw, y)
+    np.testing.assert_allclose(narrow / 1e-9, absolute, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("loss", "statistic"),
+    [
+        (SquaredError(), np.mean),
+        (AbsoluteError(), np.median),
+        (Quantile(quantile=0.8), lambda y: np.quantile(y, 0.8)),
+        (Quantile(quantile=0.1), lambda y: np.quantile(y, 0.1)),
+    ],
+    ids=["mean", "median", "0.8 quantile", "0.1 quantile"],
+)
+def test_the_best_constant_is_the_statistic_that_the_loss_predicts(
+    form, loss, statistic
+):
+    y = np.random.default_rng(0).exponential(size=(999, 1))
+
+    def mean_loss(constant):
+        return form.losses(loss, np.full_like(y, constant), y)[0].mean()
+
+    best = minimize_scalar(mean_loss, bounds=(0, 5), method="bounded").x
+    assert best == pytest.approx(statistic(y), abs=0.01)
+
+
+@pytest.mark.parametrize("loss", [AbsoluteError(), Huber(), Quantile(quantile=0.3)])
+def test_a_perfect_prediction_costs_exactly_nothing(form, loss):
+    y = np.arange(3.0)[:, None]
+    losses, gradient = form.losses(loss, y, y)
+    assert not losses.any()
+    assert not gradient.any()
+    np.testing.assert_array_equal(loss.link().inverse(y), y)
+    assert loss.link().name == "identity"
+
+
+# Parameters, and what a loss tells the classifier by default
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (LogLoss(label_smoothing=1.0), "'label_smoothing' parameter of LogLoss"),
+        (LogLoss(label_smoothing=-0.1), "'label_smoothing' parameter of LogLoss"),
+        (SquaredHinge(margin=0.0), "'margin' parameter of SquaredHinge"),
+        (Huber(delta=0.0), "'delta' parameter of Huber"),
+        (Quantile(quantile=0.0), "'quantile' parameter of Quantile"),
+        (Quantile(quantile=1.0), "'quantile' parameter of Quantile"),
+    ],
+)
+def test_parameters_outside_their_domain_are_refused(loss, message):
+    with pytest.raises(ValueError, match=message):
+        loss.check()
+
+
+@pytest.mark.parametrize("loss", [LogLoss(), Hinge(), SquaredHinge()])
+def test_a_loss_is_for_all_tasks_with_one_raw_output_each_by_default(loss):
+    assert isinstance(loss, ClassificationLoss)
+    assert loss.tasks == ("binary", "multiclass", "multilabel")
+    assert not loss.indices_for_two
+    before = dict(vars(loss))
+    assert loss.start(np.arange(3), np.ones(3)) is None
+    assert vars(loss) == before
+    assert loss.n_raw(3) == 3
+    raw = np.ones((2, 3))
+    assert loss.link().scores(raw) is raw

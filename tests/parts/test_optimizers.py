@@ -5,56 +5,57 @@ import copy
 import numpy as np
 import pytest
 
-from sknn_notes.optimizers import LBFGS, OPTIMIZERS, SGD, Adam
+from sknn_notes.optimizers import LBFGS, OPTIMIZERS, SGD, Adam, AdamW, RMSProp
+from sknn_notes.penalties import L1
 
 STOCHASTIC = {name: cls for name, cls in OPTIMIZERS.items() if cls.stochastic}
 every_solver = pytest.mark.parametrize("solver", STOCHASTIC.values(), ids=STOCHASTIC)
 
 
-def train(solver, theta, gradient, n_steps, rate=0.1):
+def train(form, solver, theta, gradient, n_steps, rate=0.1):
     """Return theta after some steps down the gradient, a function of theta."""
     theta = theta.copy()
     state = solver.start(theta)
     for _ in range(n_steps):
-        solver.step(theta, gradient(theta), rate, state)
+        form.step(solver, theta, gradient(theta), rate, state)
     return theta
 
 
 # By hand, from theta = 1 with the gradients 2 and 4 at a rate of 0.1
 
 
-def two_steps(solver):
+def two_steps(form, solver):
     theta = np.array([1.0])
     state = solver.start(theta)
     path = []
     for gradient in (2.0, 4.0):
-        solver.step(theta, np.array([gradient]), 0.1, state)
+        form.step(solver, theta, np.array([gradient]), 0.1, state)
         path.append(theta[0])
     return path
 
 
-def test_plain_gradient_descent_by_hand():
-    assert two_steps(SGD(momentum=0.0)) == pytest.approx([0.8, 0.4])
+def test_plain_gradient_descent_by_hand(form):
+    assert two_steps(form, SGD(momentum=0.0)) == pytest.approx([0.8, 0.4])
 
 
-def test_momentum_by_hand():
+def test_momentum_by_hand(form):
     # v = -0.2, then 0.5 * -0.2 - 0.4 = -0.5.
     sgd = SGD(momentum=0.5, nesterovs_momentum=False)
-    assert two_steps(sgd) == pytest.approx([0.8, 0.3])
+    assert two_steps(form, sgd) == pytest.approx([0.8, 0.3])
 
 
-def test_nesterov_by_hand():
+def test_nesterov_by_hand(form):
     # The same velocities; steps of 0.5 * -0.2 - 0.2 and 0.5 * -0.5 - 0.4.
     sgd = SGD(momentum=0.5, nesterovs_momentum=True)
-    assert two_steps(sgd) == pytest.approx([0.7, 0.05])
+    assert two_steps(form, sgd) == pytest.approx([0.7, 0.05])
 
 
-def test_adam_by_hand():
+def test_adam_by_hand(form):
     # m = 1, v = 1, both halves of what they correct to: a step of 0.1 * 2 / 2.
     # m = 0.5 + 2, v = 0.75 + 4, corrected by 1 - 0.5**2 and 1 - 0.75**2.
     adam = Adam(beta_1=0.5, beta_2=0.75, epsilon=1e-300)
     second = 0.1 * (2.5 / 0.75) / np.sqrt((0.75 * 1 + 0.25 * 16) / 0.4375)
-    assert two_steps(adam) == pytest.approx([0.9, 0.9 - second], rel=1e-14)
+    assert two_steps(form, adam) == pytest.approx([0.9, 0.9 - second], rel=1e-14)
 
 
 # The textbook
@@ -69,7 +70,7 @@ def quadratic(n=50, seed=0):
 
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_sgd_is_the_textbooks(momentum, nesterov):
+def test_sgd_is_the_textbooks(form, momentum, nesterov):
     start, gradient = quadratic()
     theta, velocity = start.copy(), np.zeros(50)
     for _ in range(20):
@@ -77,17 +78,27 @@ def test_sgd_is_the_textbooks(momentum, nesterov):
         velocity = momentum * velocity - 0.1 * g
         theta = theta + (momentum * velocity - 0.1 * g if nesterov else velocity)
     solver = SGD(momentum=momentum, nesterovs_momentum=nesterov)
-    np.testing.assert_allclose(train(solver, start, gradient, 20), theta, rtol=1e-12)
+    np.testing.assert_allclose(
+        train(form, solver, start, gradient, 20), theta, rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize(
-    ("beta_1", "beta_2", "epsilon"),
-    [(0.9, 0.999, 1e-8), (0.5, 0.9, 1e-2), (0.0, 0.5, 1.0), (0.9, 0.0, 1e-3)],
+    ("beta_1", "beta_2", "epsilon", "n_steps"),
+    [
+        (0.9, 0.999, 1e-8, 20),
+        (0.5, 0.9, 1e-2, 20),
+        (0.0, 0.5, 1.0, 20),
+        # Without a memory of squares rounding grows with every change of sign.
+        (0.9, 0.0, 1e-3, 15),
+    ],
 )
-def test_adam_is_the_papers_with_scikit_learns_epsilon(beta_1, beta_2, epsilon):
+def test_adam_is_the_papers_with_scikit_learns_epsilon(
+    form, beta_1, beta_2, epsilon, n_steps
+):
     start, gradient = quadratic()
     theta, m, v = start.copy(), np.zeros(50), np.zeros(50)
-    for t in range(1, 21):
+    for t in range(1, n_steps + 1):
         g = gradient(theta)
         m = beta_1 * m + (1 - beta_1) * g
         v = beta_2 * v + (1 - beta_2) * g**2
@@ -95,12 +106,16 @@ def test_adam_is_the_papers_with_scikit_learns_epsilon(beta_1, beta_2, epsilon):
         rate = 0.1 * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
         theta = theta - rate * m / (np.sqrt(v) + epsilon)
     solver = Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
-    np.testing.assert_allclose(train(solver, start, gradient, 20), theta, rtol=1e-11)
+    np.testing.assert_allclose(
+        train(form, solver, start, gradient, n_steps), theta, rtol=1e-11
+    )
 
 
-def test_the_first_step_of_adam_is_the_rate_whatever_the_gradient():
+def test_the_first_step_of_adam_is_the_rate_whatever_the_gradient(form):
     start = np.zeros(4)
-    theta = train(Adam(), start, lambda _: np.array([1e-3, 1.0, 1e3, -5.0]), 1, 0.01)
+    theta = train(
+        form, Adam(), start, lambda _: np.array([1e-3, 1.0, 1e3, -5.0]), 1, 0.01
+    )
     np.testing.assert_allclose(theta, [-0.01, -0.01, -0.01, 0.01], rtol=1e-3)
 
 
@@ -108,57 +123,152 @@ def test_the_first_step_of_adam_is_the_rate_whatever_the_gradient():
 
 
 @every_solver
-def test_a_minimum_is_found(solver):
+def test_a_minimum_is_found(form, solver):
     start, _ = quadratic()
-    theta = train(solver(), start, lambda theta: theta - 1, 1000, rate=0.01)
+    theta = train(form, solver(), start, lambda theta: theta - 1, 1000, rate=0.01)
     np.testing.assert_allclose(theta, 1, atol=0.01)
 
 
 @every_solver
-def test_no_gradient_no_step(solver):
+def test_no_gradient_no_step(form, solver):
     start, _ = quadratic()
-    theta = train(solver(), start, np.zeros_like, 3)
+    theta = train(form, solver(), start, np.zeros_like, 3)
     np.testing.assert_array_equal(theta, start)
 
 
 @every_solver
-def test_parameters_are_stepped_one_by_one(solver):
+def test_parameters_are_stepped_one_by_one(form, solver):
     """Also where there are more than a kernel handles at a time."""
     start, _ = quadratic(40_000)
     scale = np.linspace(0.1, 2, 40_000)
-    theta = train(solver(), start, lambda theta: scale * theta, 3)
+    theta = train(form, solver(), start, lambda theta: scale * theta, 3)
     for part in (slice(5), slice(16_380, 16_390), slice(39_990, None)):
-        alone = train(solver(), start[part], lambda theta, p=part: scale[p] * theta, 3)
+        alone = train(
+            form, solver(), start[part], lambda theta, p=part: scale[p] * theta, 3
+        )
         np.testing.assert_allclose(theta[part], alone, rtol=1e-13)
 
 
 @every_solver
-def test_a_copied_state_goes_on_as_the_original(solver):
+def test_a_copied_state_goes_on_as_the_original(form, solver):
     theta, gradient = quadratic()
     part = solver()
     state = part.start(theta)
     for _ in range(3):
-        part.step(theta, gradient(theta), 0.1, state)
+        form.step(part, theta, gradient(theta), 0.1, state)
     theta_2, state_2 = theta.copy(), copy.deepcopy(state)
     for values, memory in ((theta, state), (theta_2, state_2)):
-        part.step(values, gradient(values), 0.1, memory)
+        form.step(part, values, gradient(values), 0.1, memory)
     np.testing.assert_array_equal(theta, theta_2)
 
 
 @every_solver
-def test_float32_stays_float32(solver):
+def test_float32_stays_float32(form, solver):
     start, gradient = quadratic()
     theta = start.astype(np.float32)
     part = solver()
     state = part.start(theta)
     for _ in range(10):
-        part.step(theta, gradient(theta).astype(np.float32), 0.1, state)
+        form.step(part, theta, gradient(theta).astype(np.float32), 0.1, state)
     assert theta.dtype == np.float32
     assert {
         value.dtype for value in state.values() if isinstance(value, np.ndarray)
     } == {np.dtype(np.float32)}
-    wide = train(solver(), start, gradient, 10)
+    wide = train(form, solver(), start, gradient, 10)
     np.testing.assert_allclose(theta, wide, rtol=1e-4, atol=1e-5)
+
+
+@every_solver
+def test_models_may_stand_in_front(solver):
+    """A stack of vectors, each with a rate of its own, moves as each alone."""
+    rng = np.random.default_rng(0)
+    start, target = rng.normal(size=(2, 3, 5))
+    rates = np.array([[0.1], [0.01], [0.3]])
+    part = solver()
+    theta, state = start.copy(), part.start(start)
+    for _ in range(5):
+        part.step(theta, theta - target, rates, state)
+    for model in range(3):
+        alone, state = start[model].copy(), part.start(start[model])
+        for _ in range(5):
+            part.step(alone, alone - target[model], float(rates[model, 0]), state)
+        np.testing.assert_allclose(theta[model], alone, rtol=1e-13)
+
+
+# Proximal steps: after the solver's, the soft threshold of an L1 penalty
+
+
+NESTEROV = SGD(momentum=0.9)
+PROXIMAL = [
+    SGD(momentum=0.0),
+    SGD(momentum=0.9, nesterovs_momentum=False),
+    NESTEROV,
+    Adam(),
+    AdamW(beta_1=0.5),
+    RMSProp(),
+]
+every_proximal = pytest.mark.parametrize("part", PROXIMAL, ids=str)
+
+
+def proximal_path(form, part, theta, gradient, n_steps, rate, alpha):
+    """Return theta after every step down a gradient and an L1 penalty."""
+    theta, path = theta.copy(), []
+    state = part.start(theta)
+
+    def prox(sizes):
+        theta[:] = L1().prox(theta, alpha, sizes)
+
+    part.begin_epoch(theta, state)
+    for _ in range(n_steps):
+        form.proximal_step(part, theta, gradient(theta), rate, state, prox)
+        path.append(theta.copy())
+    part.end_epoch(theta, state)
+    path.append(theta.copy())
+    return path
+
+
+@pytest.mark.parametrize("part", [p for p in PROXIMAL if p is not NESTEROV], ids=str)
+def test_without_a_penalty_a_proximal_step_is_the_step(form, part):
+    """Except of Nesterov's, which ends where momentum has not carried it ahead."""
+    start, gradient = quadratic()
+    *_, theta = proximal_path(form, part, start, gradient, 20, 0.1, alpha=0.0)
+    expected = train(form, part, start, gradient, 20)
+    np.testing.assert_allclose(theta, expected, rtol=1e-10)
+
+
+def test_without_a_penalty_nesterovs_proximal_steps_are_the_textbooks(form):
+    start, gradient = quadratic()
+    path = proximal_path(form, NESTEROV, start, gradient, 20, 0.1, alpha=0.0)
+    ahead, before = start.copy(), start
+    for theta in path[:-1]:
+        iterate = ahead - 0.1 * gradient(ahead)
+        ahead, before = iterate + 0.9 * (iterate - before), iterate
+        np.testing.assert_allclose(theta, ahead, rtol=1e-12)
+    np.testing.assert_allclose(path[-1], before, rtol=1e-12)
+
+
+@every_proximal
+def test_the_loops_of_a_proximal_step_are_the_definition(both_forms, part):
+    start, gradient = quadratic()
+    paths = [
+        proximal_path(form, part, start, gradient, 20, 0.1, alpha=0.05)
+        for form in both_forms
+    ]
+    np.testing.assert_allclose(*paths, rtol=1e-10, atol=1e-14)
+
+
+@every_proximal
+def test_proximal_steps_end_at_the_minimum_with_exact_zeros(form, part):
+    """It is the soft threshold of the targets, here of a gradient theta - target."""
+    target = np.linspace(-1, 1, 50)
+    *_, theta = proximal_path(
+        form, part, np.zeros(50), lambda theta: theta - target, 3000, 0.01, alpha=0.3
+    )
+    minimum = np.sign(target) * np.maximum(np.abs(target) - 0.3, 0)
+    # Steps of RMSProp keep their size near the minimum, those of Adam nearly.
+    np.testing.assert_allclose(theta, minimum, atol=0.01)
+    zeros = np.abs(target) < 0.25
+    assert not theta[zeros].any()
 
 
 def test_lbfgs_takes_no_steps_of_its_own():

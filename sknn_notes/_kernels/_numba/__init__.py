@@ -8,6 +8,4 @@ if vars(config)["DISABLE_JIT"]:
         "SKNN_NOTES_KERNELS=numpy."
     )
 
-from sknn_notes._kernels._numba import steps as steps
 from sknn_notes._kernels._numba.columns import *
-from sknn_notes._kernels._numba.network import *

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sknn_notes._kernels._numba.compile import compiled, compiled_exactly
+from sknn_notes._compile._numba import compiled, compiled_exactly
 from sknn_notes._kernels._numpy import columns as reference
 from sknn_notes._kernels._numpy.columns import (
     Moments,

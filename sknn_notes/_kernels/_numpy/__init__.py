@@ -1,4 +1,3 @@
 """The reference set: every kernel in plain vectorized numpy."""
 
 from sknn_notes._kernels._numpy.columns import *
-from sknn_notes._kernels._numpy.network import *

@@ -4,7 +4,7 @@ import pickle
 import sys
 import tempfile
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
 from importlib import resources
@@ -17,6 +17,8 @@ from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.misc.appdirs import AppDirs
 
+_LIBRARY = __package__.partition(".")[0]
+
 
 class DiskCache(NullCache):
     """Keeps what is compiled of a function, one file for each signature.
@@ -27,8 +29,15 @@ class DiskCache(NullCache):
     process.
     """
 
-    def __init__(self, function):
-        self._name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
+    def __init__(self, name):
+        self._name = name
+
+    def holds(self, sig, codegen):
+        """Tell whether there is a file for a signature, whatever its age."""
+        try:
+            return self._path(sig, codegen).exists()
+        except Exception:
+            return False
 
     def load_overload(self, sig, target_context):
         """Return the code for a signature, None where it has to be compiled."""
@@ -54,7 +63,7 @@ class DiskCache(NullCache):
         _stamp()  # Raises where nothing can be kept, before a directory is made.
         key = repr((sig, codegen.magic_tuple(), sys.implementation.cache_tag))
         name = f"{self._name}-{sha256(key.encode()).hexdigest()[:20]}.nbc"
-        return _directory() / name
+        return directory() / name
 
 
 @cache
@@ -62,23 +71,44 @@ def _stamp():
     """Return a digest of all that the code is compiled from and by.
 
     Functions of one file are compiled into those of another, so that it covers all
-    sources of this package, wherever it was imported from.
+    sources of the library, wherever it was imported from.
     """
-    sources = [
-        file.read_bytes()
-        for file in sorted(resources.files(__package__).iterdir(), key=str)
-        if file.name.endswith((".py", ".pyc"))
-    ]
+    sources = list(_sources(resources.files(_LIBRARY)))
     if not sources:
         raise FileNotFoundError(
-            f"the sources of {__package__} are in no file, as in a frozen application, "
+            f"the sources of {_LIBRARY} are in no file, as in a frozen application, "
             "and so the age of compiled code is unknown"
         )
     return sha256(numba.__version__.encode() + b"".join(sources)).digest()
 
 
+def _sources(folder):
+    """Yield the contents of all Python files in a folder, in the order of names."""
+    for file in sorted(folder.iterdir(), key=str):
+        if file.name.endswith((".py", ".pyc")):
+            yield file.read_bytes()
+        elif "." not in file.name and file.name != "__pycache__" and file.is_dir():
+            yield from _sources(file)
+
+
+@contextmanager
+def locked():
+    """Let one process compile at a time, so that the others find what it has kept."""
+    try:
+        import fcntl
+
+        _stamp()  # Raises where nothing can be kept, before a directory is made.
+        file = (directory() / "lock").open("w")
+    except (ImportError, OSError):  # Not on Windows; and nothing is kept anyway.
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @cache
-def _directory():
+def directory():
     """Return the first directory that can be written."""
     folder = Path(__file__).parent
     name = f"sknn_notes_{sha256(str(folder).encode()).hexdigest()[:20]}"

@@ -1,0 +1,273 @@
+"""What the definitions of parts need beside the array API's own functions.
+
+Definitions are written against the array API: ``xp`` is the namespace of the arrays.
+They index from the right, so that a leading axis of models may stand in front. A part's
+number may then be an array with one for each model, in the dtype of the network: of
+shape (..., 1, 1) or, for a solver, which sees vectors, (..., 1).
+
+Of the array API they need its version 2024.12, but not indexing with masks or shapes
+that depend on values. What is here and in numpy's namespace, too, is what numpy
+lacks before 2.1, or what PyTorch's does not take.
+"""
+
+import numpy as np
+from scipy import special
+
+from sknn_notes._compile import helper
+from sknn_notes._sklearn import array_namespace
+
+__all__ = [
+    "arange",
+    "astype",
+    "copied",
+    "equal_numbers",
+    "expit",
+    "fill_bits",
+    "from_numpy",
+    "logistic_cost",
+    "maximum",
+    "minimum",
+    "namespace",
+    "ndtr",
+    "normals",
+    "of_matrices",
+    "of_rows",
+    "one_hot",
+    "put_along_last_axis",
+    "random_mask",
+    "random_words",
+    "take",
+    "transpose",
+    "xlogy",
+]
+
+
+def namespace(array):
+    """Return the array namespace of an array, plain numpy for numpy's own."""
+    if isinstance(array, np.ndarray | np.generic):
+        return np
+    return array_namespace(array)
+
+
+def astype(x, dtype, xp):
+    """Return an array in another dtype."""
+    return x.astype(dtype) if xp is np else xp.astype(x, dtype)
+
+
+def copied(x, xp):
+    """Return a copy of an array."""
+    return x.copy() if xp is np else xp.asarray(x, copy=True)
+
+
+def arange(n, like, xp):
+    """Return the integers below ``n`` where the array ``like`` is."""
+    return np.arange(n) if xp is np else xp.arange(n, device=like.device)
+
+
+def from_numpy(array, like, xp):
+    """Return an array of numpy's as one of the namespace, where ``like`` is."""
+    return array if xp is np else xp.asarray(array, device=like.device)
+
+
+def maximum(x, y, xp):
+    """Return the larger of an array and an array or a number."""
+    return xp.maximum(x, y if xp is np else _array(y, x, xp))
+
+
+def minimum(x, y, xp):
+    """Return the smaller of an array and an array or a number."""
+    return xp.minimum(x, y if xp is np else _array(y, x, xp))
+
+
+def _array(y, like, xp):
+    if hasattr(y, "ndim"):
+        return y
+    return xp.full((), y, dtype=like.dtype, device=like.device)
+
+
+def transpose(x):
+    """Return matrices with rows and columns exchanged."""
+    if x.ndim == 2:
+        return x.T
+    return x.swapaxes(-1, -2) if isinstance(x, np.ndarray) else x.mT
+
+
+def _special(name, x, xp):
+    """Return a special function that the array API lacks, or None."""
+    if xp is np:
+        return getattr(special, name)(x)
+    # PyTorch's namespace has the same names.
+    function = getattr(getattr(xp, "special", None), name, None)
+    return None if function is None else function(x)
+
+
+def expit(x, xp):
+    """Return the logistic function ``1 / (1 + exp(-x))``."""
+    result = _special("expit", x, xp)
+    if result is None:
+        below = xp.exp(-xp.abs(x))
+        result = xp.where(x < 0, below, xp.ones_like(x)) / (1 + below)
+    return result
+
+
+def ndtr(x, xp):
+    """Return the probability that a standard normal variable is at most ``x``."""
+    result = _special("ndtr", x, xp)
+    if result is None:
+        result = from_numpy(special.ndtr(np.from_dlpack(x)), x, xp)
+    return result
+
+
+def logistic_cost(x, y, xp):
+    """Return ``log(1 + exp(x)) - y * x``, which never overflows.
+
+    Where ``y`` is 0 or 1, small results keep all their digits.
+    """
+    return xp.log1p(xp.exp(-xp.abs(x))) + (maximum(x, 0, xp) - y * x)
+
+
+def xlogy(x, y, xp):
+    """Return ``x * log(y)``, 0 where ``x`` is 0."""
+    zero = x == 0
+    return x * xp.log(xp.where(zero, xp.ones_like(y), y))
+
+
+def one_hot(y, n_classes, xp):
+    """Return whether each class is the one of each sample, (..., n_samples, K)."""
+    return y[..., None] == arange(n_classes, y, xp)
+
+
+def take(x, y, xp):
+    """Return the element of every row at its index ``y``, shape (..., n_samples)."""
+    if xp is np and x.ndim == 2:
+        return x[np.arange(len(y)), y]
+    hot = one_hot(y, x.shape[-1], xp)
+    return xp.sum(xp.where(hot, x, xp.zeros_like(x)), axis=-1)
+
+
+def put_along_last_axis(x, places, values, xp):
+    """Return ``x`` with values at places along its last axis, set in place if possible.
+
+    Parameters
+    ----------
+    x : array of shape (..., n)
+    places, values : array of shape (..., m)
+        No place occurs twice.
+    """
+    if xp is np:
+        np.put_along_axis(x, places, values, axis=-1)
+        return x
+    if hasattr(x, "scatter"):  # PyTorch
+        return x.scatter(-1, places, values)
+    every = arange(x.shape[-1], x, xp)
+    for i in range(places.shape[-1]):
+        x = xp.where(places[..., i, None] == every, values[..., i, None], x)
+    return x
+
+
+def of_rows(number):
+    """Return a part's number for what has one value a row.
+
+    A number that differs between models has the shape (..., 1, 1).
+    """
+    return number[..., 0] if getattr(number, "ndim", 0) else number
+
+
+def of_matrices(number):
+    """Return what has one value a vector, (..., 1), for matrices."""
+    return number[..., None] if getattr(number, "ndim", 0) else number
+
+
+def equal_numbers(a, b):
+    """Whether two numbers are equal; arrays of a number a model count as different."""
+    return not (getattr(a, "ndim", 0) or getattr(b, "ndim", 0)) and a == b
+
+
+# Random bits.
+
+
+def random_words(key, places, xp=np):
+    """Return the random 32-bit words at places of a stream.
+
+    A word is a hash of its place and the key alone (Wellons' "lowbias32", with half of
+    the key before each multiplication), so that it can be made anywhere, and many at a
+    time.
+
+    Parameters
+    ----------
+    key : int
+        Of 64 bits.
+    places : array of int
+        Left unchanged.
+    xp : module, default=numpy
+        The array namespace of ``places``.
+
+    Returns
+    -------
+    words : array of uint32, or of int64 where the namespace can't shift uint32
+    """
+    kind = xp.uint32 if xp is np else xp.int64
+    every_bit = 0xFFFFFFFF
+    low, high = int(key) & every_bit, int(key) >> 32
+
+    def times(words, factor):
+        if xp is np:
+            words *= np.uint32(factor)
+            return words
+        # Products of 32 bits are cut to 64, whose lower half is right.
+        return (words * factor) & every_bit
+
+    words = copied(astype(places, kind, xp), xp)
+    words = times(words, 0x9E3779B9)
+    words += low
+    words &= every_bit
+    words ^= words >> 16
+    words = times(words, 0x21F0AAAD)
+    words ^= high
+    words ^= words >> 15
+    words = times(words, 0xD35A2D97)
+    words ^= words >> 15
+    return words
+
+
+@helper
+def fill_bits(key, start, n_words, bits):
+    """Fill an array with the random words of a stream from a place on, compiled."""
+    word = np.uint32  # Products of 32 bits are 64 bits wide unless they are cut.
+    low, high = word(key), word(key >> np.uint64(32))
+    for i in range(n_words):
+        x = word(word(word(start + i) * word(0x9E3779B9)) + low)
+        x = word(x ^ (x >> word(16)))
+        x = word(word(x * word(0x21F0AAAD)) ^ high)
+        x = word(x ^ (x >> word(15)))
+        x = word(x * word(0xD35A2D97))
+        bits[i] = word(x ^ (x >> word(15)))
+
+
+def random_mask(key, shape, threshold, xp=np, like=None):
+    """Return where 16 random bits are below ``threshold``, an array of this shape.
+
+    A row starts with a word of its own, of which every element takes half. The mask is
+    where the array ``like`` is.
+    """
+    n_rows, n_columns = shape
+    n_words = -(-n_columns // 2)
+    words = random_words(key, arange(n_rows * n_words, like, xp), xp)
+    halves = xp.stack([words & 0xFFFF, words >> 16], axis=-1)
+    return xp.reshape(halves, (n_rows, 2 * n_words))[:, :n_columns] < threshold
+
+
+def normals(key, shape, xp=np, like=None):
+    """Return standard normal numbers, two from every two words (Box and Muller).
+
+    A row starts with words of its own. The numbers are float64, where the array
+    ``like`` is.
+    """
+    n_rows, n_columns = shape
+    n_pairs = -(-n_columns // 2)
+    words = random_words(key, arange(n_rows * 2 * n_pairs, like, xp), xp)
+    uniforms = xp.reshape(astype(words, xp.float64, xp), (n_rows, n_pairs, 2))
+    radius = xp.sqrt(-2 * xp.log((uniforms[..., 0] + 0.5) / 2**32))
+    angle = uniforms[..., 1] * (2 * xp.pi / 2**32)
+    pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=-1)
+    return xp.reshape(pairs, (n_rows, 2 * n_pairs))[:, :n_columns]

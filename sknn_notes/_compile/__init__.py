@@ -1,0 +1,131 @@
+"""Compiled operations of a training step, and the functions that their loops call.
+
+A training step is a list of operations. Each is a function of one signature,
+
+    operation(memory, at, numbers, n, key, t) -> float
+
+that reads and writes slices of flat arrays (`Memory`), told by the integers ``at`` and
+the ``numbers`` of its own. It is compiled once for a dtype, whatever the other
+operations of the step are, and called through its address.
+
+This module needs no numba, so that loops can be written beside the definitions that
+they are the fast form of; ``_numba`` compiles them.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+__all__ = [
+    "HELPERS",
+    "Memory",
+    "Tape",
+    "address",
+    "cast",
+    "fill",
+    "helper",
+    "matrix",
+    "n_missing",
+]
+
+F = TypeVar("F", bound=Callable)
+
+
+class Memory(NamedTuple):
+    """All that the operations of a step read and write, as flat arrays.
+
+    ``x``, ``targets``, ``classes`` and ``weights`` are the rows of the batch, the last
+    three empty where there are none. ``work`` holds what lives for a step, ``bits`` is
+    room for the random bits of a row; ``first`` and ``second`` are the memory of the
+    optimizer.
+    """
+
+    x: np.ndarray
+    targets: np.ndarray
+    classes: np.ndarray
+    weights: np.ndarray
+    work: np.ndarray
+    bits: np.ndarray
+    theta: np.ndarray
+    grad: np.ndarray
+    running: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+
+class Tape(NamedTuple):
+    """The operations of a step, in order, and what each is called with.
+
+    Operation ``i`` has the integers from ``at_edges[i]`` to ``at_edges[i + 1]`` of
+    ``at``, the same of the numbers, and the key in column ``keys[i]``. The first
+    ``n_objective`` compute the objective and its gradient.
+    """
+
+    addresses: np.ndarray
+    at: np.ndarray
+    at_edges: np.ndarray
+    number_edges: np.ndarray
+    keys: np.ndarray
+    n_objective: int
+
+
+# Functions that compiled loops may call, and are yet to be made known to numba.
+HELPERS: list[Callable] = []
+
+
+def helper(function: F) -> F:
+    """Let compiled loops call a plain function, which is compiled into them."""
+    HELPERS.append(function)
+    return function
+
+
+@helper
+def matrix(flat, start, n_rows, n_columns):
+    """Return the matrix that starts at a place of a flat array."""
+    return flat[start : start + n_rows * n_columns].reshape(n_rows, n_columns)
+
+
+@helper
+def fill(flat, number):
+    """Set all elements of a flat array; a loop compiles faster than an assignment."""
+    for i in range(len(flat)):
+        flat[i] = number
+
+
+def cast(number: float, like: Any) -> Any:
+    """Return a number in the type of another, in which compiled loops then compute."""
+    return number
+
+
+def n_missing(operations: Iterable, dtype: Any) -> int:
+    """Return how many operations are yet to be compiled.
+
+    Parameters
+    ----------
+    operations : iterable of (callable, tuple of callable)
+        What ``address`` takes.
+    dtype : dtype
+        float32 or float64.
+    """
+    from sknn_notes._compile import _numba
+
+    keys = {(function, loops, np.dtype(dtype)) for function, loops in operations}
+    return sum(not _numba.is_kept(*key) for key in keys)
+
+
+def address(function: Callable, *loops: Callable, dtype: Any) -> int:
+    """Return the address of a compiled operation.
+
+    Parameters
+    ----------
+    function : callable
+        The operation or, with ``loops``, what makes it of them.
+    *loops : callable
+        Plain functions of parts.
+    dtype : dtype
+        float32 or float64.
+    """
+    from sknn_notes._compile import _numba
+
+    return _numba.address(function, loops, np.dtype(dtype))

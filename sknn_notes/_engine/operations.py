@@ -1,0 +1,320 @@
+"""Compiled operations of a step beside those of the layers: loss, penalty, update."""
+
+import numpy as np
+
+from sknn_notes._compile import cast, fill, helper, matrix
+
+# Terms of a sum that are added in the type of the network before float64 takes over.
+_SUM_SIZE = 1024
+
+
+# The loss. Operands: places of the raw outputs, of their gradient, of the losses, of
+# room for as many numbers; numbers of raw outputs and of targets; the loss's table.
+
+
+def class_loss(loops):
+    def operation(m, at, numbers, n, key, t):
+        raw, out = matrix(m.work, at[0], at[4], n), matrix(m.work, at[1], at[4], n)
+        losses, spare = m.work[at[2] : at[2] + n], m.work[at[3] : at[3] + n]
+        loops(raw, m.classes, out, losses, spare, numbers, at[6:])
+        return mean_loss(losses, m.weights, out)
+
+    return operation
+
+
+def loss(loops):
+    def operation(m, at, numbers, n, key, t):
+        raw, out = matrix(m.work, at[0], at[4], n), matrix(m.work, at[1], at[4], n)
+        losses, spare = m.work[at[2] : at[2] + n], m.work[at[3] : at[3] + n]
+        y = matrix(m.targets, 0, n, at[5]).T
+        loops(raw, y, out, losses, spare, numbers, at[6:])
+        return mean_loss(losses, m.weights, out)
+
+    return operation
+
+
+@helper
+def mean_loss(losses, weights, out):
+    """Return the mean of the weighted losses; make their gradient that of the mean."""
+    n_outputs, n = out.shape
+    share = cast(1 / n, losses[0])
+    total = 0.0
+    if len(weights) == 0:
+        for k in range(n_outputs):
+            for i in range(n):
+                out[k, i] *= share
+        for i in range(n):
+            total += losses[i]
+    else:
+        for k in range(n_outputs):
+            for i in range(n):
+                out[k, i] *= share * weights[i]
+        for i in range(n):
+            total += losses[i] * weights[i]
+    return total / n
+
+
+# What is done to theta and its gradient, slice by slice. Operands: where the
+# slices end.
+
+
+def penalize(m, at, numbers, n, key, t):
+    """Add the gradient of the L2 part; numbers of a slice: L1, L2, what to add."""
+    value, start = 0.0, 0
+    for s in range(len(at)):
+        pull = cast(numbers[3 * s + 2], m.theta[0])
+        squares, sizes = 0.0, 0.0
+        for first in range(start, at[s], _SUM_SIZE):
+            last = min(at[s], first + _SUM_SIZE)
+            w, g = m.theta[first:last], m.grad[first:last]
+            square, size = cast(0, pull), cast(0, pull)
+            for i in range(len(w)):
+                square += w[i] * w[i]
+                size += abs(w[i])
+                g[i] += pull * w[i]
+            squares += square
+            sizes += size
+        value += penalty_value(numbers[3 * s], numbers[3 * s + 1], sizes, squares)
+        start = at[s]
+    return value
+
+
+@helper
+def penalty_value(l1, l2, sizes, squares):
+    """Return the penalty from sums; 0 times infinity would be NaN."""
+    value = 0.0
+    if l1 > 0:
+        value += l1 * sizes
+    if l2 > 0:
+        value += 0.5 * l2 * squares
+    return value
+
+
+def clip(m, at, numbers, n, key, t):
+    """Shorten the gradient to a length."""
+    total = 0.0
+    for first in range(0, len(m.grad), _SUM_SIZE):
+        g = m.grad[first : first + _SUM_SIZE]
+        part = cast(0, m.grad[0])
+        for i in range(len(g)):
+            part += g[i] * g[i]
+        total += part
+    if total == np.inf:
+        # Squares of float32 overflow, those of float64 do not.
+        total = 0.0
+        for i in range(len(m.grad)):
+            total += np.float64(m.grad[i]) ** 2
+    if total > numbers[0] ** 2:
+        factor = cast(numbers[0] / np.sqrt(total), m.grad[0])
+        for i in range(len(m.grad)):
+            m.grad[i] *= factor
+    return 0.0
+
+
+# The solver. Numbers: the rate, those of the solver, then of every slice: strengths
+# of the L1 part, of the L1 and the L2 part of the value, of the L2 part that is to be
+# added to the gradient, and of weight decay. Operands: how many numbers the solver has,
+# then where the slices end.
+
+
+def smooth_update(constants, move):
+    """Return the step of a solver with one array of memory."""
+
+    def operation(m, at, numbers, n, key, t):
+        p = constants(numbers[1 : 1 + at[0]], numbers[0], t, m.theta[0])
+        value, start, zero = 0.0, 0, cast(0, m.theta[0])
+        for s in range(len(at) - 1):
+            _, _, l2, pull, keep = slice_numbers(numbers, at[0], s, m.theta[0])
+            squares = 0.0
+            for first in range(start, at[1 + s], _SUM_SIZE):
+                last = min(at[1 + s], first + _SUM_SIZE)
+                w, g, a = m.theta[first:last], m.grad[first:last], m.first[first:last]
+                part = zero
+                for i in range(len(w)):
+                    part += w[i] * w[i]
+                    w[i], a[i], _ = move(keep * w[i], g[i] + pull * w[i], a[i], zero, p)
+                squares += part
+            value += penalty_value(0.0, l2, 0.0, squares)
+            start = at[1 + s]
+        return value
+
+    return operation
+
+
+def smooth_update_of_two(constants, move):
+    """Return the step of a solver with two arrays of memory."""
+
+    def operation(m, at, numbers, n, key, t):
+        p = constants(numbers[1 : 1 + at[0]], numbers[0], t, m.theta[0])
+        value, start, zero = 0.0, 0, cast(0, m.theta[0])
+        for s in range(len(at) - 1):
+            _, _, l2, pull, keep = slice_numbers(numbers, at[0], s, m.theta[0])
+            squares = 0.0
+            for first in range(start, at[1 + s], _SUM_SIZE):
+                last = min(at[1 + s], first + _SUM_SIZE)
+                w, g = m.theta[first:last], m.grad[first:last]
+                a, b = m.first[first:last], m.second[first:last]
+                part = zero
+                for i in range(len(w)):
+                    part += w[i] * w[i]
+                    w[i], a[i], b[i] = move(
+                        keep * w[i], g[i] + pull * w[i], a[i], b[i], p
+                    )
+                squares += part
+            value += penalty_value(0.0, l2, 0.0, squares)
+            start = at[1 + s]
+        return value
+
+    return operation
+
+
+def proximal_update(constants, move, size, settle):
+    """Return the step of a solver and the soft threshold of every weight."""
+
+    def operation(m, at, numbers, n, key, t):
+        p = constants(numbers[1 : 1 + at[0]], numbers[0], t, m.theta[0])
+        value, start, zero = 0.0, 0, cast(0, m.theta[0])
+        two = len(m.second) > 0
+        for s in range(len(at) - 1):
+            l1, shown, l2, pull, keep = slice_numbers(numbers, at[0], s, m.theta[0])
+            strength = cast(l1, zero)
+            squares, sizes = 0.0, 0.0
+            for first in range(start, at[1 + s], _SUM_SIZE):
+                last = min(at[1 + s], first + _SUM_SIZE)
+                w, g, a = m.theta[first:last], m.grad[first:last], m.first[first:last]
+                # Without a second array the first stands in, and is written last.
+                b = m.second[first:last] if two else a
+                square, length = zero, zero
+                for i in range(len(w)):
+                    square += w[i] * w[i]
+                    length += abs(w[i])
+                    v, c, d = move(keep * w[i], g[i] + pull * w[i], a[i], b[i], p)
+                    cut = strength * size(c, d, p)
+                    v -= min(max(v, -cut), cut)
+                    w[i], c, b[i] = settle(v, c, d, p)
+                    a[i] = c
+                squares += square
+                sizes += length
+            value += penalty_value(shown, l2, sizes, squares)
+            start = at[1 + s]
+        return value
+
+    return operation
+
+
+def begin_proximal(constants, move, size):
+    """Return the step before a proximal step, whose sizes take the gradient's place."""
+
+    def operation(m, at, numbers, n, key, t):
+        p = constants(numbers[1 : 1 + at[0]], numbers[0], t, m.theta[0])
+        start, two = 0, len(m.second) > 0
+        for s in range(len(at) - 1):
+            _, _, _, pull, keep = slice_numbers(numbers, at[0], s, m.theta[0])
+            w, g = m.theta[start : at[1 + s]], m.grad[start : at[1 + s]]
+            a = m.first[start : at[1 + s]]
+            b = m.second[start : at[1 + s]] if two else a
+            for i in range(len(w)):
+                w[i], c, d = move(keep * w[i], g[i] + pull * w[i], a[i], b[i], p)
+                b[i] = d
+                a[i] = c
+                g[i] = size(c, d, p)
+            start = at[1 + s]
+        return 0.0
+
+    return operation
+
+
+def end_proximal(constants, settle):
+    """Return what follows a proximal step."""
+
+    def operation(m, at, numbers, n, key, t):
+        p = constants(numbers[1 : 1 + at[0]], numbers[0], t, m.theta[0])
+        two = len(m.second) > 0
+        b = m.second if two else m.first
+        for i in range(len(m.theta)):
+            m.theta[i], c, b[i] = settle(m.theta[i], m.first[i], b[i], p)
+            m.first[i] = c
+        return 0.0
+
+    return operation
+
+
+@helper
+def slice_numbers(numbers, n_solver, s, like):
+    """Return the numbers of a slice; of weight decay, what it keeps in a step."""
+    first = 1 + n_solver + 5 * s
+    return (
+        numbers[first],
+        numbers[first + 1],
+        numbers[first + 2],
+        cast(numbers[first + 3], like),
+        cast(1 - numbers[0] * numbers[first + 4], like),
+    )
+
+
+def soft_threshold(m, at, numbers, n, key, t):
+    """Move weights towards 0 by a number of each slice times their step sizes."""
+    start = 0
+    for s in range(len(at)):
+        strength = cast(numbers[s], m.theta[0])
+        w, g = m.theta[start : at[s]], m.grad[start : at[s]]
+        for i in range(len(w)):
+            cut = strength * g[i]
+            w[i] -= min(max(w[i], -cut), cut)
+        start = at[s]
+    return 0.0
+
+
+# Matrices. Operands: the place and the shape of one, and room for three of its rows.
+
+
+def matrix_value(loops):
+    def operation(m, at, numbers, n, key, t):
+        W, spare = matrix(m.theta, at[0], at[1], at[2]), matrix(m.work, at[3], 3, at[2])
+        return loops(W, numbers[0], numbers[1:], spare)
+
+    return operation
+
+
+def matrix_prox(loops):
+    def operation(m, at, numbers, n, key, t):
+        W = matrix(m.theta, at[0], at[1], at[2])
+        steps = matrix(m.grad, at[0], at[1], at[2])
+        loops(W, steps, numbers[0], numbers[1:], matrix(m.work, at[3], 3, at[2]))
+        return 0.0
+
+    return operation
+
+
+def project(m, at, numbers, n, key, t):
+    """Shorten the columns of a matrix that are longer than a number."""
+    W, norm = matrix(m.theta, at[0], at[1], at[2]), cast(numbers[0], m.theta[0])
+    factor = m.work[at[3] : at[3] + at[2]]
+    fill(factor, 0)
+    for i in range(at[1]):
+        for j in range(at[2]):
+            factor[j] += W[i, j] * W[i, j]
+    longest = cast(0, norm)
+    for j in range(at[2]):
+        longest = longest if factor[j] <= longest else factor[j]
+    if not longest <= norm * norm:
+        for j in range(at[2]):
+            if factor[j] == np.inf:
+                factor[j] = huge_factor(W, j, norm)
+            else:
+                factor[j] = norm / np.sqrt(max(factor[j], norm * norm))
+        for i in range(at[1]):
+            for j in range(at[2]):
+                W[i, j] *= factor[j]
+    return 0.0
+
+
+@helper
+def huge_factor(W, j, norm):
+    """Return what shortens a column whose squares overflow."""
+    top, squares = cast(0, norm), cast(0, norm)
+    for i in range(W.shape[0]):
+        top = max(top, abs(W[i, j]))
+    for i in range(W.shape[0]):
+        squares += (W[i, j] / top) ** 2
+    return norm / top / np.sqrt(squares)

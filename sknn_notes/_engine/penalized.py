@@ -1,0 +1,126 @@
+"""What a penalty is on, and how strongly."""
+
+import math
+from functools import partial
+
+import numpy as np
+
+from sknn_notes._arrays import equal_numbers
+from sknn_notes._part import NoLoopsError, form_of
+from sknn_notes.schedules import Schedule
+
+
+class Penalized:
+    """A penalty and the parameters that it is on; it is false where there are none.
+
+    Parameters
+    ----------
+    layout : Layout
+    penalty : Penalty or None
+    alphas : sequence of (float, Schedule or array)
+        Strengths, one a weight matrix of the chain.
+    penalize_bias : bool
+
+    Attributes
+    ----------
+    scheduled : list of (callable, Schedule, float)
+        What sets a strength, the schedule that it follows, and a bound of it.
+    """
+
+    def __init__(self, layout, penalty, alphas, penalize_bias):
+        self.penalty, self.alphas = penalty, list(alphas)
+        self.scheduled = []
+        self._matrices, self._places = [], []
+        if penalty is None:
+            return
+        # Where strengths are equal, one pass goes over several matrices.
+        first = [self._first_like(alpha) for alpha in alphas]
+        self._matrices = [x for x in layout.matrices() if self._is_on(x.depth)]
+        if penalty.sees_matrices:
+            self._places = [(x.start, x.stop, x.depth) for x in self._matrices]
+        else:
+            slices = layout.slices(first, penalize_bias)
+            self._places = [place for place in slices if self._is_on(place[2])]
+        for spec in dict.fromkeys(a for a in alphas if isinstance(a, Schedule)):
+            depths = [i for i, alpha in enumerate(alphas) if alpha is spec]
+            change = partial(self._set, depths)
+            change(spec.start)
+            self.scheduled.append((change, spec, math.inf))
+
+    def _first_like(self, alpha):
+        alphas = enumerate(self.alphas)
+        return next(i for i, a in alphas if a is alpha or equal_numbers(a, alpha))
+
+    def _is_on(self, depth):
+        zero = equal_numbers(self.alphas[depth], 0)
+        return self.penalty.covers(depth) and not zero
+
+    def _set(self, depths, alpha):
+        for depth in depths:
+            self.alphas[depth] = alpha
+
+    def __bool__(self):
+        return bool(self._places)
+
+    @property
+    def sees_matrices(self):
+        """Whether the penalty is on matrices, of which rows and columns matter."""
+        return bool(self) and self.penalty.sees_matrices
+
+    def views(self, vector, xp=np):
+        """Return (matrix within a vector, strength) of all that is penalized."""
+        if self.sees_matrices:
+            return [(x.view(vector, xp), self.alphas[x.depth]) for x in self._matrices]
+        return [
+            (vector[..., None, start:stop], self.alphas[depth])
+            for start, stop, depth in self._places
+        ]
+
+    def value(self, theta, xp=np):
+        """Return the penalty."""
+        return sum(self.penalty.value(W, a, xp) for W, a in self.views(theta, xp))
+
+    # For the compiled step.
+
+    def ends(self, size):
+        """Return where slices end that cover theta, and their depth or None."""
+        ends, last = [], 0
+        for start, stop, depth in sorted(self._places):
+            ends += [(start, None)] if start > last else []
+            ends.append((stop, depth))
+            last = stop
+        return ends + ([(size, None)] if size > last else [])
+
+    def strengths(self, depth):
+        """Return the strengths of the L1 and the L2 part of a slice."""
+        if depth is None:
+            return 0.0, 0.0
+        alpha = self.alphas[depth]
+        if self.sees_matrices:
+            return 0.0, self.penalty.decay(alpha)
+        return self.penalty.strengths(alpha)
+
+    def record(self, tape, function, name):
+        """Add an operation of the penalty's loops for every matrix to a tape."""
+        for entry in self._matrices:
+
+            def numbers(depth=entry.depth):
+                return self.alphas[depth], *self.penalty.numbers()
+
+            spare = tape.room(3 * entry.shape[1], per_row=False)
+            at = entry.start, *entry.shape, spare
+            tape.update(function, getattr(self.penalty, name), at=at, numbers=numbers)
+
+    def check_loops(self):
+        """Raise NoLoopsError if the compiled step does not know the penalty."""
+        if not self:
+            return
+        definition = "value", "gradient", "prox", "decay"
+        if not self.sees_matrices:
+            form_of(self.penalty, "strengths", *definition)
+            if self.penalty.strengths(1.0) is None:
+                raise NoLoopsError(self.penalty)
+            return
+        form_of(self.penalty, "value_loops", *definition)
+        if not self.penalty.smooth:
+            form_of(self.penalty, "prox_loops", *definition)

@@ -1,0 +1,419 @@
+"""The training step, written once: what is done, in which order, and who does it.
+
+A step is a list of stages. Each computes in array code what it stands for (``run``),
+and adds the compiled operations that compute the same to a tape (``record``).
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+
+from sknn_notes._arrays import maximum, minimum, of_matrices
+from sknn_notes._engine import operations
+from sknn_notes._engine.penalized import Penalized
+from sknn_notes._engine.tape import Value
+from sknn_notes._part import form_of
+from sknn_notes.layers._dropout import Dropout
+
+# Elements that numpy handles at a time where several passes are made over arrays of
+# theta's size: so many of each stay in a core's cache between the passes.
+_BLOCK_SIZE = 32768
+
+
+class Program:
+    """A training step of a network.
+
+    Parameters
+    ----------
+    network : Network
+    loss : Loss
+    penalty : Penalty or None, default=None
+    alphas : sequence of (float, Schedule or array), default=()
+        The penalty's strength, one a weight matrix of the chain.
+    penalize_bias : bool, default=False
+        Whether the penalty is on the biases, too.
+    max_norms : sequence of (float or None), default=()
+        Largest length of a unit's incoming weights, one a weight matrix; empty for no
+        bounds.
+    optimizer : Optimizer or None, default=None
+        None where the objective alone is asked for.
+    clip_norm : float or None, default=None
+        Largest length of the gradient.
+
+    Notes
+    -----
+    Where the network's vectors have a leading axis of models, its numbers may be arrays
+    with one for each: strengths, norms and those of the loss and the activations of
+    shape (..., 1, 1), ``clip_norm``, the learning rate and the solver's of shape
+    (..., 1). Such a program is run in array code.
+
+    Attributes
+    ----------
+    objective : list of stage
+        What computes the objective and its gradient, without the penalty.
+    updates : list of stage
+        What follows: the penalty, and the change of the parameters. Last in a step the
+        network updates its running averages.
+    """
+
+    def __init__(
+        self,
+        network,
+        loss,
+        penalty=None,
+        alphas=(),
+        penalize_bias=False,
+        max_norms=(),
+        optimizer=None,
+        clip_norm=None,
+    ):
+        self.network, self.loss, self.optimizer = network, loss, optimizer
+        self.clip_norm, self.max_norms = clip_norm, list(max_norms)
+        penalized = Penalized(network.layout, penalty, alphas, penalize_bias)
+        self.penalized = penalized
+        self.objective = [Forward(self), Loss(self), Backward(self)]
+        self.updates: list[Any] = [AddPenalty(self)] if penalized else []
+        if optimizer is not None and optimizer.stochastic:
+            self.updates += [Clip(self)] if clip_norm is not None else []
+            self.updates.append(Optimize(self))
+            self.bounds = Project(self)
+            # A proximal step is followed by its own projection.
+            self.updates += [self.bounds] if self.smooth and self.bounds else []
+
+    @property
+    def scheduled(self):
+        """What changes from step to step beside the learning rate.
+
+        Triples of the function that sets it, of its schedule, and of a bound that it
+        stays below.
+        """
+        layers = [x for x in self.network.layers if isinstance(x, Dropout)]
+        rates = [(x.mask.set_rate, x.schedule, 1.0) for x in layers if x.schedule]
+        return [*self.penalized.scheduled, *rates]
+
+    @property
+    def smooth(self):
+        """Whether no proximal step is needed."""
+        return not self.penalized or self.penalized.penalty.smooth
+
+    @property
+    def decoupled(self):
+        """Whether the solver shrinks the weights in place of the penalty's gradient."""
+        return self.optimizer is not None and self.optimizer.decoupled
+
+    @property
+    def has_split_steps(self):
+        """Whether proximal steps see more than single weights."""
+        return not self.smooth and (self.penalized.sees_matrices or bool(self.bounds))
+
+    @property
+    def adds_penalty_first(self):
+        """Whether the penalty's gradient is there before the solver's pass adds it."""
+        return (
+            self.clip_norm is not None
+            or self.optimizer is None
+            or not self.optimizer.stochastic
+        )
+
+
+class Step:
+    """What is known of a step while it is made.
+
+    Parameters
+    ----------
+    X, y, sample_weight : array or None
+        The batch.
+    keys : iterable of int or None
+        Of the random numbers; None trains without noise.
+    rate : float
+        The learning rate.
+    state : dict
+        The solver's.
+
+    Attributes
+    ----------
+    value : float, or array of shape (...,)
+        The objective, of each model where there are several.
+    raw, delta : array
+        Raw outputs, and the gradient of the mean loss there.
+    """
+
+    raw: Any
+    delta: Any
+
+    def __init__(self, X, y, sample_weight=None, keys=None, rate=0.0, state=None):
+        self.X, self.y, self.sample_weight = X, y, sample_weight
+        self.keys, self.rate, self.state = keys, rate, state
+        self.value = 0.0
+
+
+def run(stages, step):
+    """Run stages one by one, until the objective is not finite.
+
+    Several models all go on: one that is lost does not touch the others.
+    """
+    for stage in stages:
+        stage.run(step)
+        if is_lost(step.value):
+            break
+
+
+def is_lost(value):
+    """Whether an objective is not finite; of several models, some may go on."""
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def as_value(array):
+    """Return the value of one model as a float, those of several as they are."""
+    return array if getattr(array, "ndim", 0) else float(array)
+
+
+class Stage:
+    """One thing that a step does."""
+
+    def __init__(self, program):
+        self.program, self.network = program, program.network
+
+    def run(self, step):
+        """Do it in array code."""
+
+    def record(self, tape, y):
+        """Add the operations that do it to a tape; ``y`` are targets of their form."""
+
+
+class Forward(Stage):
+    """From the inputs to the raw outputs."""
+
+    def run(self, step):
+        step.raw = self.network.forward(step.X, step.keys)
+
+    def record(self, tape, y):
+        value = Value(-1, tape.n_inputs, -1)
+        for layer in tape.layers:
+            value = layer.record(tape, value)
+        tape.raw = value
+
+
+class Loss(Stage):
+    """The mean loss, and its gradient at the raw outputs."""
+
+    _DEFINITION = ("per_sample", "multiclass", "labels", "mean", "_terms", "_smoothed")
+
+    def run(self, step):
+        xp = self.network.xp
+        value, step.delta = self.program.loss.mean(
+            step.raw, step.y, step.sample_weight, xp
+        )
+        step.value = step.value + as_value(value)
+
+    def record(self, tape, y):
+        part, raw = self.program.loss, tape.raw
+        kind = operations.class_loss if y.ndim == 1 else operations.loss
+        name = "class_loops" if y.ndim == 1 else "loops"
+        n_targets = 1 if y.ndim == 1 else y.shape[1]
+        rooms = tape.room(1), tape.room(1)
+        tape.forward(
+            kind,
+            form_of(part, name, *self._DEFINITION),
+            at=(raw.start, raw.delta, *rooms, raw.width, n_targets, *part.table()),
+            numbers=part.numbers,
+        )
+
+
+class Backward(Stage):
+    """From the gradient at the raw outputs to that of the parameters."""
+
+    def run(self, step):
+        self.network.backward(step.delta)
+
+    # The layers have recorded their backward pass with the forward pass.
+
+
+class AddPenalty(Stage):
+    """The penalty, and the gradient of its smooth part."""
+
+    def run(self, step):
+        program, penalized = self.program, self.program.penalized
+        xp, theta, grad = self.network.xp, self.network.theta, self.network.grad
+        step.value = step.value + as_value(penalized.value(theta, xp))
+        if program.decoupled:
+            return
+        for (W, alpha), (g, _) in zip(
+            penalized.views(theta, xp), penalized.views(grad, xp), strict=True
+        ):
+            gradient = penalized.penalty.gradient(W, alpha, xp)
+            if gradient is not None:
+                g += gradient
+
+    def record(self, tape, y):
+        penalized = self.program.penalized
+        penalized.check_loops()
+        program, by_matrix = self.program, penalized.sees_matrices
+        if by_matrix:
+            penalized.record(tape, operations.matrix_value, "value_loops")
+        elif not (program.adds_penalty_first or program.has_split_steps):
+            return  # The solver's pass does it.
+        adds = program.adds_penalty_first and not program.decoupled
+        if by_matrix and not adds:
+            return
+        ends = penalized.ends(self.network.layout.size)
+
+        def numbers():
+            rows = [penalized.strengths(depth) for _, depth in ends]
+            if by_matrix:
+                return tuple(n for _, l2 in rows for n in (0.0, 0.0, l2))
+            return tuple(n for l1, l2 in rows for n in (l1, l2, l2 * adds))
+
+        at = tuple(end for end, _ in ends)
+        tape.update(operations.penalize, at=at, numbers=numbers)
+
+
+class Clip(Stage):
+    """The gradient shortened to a length."""
+
+    def run(self, step):
+        grad, xp = self.network.grad, self.network.xp
+        length = xp.sqrt(xp.sum(grad * grad, axis=-1, keepdims=True))
+        bound = self.program.clip_norm
+        grad *= minimum(bound / maximum(length, bound, xp), 1, xp)
+
+    def record(self, tape, y):
+        tape.update(operations.clip, at=(), numbers=lambda: (self.program.clip_norm,))
+
+
+class Optimize(Stage):
+    """The solver's step, and the proximal step of the penalty."""
+
+    def run(self, step):
+        program, network, optimizer = self.program, self.network, self.program.optimizer
+        theta, grad, state, xp = network.theta, network.grad, step.state, network.xp
+        penalized = program.penalized
+        if program.decoupled and penalized:
+            rate = of_matrices(step.rate)
+            for W, alpha in penalized.views(theta, xp):
+                W *= 1 - rate * penalized.penalty.decay(alpha)
+        if not program.smooth:
+            prox = self._prox
+            optimizer.proximal_step(theta, grad, step.rate, state, prox, xp)
+        elif xp is np and theta.ndim == 1 and len(theta) > _BLOCK_SIZE:
+            self._step_in_blocks(theta, grad, step)
+        else:
+            optimizer.step(theta, grad, step.rate, state, xp)
+
+    def _prox(self, sizes):
+        penalized, xp = self.program.penalized, self.network.xp
+        theta = self.network.theta
+        one_size = not getattr(sizes, "ndim", 0) or sizes.shape[-1] == 1
+        views = penalized.views(theta if one_size else sizes, xp)
+        pairs = zip(penalized.views(theta, xp), views, strict=True)
+        for (W, alpha), (own, _) in pairs:
+            size = of_matrices(sizes) if one_size else own
+            W[...] = penalized.penalty.prox(W, alpha, size, xp)
+        self.program.bounds.run(None)
+
+    def _step_in_blocks(self, theta, grad, step):
+        size, state = len(theta), step.state
+        arrays = {k: v for k, v in state.items() if np.shape(v) == (size,)}
+        numbers = {k: v for k, v in state.items() if k not in arrays}
+        for start in range(0, size, _BLOCK_SIZE):
+            block = slice(start, start + _BLOCK_SIZE)
+            own = numbers | {k: v[block] for k, v in arrays.items()}
+            self.program.optimizer.step(theta[block], grad[block], step.rate, own)
+        state.update({k: own[k] for k in numbers})
+
+    def record(self, tape, y):
+        program, penalized = self.program, self.program.penalized
+        part = program.optimizer
+        penalized.check_loops()
+        definition = "start", "step", "proximal_step", "_sizes"
+        ends = penalized.ends(self.network.layout.size)
+        at = len(part.numbers()), *(end for end, _ in ends)
+
+        is_first = program.adds_penalty_first
+        by_matrix = penalized.sees_matrices
+        counts = not (is_first or by_matrix or program.has_split_steps)
+
+        def numbers():
+            strengths = []
+            for _, depth in ends:
+                l1, l2 = penalized.strengths(depth)
+                pull = 0.0 if is_first or program.decoupled else l2
+                decay = l2 if program.decoupled else 0.0
+                strengths += [l1, l1 * counts, l2 * counts, pull, decay]
+            return 0.0, *part.numbers(), *strengths
+
+        def loops(*names):
+            return [form_of(part, name, *definition) for name in names]
+
+        def add(function, *names):
+            tape.has_rate.append(len(tape.updates))
+            tape.update(function, *loops(*names), at=at, numbers=numbers)
+
+        if program.smooth:
+            two = len(memory_of(part.start(self.network.theta[:1]))) == 2
+            kind = operations.smooth_update_of_two if two else operations.smooth_update
+            add(kind, "constants", "move")
+        elif not program.has_split_steps:
+            add(
+                operations.proximal_update,
+                "constants",
+                "proximal_move",
+                "size",
+                "settle",
+            )
+        else:
+            add(operations.begin_proximal, "constants", "proximal_move", "size")
+            if by_matrix:
+                penalized.record(tape, operations.matrix_prox, "prox_loops")
+            else:
+                tape.update(
+                    operations.soft_threshold,
+                    at=at[1:],
+                    numbers=lambda: tuple(penalized.strengths(d)[0] for _, d in ends),
+                )
+            program.bounds.record(tape, y)
+            add(operations.end_proximal, "constants", "settle")
+
+
+def memory_of(state):
+    """Return the arrays of a solver's state."""
+    return [array for array in state.values() if isinstance(array, np.ndarray)]
+
+
+class Project(Stage):
+    """Incoming weights of units that are longer than the max norm, shortened."""
+
+    def __init__(self, program):
+        super().__init__(program)
+        entries, norms = self.network.layout.matrices(), program.max_norms
+        pairs = [(x, norms[x.depth]) for x in entries] if norms else []
+        self._bounds = [pair for pair in pairs if pair[1] is not None]
+
+    def __bool__(self):
+        return bool(self._bounds)
+
+    def run(self, step):
+        xp = self.network.xp
+        for entry, norm in self._bounds:
+            shorten_columns(entry.view(self.network.theta, xp), norm, xp)
+
+    def record(self, tape, y):
+        for entry, norm in self._bounds:
+            at = entry.start, *entry.shape, tape.room(entry.shape[1], per_row=False)
+            tape.update(operations.project, at=at, numbers=lambda norm=norm: (norm,))
+
+
+def shorten_columns(W, norm, xp):
+    """Scale columns of ``W`` that are longer than ``norm`` back to it, in place."""
+    squares = xp.sum(W * W, axis=-2, keepdims=True)
+    # Elsewhere than in numpy, looking would cost more than it may save.
+    if xp is np and np.all(squares <= norm * norm):
+        return
+    top = xp.max(xp.abs(W), axis=-2, keepdims=True)
+    if xp is not np or np.any(squares == np.inf):
+        # Columns whose squares overflow, scaled to elements of up to ``norm``.
+        huge = squares == xp.inf
+        W *= xp.where(huge, norm / xp.where(huge, top, 1), 1)
+        squares = xp.sum(W * W, axis=-2, keepdims=True)
+    W *= norm / xp.sqrt(maximum(squares, norm * norm, xp))

@@ -1,0 +1,183 @@
+"""Recording a training step as compiled operations over flat arrays."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from sknn_notes import _compile
+from sknn_notes._compile import Tape
+
+
+class Value(NamedTuple):
+    """Outputs of a layer for a batch, and their gradient, as places in ``work``.
+
+    ``start`` is below 0 for the inputs of the network, ``delta`` where no gradient is
+    needed. ``bias`` is the place in theta of biases that are still to be added. If
+    ``is_flat_at_zero``, dropped outputs need no mask in the backward pass.
+    """
+
+    start: int
+    width: int
+    delta: int
+    bias: int = -1
+    is_flat_at_zero: bool = False
+
+
+class Operation(NamedTuple):
+    """A compiled operation and what it is called with; ``numbers`` may change."""
+
+    function: Callable
+    loops: tuple
+    at: tuple
+    numbers: Callable[[], tuple]
+    key: int
+
+
+def _none():
+    return ()
+
+
+class Recorder:
+    """Collects the operations of a step.
+
+    Parameters
+    ----------
+    network : Network
+    max_rows : int
+        Rows of the largest batch.
+    n_done : int, default=0
+        How many of the first layers are not recorded.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        Those that are recorded.
+    n_inputs : int
+        Of the first of them.
+    stack : list
+        What residual connections hand from one of their ends to the other.
+    has_rate : list of int
+        The updates whose first number is the learning rate.
+    """
+
+    def __init__(self, network, max_rows, n_done=0):
+        self._layout, self._max_rows = network.layout, max_rows
+        self.layers = network.layers[n_done:]
+        self.n_inputs = network.shapes[0][0]
+        self._index = {id(layer): i for i, layer in enumerate(network.layers)}
+        self._forward: list[Operation] = []
+        self._backward: list[Operation] = []
+        self._update: list[Operation] = []
+        self._averages: list[Operation] = []
+        self.stack: list = []
+        self.has_rate: list[int] = []
+        self.n_keys = 0
+        self.n_work = 0
+
+    def place(self, layer, name):
+        """Return where an array of a layer starts in its vector."""
+        return self._layout.start(self._index[id(layer)], name)
+
+    def room(self, width, per_row=True):
+        """Return the place of numbers for every row of a batch, or for all."""
+        start = self.n_work
+        self.n_work += width * (self._max_rows if per_row else 1)
+        return start
+
+    def value(self, width, *, delta=None, has_delta=True, bias=-1):
+        """Return room for outputs and, without ``delta``, for their gradient."""
+        start = self.room(width)
+        if delta is None:
+            delta = self.room(width) if has_delta else -1
+        return Value(start, width, delta, bias)
+
+    def forward(self, function, *loops, at, numbers=_none, random=False):
+        """Add to the forward pass; return the index of the key, -1 without one."""
+        key = self.n_keys if random else -1
+        self.n_keys += random
+        self._forward.append(Operation(function, loops, at, numbers, key))
+        return key
+
+    def backward(self, function, *loops, at, numbers=_none, key=-1):
+        """Add to the backward pass, before what has been added to it."""
+        self._backward.append(Operation(function, loops, at, numbers, key))
+
+    def update(self, function, *loops, at, numbers=_none):
+        """Add to what follows once the objective and its gradient are known."""
+        self._update.append(Operation(function, loops, at, numbers, -1))
+
+    def average(self, function, *, at, numbers=_none):
+        """Add to what comes last in a step."""
+        self._averages.append(Operation(function, (), at, numbers, -1))
+
+    @property
+    def objective(self):
+        """The operations that compute the objective and its gradient."""
+        return [*self._forward, *reversed(self._backward)]
+
+    @property
+    def updates(self):
+        """The operations that change the parameters."""
+        return self._update
+
+    @property
+    def averages(self):
+        """The operations that update running averages."""
+        return self._averages
+
+
+class CompiledTape:
+    """Operations that are compiled, and their numbers.
+
+    Parameters
+    ----------
+    objective, updates : sequence of Operation
+    has_rate : sequence of int
+        The updates whose first number is the learning rate.
+    dtype : dtype
+    """
+
+    def __init__(self, objective, updates, has_rate, dtype):
+        from sknn_notes._compile._numba import run_steps
+
+        self._run_steps = run_steps
+        self._operations = [*objective, *updates]
+        addresses = [
+            _compile.address(x.function, *x.loops, dtype=dtype)
+            for x in self._operations
+        ]
+        at = [np.asarray(x.at, np.int64) for x in self._operations]
+        self._tape = Tape(
+            np.array(addresses, np.int64),
+            np.concatenate([np.empty(0, np.int64), *at]),
+            _edges(map(len, at)),
+            _edges(len(x.numbers()) for x in self._operations),
+            np.array([x.key for x in self._operations], np.int64),
+            len(objective),
+        )
+        rates = [len(objective) + i for i in has_rate]
+        self._row = None
+        self._rate_columns = self._tape.number_edges[rates]
+
+    def numbers(self, rates, fresh=False):
+        """Return the numbers of all operations, one row a rate, or one for equal ones.
+
+        They are those of the first call, or as they are now if ``fresh``.
+        """
+        if fresh or self._row is None:
+            row = [number for x in self._operations for number in x.numbers()]
+            self._row = np.array(row, np.float64)
+        n_rows = 1 if (rates == rates[0]).all() else len(rates)
+        numbers = np.empty((n_rows, len(self._row)))
+        numbers[:] = self._row
+        numbers[:, self._rate_columns] = rates[:n_rows, None]
+        return numbers
+
+    def run(self, memory, numbers, n_features, edges, keys, t):
+        """Run all operations for each batch; see ``run_steps``."""
+        return self._run_steps(self._tape, numbers, memory, n_features, edges, keys, t)
+
+
+def _edges(lengths):
+    return np.cumsum([0, *lengths]).astype(np.int64)

@@ -1,0 +1,27 @@
+"""What scipy lacks before version 1.11."""
+
+import scipy.optimize
+from scipy.optimize import OptimizeResult
+
+__all__ = ["minimize"]
+
+if tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 11):
+    minimize = scipy.optimize.minimize
+else:
+
+    def minimize(fun, x0, *, callback, **options):
+        """Minimize ``fun``; the callback gets the loss and may raise StopIteration."""
+        last = OptimizeResult()
+
+        def remembered(x):
+            last.fun, gradient = fun(x)
+            return last.fun, gradient
+
+        def record(x):
+            # An iteration ends where the objective was computed last.
+            callback(OptimizeResult(x=x, fun=last.fun))
+
+        try:
+            return scipy.optimize.minimize(remembered, x0, callback=record, **options)
+        except StopIteration:
+            return OptimizeResult(status=99, message="stopped by the callback")
