@@ -90,7 +90,10 @@ def products_step(configuration, n_epochs):
 
 def our_step(configuration, data, n_epochs, kernels=None, **parameters):
     """Return a contender: seconds per step of a whole fit of ours."""
-    fit = _fit(sknn_notes.MLPClassifier, configuration, data, n_epochs, parameters)
+    classifier = sknn_notes.MLPClassifier(
+        configuration.hidden, batch_size=configuration.batch_size, **parameters
+    )
+    fit = fit_step(classifier, data, n_epochs)
 
     def run():
         use_kernels(kernels)
@@ -101,22 +104,20 @@ def our_step(configuration, data, n_epochs, kernels=None, **parameters):
 
 def sklearn_step(configuration, data, n_epochs):
     """Return a contender: seconds per step of a whole fit of scikit-learn's."""
-    return _fit(SklearnMLPClassifier, configuration, data, n_epochs, {})
-
-
-def _fit(make, configuration, data, n_epochs, parameters):
-    estimator = make(
-        configuration.hidden,
-        batch_size=configuration.batch_size,
-        max_iter=n_epochs,
-        n_iter_no_change=np.inf,
-        random_state=0,
-        **parameters,
+    classifier = SklearnMLPClassifier(
+        configuration.hidden, batch_size=configuration.batch_size
     )
+    return fit_step(classifier, data, n_epochs)
+
+
+def fit_step(estimator, data, n_epochs):
+    """Return a contender: seconds per step of a whole fit."""
+    estimator.set_params(max_iter=n_epochs, n_iter_no_change=np.inf, random_state=0)
+    n_steps = n_epochs * -(-len(data[0]) // estimator.batch_size)
 
     def run():
         begin = perf_counter()
         estimator.fit(*data)
-        return (perf_counter() - begin) / (n_epochs * N_BATCHES)
+        return (perf_counter() - begin) / n_steps
 
     return run

@@ -99,7 +99,7 @@ def seconds(call):
     return elapsed
 
 
-def interleaved(contenders, repeats):
+def interleaved(contenders, repeats, pause=0.05):
     """Run every contender in turn, ``repeats`` times, and return its results by name.
 
     A contender is a callable that returns its own time. The order is turned round from
@@ -110,7 +110,7 @@ def interleaved(contenders, repeats):
     for _ in range(repeats):
         for name in order:
             # The threads of BLAS spin for a while after a product: let them rest.
-            sleep(0.05)
+            sleep(pause)
             results[name].append(contenders[name]())
         order.reverse()
     return results

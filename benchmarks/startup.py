@@ -4,8 +4,10 @@
 
 The imports and a fit with dropout, batch norm and the hinge loss in a new process:
 without numba, with an empty cache of compiled functions, and with a filled one. Then
-what has to work: several processes that start at once on an empty cache, and an
-installation where neither the package nor the home directory can be written.
+the processor time that compiling takes: for the search of the README, and for each part
+that is used after it. Then what has to work: several processes that start at once on an
+empty cache, and an installation where neither the package nor the home directory can be
+written.
 """
 
 import argparse
@@ -37,6 +39,41 @@ model = MLPClassifier(
 )
 assert model.fit(X, y).predict(X).shape == (200,)
 print(imported - begin, perf_counter() - imported)
+"""
+
+# The README's search, two losses and three rates of dropout, then other parts.
+COMPILING = """
+from time import process_time
+import warnings
+import numpy as np
+from sknn_notes import MLPClassifier
+from sknn_notes._compile import _numba
+warnings.simplefilter("ignore")
+X, y = np.random.default_rng(0).random((40, 64)), np.arange(40) % 10
+def seconds(**parameters):
+    begin = process_time()
+    MLPClassifier(max_iter=1, random_state=0, **parameters).fit(X, y)
+    return process_time() - begin
+search = [
+    seconds(loss=loss, dropout=rate, early_stopping=True, validation_fraction=0.5)
+    for loss in ("log_loss", "hinge")
+    for rate in (0.0, 0.25, 0.5)
+]
+print("search", sum(search))
+for name, value in {
+    "loss": ("squared_hinge", "hierarchical_softmax"),
+    "activation": ("tanh", "gelu", "elu", "silu", "leaky_relu", "logistic"),
+    "solver": ("sgd", "rmsprop"),
+    "penalty": ("l1", "group_lasso"),
+    "batch_norm": (True,),
+    "layer_norm": (True,),
+    "residual": (True,),
+    "dropconnect": (0.5,),
+    "max_norm": (3.0,),
+    "clip_norm": (1.0,),
+}.items():
+    for each in value:
+        print(f"{name}={each}", seconds(**{name: each}))
 """
 
 
@@ -81,6 +118,15 @@ def measure(scratch, repeats):
             "numba, from cache": lambda: finish(first_fit(NUMBA_CACHE_DIR=str(full))),
         }
     return interleaved(contenders, repeats)
+
+
+def compiling(scratch):
+    """Return the seconds of processor time that compiling takes, by what it is for."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": emptied(scratch / "compiling")}
+    command = [sys.executable, "-c", COMPILING]
+    output = subprocess.check_output(command, env=environment, text=True)
+    rows = [line.rsplit(maxsplit=1) for line in output.splitlines()]
+    return {name: float(value) for name, value in rows}
 
 
 def at_once(scratch, n_processes):
@@ -159,12 +205,16 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         scratch = pathlib.Path(directory)
         times = measure(scratch, options.repeats)
+        has_numba = "numba" in _kernels.available()
+        compiled = compiling(scratch) if has_numba else {}
         race = outcome(lambda: at_once(scratch, options.processes))
         locked = outcome(lambda: read_only(scratch))
     print(f"{'first fit':28} {'import':>8} {'fit':>8}   seconds")
     for name, runs in times.items():
         imported, fit = (median(part) for part in zip(*runs, strict=True))
         print(f"{name:28} {imported:8.2f} {fit:8.2f}")
+    for name, value in compiled.items():
+        print(f"compiling {name:25} {value:10.2f}   seconds of processor time")
     if isinstance(locked, Exception):
         print(f"{'nothing can be written':28} FAILED: {locked}")
     else:
@@ -177,6 +227,7 @@ def main():
     write_json(
         options,
         import_and_fit_seconds=times,
+        compiling_seconds=compiled,
         nothing_can_be_written=locked if isinstance(locked, tuple) else str(locked),
         at_once_seconds=race if isinstance(race, float) else str(race),
     )
