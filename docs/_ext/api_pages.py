@@ -16,15 +16,17 @@ import sknn_notes
 TITLES = {
     "sknn_notes": "Estimators and transformers",
     "sknn_notes.losses": "Losses",
+    "sknn_notes.links": "Links",
     "sknn_notes.penalties": "Penalties",
     "sknn_notes.initializers": "Initializers",
     "sknn_notes.activations": "Activations",
     "sknn_notes.optimizers": "Solvers",
     "sknn_notes.schedules": "Schedules",
-    "sknn_notes.normalization": "Batch normalization",
+    "sknn_notes.layers": "Normalization layers",
     "sknn_notes.noise": "Noise on the inputs",
     "sknn_notes.inspection": "Inspection",
     "sknn_notes.onnx": "Export to ONNX",
+    "sknn_notes.compile": "Compiling ahead",
 }
 # Their names are those of the package itself.
 REEXPORTED = {"sknn_notes.neural_network", "sknn_notes.preprocessing"}
