@@ -7,6 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 from numba import njit, types
+from numba.core.errors import NumbaError
 from numba.extending import intrinsic, overload, register_jitable
 
 from sknn_notes import _compile
@@ -60,11 +61,18 @@ def address(function, loops, dtype):
         while HELPERS:
             register_jitable(**OPTIONS)(HELPERS.pop())
         dispatcher, signature = _dispatcher(*key), _signature(dtype)
-        if is_kept(*key):
-            dispatcher.compile(signature)
-        else:
-            with locked():
+        try:
+            if is_kept(*key):
                 dispatcher.compile(signature)
+            else:
+                with locked():
+                    dispatcher.compile(signature)
+        except NumbaError as error:
+            names = ", ".join(loop.__qualname__ for loop in loops or (function,))
+            raise TypeError(
+                f"Numba can't compile {names}. Correct these loops, or leave them out: "
+                f"the part is then trained by its definition. {error}"
+            ) from error
         code = dispatcher.overloads[signature.args]
         name = code.fndesc.llvm_func_name
         _addresses[key] = code.library.get_pointer_to_function(name)

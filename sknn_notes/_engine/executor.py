@@ -90,7 +90,6 @@ class Executor:
             self._tapes[2] = CompiledTape((), averages, (), dtype)
         if not reasons[1]:
             self._tapes[1] = CompiledTape((), updates, tape.has_rate, dtype)
-        self._n_keys = tape.n_keys
         self._work, self._none = np.empty(tape.n_work, dtype), np.empty(0, dtype)
         widths = [layer.n_units for layer in layers if hasattr(layer, "n_units")]
         widest = max([*widths, *(shape[0] for shape in self.network.shapes)])

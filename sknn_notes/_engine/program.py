@@ -13,7 +13,7 @@ from sknn_notes._arrays import maximum, minimum, of_matrices
 from sknn_notes._engine import operations
 from sknn_notes._engine.penalized import Penalized
 from sknn_notes._engine.tape import Value
-from sknn_notes._part import form_of
+from sknn_notes._part import NoLoopsError, form_of
 from sknn_notes.layers._dropout import Dropout
 
 # Elements that numpy handles at a time where several passes are made over arrays of
@@ -72,12 +72,12 @@ class Program:
         self.clip_norm, self.max_norms = clip_norm, list(max_norms)
         penalized = Penalized(network.layout, penalty, alphas, penalize_bias)
         self.penalized = penalized
+        self.bounds = Project(self)
         self.objective = [Forward(self), Loss(self), Backward(self)]
         self.updates: list[Any] = [AddPenalty(self)] if penalized else []
         if optimizer is not None and optimizer.stochastic:
             self.updates += [Clip(self)] if clip_norm is not None else []
             self.updates.append(Optimize(self))
-            self.bounds = Project(self)
             # A proximal step is followed by its own projection.
             self.updates += [self.bounds] if self.smooth and self.bounds else []
 
@@ -327,6 +327,9 @@ class Optimize(Stage):
         part = program.optimizer
         penalized.check_loops()
         definition = "start", "step", "proximal_step", "_sizes"
+        arrays = memory_of(part.start(self.network.theta[:1]))
+        if len(arrays) not in (1, 2) or any(x.shape != (1,) for x in arrays):
+            raise NoLoopsError(part)  # The loops have one or two numbers a parameter.
         ends = penalized.ends(self.network.layout.size)
         at = len(part.numbers()), *(end for end, _ in ends)
 
@@ -351,8 +354,8 @@ class Optimize(Stage):
             tape.update(function, *loops(*names), at=at, numbers=numbers)
 
         if program.smooth:
-            two = len(memory_of(part.start(self.network.theta[:1]))) == 2
-            kind = operations.smooth_update_of_two if two else operations.smooth_update
+            one = len(arrays) == 1
+            kind = operations.smooth_update if one else operations.smooth_update_of_two
             add(kind, "constants", "move")
         elif not program.has_split_steps:
             add(
