@@ -81,7 +81,7 @@ for choice, (color, marker) in STYLES.items():
     right.plot(DEPTHS, scores, ".", color=color, alpha=0.5)
 left.axhline(np.log(10), color="0.5", linestyle=":", label="chance")
 left.set(xlabel="epoch", ylabel="training loss", ylim=(0.2, 50))
-left.set_title("40 hidden layers; above the picture: residual", fontsize="medium")
+left.set_title("40 hidden layers; residual alone is off the scale", fontsize="medium")
 right.set(xlabel="hidden layers", ylabel="test accuracy", ylim=(0, 1.03))
 right.set_xticks(DEPTHS, DEPTHS)
 right.minorticks_off()

@@ -17,6 +17,7 @@ from sknn_notes._compile import helper
 from sknn_notes._sklearn import array_namespace
 
 __all__ = [
+    "add_at",
     "arange",
     "astype",
     "copied",
@@ -143,6 +144,14 @@ def take(x, y, xp):
         return x[np.arange(len(y)), y]
     hot = one_hot(y, x.shape[-1], xp)
     return xp.sum(xp.where(hot, x, xp.zeros_like(x)), axis=-1)
+
+
+def add_at(x, y, number, xp):
+    """Add a number to the element of every row at its index ``y``, in place."""
+    if xp is np and x.ndim == 2:
+        x[np.arange(len(y)), y] += number
+    else:
+        x += astype(one_hot(y, x.shape[-1], xp), x.dtype, xp) * number
 
 
 def put_along_last_axis(x, places, values, xp):

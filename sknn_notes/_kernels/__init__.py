@@ -1,8 +1,8 @@
-"""Numerical kernels: one set in plain numpy, the definition; others are faster twins.
+"""Numerical kernels of the transformers, and which executor the networks use.
 
-Every set is a subpackage with the same functions, the same arguments and the same
-results to rounding (random masks to the bit). A set may have a module ``steps``
-besides, which trains by whole steps (``sknn_notes._engine.fused``).
+There is one set in plain numpy, the definition, and others that are faster: subpackages
+with the same functions, the same arguments and the same results to rounding. Networks
+compile their steps where the numba set is in use.
 
 ``SKNN_NOTES_KERNELS`` names the set; without it the fastest one that can be imported is
 taken.

@@ -5,6 +5,7 @@ from numbers import Real
 import numpy as np
 
 from sknn_notes._arrays import (
+    add_at,
     astype,
     equal_numbers,
     expit,
@@ -63,7 +64,7 @@ class LogLoss(ClassificationLoss):
         total = xp.sum(p, axis=-1, keepdims=True)
         losses = xp.log(total[..., 0]) - take(z, y, xp)
         p /= total
-        p -= astype(one_hot(y, n_classes, xp), p.dtype, xp) * (1 - share)
+        add_at(p, y, share - 1, xp)
         # Moving the share s from class y to all adds s (f_y - mean(f)) to the loss.
         if not equal_numbers(share, 0):
             losses += of_rows(share) * (take(raw, y, xp) - xp.mean(raw, axis=-1))

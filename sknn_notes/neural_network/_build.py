@@ -63,6 +63,12 @@ class Plan:
         self.penalize_bias = flat["penalize_bias"]
         self.batch_norm = _norm(flat["batch_norm"], BatchNorm)
         self.layer_norm = _norm(flat["layer_norm"], LayerNorm)
+        if self.batch_norm is not None and self.layer_norm is not None:
+            raise ValueError(
+                f"batch_norm={flat['batch_norm']!r} and layer_norm="
+                f"{flat['layer_norm']!r} both normalize what enters the activations. "
+                "Set one of them to False."
+            )
         self.residual = flat["residual"]
         self.clip_norm = flat["clip_norm"]
         self.augment = _augment(estimator)

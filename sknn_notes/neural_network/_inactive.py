@@ -120,6 +120,7 @@ def _of_lbfgs(estimator, plan):
         return
     reason = f"{type(plan.solver).__name__} takes "
     yield "batch_size", reason + "all samples at once"
+    yield "clip_norm", reason + "steps along a line"
     for name in ("learning_rate", "learning_rate_init"):
         yield name, reason + "steps without a learning rate"
     if estimator.dtype != "float64":
@@ -155,7 +156,8 @@ def _of_validation(estimator, has_validation_set):
 
 def _of_layers(estimator, plan):
     if not plan.hidden:
-        for name in ("activation", "batch_norm", "dropout"):
+        names = "activation", "batch_norm", "dropout", "layer_norm", "residual"
+        for name in names:
             value = getattr(estimator, name)
             # A linear model has none of them, and these say so.
             if not (_equal(value, []) or _equal(value, "identity")):

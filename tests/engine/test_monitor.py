@@ -212,5 +212,5 @@ def test_verbose_begins_each_line_as_scikit_learn_does(executor, capsys):
         printed = capsys.readouterr().out.splitlines()
         lines.append([line.split(" = ")[0] for line in printed])
     # Who makes the steps comes first.
-    assert lines[1][0].startswith("Steps are made by num")
+    assert lines[1][0].startswith("The steps run in num")
     assert lines[0] == lines[1][1:]
