@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from sknn_notes import MLPRegressor
 from sknn_notes._checks import Names, check_value, nearest
 from sknn_notes._part import Part, kept, resolve
 from sknn_notes.activations import ACTIVATIONS
 from sknn_notes.initializers import INITIALIZERS, Normal, Sparse
-from sknn_notes.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, Hinge
+from sknn_notes.losses import (
+    CLASSIFICATION_LOSSES,
+    REGRESSION_LOSSES,
+    Hinge,
+    SquaredError,
+)
 from sknn_notes.noise import NOISES
 from sknn_notes.optimizers import OPTIMIZERS, SGD, Adam
 from sknn_notes.penalties import PENALTIES
@@ -222,3 +228,42 @@ def test_a_name_far_from_all_gets_no_guess():
     with pytest.raises(ValueError, match="Got 'xyzzy'") as caught:
         check_value("MLPClassifier", "solver", "xyzzy", [Names(OPTIMIZERS)])
     assert "Did you mean" not in str(caught.value)
+
+
+# Registries
+
+
+@pytest.fixture
+def own_loss():
+    class Own(SquaredError):
+        """A loss of one's own."""
+
+    yield Own
+    REGRESSION_LOSSES.pop("own_loss", None)
+
+
+def test_a_registered_part_is_known_by_its_name(own_loss):
+    with pytest.raises(ValueError, match="'own_loss'"):
+        MLPRegressor(loss="own_loss").fit([[0.0], [1.0]], [0.0, 1.0])
+    assert REGRESSION_LOSSES.register("own_loss", own_loss) is own_loss
+    model = MLPRegressor(loss="own_loss", max_iter=1).fit([[0.0], [1.0]], [0.0, 1.0])
+    assert isinstance(model._targets.loss, own_loss)
+    with pytest.raises(ValueError, match="'own_loss', 'poisson'"):
+        MLPRegressor(loss="none_such").fit([[0.0], [1.0]], [0.0, 1.0])
+
+
+def test_register_decorates_and_takes_a_class_defined_anew():
+    for _ in range(2):
+
+        @REGRESSION_LOSSES.register("own_loss")
+        class Own(SquaredError):
+            """A loss of one's own."""
+
+        assert REGRESSION_LOSSES["own_loss"] is Own
+    del REGRESSION_LOSSES["own_loss"]
+
+
+@pytest.mark.parametrize("name", ["squared_error", "no name", 3])
+def test_names_that_can_not_be_registered(own_loss, name):
+    with pytest.raises(ValueError, match="name"):
+        REGRESSION_LOSSES.register(name, own_loss)
