@@ -30,6 +30,8 @@ class Registry(dict[str, T]):
     number : str, optional
         What to do with a number, or some of them, passed in place of a name, with
         ``{}`` for what was passed.
+    base : class, optional
+        What every part is a subclass of.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class Registry(dict[str, T]):
         parts: Mapping[str, T],
         aliases: Mapping[str, str] | None = None,
         number: str = "",
+        base: type | None = None,
     ):
         super().__init__(parts)
+        self.base = base
         self.aliases = {_squeezed(k): v for k, v in (aliases or {}).items()}
         self.number = number
 
@@ -53,6 +57,8 @@ class Registry(dict[str, T]):
 
         Raises
         ------
+        TypeError
+            If it is no class of the family, or can't be made without arguments.
         ValueError
             If there is another part of this name.
 
@@ -71,6 +77,15 @@ class Registry(dict[str, T]):
             return lambda part: self.register(name, part)
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"The name of a part must be an identifier. Got {name!r}.")
+        if not (isinstance(part, type) and issubclass(part, self.base or object)):
+            family = self.base and public_name(self.base)
+            raise TypeError(f"A part must be a subclass of {family}. Got {part!r}.")
+        try:
+            part()
+        except TypeError as error:
+            raise TypeError(
+                f"All parameters of {part.__qualname__} need defaults: {error}."
+            ) from error
         known: Any = self.get(name)
         # A cell of a notebook that runs again defines the same class anew.
         if known is not None and known.__qualname__ != getattr(

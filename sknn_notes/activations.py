@@ -461,4 +461,5 @@ ACTIVATIONS: Registry[type[Activation]] = Registry(
             "'relu' or another one for the hidden layers."
         ),
     },
+    base=Activation,
 )

@@ -510,4 +510,5 @@ INITIALIZERS: Registry[type[Initializer]] = Registry(
         "random": "Choose a distribution, such as 'normal' or 'glorot_uniform'.",
     },
     number="Pass Normal(std={}) for gaussian weights of that standard deviation.",
+    base=Initializer,
 )

@@ -43,7 +43,8 @@ class Optimizer(Part):
     decoupled = False
 
     # p = constants(numbers, rate, t, like): a tuple of numbers of the type of ``like``
-    # that hold for all parameters in step t.
+    # that hold for all parameters in step t, the first one being 1. Steps are counted
+    # in the state where ``start`` returns {"t": 0, ...}, else anew in every call.
     constants: Callable | None = None
     # w, a, b = move(w, g, a, b, p): the step.
     move: Callable | None = None
@@ -487,4 +488,5 @@ OPTIMIZERS: Registry[type[Optimizer]] = Registry(
         "lion": "'lion' is not provided; 'adamw' comes nearest.",
     },
     number="Pass learning_rate_init={} for the size of a step.",
+    base=Optimizer,
 )

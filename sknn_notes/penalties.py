@@ -456,4 +456,5 @@ PENALTIES: Registry[type[Penalty]] = Registry(
         "weightdecay": "Choose solver='adamw' with penalty='l2' for decoupled decay.",
     },
     number="Pass alpha={} for the strength of the penalty.",
+    base=Penalty,
 )

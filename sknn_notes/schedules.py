@@ -647,4 +647,5 @@ SCHEDULES: Registry[type[Schedule]] = Registry(
         "warmup": "Pass an object, Constant(warmup=5).",
     },
     number="Pass learning_rate_init={} for the rate that a schedule scales.",
+    base=Schedule,
 )

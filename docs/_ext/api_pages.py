@@ -30,8 +30,6 @@ TITLES = {
 }
 # Their names are those of the package itself.
 REEXPORTED = {"sknn_notes.neural_network", "sknn_notes.preprocessing"}
-# Importing them raises an error that names the new place.
-MOVED = {"sknn_notes.normalization"}
 
 
 def public_modules():
@@ -42,7 +40,7 @@ def public_modules():
         if not module.name.startswith("_")
     }
     known = [name for name in TITLES if name in found]
-    return known + sorted(found - REEXPORTED - MOVED - set(known))
+    return known + sorted(found - REEXPORTED - set(known))
 
 
 def public_objects(module_name):

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from functools import cache
+from types import FunctionType
 from typing import Any
 
 import numba
 import numpy as np
 from numba import njit, types
+from numba.core import cgutils
 from numba.core.errors import NumbaError
 from numba.extending import intrinsic, overload, register_jitable
 
@@ -60,6 +62,12 @@ def address(function, loops, dtype):
     if key not in _addresses:
         while HELPERS:
             register_jitable(**OPTIONS)(HELPERS.pop())
+        for loop in loops:
+            if not isinstance(loop, FunctionType):
+                raise TypeError(
+                    f"{loop!r} is no plain function. Define the loops of a part as "
+                    "static methods."
+                )
         dispatcher, signature = _dispatcher(*key), _signature(dtype)
         try:
             if is_kept(*key):
@@ -135,9 +143,12 @@ def _call(typing_context, address, memory, at, numbers, n, key, t):
         convention = context.call_conv
         kind = convention.get_function_type(types.float64, argument_types)
         pointer = builder.inttoptr(arguments[0], kind.as_pointer())
-        _, result = convention.call_function(
+        status, result = convention.call_function(
             builder, pointer, types.float64, argument_types, arguments[1:]
         )
+        # What loops raise ends the call with their exception.
+        with cgutils.if_unlikely(builder, status.is_error):
+            convention.return_status_propagate(builder, status)
         return result
 
     return signature, generate

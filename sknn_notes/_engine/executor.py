@@ -113,6 +113,8 @@ class Executor:
         program, memory = self.program, state.optimizer_state
         if not program.smooth:
             program.optimizer.begin_epoch(self.network.theta, memory, self.network.xp)
+        if self._tapes[1] is not None:
+            _check_memory(program.optimizer, memory, self.network.theta)
         try:
             run_epoch = self._run_blocks if self._whole else self._run_batches
             return run_epoch(batches, rates, state, scheduled) / batches.n_samples
@@ -251,6 +253,20 @@ _ONE_ROW = np.array([0, 1])
 _NO_RATE = np.zeros(1)
 _NO_KEYS = np.empty((1, 0), np.uint64)
 _NO_CLASSES = np.empty(0, np.int64)
+
+
+def _check_memory(optimizer, state, theta):
+    """Raise TypeError if compiled loops would write past the arrays of a state."""
+    for name, array in state.items():
+        if isinstance(array, np.ndarray) and (
+            array.shape != theta.shape or array.dtype != theta.dtype
+        ):
+            raise TypeError(
+                f"{type(optimizer).__name__}.start returned {name!r} of shape "
+                f"{array.shape} and type {array.dtype}; its loops need arrays like "
+                f"theta, of shape {theta.shape} and type {theta.dtype}. Correct start, "
+                "or leave the loops out."
+            )
 
 
 def _record(stages, tape, y):

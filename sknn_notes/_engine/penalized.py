@@ -34,22 +34,26 @@ class Penalized:
         if penalty is None:
             return
         # Where strengths are equal, one pass goes over several matrices.
-        first = [self._first_like(alpha) for alpha in alphas]
+        first = [self._first_like(depth) for depth in range(len(alphas))]
         self._matrices = [x for x in layout.matrices() if self._is_on(x.depth)]
         if penalty.sees_matrices:
             self._places = [(x.start, x.stop, x.depth) for x in self._matrices]
         else:
             slices = layout.slices(first, penalize_bias)
-            self._places = [place for place in slices if self._is_on(place[2])]
+            self._places = [place for place in slices if place[2] is not None]
         for spec in dict.fromkeys(a for a in alphas if isinstance(a, Schedule)):
             depths = [i for i, alpha in enumerate(alphas) if alpha is spec]
             change = partial(self._set, depths)
             change(spec.start)
             self.scheduled.append((change, spec, math.inf))
 
-    def _first_like(self, alpha):
-        alphas = enumerate(self.alphas)
-        return next(i for i, a in alphas if a is alpha or equal_numbers(a, alpha))
+    def _first_like(self, depth):
+        """Return the first depth that is penalized alike, None where none is."""
+        if not self._is_on(depth):
+            return None
+        alpha = self.alphas[depth]
+        alike = (a is alpha or equal_numbers(a, alpha) for a in self.alphas)
+        return next(i for i, same in enumerate(alike) if same and self._is_on(i))
 
     def _is_on(self, depth):
         zero = equal_numbers(self.alphas[depth], 0)
@@ -118,9 +122,12 @@ class Penalized:
         definition = "value", "gradient", "prox", "decay"
         if not self.sees_matrices:
             form_of(self.penalty, "strengths", *definition)
-            if self.penalty.strengths(1.0) is None:
+            strengths = self.penalty.strengths(1.0)
+            if strengths is None or (self.penalty.smooth and strengths[0]):
                 raise NoLoopsError(self.penalty)
             return
+        # The gradient is what ``decay`` says, or nothing.
+        form_of(self.penalty, "decay", "gradient")
         form_of(self.penalty, "value_loops", *definition)
         if not self.penalty.smooth:
             form_of(self.penalty, "prox_loops", *definition)

@@ -274,7 +274,11 @@ class Clip(Stage):
 
     def run(self, step):
         grad, xp = self.network.grad, self.network.xp
-        length = xp.sqrt(xp.sum(grad * grad, axis=-1, keepdims=True))
+        # Scaled, so that the squares do not overflow.
+        tiny = float(xp.finfo(grad.dtype).smallest_normal)
+        top = maximum(xp.max(xp.abs(grad), axis=-1, keepdims=True), tiny, xp)
+        scaled = grad / top
+        length = top * xp.sqrt(xp.sum(scaled * scaled, axis=-1, keepdims=True))
         bound = self.program.clip_norm
         grad *= minimum(bound / maximum(length, bound, xp), 1, xp)
 
@@ -328,7 +332,7 @@ class Optimize(Stage):
         penalized.check_loops()
         definition = "start", "step", "proximal_step", "_sizes"
         arrays = memory_of(part.start(self.network.theta[:1]))
-        if len(arrays) not in (1, 2) or any(x.shape != (1,) for x in arrays):
+        if len(arrays) not in (1, 2):
             raise NoLoopsError(part)  # The loops have one or two numbers a parameter.
         ends = penalized.ends(self.network.layout.size)
         at = len(part.numbers()), *(end for end, _ in ends)

@@ -47,12 +47,22 @@ class Activate(Layer):
         # An activation whose slope is told by its input needs both.
         start = tape.room(self.n_units) if keeps else value.start
         out = value._replace(
-            start=start, bias=-1, is_flat_at_zero=part.flat_at_zero and bool(self.mask)
+            start=start, bias=-1, is_flat_at_zero=self._is_flat and bool(self.mask)
         )
         at = value.start, start, value.delta, value.bias, self.n_units
         tape.forward(forward, value_of, at=at, numbers=self._numbers)
         tape.backward(backward, slope_of, at=at, numbers=self._numbers)
         return out
+
+    @property
+    def _is_flat(self):
+        """Whether masked outputs tell that the slope is 0 there.
+
+        A subclass with another slope says so itself.
+        """
+        part = self.activation
+        owner = next((c for c in type(part).__mro__ if "slope" in vars(c)), None)
+        return vars(owner).get("flat_at_zero", False) and not part.keeps_input
 
     def _numbers(self):
         """Return the activation's numbers, and how to undo and to add a mask's scale.
@@ -61,7 +71,7 @@ class Activate(Layer):
         scale alone is missing from the gradient.
         """
         scale = 1.0 if self.mask is None else self.mask.training_scale
-        flat = self.activation.flat_at_zero
+        flat = self._is_flat
         p = (*self.activation.numbers(), 0.0, 0.0)[:2]
         return *p, 1 / scale, scale if flat else 1.0
 

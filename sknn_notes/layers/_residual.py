@@ -1,6 +1,7 @@
 """Residual connections: what enters a hidden layer is added to what leaves it."""
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sknn_notes._arrays import copied, transpose
 from sknn_notes._compile import helper, matrix
@@ -70,6 +71,8 @@ class Join(Layer):
 
     def forward(self, p, A, flow):
         skipped = flow.stack.pop()
+        if not p and issparse(skipped):
+            skipped = skipped.toarray()  # As wide as what it is added to.
         out = A + (skipped @ p["W"] if p else skipped)
         return out, skipped
 

@@ -99,6 +99,7 @@ CLASSIFICATION_LOSSES = Registry(
     )
     | {"focal": "It is not provided; class_weight='balanced' also helps rare classes."}
     | _CLASS_ALIASES,
+    base=ClassificationLoss,
 )
 
 REGRESSION_LOSSES = Registry(
@@ -110,4 +111,5 @@ REGRESSION_LOSSES = Registry(
     )
     | _NUMBER_ALIASES,
     number="Pass hidden_layer_sizes={}; loss is the first parameter of a regressor.",
+    base=RegressionLoss,
 )
