@@ -90,9 +90,9 @@ plt.show()
 # to zero, only the rules that make up for it stay level: He's, ``"auto"``, which is
 # He's there, and ``"lsuv"``, which measures each layer on the data. The others lose
 # their share at every layer. Behind tanh these fall slowly and ``"auto"`` is Glorot's.
-# A normal and a uniform law of the same variance run side by side: it is the variance
-# that matters. The small weights leave the picture at the bottom, and ``"zeros"`` has
-# no place on a logarithmic scale.
+# A normal and a uniform distribution of the same variance run side by side: it is the
+# variance that matters. The small weights leave the picture at the bottom, and
+# ``"zeros"`` has no place on a logarithmic scale.
 families = {
     "he": ("C0", "o", ["he_normal", "he_uniform"]),
     "auto": ("0.2", "x", ["auto"]),

@@ -439,13 +439,13 @@ class LSUV(Initializer):
 class Auto(Initializer):
     """Glorot's uniform weights; He's for the ReLU family in very deep networks.
 
-    Glorot's weights do as well as scikit-learn's law at its default budget of 200
-    epochs. He's are larger, above all in a layer with few inputs, and generalize worse
-    on most small tables in that budget, but they keep the signal alive from about 20
-    hidden layers on.
+    Glorot's weights do as well as scikit-learn's at its default budget of 200 epochs.
+    He's are larger, above all in a layer with few inputs, and generalize worse on most
+    small tables in that budget, but they keep the signal alive from about 20 hidden
+    layers on.
 
-    Biases are drawn from Glorot's law, too, as scikit-learn does: where a layer has few
-    inputs ReLU units then switch on at different places.
+    Biases are drawn from Glorot's distribution, too, as scikit-learn does: where a
+    layer has few inputs ReLU units then switch on at different places.
 
     Examples
     --------
@@ -462,8 +462,8 @@ class Auto(Initializer):
 
     def draw(self, fan_in, fan_out, activation, rng):
         he = self._is_deep and activation.rectifies
-        law = HeUniform() if he else GlorotUniform()
-        return law.draw(fan_in, fan_out, activation, rng)
+        distribution = HeUniform() if he else GlorotUniform()
+        return distribution.draw(fan_in, fan_out, activation, rng)
 
     def draw_biases(self, fan_in, fan_out, activation, rng):
         bound = np.sqrt(6 / (fan_in + fan_out))

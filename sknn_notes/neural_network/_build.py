@@ -109,27 +109,27 @@ class Plan:
         noise = [name for name in names if _nonzero(self._flat[name])]
         noise += ["augment"] if self.augment else []
         if noise and not self.solver.stochastic:
-            self._refuse(
+            self._raise(
                 ", ".join(noise),
                 "it minimizes one fixed objective over all the data, and noise makes "
                 "it random",
             )
         if self._constrained and not self.solver.stochastic:
-            self._refuse("max_norm", "it takes no constraints")
-        kinks = (
+            self._raise("max_norm", "it takes no constraints")
+        is_rough = (
             self.penalty is not None and not self.penalty.smooth and any(self.alphas)
         )
-        if kinks and not self.solver.proximal:
-            self._refuse("penalty", "it needs a smooth penalty, such as 'l2'")
+        if is_rough and not self.solver.proximal:
+            self._raise("penalty", "it needs a smooth penalty, such as 'l2'")
         varies = self.penalty is not None and "alpha" in dict(self.schedules)
         if varies and not self.solver.stochastic:
-            self._refuse("alpha", "it minimizes one fixed objective")
+            self._raise("alpha", "it minimizes one fixed objective")
         if self.solver.decoupled and self._undecayed:
-            self._refuse(
+            self._raise(
                 "penalty", "it applies what the penalty's decay returns, which is 0"
             )
 
-    def _refuse(self, what, reason):
+    def _raise(self, what, reason):
         values = {name: self._flat[name] for name in what.split(", ")}
         raise ValueError(
             f"solver={self._flat['solver']!r} can't train with "

@@ -53,7 +53,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     solver : {'adam', 'adamw', 'sgd', 'rmsprop', 'lbfgs'} or Optimizer, default='adam'
         The solver. A part of :mod:`sknn_notes.optimizers` carries its own parameters.
         'lbfgs' computes in float64 on all the data at once and takes no noise, no
-        max norm and no penalty with kinks.
+        max norm and no non-smooth penalty.
     alpha : float or Schedule, or list of these, default=0.0001
         Strength of the penalty, one value or one per weight matrix (hidden layers + 1).
         A schedule needs a ``start``, as in ``Cosine(start=0.1)``.
@@ -120,12 +120,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     init : {'auto', 'zeros', 'normal', 'uniform', 'lecun_normal', \
             'lecun_uniform', 'glorot_normal', 'glorot_uniform', 'he_normal', \
             'he_uniform', 'sparse', 'orthogonal', 'lsuv'} or Initializer, default='auto'
-        Initial weights; 'auto' is Glorot's uniform law, or He's for the ReLU family
-        from 20 hidden layers on.
+        Initial weights; 'auto' is Glorot's uniform distribution, or He's for the ReLU
+        family from 20 hidden layers on.
     bias_init : float, default=0.0
-        Initial value of every bias; at 0 ``init='auto'`` draws them from the law of the
-        weights, as scikit-learn does. The shifts of batch norm, which take the place of
-        the hidden layers' biases, start at 0.
+        Initial value of every bias; at 0 ``init='auto'`` draws them from the
+        distribution of the weights, as scikit-learn does. The shifts of a norm, which
+        take the place of the hidden layers' biases, start at 0.
     penalty : {'l2', 'l1', 'elasticnet'}, Penalty or None, default='l2'
         Penalty on the weights, of strength ``alpha``, added to the mean loss: 'l2' is
         ``alpha / 2 * sum(W**2)``, 'l1' ``alpha * sum(abs(W))`` with exact zeros.

@@ -22,7 +22,8 @@ class Noise(Part):
     Attributes
     ----------
     needs_non_negative : bool
-        Whether inputs below 0 are refused; then no part before this one may make some.
+        Whether inputs below 0 raise an error; then no part before this one may make
+        some.
     """
 
     needs_non_negative = False

@@ -67,7 +67,7 @@ def _raw_outputs(graph, model):
 
 
 @contextmanager
-def _refusing(model):
+def _raising(model):
     """Let the error about a part without a form in ONNX say what to do."""
     try:
         yield
@@ -141,7 +141,7 @@ def _label_type(model):
 def _convert_classifier(scope, operator, container):
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     link = model._targets.link
-    with _refusing(model):
+    with _raising(model):
         add_scores = form_of(link, "onnx_scores", "scores")
         predict = form_of(link, "onnx", "inverse")
         scores = add_scores(graph, _raw_outputs(graph, model))
@@ -173,7 +173,7 @@ def _set_regressor_shape(operator):
 def _convert_regressor(scope, operator, container):
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     link = model._targets.link
-    with _refusing(model):
+    with _raising(model):
         predict = form_of(link, "onnx", "inverse")
         raw = _raw_outputs(graph, model)
     graph.output(0, predict(graph, raw))

@@ -70,7 +70,7 @@ def check_fit_data(estimator, X, *, reset, floats=FLOATS, **checks):
     )
 
 
-def refuse_infinity(estimator, X, *, allow_nan=True):
+def raise_if_infinite(estimator, X, *, allow_nan=True):
     """Raise scikit-learn's error if X holds infinity, or NaN unless allowed."""
     assert_all_finite(
         X,
@@ -80,9 +80,9 @@ def refuse_infinity(estimator, X, *, allow_nan=True):
     )
 
 
-def refuse_overflow(estimator, X, *, allow_nan=True):
+def raise_if_overflowing(estimator, X, *, allow_nan=True):
     """Raise the error for statistics of X that are not finite."""
-    refuse_infinity(estimator, X, allow_nan=allow_nan)
+    raise_if_infinite(estimator, X, allow_nan=allow_nan)
     raise ValueError(
         f"The statistics of X overflow float64: {type(estimator).__name__} needs the "
         f"{estimator._statistics} to be finite. Divide X by a constant first."
@@ -125,7 +125,7 @@ class ColumnwiseMap(
             "pass X.toarray() if that fits in memory."
         )
 
-    def _refuse_sparse(self, X, fitted=False):
+    def _raise_if_sparse(self, X, fitted=False):
         """Raise if X is sparse and the parameters, or what was fitted, center it."""
         advice = self._sparse_advice(fitted)
         if advice is not None and sparse.issparse(X):
@@ -139,7 +139,7 @@ class ColumnwiseMap(
 
         Returns the validated X, and the moments pooled over what shares a statistic.
         """
-        self._refuse_sparse(X)
+        self._raise_if_sparse(X)
         data = check_fit_data(
             self, X, reset=reset, floats=SCALED_FLOATS, accept_sparse=("csr", "csc")
         )
@@ -160,7 +160,7 @@ class ColumnwiseMap(
                 "constant first."
             )
         if not (np.isfinite(moments.mean).all() and np.isfinite(pooled.mean).all()):
-            refuse_overflow(self, data)
+            raise_if_overflowing(self, data)
         self._moments = moments
         self.n_samples_seen_ = samples_seen(count, self._weighted)
         return data, pooled
@@ -216,7 +216,7 @@ class ColumnwiseMap(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data to transform. NaN stays NaN; infinity is refused.
+            The data to transform. NaN stays NaN; infinity raises an error.
         copy : bool, default=None
             Whether to leave X as it is; None takes the parameter ``copy``.
 
@@ -262,7 +262,7 @@ class ColumnwiseMap(
     def _run(self, X, check, copy, map_columns):
         """Validate X and map it, in place if the array is ours or the user says so."""
         self._check_parameters("copy")
-        self._refuse_sparse(X, fitted=True)
+        self._raise_if_sparse(X, fitted=True)
         copy = self.copy if copy is None else copy
         converted = isinstance(X, np.ndarray) and X.dtype not in SCALED_FLOATS
         in_place = converted or not copy
@@ -279,7 +279,7 @@ class ColumnwiseMap(
                 f"with {self.n_features_in_}. Pass the same columns."
             )
         if sparse.issparse(data):
-            refuse_infinity(self, data)
+            raise_if_infinite(self, data)
             out = data.copy() if copy else data
         else:
             out = data if in_place else np.empty_like(data)
@@ -287,7 +287,7 @@ class ColumnwiseMap(
             finite = map_columns(data, out)
         if not finite:
             if not in_place:
-                refuse_infinity(self, data)
+                raise_if_infinite(self, data)
             if np.isinf(out).any():
                 raise ValueError(
                     f"{type(self).__name__} makes of X values that overflow "

@@ -52,7 +52,7 @@ class Centerer(ColumnwiseMap):
     Computes ``X - mean_``. The mean is accumulated in float64 as the unevaluated sum of
     two numbers (Chan, Golub and LeVeque [1]_), so that it is right to the last place
     whatever chunks the data comes in. NaN is ignored in ``fit`` and kept in
-    ``transform``. Sparse matrices are refused, since centering fills them.
+    ``transform``. Sparse matrices raise an error, since centering fills them.
 
     References
     ----------
@@ -87,7 +87,7 @@ class Centerer(ColumnwiseMap):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training data; NaN is ignored, infinity refused.
+            Training data; NaN is ignored, infinity raises an error.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -110,7 +110,7 @@ class Centerer(ColumnwiseMap):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The next chunk; NaN is ignored, infinity refused.
+            The next chunk; NaN is ignored, infinity raises an error.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -9,8 +9,8 @@ from sknn_notes.preprocessing._base import (
     SCALED_FLOATS,
     ColumnwiseMap,
     check_fit_data,
-    refuse_infinity,
-    refuse_overflow,
+    raise_if_infinite,
+    raise_if_overflowing,
     validated,
 )
 from sknn_notes.preprocessing._moments import dense_kernel, pool_range
@@ -71,8 +71,8 @@ class MinMaxNormalizer(ColumnwiseMap):
     from ``high``, so that the ends are exact: no value of the training data leaves the
     range by rounding, as it may with ``X * scale_ + min_``. A constant feature maps to
     the middle of the range, and unseen values of it shift about that. NaN is ignored
-    in ``fit`` and kept in ``transform``. Sparse matrices are refused, since the shift
-    fills them.
+    in ``fit`` and kept in ``transform``. Sparse matrices raise an error, since the
+    shift fills them.
 
     References
     ----------
@@ -127,7 +127,7 @@ class MinMaxNormalizer(ColumnwiseMap):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training data; NaN is ignored, infinity refused.
+            Training data; NaN is ignored, infinity raises an error.
         y : None
             Ignored.
 
@@ -148,7 +148,7 @@ class MinMaxNormalizer(ColumnwiseMap):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The next chunk; NaN is ignored, infinity refused.
+            The next chunk; NaN is ignored, infinity raises an error.
         y : None
             Ignored.
 
@@ -161,12 +161,12 @@ class MinMaxNormalizer(ColumnwiseMap):
 
     def _fit(self, X, y, *, reset):
         bounds = self._target()
-        self._refuse_sparse(X)
+        self._raise_if_sparse(X)
         with fit_task(self, X, y), unchanged_on_error(self):
             data = check_fit_data(self, X, reset=reset, floats=SCALED_FLOATS)
             low, high = dense_kernel("column_range", data)(data)
             if np.isinf(low).any() or np.isinf(high).any():
-                refuse_infinity(self, data)
+                raise_if_infinite(self, data)
             if not reset:
                 low = np.fmin(low, self._range[0])
                 high = np.fmax(high, self._range[1])
@@ -176,7 +176,7 @@ class MinMaxNormalizer(ColumnwiseMap):
             self._fitted_groups = self._groups()
             self._set_statistics(*pool_range(low, high, self._fitted_groups), bounds)
             if np.isinf(self.data_range_).any():
-                refuse_overflow(self, data)
+                raise_if_overflowing(self, data)
         return self
 
     def _target(self):

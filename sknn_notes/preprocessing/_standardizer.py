@@ -7,7 +7,11 @@ import numpy as np
 from sknn_notes._callbacks import fit_task
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import Options, _fit_context
-from sknn_notes.preprocessing._base import ColumnwiseMap, refuse_overflow, validated
+from sknn_notes.preprocessing._base import (
+    ColumnwiseMap,
+    raise_if_overflowing,
+    validated,
+)
 from sknn_notes.preprocessing._moments import is_constant
 
 
@@ -135,8 +139,8 @@ class Standardizer(ColumnwiseMap):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data; NaN is ignored, infinity refused. CSR and CSC matrices and
-            arrays need ``with_mean=False``.
+            Training data; NaN is ignored, infinity raises an error. CSR and CSC
+            matrices and arrays need ``with_mean=False``.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -159,7 +163,7 @@ class Standardizer(ColumnwiseMap):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The next chunk; NaN is ignored, infinity refused.
+            The next chunk; NaN is ignored, infinity raises an error.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -180,7 +184,7 @@ class Standardizer(ColumnwiseMap):
         ):
             data, pooled = self._accumulate(X, sample_weight, **chunk)
             if self.with_std and not np.isfinite(pooled.m2).all():
-                refuse_overflow(self, data)
+                raise_if_overflowing(self, data)
             self._set_statistics(pooled)
         return self
 

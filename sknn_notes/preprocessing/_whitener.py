@@ -22,8 +22,8 @@ from sknn_notes.preprocessing._base import (
     FLOATS,
     check_fit_data,
     quiet,
-    refuse_infinity,
-    refuse_overflow,
+    raise_if_infinite,
+    raise_if_overflowing,
     validated,
 )
 from sknn_notes.preprocessing._linear_map import (
@@ -299,14 +299,14 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             If X is not finite or its columns are not those of ``fit``.
         """
         check_is_fitted(self)
-        self._refuse_sparse(X)
+        self._raise_if_sparse(X)
         data = validate_data(
             self, X, reset=False, dtype=FLOATS, ensure_all_finite=False
         )
         with quiet():
             out, finite = self._forward.apply(data, self.mean_)
         if not finite:
-            refuse_infinity(self, data, allow_nan=False)
+            raise_if_infinite(self, data, allow_nan=False)
         return out
 
     def inverse_transform(self, X):
@@ -329,7 +329,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             returns.
         """
         check_is_fitted(self)
-        self._refuse_sparse(X)
+        self._raise_if_sparse(X)
         data = check_array(X, dtype=FLOATS, input_name="X", estimator=self)
         rotates = self._fitted_with["method"] in ROTATIONS
         n_outputs = self.n_components_ if rotates else self.n_features_in_
@@ -401,7 +401,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 self._set_components(scatter)
         return vars(self)[name]
 
-    def _refuse_sparse(self, X):
+    def _raise_if_sparse(self, X):
         if sparse.issparse(X):
             raise TypeError(
                 "Sparse data was passed to Whitener, which centers and mixes columns "
@@ -428,7 +428,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
 
     def _check_data(self, X, *, reset, whole):
         self._check_combination()
-        self._refuse_sparse(X)
+        self._raise_if_sparse(X)
         data = check_fit_data(self, X, reset=reset)
         self._check_n_components(data, whole)
         return data
@@ -437,7 +437,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         """Set what takes no decomposition, and forget what an earlier one made."""
         moments = scatter.moments
         if not np.isfinite(moments.mean + moments.m2).all():
-            refuse_overflow(self, data, allow_nan=False)
+            raise_if_overflowing(self, data, allow_nan=False)
         for name in DECOMPOSED:
             self.__dict__.pop(name, None)
         # Parameters that are set later change nothing before the next fit.
@@ -555,7 +555,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         return symmetric_map(self.components_, weights, outside, self._scale, **form)
 
     def _full_covariance(self, scatter):
-        """Shrunk covariance plus ``eps``, refused where it cannot be inverted."""
+        """Shrunk covariance plus ``eps``, an error where it cannot be inverted."""
         eps = self._fitted_with["eps"]
         covariance = cov.covariance(scatter, self._fitted_with["ddof"])
         covariance *= 1 - self.shrinkage_
