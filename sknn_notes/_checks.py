@@ -87,7 +87,7 @@ class Registry(dict[str, T]):
                 f"All parameters of {part.__qualname__} need defaults: {error}."
             ) from error
         known: Any = self.get(name)
-        # A cell of a notebook that runs again defines the same class anew.
+        # Running a cell of a notebook again defines the class again.
         if known is not None and known.__qualname__ != getattr(
             part, "__qualname__", None
         ):

@@ -4,9 +4,9 @@ A training step is a list of operations. Each is a function of one signature,
 
     operation(memory, at, numbers, n, key, t) -> float
 
-that reads and writes slices of flat arrays (`Memory`), told by the integers ``at`` and
-the ``numbers`` of its own. It is compiled once for a dtype, whatever the other
-operations of the step are, and called through its address.
+that reads and writes slices of flat arrays (`Memory`). The integers ``at`` say where
+the slices lie, and ``numbers`` holds its parameters. It is compiled once for a dtype,
+whatever the other operations of the step are, and called through its address.
 
 This module needs no numba, so that loops can be written beside the definitions that
 they are the fast form of; ``_numba`` compiles them.

@@ -37,11 +37,6 @@ def compiled(function: Callable, **changes) -> Callable:
     return dispatcher
 
 
-def compiled_inside(function: Callable) -> Callable:
-    """Compile a function that only compiled ones call."""
-    return compiled(function, **INSIDE)
-
-
 def compiled_exactly(function: Callable) -> Callable:
     """Compile a function whose order of operations matters to the last place."""
     return compiled(function, fastmath=False)

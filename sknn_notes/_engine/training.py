@@ -35,8 +35,6 @@ class TrainingState:
         Where the schedule and the monitor stand.
     loss : float
         Training loss of the last epoch, NaN before the first.
-    output_layer : tuple or None
-        What the estimator keeps of the output layer where it publishes another form.
     """
 
     rng: np.random.Generator
@@ -48,7 +46,6 @@ class TrainingState:
     n_plateaus: int = 0
     n_without_improvement: int = 0
     loss: float = math.nan
-    output_layer: tuple | None = None
 
     def use(self, optimizer, theta):
         """Keep the solver's state if it is of this class and dtype, else start it."""

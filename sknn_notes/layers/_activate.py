@@ -42,9 +42,15 @@ class Activate(Layer):
 
     def record(self, tape, value):
         part, keeps = self.activation, self.activation.keeps_input
+        if len(part.numbers()) > 2:
+            raise TypeError(
+                f"{type(part).__name__}.numbers returned {part.numbers()}, and loops "
+                "take two numbers at most. Leave the loops out to train by forward and "
+                "backward."
+            )
         value_of = form_of(part, "value", "forward")
         slope_of = form_of(part, "slope", "backward")
-        # An activation whose slope is told by its input needs both.
+        # A slope that is computed from the input needs input and output.
         start = tape.room(self.n_units) if keeps else value.start
         out = value._replace(
             start=start, bias=-1, is_flat_at_zero=self._is_flat and bool(self.mask)

@@ -72,7 +72,7 @@ def test_a_solver_without_arrays_has_no_loops(numba):
     assert "has no loops" in network(solver=Number()).fit(X, y).executor_
 
 
-class Refuses(Tanh):
+class Raises(Tanh):
     @staticmethod
     def value(z, p):
         if z > 1:
@@ -94,7 +94,7 @@ class RaisesLoss(SquaredError):
 @pytest.mark.parametrize(
     ("part", "error"),
     [
-        ({"activation": Refuses()}, AssertionError),
+        ({"activation": Raises()}, AssertionError),
         ({"loss": RaisesLoss()}, ValueError),
     ],
 )
@@ -131,6 +131,19 @@ class NotCompiled(NotStatic):
 def test_loops_that_numba_can_not_compile(numba, activation, message):
     with pytest.raises(TypeError, match=message):
         network(activation=activation).fit(X, y)
+
+
+class ThreeNumbers(Tanh):
+    def numbers(self):
+        return 1.0, 2.0, 3.0
+
+
+@needs_numba
+def test_more_numbers_than_loops_take_are_an_error(numba):
+    with pytest.raises(
+        TypeError, match=r"ThreeNumbers\.numbers .* two numbers at most"
+    ):
+        network(activation=ThreeNumbers()).fit(X, y)
 
 
 class Leaky(ReLU):
