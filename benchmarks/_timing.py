@@ -73,8 +73,13 @@ def machine(threads, packages=PACKAGES):
             }
         ),
         "python": platform.python_version(),
-        "versions": {name: installed for name in packages if (installed := _of(name))},
+        "versions": installed_versions(packages),
     }
+
+
+def installed_versions(packages):
+    """Return the versions of those packages that are installed, by name."""
+    return {name: installed for name in packages if (installed := _of(name))}
 
 
 def _of(package):
