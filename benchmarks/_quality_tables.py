@@ -134,8 +134,8 @@ def _is_worse(differences):
 
 NOTES = (
     "Accuracy and R2 in points over scikit-learn's networks, mean over the sets and "
-    "its standard error; the sets that are better and worse in accuracy. CPU seconds of "
-    "fit, summed over the sets; ratios over the sets that both have.",
+    "its standard error; the sets that are better and worse in accuracy. CPU seconds "
+    "of fit, summed over the sets; ratios over the sets that both have.",
     "Accuracy, R2 or micro-averaged F1 in points, mean and standard deviation over "
     "seeds; a star where the difference from scikit-learn's on the same splits is more "
     "than two standard errors below 0.",
