@@ -14,15 +14,21 @@ import numpy as np
 
 from sknn_notes._arrays import from_numpy, maximum, minimum
 
-__all__ = ["bins_of", "component_scales", "encode", "n_components", "quantile_edges"]
+__all__ = [
+    "bins_of",
+    "component_scales",
+    "encode",
+    "n_components",
+    "quantile_edges",
+    "quantiles",
+]
 
 
 def quantile_edges(X, n_bins, sample_weight=None):
     """Return the edges of bins that hold about equally many samples.
 
-    The edges are quantiles of the values that are not NaN, between two values their
-    mean (numpy's "averaged_inverted_cdf"), so that a weight of 2 acts as two rows.
-    Equal quantiles are merged, so that there may be fewer bins.
+    The edges are the ``quantiles`` of the values that are not NaN. Equal ones are
+    merged, so that there may be fewer bins.
 
     Parameters
     ----------
@@ -39,25 +45,58 @@ def quantile_edges(X, n_bins, sample_weight=None):
         than three values, which pass through.
     """
     dtype = X.dtype if X.dtype.kind == "f" else np.dtype(np.float64)
-    weights = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight)
-    return [_edges(column.astype(dtype), n_bins, weights) for column in X.T]
+    return [_edges(column.astype(dtype), n_bins, sample_weight) for column in X.T]
 
 
 def _edges(x, n_bins, weights):
-    seen = ~np.isnan(x) & (weights > 0)
-    x, weights = x[seen], weights[seen]
-    order = np.argsort(x, kind="stable")
-    x, totals = x[order], np.cumsum(weights[order], dtype=np.float64)
-    if np.count_nonzero(x[1:] > x[:-1]) < 2:
+    values = quantiles(x, n_bins, weights)
+    low, high = values[0], values[-1]
+    between = (x > low) & (x < high)
+    if not (between if weights is None else between & (weights > 0)).any():
         return None
+    return np.unique(values.astype(x.dtype))
+
+
+def quantiles(x, n, sample_weight=None):
+    """Return the ``n + 1`` quantiles of a column that cut it in ``n`` equal parts.
+
+    A quantile that falls between two values is their mean (numpy's
+    "averaged_inverted_cdf"), so that a weight of 2 acts as two rows.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_samples,)
+        NaN is left out; infinity may stand for a quantile.
+    n : int
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Not negative. Rows of weight 0 count for nothing.
+
+    Returns
+    -------
+    quantiles : ndarray of float64 of shape (n + 1,)
+        The first is the smallest value, the last the largest. NaN without any value.
+    """
+    seen = ~np.isnan(x)
+    if sample_weight is None:
+        x = x[seen]
+        totals = np.arange(1, len(x) + 1)
+    else:
+        seen &= sample_weight > 0
+        x, weights = x[seen], sample_weight[seen]
+        order = np.argsort(x, kind="stable")
+        x, totals = x[order], np.cumsum(weights[order], dtype=np.float64)
+    if not len(x):
+        return np.full(n + 1, np.nan)
     # The quotient is exact where a quantile falls between two rows.
-    at = np.arange(n_bins + 1) * totals[-1] / n_bins
+    at = np.arange(n + 1) * totals[-1] / n
     left = np.searchsorted(totals, at, side="left")
     right = np.searchsorted(totals, at, side="right")
-    last = len(x) - 1
+    left, right = (np.minimum(side, len(x) - 1) for side in (left, right))
+    if sample_weight is None:
+        # Much faster than to sort.
+        x = np.partition(x, np.unique([left, right]))
     # Halves first: a sum may overflow.
-    quantiles = x[np.minimum(left, last)] / 2 + x[np.minimum(right, last)] / 2
-    return np.unique(quantiles)
+    return x[left].astype(np.float64) / 2 + x[right].astype(np.float64) / 2
 
 
 def n_components(edges):
