@@ -9,6 +9,7 @@ from sknn_notes.neural_network import MLPClassifier, MLPRegressor
 from sknn_notes.preprocessing import (
     Centerer,
     MinMaxNormalizer,
+    RobustStandardizer,
     Standardizer,
     Whitener,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "MLPRegressor",
     "Centerer",
     "Standardizer",
+    "RobustStandardizer",
     "MinMaxNormalizer",
     "Whitener",
 ]
