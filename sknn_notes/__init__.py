@@ -9,6 +9,7 @@ from sknn_notes.neural_network import MLPClassifier, MLPRegressor
 from sknn_notes.preprocessing import (
     Centerer,
     MinMaxNormalizer,
+    PiecewiseLinearEncoder,
     RobustStandardizer,
     Standardizer,
     Whitener,
@@ -22,4 +23,5 @@ __all__ = [
     "RobustStandardizer",
     "MinMaxNormalizer",
     "Whitener",
+    "PiecewiseLinearEncoder",
 ]

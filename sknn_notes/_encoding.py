@@ -16,6 +16,7 @@ from sknn_notes._arrays import from_numpy, maximum, minimum
 
 __all__ = [
     "bins_of",
+    "component_limits",
     "component_scales",
     "encode",
     "n_components",
@@ -154,16 +155,34 @@ def encode(X, edges, xp=np, *, clip_ends=True):
     """
     dtype = X.dtype if xp is np else np.dtype(str(X.dtype).rpartition(".")[2])
     features, lower, width = bins_of(edges, dtype)
-    low, high = np.zeros_like(lower), np.ones_like(lower)
-    if not clip_ends:
-        is_first = np.append(True, features[1:] != features[:-1])[: len(features)]
-        is_last = np.append(features[1:] != features[:-1], True)[: len(features)]
-        low[is_first], high[is_last] = -np.inf, np.inf
+    low, high = component_limits(edges, clip_ends=clip_ends, dtype=dtype)
     features, lower, width, low, high = (
         from_numpy(each, X, xp) for each in (features, lower, width, low, high)
     )
     components = (X[..., features] - lower) / width
     return minimum(maximum(components, low, xp), high, xp)
+
+
+def component_limits(edges, *, clip_ends, dtype=np.float64):
+    """Return the limits that each component is clipped to.
+
+    Parameters
+    ----------
+    edges : list of (ndarray or None)
+    clip_ends : bool
+        Whether the first and the last component of a feature end at 0 and 1.
+    dtype : dtype, default=numpy.float64
+
+    Returns
+    -------
+    low, high : ndarray of shape (n_components,)
+    """
+    counts = [len(each) - 1 for each in edges if each is not None]
+    low, high = np.zeros(sum(counts), dtype), np.ones(sum(counts), dtype)
+    if not clip_ends:
+        ends = np.cumsum(counts, dtype=np.intp)
+        low[ends - counts], high[ends - 1] = -np.inf, np.inf
+    return low, high
 
 
 def component_scales(X, edges, sample_weight=None):
