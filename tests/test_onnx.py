@@ -25,10 +25,10 @@ from onnxruntime import InferenceSession
 from sknn_notes import (
     Centerer,
     MinMaxNormalizer,
-    PiecewiseLinearEncoder,
-    RobustStandardizer,
     MLPClassifier,
     MLPRegressor,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
     Standardizer,
     Whitener,
 )

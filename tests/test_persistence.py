@@ -16,10 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sknn_notes import (
     Centerer,
     MinMaxNormalizer,
-    PiecewiseLinearEncoder,
-    RobustStandardizer,
     MLPClassifier,
     MLPRegressor,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
     Standardizer,
     Whitener,
     _base,

@@ -11,10 +11,10 @@ from sklearn.pipeline import make_pipeline
 from sknn_notes import (
     Centerer,
     MinMaxNormalizer,
-    PiecewiseLinearEncoder,
-    RobustStandardizer,
     MLPClassifier,
     MLPRegressor,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
     Standardizer,
     Whitener,
 )

@@ -22,10 +22,10 @@ from sklearn.preprocessing import StandardScaler
 from sknn_notes import (
     Centerer,
     MinMaxNormalizer,
-    PiecewiseLinearEncoder,
-    RobustStandardizer,
     MLPClassifier,
     MLPRegressor,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
     Standardizer,
     Whitener,
 )
