@@ -81,24 +81,31 @@ class PiecewiseLinear(Embedding):
         return max([size, *np.abs(ends).ravel().tolist()])
 
     def table(self):
-        return self.n_features_, *self.features_.tolist()
+        # Where the components of each feature begin, and where those of the last end.
+        counts = np.bincount(self.features_, minlength=self.n_features_)
+        return self.n_features_, *np.cumsum([0, *counts]).tolist()
 
     @staticmethod
     def loops(m, at, numbers, n, key, t):
-        n_features, features = at[8], at[9:]
-        width = n_features + len(features)
+        n_features, starts = at[8], at[9:]
+        n_bins = starts[n_features]
+        width = n_features + n_bins
         X = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, n_features)
         out = matrix(m.work, at[1], n, width)
+        lower, widths = m.running[at[4] :][:n_bins], m.running[at[5] :][:n_bins]
+        mean, scale = m.running[at[6] :][:n_bins], m.running[at[7] :][:n_bins]
         zero, one = cast(0, m.theta[0]), cast(1, m.theta[0])
         for i in range(n):
-            for j in range(n_features):
-                out[i, j] = X[i, j]
-            for j in range(len(features)):
-                z = X[i, features[j]] - m.running[at[4] + j]
-                z /= m.running[at[5] + j]
+            row = out[i, n_features:]
+            for f in range(n_features):
+                x = X[i, f]
+                out[i, f] = x
+                for j in range(starts[f], starts[f + 1]):
+                    row[j] = (x - lower[j]) / widths[j]
+            for j in range(n_bins):
+                z = row[j]
                 z = zero if z < zero else one if z > one else z
-                z = (z - m.running[at[6] + j]) / m.running[at[7] + j]
-                out[i, n_features + j] = z
+                row[j] = (z - mean[j]) / scale[j]
         return 0.0
 
     def shown(self, p):
