@@ -17,6 +17,8 @@ class Embedding(Part):
 
     Attributes
     ----------
+    n_features_, n_outputs_ : int
+        Numbers of inputs and of embedded inputs, which ``start`` sets.
     loops, backward_loops : callable or None
         Operations of a training step (see ``sknn_notes._compile``). ``at`` are the
         places of the inputs, of the outputs, of their gradient and of ``n_spare``
@@ -27,7 +29,6 @@ class Embedding(Part):
     loops: Callable | None = None
     backward_loops: Callable | None = None
 
-    # What ``start`` found, set by the fit.
     n_features_: int
     n_outputs_: int
 
