@@ -23,6 +23,7 @@ from _steps import fit_step
 from _timing import interleaved, start, use_kernels, write_json
 from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes.activations import ACTIVATIONS
+from sknn_notes.embeddings import EMBEDDINGS
 from sknn_notes.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, LogLoss
 from sknn_notes.noise import NOISES, ImageNoise
 from sknn_notes.optimizers import OPTIMIZERS
@@ -44,6 +45,8 @@ TARGETS: dict[str, float | None] = {
     "loss hierarchical_softmax": 2.0,
     "loss hierarchical_softmax, binary": 2.0,
     "dropconnect": 2.0,
+    # The first layer has more inputs.
+    **{f"embedding {name}": None for name in EMBEDDINGS},
     "noise gaussian_noise": 2.2,
     **{
         f"noise {name}": None
@@ -132,6 +135,8 @@ def cases():
             Step(parameters={"dropout": 0.5}),
         ),
         "sample weights": (Step(weighted=True), Step()),
+        "feature_scaling": changed(feature_scaling=True),
+        **{f"embedding {x}": changed(embedding=x) for x in EMBEDDINGS},
         **{f"noise {x}": changed(augment=noise()) for x, noise in NOISES.items()},
         "float64": changed(dtype="float64"),
     }

@@ -68,6 +68,8 @@ for name, value in {
     "batch_norm": (True,),
     "layer_norm": (True,),
     "residual": (True,),
+    "embedding": ("periodic", "piecewise_linear"),
+    "feature_scaling": (True,),
     "dropconnect": (0.5,),
     "max_norm": (3.0,),
     "clip_norm": (1.0,),

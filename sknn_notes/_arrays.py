@@ -20,6 +20,7 @@ __all__ = [
     "add_at",
     "arange",
     "astype",
+    "beside",
     "copied",
     "equal_numbers",
     "expit",
@@ -58,6 +59,12 @@ def astype(x, dtype, xp):
 def copied(x, xp):
     """Return a copy of an array."""
     return x.copy() if xp is np else xp.asarray(x, copy=True)
+
+
+def beside(x, y, xp):
+    """Return matrices side by side; models that share ``x`` get it each."""
+    x = xp.broadcast_to(x, (*y.shape[:-2], *x.shape[-2:]))
+    return (xp.concatenate if xp is np else xp.concat)([x, y], axis=-1)
 
 
 def arange(n, like, xp):

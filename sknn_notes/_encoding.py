@@ -18,6 +18,7 @@ __all__ = [
     "bins_of",
     "component_limits",
     "component_scales",
+    "components",
     "encode",
     "n_components",
     "quantile_edges",
@@ -156,11 +157,27 @@ def encode(X, edges, xp=np, *, clip_ends=True):
     dtype = X.dtype if xp is np else np.dtype(str(X.dtype).rpartition(".")[2])
     features, lower, width = bins_of(edges, dtype)
     low, high = component_limits(edges, clip_ends=clip_ends, dtype=dtype)
-    features, lower, width, low, high = (
-        from_numpy(each, X, xp) for each in (features, lower, width, low, high)
+    lower, width, low, high = (
+        from_numpy(each, X, xp) for each in (lower, width, low, high)
     )
-    components = (X[..., features] - lower) / width
-    return minimum(maximum(components, low, xp), high, xp)
+    return components(X, features, lower, width, xp, low, high)
+
+
+def components(X, features, lower, width, xp=np, low=0, high=1):
+    """Return ``clip((x - lower) / width, low, high)`` of the features of some bins.
+
+    Parameters
+    ----------
+    X : array of shape (..., n_samples, n_features)
+    features : ndarray of int of shape (n_components,)
+        The feature of each bin.
+    lower, width : array of shape (..., n_components)
+    xp : module, default=numpy
+        The array namespace of X.
+    low, high : number or array of shape (n_components,), default=0, 1
+    """
+    values = xp.take(X, from_numpy(features, X, xp), axis=-1)
+    return minimum(maximum((values - lower) / width, low, xp), high, xp)
 
 
 def component_limits(edges, *, clip_ends, dtype=np.float64):
@@ -206,9 +223,9 @@ def component_scales(X, edges, sample_weight=None):
             continue
         seen = ~np.isnan(x)
         weights = None if sample_weight is None else sample_weight[seen]
-        components = encode(x[seen, None].astype(np.float64), [own])
-        mean = np.average(components, axis=0, weights=weights)
-        var = np.average((components - mean) ** 2, axis=0, weights=weights)
+        encoded = encode(x[seen, None].astype(np.float64), [own])
+        mean = np.average(encoded, axis=0, weights=weights)
+        var = np.average((encoded - mean) ** 2, axis=0, weights=weights)
         means.append(mean)
         # Components are at most 1; less than this is rounding.
         scales.append(np.sqrt(np.where(var > 1e-24, var, 1)))

@@ -24,6 +24,7 @@ from sknn_notes import (
     _kernels,
 )
 from sknn_notes.activations import ACTIVATIONS
+from sknn_notes.embeddings import EMBEDDINGS
 from sknn_notes.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from sknn_notes.noise import GaussianNoise
 from sknn_notes.optimizers import OPTIMIZERS
@@ -59,8 +60,11 @@ def _settings():
         "input_dropout": 0.5,
         "dropconnect": 0.5,
         "augment": GaussianNoise(),
+        "feature_scaling": True,
     }.items():
         yield name, MLPRegressor, {name: value}
+    for name in EMBEDDINGS:
+        yield f"embedding {name}", MLPRegressor, {"embedding": name}
 
 
 def _fit(cls, settings, dtype):

@@ -33,6 +33,7 @@ from sknn_notes import (
     Whitener,
 )
 from sknn_notes.activations import ACTIVATIONS, ReLU
+from sknn_notes.embeddings import EMBEDDINGS, Periodic, PiecewiseLinear
 from sknn_notes.links import Softmax
 from sknn_notes.losses import (
     CLASSIFICATION_LOSSES,
@@ -210,6 +211,7 @@ def test_a_quantile():
         {"hidden_layer_sizes": (8, 6), "batch_norm": True, "dropout": 0.3},
         {"dropout": 0.3, "input_dropout": 0.2, "dropconnect": 0.1},
         {"solver": "lbfgs"},
+        {"feature_scaling": True, "input_dropout": 0.2},
     ],
     ids=str,
 )
@@ -223,6 +225,28 @@ def test_networks(parameters, dropout_scaling):
 @pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
 def test_every_noise(noise, dtype):
     check_classifier(classifier(augment=noise()), dtype)
+
+
+@every_type
+@pytest.mark.parametrize(
+    "embedding",
+    [*EMBEDDINGS, Periodic(activation="relu", n_units=2), PiecewiseLinear(n_bins=2)],
+    ids=str,
+)
+@pytest.mark.parametrize("feature_scaling", [False, True])
+def test_every_embedding(embedding, feature_scaling, dtype):
+    options = {"embedding": embedding, "feature_scaling": feature_scaling}
+    check_classifier(classifier(**options), dtype, np.vstack([X, 2 * X, -X]))
+    check_regressor(regressor(hidden_layer_sizes=(), **options), dtype)
+
+
+def test_an_embedding_without_a_form_in_onnx_raises():
+    class Own(Periodic):
+        def forward(self, p, X, xp):
+            return super().forward(p, X, xp)
+
+    with pytest.raises(TypeError, match=r"embedding Own.*Periodic, PiecewiseLinear"):
+        run(classifier(embedding=Own()), X)
 
 
 @pytest.mark.parametrize("channels", ["last", "first"])

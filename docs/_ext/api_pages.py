@@ -23,6 +23,7 @@ TITLES = {
     "sknn_notes.optimizers": "Solvers",
     "sknn_notes.schedules": "Schedules",
     "sknn_notes.layers": "Normalization layers",
+    "sknn_notes.embeddings": "Numerical embeddings",
     "sknn_notes.noise": "Noise on the inputs",
     "sknn_notes.inspection": "Inspection",
     "sknn_notes.onnx": "Export to ONNX",

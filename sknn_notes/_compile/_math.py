@@ -306,6 +306,35 @@ def ndtr(x, f):
 
 
 @intrinsic
+def cos_sin_turns(typing_context, u):
+    """Return cos(2 pi u) and sin(2 pi u), within 1.5 eps.
+
+    Whole turns are subtracted exactly. Infinities and NaN give NaN.
+    """
+    if u not in FORMATS:
+        raise TypingError(f"cos_sin_turns takes float32 or float64, got {u}.")
+    f = FORMATS[u]
+
+    def insert(context, builder, signature, arguments):
+        rint = builder.module.declare_intrinsic("llvm.rint", [arguments[0].type])
+
+        def rounded(x):
+            return Number(builder, builder.call(rint, [x.llvm]))
+
+        x = Number(builder, arguments[0])
+        rest = x - rounded(x)
+        # Half a turn, forward or back, changes the sign of both.
+        half = rounded(rest + rest)
+        v = rest - half * 0.5
+        sign = half * half * -2.0 + 1.0
+        cos = (v * v).polynomial(f.cos) * sign
+        sin = (v * v).polynomial(f.sin) * v * sign
+        return context.make_tuple(builder, signature.return_type, [cos.llvm, sin.llvm])
+
+    return types.UniTuple(u, 2)(u), insert
+
+
+@intrinsic
 def normal_pair(typing_context, word_1, word_2, std):
     """Return two independent normals of mean 0, from two random 32-bit words.
 

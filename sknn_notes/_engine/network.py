@@ -12,6 +12,8 @@ from sknn_notes.layers._base import Fitted, Flow
 from sknn_notes.layers._batch_norm import BatchNormLayer
 from sknn_notes.layers._dense import Dense
 from sknn_notes.layers._dropout import Dropout, Mask
+from sknn_notes.layers._embeddings import Embed
+from sknn_notes.layers._feature_scaling import FeatureScaling
 from sknn_notes.layers._input_noise import InputNoise
 from sknn_notes.layers._layer_norm import LayerNormLayer
 from sknn_notes.layers._residual import Fork, Join
@@ -68,6 +70,17 @@ class Network:
         return [(layer.n_inputs, layer.n_units) for layer, _ in self.dense]
 
     @property
+    def n_inputs(self):
+        """Number of inputs, before an embedding."""
+        embedding = self.embedding
+        return self.shapes[0][0] if embedding is None else embedding.n_features_
+
+    @property
+    def embedding(self):
+        """The embedding, or None."""
+        return next((x.embedding for x in self.layers if isinstance(x, Embed)), None)
+
+    @property
     def activations(self):
         """The activations of the hidden layers."""
         return [x.activation for x in self.layers if isinstance(x, Activate)]
@@ -82,6 +95,7 @@ class Network:
         """The arrays in the form that estimators show, views of ``theta``."""
         coefs = [p["W"] for _, p in self.dense]
         zeros = self.xp.zeros_like
+        embeddings, scalings = self._of(Embed), self._of(FeatureScaling)
         return Fitted(
             coefs,
             # Zeros where a norm makes the biases redundant.
@@ -89,6 +103,8 @@ class Network:
             self._of(BatchNormLayer),
             self._of(LayerNormLayer),
             [p.get("W") for p in self._of(Join)] if self._of(Join) else None,
+            self.embedding.shown(embeddings[0]) if embeddings else None,
+            scalings[0]["factors"] if scalings else None,
         )
 
     def _of(self, kind):
@@ -108,6 +124,7 @@ class Network:
         init.start(len(activations) - 1)
         with np.errstate(all="ignore"):
             for layer, p in zip(self.layers, self.p, strict=True):
+                layer.draw(p, rng)
                 if "W" not in p:
                     continue
                 is_dense = isinstance(layer, Dense)
@@ -202,13 +219,16 @@ def hidden_layers(
     layer_norm=None,
     residual=False,
     augment=(),
+    embedding=None,
+    feature_scaling=False,
 ):
     """Return the layers of a network, in order.
 
     Parameters
     ----------
     units : list of int
-        Number of inputs, of units of each hidden layer, and of outputs.
+        Number of inputs (embedded ones, where there is an embedding), of units of each
+        hidden layer, and of outputs.
     activations : list of Activation
         One per hidden layer.
     dropout : sequence of (float or Schedule) or None, default=None
@@ -223,6 +243,10 @@ def hidden_layers(
         Whether what enters a hidden layer is added to what leaves it.
     augment : sequence of Noise, default=()
         Noise on the inputs, in order.
+    embedding : Embedding or None, default=None
+        Started; it comes after the noise.
+    feature_scaling : bool, default=False
+        Whether the (embedded) inputs are multiplied by learned factors.
     """
 
     def mask(rate):
@@ -230,9 +254,12 @@ def hidden_layers(
             return Mask(rate.start, inverted)
         return Mask(rate, inverted) if rate else None
 
-    layers: list = [InputNoise(noise, units[0]) for noise in augment]
+    n_inputs = units[0] if embedding is None else embedding.n_features_
+    layers: list = [InputNoise(noise, n_inputs) for noise in augment]
+    layers += [] if embedding is None else [Embed(embedding)]
     if input_dropout:
         layers.append(Dropout(mask(input_dropout), 0, units[0]))
+    layers += [FeatureScaling(units[0])] if feature_scaling else []
     shapes = list(pairwise(units))
     has_norm = batch_norm is not None or layer_norm is not None
     for depth, (activation, shape) in enumerate(

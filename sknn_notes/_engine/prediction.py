@@ -4,7 +4,9 @@ import numpy as np
 from sklearn.utils import gen_batches
 
 from sknn_notes._threads import threads_for
+from sknn_notes.embeddings._base import check_dense
 from sknn_notes.layers._base import Flow
+from sknn_notes.layers._embeddings import Embed
 from sknn_notes.layers._input_noise import InputNoise
 from sknn_notes.noise._base import check_inputs
 
@@ -32,9 +34,15 @@ class Predictor:
         """The noise parts, with what they have drawn once."""
         return [x.noise for x in self.layers if isinstance(x, InputNoise)]
 
+    @property
+    def embedding(self):
+        """The embedding, with what it learned at the start, or None."""
+        return next((x.embedding for x in self.layers if isinstance(x, Embed)), None)
+
     def check_inputs(self, X):
-        """Raise ValueError if the noise parts can't take ``X``."""
+        """Raise ValueError if the noise parts or the embedding can't take ``X``."""
         check_inputs(self.augment, X)
+        check_dense(self.embedding, X)
 
     # Numbers that overflow end in outputs that are not finite, which callers look for.
     @np.errstate(all="ignore")

@@ -64,7 +64,7 @@ class Recorder:
     def __init__(self, network, max_rows, n_done=0):
         self._layout, self._max_rows = network.layout, max_rows
         self.layers = network.layers[n_done:]
-        self.n_inputs = network.shapes[0][0]
+        self.n_inputs = network.n_inputs
         self._index = {id(layer): i for i, layer in enumerate(network.layers)}
         self._forward: list[Operation] = []
         self._backward: list[Operation] = []

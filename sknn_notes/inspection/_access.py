@@ -107,6 +107,7 @@ def fitted_objective(mlp):
     """Return the objective at the fitted weights."""
     plan = Plan(mlp, mlp._targets.loss, mlp._resolve("solver"))
     plan.augment = mlp._predictor.augment
+    plan.embedding = mlp._predictor.embedding
     W = mlp.coefs_
     network = plan.network(len(W[0]), W[-1].shape[1], W[0].dtype)
     mlp._targets.load(network, mlp)

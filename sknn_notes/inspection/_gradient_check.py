@@ -45,7 +45,7 @@ def _arrays(network):
     names = {"W": "weights", "b": "biases", "shift": "shifts", "scale": "scales"}
     return [
         (
-            f"{names[entry.name]} {entry.depth + 1}",
+            f"{names.get(entry.name, entry.name)} {entry.depth + 1}",
             network.theta[entry.start : entry.stop],
             network.grad[entry.start : entry.stop].copy(),
         )

@@ -86,7 +86,8 @@ class WeightsDisplay:
         units : array-like of int, default=None
             The units (columns) to show; None is all of them, as images the first 100.
         image_shape : tuple of int, None or 'auto', default='auto'
-            As in the constructor. 'auto' draws heat maps of all layers but the first.
+            As in the constructor. 'auto' draws heat maps of all layers but the first,
+            and of that one behind an embedding.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a new figure.
         **imshow_kw : dict
@@ -104,7 +105,8 @@ class WeightsDisplay:
         names = _input_names(estimator) if layer == 0 else None
         if units is not None:
             weights = weights[:, np.asarray(units)]
-        if isinstance(image_shape, str) and layer:
+        is_embedded = getattr(_last(estimator), "embedding_", None) is not None
+        if isinstance(image_shape, str) and (layer or is_embedded):
             image_shape = None
         display = cls(weights, image_shape=image_shape, feature_names=names)
         return display.plot(ax, **imshow_kw)

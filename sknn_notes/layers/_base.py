@@ -24,7 +24,8 @@ class Fitted(NamedTuple):
 
     ``coefs`` and ``intercepts`` have one array a dense layer, the others one a hidden
     layer or are None: dicts of the arrays of a norm, matrices or None of a residual
-    connection.
+    connection. The arrays of the embedding and the factors of the features are None
+    where there are none.
     """
 
     coefs: list
@@ -32,6 +33,8 @@ class Fitted(NamedTuple):
     batch_norms: list | None = None
     layer_norms: list | None = None
     residuals: list | None = None
+    embedding: dict | None = None
+    feature_scales: np.ndarray | None = None
 
 
 class Flow:
@@ -87,6 +90,9 @@ class Layer:
 
     def start(self, p):
         """Set the arrays whose start is not random."""
+
+    def draw(self, p, rng):
+        """Set the arrays whose start is random and not the initializer's."""
 
     def forward(self, p, A, flow) -> tuple[Any, Any]:
         """Return the outputs for a batch, and what ``backward`` needs to know.

@@ -182,5 +182,5 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = not self.augment
+        tags.input_tags.sparse = not self.augment and self.embedding is None
         return tags

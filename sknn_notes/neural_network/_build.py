@@ -11,6 +11,8 @@ from sknn_notes._engine.objective import Objective
 from sknn_notes._engine.program import Program
 from sknn_notes._part import kept, resolve
 from sknn_notes.activations import ACTIVATIONS, Activation
+from sknn_notes.embeddings import EMBEDDINGS
+from sknn_notes.embeddings._base import check_dense
 from sknn_notes.initializers import INITIALIZERS
 from sknn_notes.layers import BatchNorm, LayerNorm
 from sknn_notes.neural_network._parameters import (
@@ -72,6 +74,10 @@ class Plan:
         self.residual = flat["residual"]
         self.clip_norm = flat["clip_norm"]
         self.augment = _augment(estimator)
+        self.embedding = None
+        if flat["embedding"] is not None:
+            self.embedding = resolve(flat["embedding"], EMBEDDINGS)
+        self.feature_scaling = flat["feature_scaling"]
         self.inverted = flat["dropout_scaling"] == "inverted"
         self.dropconnect = flat["dropconnect"]
         self.input_dropout = flat["input_dropout"]
@@ -189,8 +195,27 @@ class Plan:
         return n_inputs
 
     def check_inputs(self, X):
-        """Raise ValueError if a noise part can't take what reaches it."""
+        """Raise ValueError if a noise part or the embedding can't take its inputs."""
         check_inputs(self.augment, X)
+        check_dense(self.embedding, X)
+
+    def start_embedding(self, X, sample_weight, fitted):
+        """Return the number of inputs that the embedding makes of ``X``.
+
+        Parameters
+        ----------
+        X : {ndarray, sparse array} of shape (n_samples, n_features)
+            The rows to train on.
+        sample_weight : ndarray of shape (n_samples,) or None
+        fitted : Embedding or None
+            That of the fit that goes on, which stays if it has not changed.
+        """
+        self.embedding = kept(self.embedding, fitted)
+        if self.embedding is not fitted:
+            for noise in self.augment:
+                X = noise.predict(X)
+            self.embedding.start(X, sample_weight)
+        return self.embedding.n_outputs_
 
     def network(self, n_inputs, n_raw, dtype):
         """Return a network without weights.
@@ -215,6 +240,8 @@ class Plan:
             layer_norm=self.layer_norm,
             residual=self.residual,
             augment=self.augment,
+            embedding=self.embedding,
+            feature_scaling=self.feature_scaling,
         )
         return Network(layers, dtype)
 
@@ -236,7 +263,7 @@ class Plan:
         schedule = self._flat["learning_rate"]
         numbers.append((self._owner, "learning_rate", schedule, [LEARNING_RATE]))
         parts = [self.loss, self.solver, self.penalty, self.init]
-        parts += [self.batch_norm, self.layer_norm]
+        parts += [self.batch_norm, self.layer_norm, self.embedding]
         for each in filter(None, [*parts, *self.activations, *self.augment]):
             domains = each._parameter_constraints
             for name in domains.keys() & each.get_params(deep=False).keys():

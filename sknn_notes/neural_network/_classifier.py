@@ -160,6 +160,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     residual : bool, default=False
         Whether to add what enters a hidden layer to what leaves it, through a learned
         matrix where their widths differ.
+    embedding : {'periodic', 'piecewise_linear'}, Embedding or None, default=None
+        What stands for each feature at the first layer: learned periodic functions of
+        it, or its piecewise linear components, and the feature beside them. A part of
+        :mod:`sknn_notes.embeddings` carries its own parameters, such as
+        ``Periodic(sigma=0.3)``. ``X`` must be dense, and should be standardized.
+    feature_scaling : bool, default=False
+        Whether to multiply each input of the first layer (each embedded one, where
+        there is an embedding) by a learned factor, which starts at 1 and has no
+        penalty.
     clip_norm : float or None, default=None
         Largest length of the gradient, penalty included; a longer one is shortened.
     augment : Noise, list of Noise or None, default=None
@@ -217,6 +226,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     residual_coefs_ : list of (ndarray of shape (fan_in, fan_out) or None) or None
         Matrices of the residual connections, None where the widths are equal; None
         without such connections.
+    embedding_ : dict of ndarray or None
+        Arrays of the embedding by their names: of 'periodic' the ``frequencies``,
+        ``phases``, ``weights`` and ``biases``, feature by feature; of
+        'piecewise_linear' the ``features`` of all components, and the ``lower`` edge
+        and ``width`` of their bins, ``mean`` and ``scale``. None without embedding.
+    feature_scales_ : ndarray of shape (n_inputs,) or None
+        Learned factors of the (embedded) inputs; None without feature scaling.
     executor_ : str
         Who made the training steps: 'numba', or 'numpy' and what kept numba away.
     n_iter_ : int
@@ -319,6 +335,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         batch_norm=False,
         layer_norm=False,
         residual=False,
+        embedding=None,
+        feature_scaling=False,
         clip_norm=None,
         augment=None,
         class_weight=None,
@@ -365,6 +383,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.batch_norm = batch_norm
         self.layer_norm = layer_norm
         self.residual = residual
+        self.embedding = embedding
+        self.feature_scaling = feature_scaling
         self.clip_norm = clip_norm
         self.augment = augment
         self.class_weight = class_weight

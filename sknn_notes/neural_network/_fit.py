@@ -242,6 +242,8 @@ class Training:
             "batch_norm_": arrays.batch_norms,
             "layer_norm_": arrays.layer_norms,
             "residual_coefs_": arrays.residuals,
+            "embedding_": arrays.embedding,
+            "feature_scales_": arrays.feature_scales,
             "n_layers_": len(arrays.coefs) + 1,
             "executor_": self.executor,
             "t_": self.state.n_seen,
@@ -425,6 +427,10 @@ def _network(estimator, plan, batches, state, first):
     """Return the network where this training starts; set what predicts with it."""
     fitted_noise = [] if first else estimator._predictor.augment
     n_inputs = plan.start_noise(batches.X, state.rng, fitted_noise)
+    if plan.embedding is not None:
+        fitted = None if first else estimator._predictor.embedding
+        weight = batches.sample_weight
+        n_inputs = plan.start_embedding(batches.X, weight, fitted)
     n_raw = plan.loss.n_raw(estimator.n_outputs_)
     network = plan.network(n_inputs, n_raw, batches.X.dtype)
     if first:
@@ -443,13 +449,16 @@ def _check_same_shape(estimator, network):
     fitted = [len(coefs[0]), *(len(b) for b in intercepts)]
     asked = [network.shapes[0][0], *(fan_out for _, fan_out in network.shapes)]
     arrays = fitted_arrays(estimator), network.fitted
+    embeddings = estimator._predictor.embedding, network.embedding
     had, has = (
         {
             "batch_norm": each.batch_norms is not None,
             "layer_norm": each.layer_norms is not None,
             "residual": each.residuals is not None,
+            "embedding": repr(each_embedding),
+            "feature_scaling": each.feature_scales is not None,
         }
-        for each in arrays
+        for each, each_embedding in zip(arrays, embeddings, strict=True)
     )
     if (fitted, had) != (asked, has):
         changed = [name for name in had if had[name] != has[name]] or ["batch_norm"]

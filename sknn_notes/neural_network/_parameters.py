@@ -11,6 +11,7 @@ from sknn_notes._checks import Interval, Names, Registry, plain, shown
 from sknn_notes._part import resolve
 from sknn_notes._sklearn import Options, StrOptions
 from sknn_notes.activations import ACTIVATIONS, Activation
+from sknn_notes.embeddings import EMBEDDINGS, Embedding
 from sknn_notes.initializers import INITIALIZERS, Initializer
 from sknn_notes.layers import BatchNorm, LayerNorm
 from sknn_notes.noise import Noise
@@ -21,6 +22,7 @@ from sknn_notes.schedules import SCHEDULES, Schedule
 # The registry that each parameter takes its names from.
 REGISTRIES: dict[str, Registry] = {
     "activation": ACTIVATIONS,
+    "embedding": EMBEDDINGS,
     "init": INITIALIZERS,
     "learning_rate": SCHEDULES,
     "penalty": PENALTIES,
@@ -116,6 +118,8 @@ CONSTRAINTS: dict[str, list] = {
     "batch_norm": ["boolean", BatchNorm],
     "layer_norm": ["boolean", LayerNorm],
     "residual": ["boolean"],
+    "embedding": [None, *part(EMBEDDINGS, Embedding)],
+    "feature_scaling": ["boolean"],
     "clip_norm": [None, Interval(Real, 0, None, closed="neither")],
     "augment": [None, Noise, list, tuple],
     "scoring": [Names(SCORINGS), callable, None],

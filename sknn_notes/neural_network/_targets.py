@@ -20,6 +20,8 @@ def fitted_arrays(estimator):
         estimator.batch_norm_,
         estimator.layer_norm_,
         estimator.residual_coefs_,
+        estimator.embedding_,
+        estimator.feature_scales_,
     )
 
 
@@ -31,6 +33,8 @@ def set_arrays(estimator, fitted):
         fitted.layer_norms,
     )
     estimator.residual_coefs_ = fitted.residuals
+    estimator.embedding_ = fitted.embedding
+    estimator.feature_scales_ = fitted.feature_scales
 
 
 class Targets:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 # Inputs that single precision would round.
 _WIDE = (DoubleTensorType, Int32TensorType, Int64TensorType)
 # The opsets from which onnxruntime has nodes as they are used here.
-_LEAST_OPSETS = {"Clip": 12, "Equal": 11, "Pad": 11}
+_LEAST_OPSETS = {"Clip": 12, "Equal": 11, "Pad": 11, "Round": 11}
 
 
 class Graph:

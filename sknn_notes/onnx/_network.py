@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes._part import NoLoopsError, form_of
 from sknn_notes.activations import ACTIVATIONS, Activation
+from sknn_notes.embeddings import EMBEDDINGS, Embedding
 from sknn_notes.links import Link
 from sknn_notes.neural_network._targets import fitted_arrays
 from sknn_notes.noise import NOISES, Noise
@@ -72,7 +73,11 @@ def _raising(model):
     try:
         yield
     except NoLoopsError as error:
-        families = {Activation: ACTIVATIONS, Noise: NOISES}
+        families: dict = {
+            Activation: ACTIVATIONS,
+            Embedding: EMBEDDINGS,
+            Noise: NOISES,
+        }
         part, kind = error.part, "loss"
         if isinstance(part, Link):
             part, registry = model._targets.loss, model._registries["loss"]

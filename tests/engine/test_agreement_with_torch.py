@@ -8,6 +8,7 @@ import pytest
 from sklearn.base import clone
 
 from sknn_notes import MLPClassifier, MLPRegressor
+from sknn_notes.embeddings import Periodic
 from sknn_notes.layers import BatchNorm, LayerNorm
 from sknn_notes.losses import Hinge, LogLoss
 from sknn_notes.optimizers import RMSProp
@@ -536,3 +537,45 @@ def test_partial_fit_goes_on_as_the_same_solver():
         estimator.partial_fit(X, y, classes=np.arange(N_CLASSES))
     for W, tensor in zip(estimator.coefs_, coefs, strict=True):
         np.testing.assert_allclose(W, tensor.detach().numpy(), rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("activation", [None, "relu"])
+@pytest.mark.parametrize("scaling", [False, True])
+def test_periodic_embedding(activation, scaling):
+    X, y = make_data("classes")
+    estimator = make_estimator(
+        "log_loss",
+        "classes",
+        embedding=Periodic(n_frequencies=5, n_units=2, activation=activation),
+        feature_scaling=scaling,
+        solver="sgd",
+        learning_rate_init=0.05,
+        alpha=0.01,
+    )
+    coefs, intercepts = initial_network(estimator, X, y)
+    start = clone(estimator).set_params(learning_rate_init=1e-300).fit(X, y)
+    embedding = {
+        name: torch.tensor(array, requires_grad=True)
+        for name, array in start.embedding_.items()
+    }
+    scales = torch.ones(len(coefs[0]), dtype=torch.float64, requires_grad=scaling)
+
+    def forward(A):
+        c, s, w, b = embedding.values()
+        Z = torch.cos(2 * torch.pi * (A[:, :, None] * c + s))
+        Z = torch.einsum("ndk,dkh->ndh", Z, w) + b
+        Z = torch.relu(Z) if activation else Z
+        A = torch.cat([A, Z.flatten(1)], 1) * scales
+        for W, bias in zip(coefs[:-1], intercepts[:-1], strict=True):
+            A = torch.relu(A @ W + bias)
+        return A @ coefs[-1] + intercepts[-1]
+
+    learned = [*coefs, *intercepts, *embedding.values(), *([scales] if scaling else [])]
+    train_module(learned, forward, X, y, alpha=0.01, penalized=coefs)
+    estimator.fit(X, y)
+    for W, tensor in zip(estimator.coefs_, coefs, strict=True):
+        assert_near(W, tensor)
+    for name, tensor in embedding.items():
+        assert_near(estimator.embedding_[name], tensor, name)
+    if scaling:
+        assert_near(estimator.feature_scales_, scales)

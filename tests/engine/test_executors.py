@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 from sknn_notes import MLPClassifier, MLPRegressor, _kernels
 from sknn_notes._engine import executor
 from sknn_notes.activations import ACTIVATIONS, ELU, LeakyReLU
+from sknn_notes.embeddings import Periodic, PiecewiseLinear
 from sknn_notes.initializers import Normal
 from sknn_notes.layers import BatchNorm, LayerNorm
 from sknn_notes.losses import (
@@ -90,6 +91,15 @@ OPTIONS = [
     {"dropout": [Cosine(start=0.5), 0.0]},
     {"dropout": Cosine(start=0.5), "alpha": Cosine(start=0.1), "clip_norm": 0.3},
     {"dtype": "float64", "init": "orthogonal"},
+    {"feature_scaling": True},
+    {"feature_scaling": True, "input_dropout": 0.2, "residual": True},
+    {"embedding": "periodic"},
+    {"embedding": Periodic(activation="relu", n_units=2), "residual": True},
+    {"embedding": Periodic(activation="relu"), "input_dropout": 0.3},
+    {"embedding": "piecewise_linear", "feature_scaling": True},
+    {"embedding": PiecewiseLinear(n_bins=3), "input_dropout": 0.2},
+    {"embedding": "periodic", "feature_scaling": True, "augment": GaussianNoise()},
+    {"embedding": "periodic", "augment": IMAGE, "hidden_layer_sizes": ()},
 ]
 CLASSIFICATION = [
     *CLASSIFICATION_LOSSES,
@@ -156,6 +166,9 @@ def arrays(model):
     for name in ("coefs_", "intercepts_", "residual_coefs_"):
         for i, array in enumerate(getattr(model, name) or ()):
             yield f"{name}[{i}]", np.empty(0) if array is None else array
+    yield "feature_scales_", np.asarray(model.feature_scales_, float)
+    for key, array in (model.embedding_ or {}).items():
+        yield f"embedding_[{key}]", array
     for name in ("batch_norm_", "layer_norm_"):
         for i, norm in enumerate(getattr(model, name) or ()):
             for key, array in norm.items():
@@ -192,6 +205,8 @@ def test_they_make_the_same_steps(both, kind, params):
         {"solver": "rmsprop", "penalty": GroupLasso()},
         {"alpha": InverseTime(start=0.1), "dropout": [InverseTime(start=0.5), 0.0]},
         {"batch_norm": True, "residual": True, "augment": [IMAGE, GaussianNoise()]},
+        {"embedding": "periodic", "feature_scaling": True},
+        {"embedding": "piecewise_linear"},
     ],
     ids=str,
 )
@@ -266,6 +281,8 @@ CHOICES = {
     "batch_norm": [False, True],
     "layer_norm": [False, True],
     "residual": [False, True],
+    "feature_scaling": [False, True],
+    "embedding": [None, "periodic", "piecewise_linear"],
     "augment": [None, GaussianNoise(), [RandomShift(image_shape=(2, 3)), IMAGE]],
     "clip_norm": [None, 0.3],
     "max_norm": [None, 0.5],
@@ -314,6 +331,7 @@ def test_combinations(both, kind, params):
         {"batch_norm": True, "penalty": "l1", "solver": "sgd"},
         {"residual": True, "penalty": GroupLasso(), "max_norm": 0.5},
         {"dropconnect": 0.2, "layer_norm": True, "clip_norm": 0.2},
+        {"feature_scaling": True, "input_dropout": 0.2, "residual": True},
     ],
     ids=str,
 )

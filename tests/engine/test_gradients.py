@@ -9,13 +9,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from sklearn.base import clone
 
 from sknn_notes._engine.network import Network, hidden_layers
 from sknn_notes._engine.objective import Objective
 from sknn_notes._engine.program import Program
 from sknn_notes.activations import ACTIVATIONS, ReLU, Tanh
+from sknn_notes.embeddings import Periodic, PiecewiseLinear
 from sknn_notes.initializers import Auto
 from sknn_notes.layers import BatchNorm, LayerNorm
+from sknn_notes.layers._embeddings import Embed
 from sknn_notes.losses import (
     CLASSIFICATION_LOSSES,
     REGRESSION_LOSSES,
@@ -86,7 +89,11 @@ def make_objective(
     n_outputs = 1 if task in ("binary", "one output") else N_OUTPUTS
     if task in ("binary", "multiclass"):
         loss.start(np.arange(max(2, n_outputs)), counts=None)
-    units = [N_FEATURES, *hidden, loss.n_raw(n_outputs)]
+    n_inputs = N_FEATURES
+    if "embedding" in noise:
+        noise["embedding"] = clone(noise["embedding"])
+        n_inputs = noise["embedding"].start(make_batch(loss, task)[0])
+    units = [n_inputs, *hidden, loss.n_raw(n_outputs)]
     for part in noise.get("augment", ()):
         part.start(N_FEATURES, np.random.default_rng(0))
     network = Network(hidden_layers(units, activations, **noise), np.float64)
@@ -126,6 +133,9 @@ def active_set(objective, X, y):
     network = objective.network
     raw = network.forward(X, frozen_noise(network))
     pieces = [A > 0 for A, _ in network.hidden_states]
+    pairs = zip(network.layers, network.kept, strict=True)
+    # The functions of a periodic embedding, which may be rectified.
+    pieces += [kept[-1] > 0 for x, kept in pairs if isinstance(x, Embed) and kept]
     _, pull = objective.loss.per_sample(raw, y, np)
     strength = np.abs(pull)
     pieces += [np.sign(pull), strength == strength.max()]
@@ -406,6 +416,69 @@ def test_the_weights_of_residual_connections_are_penalized(penalty, alpha):
         strength = alpha[entry.depth] if isinstance(alpha, list) else alpha
         is_covered = entry.role == "weights" and penalty().covers(entry.depth)
         assert np.any(entry.view(gradient)) == (is_covered and strength > 0)
+
+
+# Embeddings and feature scaling
+
+EMBEDDED = [
+    Periodic(n_frequencies=4, n_units=2, sigma=0.5),
+    Periodic(n_frequencies=3, n_units=3, activation="relu"),
+    PiecewiseLinear(n_bins=3),
+]
+
+
+@pytest.mark.parametrize("embedding", EMBEDDED, ids=str)
+@pytest.mark.parametrize("activation", [ReLU, Tanh])
+@pytest.mark.parametrize("n_hidden", [0, 2])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"feature_scaling": True}, {"input_dropout": 0.2, "residual": True}],
+    ids=str,
+)
+def test_embeddings(embedding, activation, n_hidden, options):
+    objective = make_objective(
+        LogLoss(),
+        "multiclass",
+        [activation() for _ in range(n_hidden)],
+        embedding=embedding,
+        **options,
+    )
+    check_trained(objective, make_batch(LogLoss, "multiclass", weighted=True))
+
+
+@every_layout
+@pytest.mark.parametrize("n_hidden", [0, 1, 3])
+@pytest.mark.parametrize("options", [{}, {"residual": True}], ids=str)
+def test_feature_scaling(sparse, n_hidden, options):
+    objective = make_objective(
+        LogLoss(),
+        "multiclass",
+        [Tanh()] * n_hidden,
+        feature_scaling=True,
+        input_dropout=0.2,
+        **options,
+    )
+    check_trained(objective, make_batch(LogLoss, "multiclass", sparse=sparse))
+
+
+@every_penalty
+def test_embeddings_and_feature_scales_are_never_penalized(penalty):
+    objective = make_objective(
+        LogLoss(),
+        "multiclass",
+        [Tanh()],
+        penalty(),
+        0.3,
+        penalize_bias=True,
+        embedding=EMBEDDED[0],
+        feature_scaling=True,
+    )
+    X, y, _ = make_batch(LogLoss, "multiclass")
+    train_a_little(objective, (X, y, None))
+    gradient = check_gradient(objective, (X, y, np.zeros(N_SAMPLES)))
+    for entry in objective.network.layout.learned:
+        if entry.role == "others":
+            assert not np.any(entry.view(gradient))
 
 
 @pytest.mark.parametrize(

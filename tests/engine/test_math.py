@@ -103,6 +103,39 @@ def arguments(name, dtype):
 
 
 @each_dtype
+def test_cosine_and_sine_of_turns(dtype):
+    from numba import njit
+
+    from sknn_notes._compile._math import cos_sin_turns
+    from sknn_notes._compile._numba import OPTIONS
+
+    @njit(**OPTIONS)
+    def loop(u, cos, sin):
+        for i in range(u.size):
+            cos[i], sin[i] = cos_sin_turns(u[i])
+
+    rng = np.random.default_rng(0)
+    sizes = np.exp(rng.uniform(-20, 20, 20_000)) * rng.choice([-1, 1], 20_000)
+    quarters = np.arange(-40, 41) / 8
+    u = np.concatenate([np.linspace(-3, 3, 20_001), sizes, quarters]).astype(dtype)
+    cos, sin = np.empty_like(u), np.empty_like(u)
+    loop(u, cos, sin)
+    need_precision_beyond(dtype)
+    wide = u.astype(np.longdouble)
+    angle = 2 * np.arccos(np.longdouble(-1)) * (wide - np.rint(wide))
+    bound = 1.5 * np.finfo(dtype).eps
+    assert np.max(np.abs(cos - np.cos(angle))) <= bound
+    assert np.max(np.abs(sin - np.sin(angle))) <= bound
+    n = len(quarters)
+    np.testing.assert_array_equal(np.abs(cos[-n::2]) + np.abs(sin[-n::2]), 1)
+
+    special_values = np.array([np.nan, np.inf, -np.inf, np.finfo(dtype).max], dtype)
+    cos, sin = np.empty_like(special_values), np.empty_like(special_values)
+    loop(special_values, cos, sin)
+    np.testing.assert_array_equal(cos, [np.nan, np.nan, np.nan, 1])
+
+
+@each_dtype
 @each_function
 def test_errors(name, dtype):
     need_precision_beyond(dtype)

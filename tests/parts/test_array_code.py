@@ -21,11 +21,14 @@ from sknn_notes._engine.objective import Objective
 from sknn_notes._engine.program import Program, Step, run
 from sknn_notes._sklearn import StrOptions
 from sknn_notes.activations import ACTIVATIONS
+from sknn_notes.embeddings import Periodic, PiecewiseLinear
 from sknn_notes.layers._activate import Activate
 from sknn_notes.layers._base import Flow, Layer
 from sknn_notes.layers._batch_norm import BatchNorm, BatchNormLayer
 from sknn_notes.layers._dense import Dense
 from sknn_notes.layers._dropout import Dropout, Mask
+from sknn_notes.layers._embeddings import Embed
+from sknn_notes.layers._feature_scaling import FeatureScaling
 from sknn_notes.layers._input_noise import InputNoise
 from sknn_notes.layers._layer_norm import LayerNorm, LayerNormLayer
 from sknn_notes.layers._residual import Fork, Join
@@ -529,6 +532,11 @@ def gaussian_noises(dtype):
     )
 
 
+def embeddings(variant, dtype):
+    X = np.random.default_rng(0).normal(size=(30, 5)).astype(dtype)
+    return parts_of(variant, dtype, start=lambda part: part.start(X))
+
+
 def no_parts(dtype):
     return Parts(lambda: None, {})
 
@@ -588,6 +596,17 @@ SHOWN = {
         (lambda part: connected([Dense(5, 4, 0)], 4), no_parts, 4, True),
     ],
     InputNoise: [(lambda part: [InputNoise(part, 5)], gaussian_noises, 5, True)],
+}
+SHOWN |= {
+    Embed: [
+        (lambda part: [Embed(part)], partial(embeddings, variant), n_outputs, True)
+        for variant, n_outputs in [
+            ((Periodic, {}), 20),
+            ((Periodic, {"activation": "relu"}), 20),
+            ((PiecewiseLinear, {}), 45),
+        ]
+    ],
+    FeatureScaling: [(lambda part: [FeatureScaling(5)], no_parts, 5, True)],
 }
 SHOWN[Join] = SHOWN[Fork]
 LAYERS = [x for x in Layer.__subclasses__() if x.__module__.startswith("sknn_notes.")]

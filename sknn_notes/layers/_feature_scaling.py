@@ -1,0 +1,82 @@
+"""Feature scaling: a learned factor for every input of the first hidden layer."""
+
+import numpy as np
+from scipy.sparse import issparse
+
+from sknn_notes._compile import fill, matrix
+from sknn_notes.layers._base import Layer, Parameter
+
+
+class FeatureScaling(Layer):
+    """``A = X * factors``, which start at 1.
+
+    Parameters
+    ----------
+    n_units : int
+        Number of inputs, which is that of outputs.
+    """
+
+    def __init__(self, n_units):
+        self.n_units = n_units
+
+    def parameters(self):
+        return {"factors": Parameter((self.n_units,), "others")}
+
+    def start(self, p):
+        p["factors"][...] = 1
+
+    def forward(self, p, A, flow):
+        if issparse(A):
+            return A.multiply(p["factors"]).tocsr(), A
+        return A * p["factors"][..., None, :], A
+
+    def backward(self, p, g, delta, kept, flow, needed=True):
+        if issparse(kept):
+            g["factors"][...] = kept.multiply(delta).sum(axis=0)
+        else:
+            g["factors"][...] = flow.xp.sum(delta * kept, axis=-2)
+        return delta * p["factors"][..., None, :] if needed else None
+
+    def fitted(self, arrays):
+        return {"factors": arrays.feature_scales}
+
+    def onnx(self, graph, p, A, skips):
+        return graph.add("Mul", A, p["factors"])
+
+    def bound(self, p, size, largest):
+        return size * float(np.max(np.abs(p["factors"])))
+
+    def record(self, tape, value):
+        delta = value.delta if value.delta >= 0 else None
+        out = tape.value(self.n_units, delta=delta)
+        place = tape.place(self, "factors")
+        at = value.start, out.start, out.delta, place, self.n_units, value.delta >= 0
+        tape.forward(forward, at=at)
+        tape.backward(backward, at=at)
+        return out
+
+
+def forward(m, at, numbers, n, key, t):
+    width = at[4]
+    X = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, width)
+    out, factors = matrix(m.work, at[1], n, width), m.theta[at[3] : at[3] + width]
+    for i in range(n):
+        for j in range(width):
+            out[i, j] = X[i, j] * factors[j]
+    return 0.0
+
+
+def backward(m, at, numbers, n, key, t):
+    width = at[4]
+    X = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, width)
+    delta, factors = matrix(m.work, at[2], n, width), m.theta[at[3] : at[3] + width]
+    grad = m.grad[at[3] : at[3] + width]
+    fill(grad, 0)
+    for i in range(n):
+        for j in range(width):
+            grad[j] += delta[i, j] * X[i, j]
+    if at[5]:
+        for i in range(n):
+            for j in range(width):
+                delta[i, j] *= factors[j]
+    return 0.0
