@@ -20,6 +20,7 @@ __all__ = [
     "add_at",
     "arange",
     "astype",
+    "concatenated",
     "copied",
     "equal_numbers",
     "expit",
@@ -53,6 +54,11 @@ def namespace(array):
 def astype(x, dtype, xp):
     """Return an array in another dtype."""
     return x.astype(dtype) if xp is np else xp.astype(x, dtype)
+
+
+def concatenated(arrays, xp):
+    """Return arrays side by side along their last axis."""
+    return np.concatenate(arrays, -1) if xp is np else xp.concat(arrays, axis=-1)
 
 
 def copied(x, xp):

@@ -89,7 +89,7 @@ class Predictor:
                     raw = self._forward(X[rows], fitted, rng)
                 passes.append(transform(raw))
             means.append(average(passes, axis=0))
-            spreads.append(_std(passes))
+            spreads.append(spread_of(passes))
         return np.concatenate(means), np.concatenate(spreads)
 
     def _forward(self, A, fitted, rng=None):
@@ -106,7 +106,7 @@ def _threads(X, coefs):
     return threads_for(min(X.shape[0], _CHUNK_ROWS), units)
 
 
-def _std(passes):
+def spread_of(passes):
     """Return the standard deviation over passes, also where the squares overflow."""
     spread = np.std(passes, axis=0)
     if not np.isfinite(spread).all():

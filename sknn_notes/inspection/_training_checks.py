@@ -85,7 +85,7 @@ def learning_rate(subject):
         f"{training.loss:.3g} in {training.n_steps} steps"
     )
     fell = subject.start_loss - training.loss
-    least = _MOVED * subject.start_loss
+    least = _MOVED * abs(subject.start_loss)
     moved = fell > least
     if moved and _SMALL <= ratio <= _LARGE:
         return Finding(name, "pass", found)
