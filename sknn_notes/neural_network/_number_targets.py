@@ -68,9 +68,7 @@ class NumberTargets(Targets):
     def _raw_scale(self):
         """What takes raw outputs of the network to the user's unit."""
         unit = unit_of(self.loss.link())
-        return (
-            TargetScale(0.0, 1.0) if unit is None else TargetScale(*unit(*self.scale))
-        )
+        return self.scale if unit is None else TargetScale(*unit(*self.scale))
 
     def check(self, y):
         """Return ``y`` if it has the known outputs, and numbers that the loss takes."""
@@ -162,7 +160,7 @@ class NumberTargets(Targets):
         shown = estimator.coefs_[-1], estimator.intercepts_[-1]
         if not all(map(np.array_equal, scale.publish(W, b), shown)):
             # They were set by hand, in the unit of y.
-            scale, (W, b) = TargetScale(0.0, 1.0), shown
+            scale, (W, b) = TargetScale.identity(len(shown[1])), shown
         W, b = scale.change(W, b, self._raw_scale)
         output = network.p[-1]
         output["W"][...], output["b"][...] = W, b
