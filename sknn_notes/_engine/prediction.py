@@ -107,9 +107,10 @@ def _threads(X, coefs):
 
 
 def spread_of(passes):
-    """Return the standard deviation over passes, also where the squares overflow."""
-    spread = np.std(passes, axis=0)
-    if not np.isfinite(spread).all():
-        size = np.max(np.abs(passes))
+    """Return the standard deviation over passes, whether squares overflow or vanish."""
+    spread, size = np.std(passes, axis=0), np.max(np.abs(passes))
+    limits = np.finfo(spread.dtype)
+    vanishes = 0 < size < np.sqrt(limits.tiny) / limits.eps
+    if vanishes or not np.isfinite(spread).all():
         spread = size * np.std(np.divide(passes, size), axis=0)
     return spread
