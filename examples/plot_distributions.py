@@ -9,8 +9,8 @@ at once, and the mean of positive targets whose spread grows with it.
 """
 
 # %%
-# The noise of this curve grows from left to right, and it is skewed: targets lie further
-# above the curve than below.
+# The noise of this curve grows from left to right, and it is skewed: targets lie
+# further above the curve than below.
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import norm
@@ -42,11 +42,11 @@ settings = {
 }
 
 # %%
-# With ``loss="gaussian_nll"`` the network has two outputs for a target, the mean and the
-# logarithm of the variance, and ``predict(X, return_std=True)`` returns mean and standard
-# deviation. ``Quantile([0.05, 0.5, 0.95])`` trains three quantiles in one network. Each
-# is the one below plus a positive number, so that they never cross, not even far from
-# the data.
+# With ``loss="gaussian_nll"`` the network has two outputs for a target, the mean and
+# the logarithm of the variance, and ``predict(X, return_std=True)`` returns mean and
+# standard deviation. ``Quantile([0.05, 0.5, 0.95])`` trains three quantiles in one
+# network. Each is the one below plus a positive number, so that they never cross, not
+# even far from the data.
 gaussian = MLPRegressor("gaussian_nll", **settings).fit(X_train, y_train)
 levels = [0.05, 0.5, 0.95]
 quantile = MLPRegressor(Quantile(levels), **settings).fit(X_train, y_train)
@@ -89,10 +89,10 @@ for name, (low, high) in intervals.items():
 # Positive targets
 # ----------------
 # Claims, rainfall and durations are positive, and their spread grows with their mean.
-# ``"gamma"`` is for such targets, and ``"tweedie"`` where many of them are exactly 0. The
-# network predicts the logarithm of the mean, so that its prediction is never negative,
-# and a mistake counts in proportion to the mean. The squared error follows the largest
-# targets.
+# ``"gamma"`` is for such targets, and ``"tweedie"`` where many of them are exactly 0.
+# The network predicts the logarithm of the mean, so that its prediction is never
+# negative, and a mistake counts in proportion to the mean. The squared error follows
+# the largest targets.
 x = rng.uniform(-1, 1, 600)
 truth = np.exp(2 * grid[:, 0])
 claims = np.exp(2 * x) * rng.gamma(2, size=600) / 2
