@@ -72,7 +72,11 @@ KINDS = {
     "float": "multiclass",
     "multilabel": "multilabel",
 }
-NUMBERS = {"one": digit * 0.5, "two": np.column_stack([digit, digit**2 / 10])}
+# Above 0, as some losses need them.
+NUMBERS = {
+    "one": digit * 0.5 + 0.5,
+    "two": np.column_stack([digit, digit**2 / 10]) + 0.5,
+}
 
 every_type = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 

@@ -25,8 +25,9 @@ class GaussianNLL(RegressionLoss):
     Notes
     -----
     The mean's gradient is ``(m - y) * exp(-s)``: samples that the network thinks noisy
-    pull less. Nothing is clipped. Where the network can learn targets exactly, ``s``
-    falls without bound: stop early, or use dropout or a penalty.
+    pull less. Nothing is clipped. Where the network can learn targets by heart, ``s``
+    falls without bound, steps of one size become too long for distributions so narrow,
+    and the loss jumps: stop early, lower the learning rate, or use dropout.
 
     References
     ----------
