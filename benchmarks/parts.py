@@ -82,8 +82,9 @@ class Step(NamedTuple):
             "multiclass": lambda: np.arange(n) % N_OUTPUTS,
             "binary": lambda: np.arange(n) % 2,
             "multilabel": lambda: rng.integers(2, size=(n, N_OUTPUTS)),
-            "one output": lambda: rng.random(n, dtype=np.float32),
-            "outputs": lambda: rng.random((n, N_OUTPUTS), dtype=np.float32),
+            # Above 0, as some losses need them.
+            "one output": lambda: 1 - rng.random(n, dtype=np.float32),
+            "outputs": lambda: 1 - rng.random((n, N_OUTPUTS), dtype=np.float32),
         }[self.task]()
         weights = (rng.random(n, dtype=np.float32) + 0.5,) if self.weighted else ()
         return X, y, *weights

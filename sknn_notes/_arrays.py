@@ -21,6 +21,7 @@ __all__ = [
     "arange",
     "astype",
     "beside",
+    "concatenated",
     "copied",
     "equal_numbers",
     "expit",
@@ -56,6 +57,11 @@ def astype(x, dtype, xp):
     return x.astype(dtype) if xp is np else xp.astype(x, dtype)
 
 
+def concatenated(arrays, xp):
+    """Return arrays side by side along their last axis."""
+    return np.concatenate(arrays, -1) if xp is np else xp.concat(arrays, axis=-1)
+
+
 def copied(x, xp):
     """Return a copy of an array."""
     return x.copy() if xp is np else xp.asarray(x, copy=True)
@@ -64,7 +70,7 @@ def copied(x, xp):
 def beside(x, y, xp):
     """Return matrices side by side; models that share ``x`` get it each."""
     x = xp.broadcast_to(x, (*y.shape[:-2], *x.shape[-2:]))
-    return (xp.concatenate if xp is np else xp.concat)([x, y], axis=-1)
+    return concatenated([x, y], xp)
 
 
 def arange(n, like, xp):

@@ -4,12 +4,24 @@ Every loss has one. It is the only place that knows what raw outputs stand for, 
 the rest of it is computed: logarithms, decisions and the nodes of an exported graph.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.special import log_expit, log_softmax
 
 from sknn_notes._arrays import expit
+from sknn_notes._part import NoLoopsError, form_of
 
-__all__ = ["Identity", "Link", "Log", "Logit", "Softmax", "TreePaths"]
+__all__ = [
+    "Gaussian",
+    "Identity",
+    "Link",
+    "Log",
+    "Logit",
+    "Quantiles",
+    "Softmax",
+    "TreePaths",
+]
 
 # In place of a mean of 0, whose logarithm is not finite.
 _TINY = np.finfo(np.float32).tiny
@@ -24,10 +36,24 @@ class Link:
         Name of the function from raw outputs to predictions, ``out_activation_``.
     gives_probabilities : bool
         Whether predictions are probabilities.
+    unit : callable or None
+        ``unit(mean, scale)`` tells what raw outputs do where predictions ``p`` become
+        ``mean + scale * p``, arrays of shape (n_outputs,): it returns two arrays of
+        shape (n_raw,), what is added to raw outputs and, before that, their factor.
+        With None predictions have one unit, and targets are not standardized.
+    std : callable or None
+        ``std(raw)`` returns the standard deviations of the predicted distributions,
+        shape (n_samples, n_outputs).
+    quantiles : callable or None
+        ``quantiles(raw)`` returns the predicted quantiles in increasing order, shape
+        (n_samples, n_outputs, n_quantiles).
     """
 
     name = "identity"
     gives_probabilities = False
+    unit: Callable | None = None
+    std: Callable | None = None
+    quantiles: Callable | None = None
 
     def inverse(self, raw):
         """Return the predictions that raw outputs stand for.
@@ -64,6 +90,18 @@ class Link:
         """
         return mean
 
+    def in_unit(self, scale):
+        """Return the link of raw outputs that ``unit`` has changed.
+
+        It differs where a raw output stays as it is and counts in standard deviations
+        of the targets.
+
+        Parameters
+        ----------
+        scale : ndarray of shape (n_outputs,)
+        """
+        return self
+
     # In an ONNX graph. ``graph.add(op_type, *inputs)`` adds a node and returns the name
     # of its output; numbers and arrays among its inputs become constants.
 
@@ -86,6 +124,125 @@ class Identity(Link):
     >>> Identity().inverse(np.array([[-1.0, 2.0]]))
     array([[-1.,  2.]])
     """
+
+    def unit(self, mean, scale):
+        return mean, scale
+
+
+class Gaussian(Link):
+    """Raw outputs are means, then logarithms of variances; predictions are the means.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.links import Gaussian
+    >>> raw = np.array([[-1.0, np.log(4)]])
+    >>> Gaussian().inverse(raw), Gaussian().std(raw)
+    (array([[-1.]]), array([[2.]]))
+    """
+
+    name = "gaussian"
+
+    def inverse(self, raw):
+        return raw[:, : raw.shape[1] // 2]
+
+    @np.errstate(all="ignore")
+    def std(self, raw):
+        return np.exp(0.5 * raw[:, raw.shape[1] // 2 :])
+
+    def raw(self, mean):
+        return np.concatenate([mean, np.zeros_like(mean)])
+
+    def unit(self, mean, scale):
+        added = np.concatenate([mean, 2 * np.log(scale)])
+        return added, np.concatenate([scale, np.ones_like(scale)])
+
+    def onnx(self, graph, scores):
+        return graph.add("Gather", graph.add("Reshape", scores, [0, 2, -1]), 0, axis=1)
+
+
+class Quantiles(Link):
+    """Raw outputs are lowest quantiles, then increments to the next ones.
+
+    A quantile is the one before plus the softplus of its raw output. Predictions are
+    the quantiles nearest to the median.
+
+    Parameters
+    ----------
+    levels : list of float
+        The quantiles, in (0, 1) and increasing.
+    scale : ndarray of shape (n_outputs,) or float, default=1.0
+        Factor of the softplus: the unit of the increments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.links import Quantiles
+    >>> link = Quantiles([0.1, 0.5, 0.9])
+    >>> raw = np.array([[1.0, 0.0, 0.0]])
+    >>> link.quantiles(raw).round(3)
+    array([[[1.   , 1.693, 2.386]]])
+    >>> link.inverse(raw).round(3)
+    array([[1.693]])
+    """
+
+    def __init__(self, levels, scale=1.0):
+        self.levels, self.scale = levels, scale
+        self.name = "identity" if len(levels) == 1 else "quantiles"
+
+    @property
+    def nearest(self):
+        """Index of the level nearest to the median, the lower one of two."""
+        # 0.3 and 0.7 are not equally near in floating point.
+        distances = [round(abs(float(level) - 0.5), 9) for level in self.levels]
+        return distances.index(min(distances))
+
+    @np.errstate(all="ignore")
+    def quantiles(self, raw):
+        steps = raw.reshape(len(raw), len(self.levels), -1).copy()
+        np.logaddexp(0, steps[:, 1:], out=steps[:, 1:])
+        steps[:, 1:] *= self.scale
+        return np.cumsum(steps, axis=1, out=steps).swapaxes(1, 2)
+
+    def inverse(self, raw):
+        if len(self.levels) == 1:
+            return raw
+        return self.quantiles(raw)[:, :, self.nearest]
+
+    def raw(self, mean):
+        lowest = mean - self.nearest * np.log(2) * self.scale
+        others = np.zeros((len(self.levels) - 1) * len(mean), mean.dtype)
+        return np.concatenate([lowest, others])
+
+    def raw_of_quantiles(self, quantiles):
+        """Return the raw outputs for quantiles of shape (n_quantiles, n_outputs)."""
+        steps = np.diff(quantiles, axis=0) / self.scale
+        steps = np.maximum(steps, _TINY)
+        # The inverse of the softplus, which would overflow as log(expm1(steps)).
+        increments = steps + np.log(-np.expm1(-steps))
+        return np.concatenate([quantiles[:1], increments]).ravel()
+
+    def unit(self, mean, scale):
+        n_increments = (len(self.levels) - 1) * len(mean)
+        added = np.concatenate([mean, np.zeros(n_increments)])
+        return added, np.concatenate([scale, np.ones(n_increments)])
+
+    def in_unit(self, scale):
+        return Quantiles(self.levels, scale)
+
+    def onnx(self, graph, scores):
+        if len(self.levels) == 1:
+            return scores
+        steps = graph.add("Reshape", scores, [0, len(self.levels), -1])
+        value = graph.add("Gather", steps, 0, axis=1)
+        for k in range(1, self.nearest + 1):
+            x = graph.add("Gather", steps, k, axis=1)
+            below = graph.add("Exp", graph.add("Neg", graph.add("Abs", x)))
+            log_1p = graph.add("Log", graph.add("Add", below, 1.0))
+            softplus = graph.add("Add", graph.add("Max", x, 0.0), log_1p)
+            step = graph.add("Mul", softplus, np.asarray(self.scale, float))
+            value = graph.add("Add", value, step)
+        return value
 
 
 class Log(Link):
@@ -255,6 +412,19 @@ class TreePaths(Link):
 
     def onnx(self, graph, scores):
         return graph.add("Exp", scores)
+
+
+def unit_of(link):
+    """Return the method ``unit`` of a link, None where it has none of its own formula.
+
+    Parameters
+    ----------
+    link : Link
+    """
+    try:
+        return form_of(link, "unit", "inverse")
+    except NoLoopsError:
+        return None
 
 
 def _log(p, exact):

@@ -75,7 +75,11 @@ KINDS = {
     "float": "multiclass",
     "multilabel": "multilabel",
 }
-NUMBERS = {"one": digit * 0.5, "two": np.column_stack([digit, digit**2 / 10])}
+# Above 0, as some losses need them.
+NUMBERS = {
+    "one": digit * 0.5 + 0.5,
+    "two": np.column_stack([digit, digit**2 / 10]) + 0.5,
+}
 
 every_type = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -198,8 +202,11 @@ def test_losses_with_parameters(loss, dtype):
     check_classifier(classifier(loss=loss), dtype, np.vstack([X, 50 * X]))
 
 
-def test_a_quantile():
-    check_regressor(regressor(loss=Quantile(quantile=0.9)))
+@every_type
+@pytest.mark.parametrize("quantile", [0.9, [0.1, 0.4, 0.7], [0.2, 0.8]], ids=str)
+@pytest.mark.parametrize("task", NUMBERS)
+def test_quantiles(task, quantile, dtype):
+    check_regressor(regressor(task, loss=Quantile(quantile)), dtype)
 
 
 @pytest.mark.filterwarnings("ignore:.* has no effect")

@@ -74,7 +74,7 @@ def name(model):
 @pytest.fixture(scope="module")
 def data():
     rng = np.random.default_rng(0)
-    return rng.random((60, 16)), rng.integers(0, 4, size=60)
+    return rng.random((60, 16)), rng.integers(1, 5, size=60)
 
 
 def output(model, X):

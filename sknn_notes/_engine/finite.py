@@ -73,7 +73,7 @@ def check_predicted(outputs):
     """Return the outputs for some samples; raise ValueError if some are not finite."""
     finite = np.isfinite(outputs)
     if not finite.all():
-        rows = np.flatnonzero(~finite.all(axis=1))
+        rows = np.flatnonzero(~finite.reshape(len(outputs), -1).all(axis=1))
         raise ValueError(
             f"The predictions for {len(rows)} of {len(outputs)} samples, the first of "
             f"them row {rows[0]} of X, overflow {outputs.dtype.name}. Look for extreme "

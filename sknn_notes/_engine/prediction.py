@@ -97,7 +97,7 @@ class Predictor:
                     raw = self._forward(X[rows], fitted, rng)
                 passes.append(transform(raw))
             means.append(average(passes, axis=0))
-            spreads.append(_std(passes))
+            spreads.append(spread_of(passes))
         return np.concatenate(means), np.concatenate(spreads)
 
     def _forward(self, A, fitted, rng=None):
@@ -114,10 +114,11 @@ def _threads(X, coefs):
     return threads_for(min(X.shape[0], _CHUNK_ROWS), units)
 
 
-def _std(passes):
-    """Return the standard deviation over passes, also where the squares overflow."""
-    spread = np.std(passes, axis=0)
-    if not np.isfinite(spread).all():
-        size = np.max(np.abs(passes))
+def spread_of(passes):
+    """Return the standard deviation over passes, whether squares overflow or vanish."""
+    spread, size = np.std(passes, axis=0), np.max(np.abs(passes))
+    limits = np.finfo(spread.dtype)
+    vanishes = 0 < size < np.sqrt(limits.tiny) / limits.eps
+    if vanishes or not np.isfinite(spread).all():
         spread = size * np.std(np.divide(passes, size), axis=0)
     return spread

@@ -5,7 +5,8 @@ from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from sknn_notes.inspection._report import Finding
-from sknn_notes.losses import Poisson, RegressionLoss
+from sknn_notes.links import unit_of
+from sknn_notes.losses import RegressionLoss
 
 # Root mean squares of the columns that are worth a warning, and a failure.
 _LARGE, _HUGE, _SMALL = 3.0, 10.0, 0.1
@@ -53,7 +54,7 @@ def constant_inputs(subject):
 def targets(subject):
     """Look for targets of a regression far from mean 0 and size 1."""
     loss = subject.plan.loss
-    if not isinstance(loss, RegressionLoss) or isinstance(loss, Poisson):
+    if not isinstance(loss, RegressionLoss) or unit_of(loss.link()) is None:
         return None
     mean, std = _moments(subject.batches.y)
     found = f"means {_span(mean)}, deviations {_span(std)}"

@@ -7,12 +7,13 @@ sums over outputs; samples are averaged.
 from sknn_notes._checks import Registry
 from sknn_notes.losses._base import ClassificationLoss, Loss, RegressionLoss
 from sknn_notes.losses._classification import Hinge, LogLoss, SquaredHinge
+from sknn_notes.losses._distributions import Gamma, GaussianNLL, Tweedie
 from sknn_notes.losses._hierarchical import HierarchicalSoftmax
+from sknn_notes.losses._quantile import Quantile
 from sknn_notes.losses._regression import (
     AbsoluteError,
     Huber,
     Poisson,
-    Quantile,
     SquaredError,
 )
 
@@ -21,6 +22,8 @@ __all__ = [
     "REGRESSION_LOSSES",
     "AbsoluteError",
     "ClassificationLoss",
+    "Gamma",
+    "GaussianNLL",
     "HierarchicalSoftmax",
     "Hinge",
     "Huber",
@@ -31,6 +34,7 @@ __all__ = [
     "RegressionLoss",
     "SquaredError",
     "SquaredHinge",
+    "Tweedie",
 ]
 
 _CLASS_ALIASES = {
@@ -54,6 +58,11 @@ _CLASS_ALIASES = {
     "svm": "hinge",
 }
 _NUMBER_ALIASES = {
+    "compound_poisson": "tweedie",
+    "gamma_deviance": "gamma",
+    "gaussian": "gaussian_nll",
+    "gaussian_nll_loss": "gaussian_nll",
+    "heteroscedastic": "gaussian_nll",
     "huber_loss": "huber",
     "l1": "absolute_error",
     "l1_loss": "absolute_error",
@@ -67,14 +76,20 @@ _NUMBER_ALIASES = {
     "mean_squared_error": "squared_error",
     "mse": "squared_error",
     "mse_loss": "squared_error",
+    "multi_quantile": "Pass several quantiles as a part: Quantile([0.1, 0.5, 0.9]).",
+    "normal": "gaussian_nll",
     "pinball": "quantile",
     "pinball_loss": "quantile",
     "poisson_deviance": "poisson",
     "poisson_nll": "poisson",
+    "quantile_loss": "quantile",
+    "reg_gamma": "gamma",
+    "reg_tweedie": "tweedie",
     "rmse": "squared_error",
     "smooth_l1": "huber",
     "smooth_l1_loss": "huber",
     "squared_loss": "squared_error",
+    "tweedie_deviance": "tweedie",
 }
 _FOR_CLASSES: dict[str, type[ClassificationLoss]] = {
     "hierarchical_softmax": HierarchicalSoftmax,
@@ -84,10 +99,13 @@ _FOR_CLASSES: dict[str, type[ClassificationLoss]] = {
 }
 _FOR_NUMBERS: dict[str, type[RegressionLoss]] = {
     "absolute_error": AbsoluteError,
+    "gamma": Gamma,
+    "gaussian_nll": GaussianNLL,
     "huber": Huber,
     "poisson": Poisson,
     "quantile": Quantile,
     "squared_error": SquaredError,
+    "tweedie": Tweedie,
 }
 
 CLASSIFICATION_LOSSES = Registry(

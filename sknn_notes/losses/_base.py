@@ -17,7 +17,7 @@ class Loss(Part):
         Parameters
         ----------
         n_outputs : int
-            Number of classes, or of labels; 1 for two classes.
+            Number of classes, of labels, or of targets; 1 for two classes.
         """
         return n_outputs
 
@@ -90,8 +90,8 @@ class Loss(Part):
     #     (raw, y, out, losses, spare, numbers, table)
     #
     # that fill ``losses`` and the gradient ``out``. Raw outputs come units first,
-    # (n_raw, n_samples). ``y`` has their shape in ``loops``, and holds class indices in
-    # ``class_loops``; ``spare`` is room for a number a sample; ``numbers`` and
+    # (n_raw, n_samples), and so do targets in ``loops``; ``class_loops`` get class
+    # indices; ``spare`` is room for a number a sample; ``numbers`` and
     # ``table`` are the float64 and int64 arrays that the methods return.
     loops: Callable | None = None
     class_loops: Callable | None = None
@@ -180,7 +180,11 @@ class ClassificationLoss(Loss):
 
 
 class RegressionLoss(Loss):
-    """Base class of regression losses; targets have raw's shape."""
+    """Base class of regression losses.
+
+    Targets have the shape (..., n_samples, n_outputs). A loss with several raw outputs
+    for a target has the first ones of all targets first, then the second ones.
+    """
 
     def check_targets(self, y):
         """Raise ValueError if some target is outside the loss's domain."""

@@ -9,6 +9,7 @@ from sknn_notes._checks import Interval
 from sknn_notes._compile import cast, fill, math
 from sknn_notes.links import Log
 from sknn_notes.losses._base import RegressionLoss
+from sknn_notes.losses._quantile import column_quantile
 
 
 class SquaredError(RegressionLoss):
@@ -76,7 +77,7 @@ class AbsoluteError(RegressionLoss):
                 out[k, i] = above - (one if residual < 0 else zero)
 
     def constant(self, y, sample_weight, n_raw):
-        return _quantile(y, sample_weight, 0.5)
+        return column_quantile(y, sample_weight, 0.5)
 
 
 class Huber(RegressionLoss):
@@ -137,69 +138,7 @@ class Huber(RegressionLoss):
                 out[k, i] = slope
 
     def constant(self, y, sample_weight, n_raw):
-        return _quantile(y, sample_weight, 0.5)
-
-
-class Quantile(RegressionLoss):
-    """The pinball loss; predicts a quantile.
-
-    ``sum_j (1 - q) * (f_j - y_j)`` where ``f_j > y_j``, else ``q * (y_j - f_j)``. With
-    ``q = 0.5`` it is half the absolute error.
-
-    Parameters
-    ----------
-    quantile : float, default=0.5
-        The quantile ``q`` to predict, in (0, 1).
-
-    References
-    ----------
-    Koenker, R. and Bassett, G. (1978). Regression quantiles. Econometrica 46.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sknn_notes.losses import Quantile
-    >>> raw = np.array([[1.0, 2.0]])
-    >>> y = np.array([[0.0, 4.0]])
-    >>> losses, gradient = Quantile(quantile=0.75).per_sample(raw, y, np)
-    >>> losses
-    array([1.75])
-    >>> gradient
-    array([[ 0.25, -0.75]])
-    """
-
-    _parameter_constraints = {"quantile": [Interval(Real, 0, 1, closed="neither")]}
-
-    def __init__(self, *, quantile=0.5):
-        self.quantile = quantile
-
-    def per_sample(self, raw, y, xp):
-        q, residual = self.quantile, raw - y
-        losses = xp.sum(xp.maximum((1 - q) * residual, -q * residual), axis=-1)
-        # The slope: 1 - q above the target, -q below, 0 on it.
-        slope = xp.sign(residual)
-        slope *= 0.5 + (0.5 - q) * slope
-        return losses, slope
-
-    def numbers(self):
-        return (self.quantile,)
-
-    @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
-        q, zero = cast(numbers[0], raw[0, 0]), cast(0, raw[0, 0])
-        above = cast(1 - numbers[0], raw[0, 0])
-        fill(losses, 0)
-        for k in range(raw.shape[0]):
-            for i in range(raw.shape[1]):
-                residual = raw[k, i] - y[k, i]
-                slope = above if residual > 0 else zero
-                slope -= q if residual < 0 else zero
-                # 0 times NaN.
-                losses[i] += residual * slope
-                out[k, i] = slope
-
-    def constant(self, y, sample_weight, n_raw):
-        return _quantile(y, sample_weight, float(self.quantile))
+        return column_quantile(y, sample_weight, 0.5)
 
 
 class Poisson(RegressionLoss):
@@ -244,10 +183,3 @@ class Poisson(RegressionLoss):
 
     def link(self, multiclass=False):
         return Log()
-
-
-def _quantile(y, sample_weight, q):
-    """Return a quantile of every column, of the samples that have weight."""
-    if sample_weight is not None:
-        y = y[sample_weight > 0]
-    return np.quantile(y, q, axis=0)

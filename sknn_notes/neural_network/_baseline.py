@@ -41,11 +41,13 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
     chance = _mean_loss(loss, np.tile(constant, (len(y), 1)), y, weight)
     at_zero = _mean_loss(loss, np.zeros((len(y), n_raw), constant.dtype), y, weight)
     # A constant that is all but right can't be improved on.
-    if reached < 0.9 * chance or chance <= 1e-3 * at_zero:
+    # Likelihoods of densities give losses below 0, too.
+    margin = abs(chance)
+    if reached < chance - 0.1 * margin or chance <= 1e-3 * at_zero:
         return
     raw = estimator._predictor.raw(X, network.fitted)
     value = _mean_loss(loss, raw, y, weight)
-    if value < chance * (1 - 1e-6):
+    if value < chance - 1e-6 * margin:
         return
     warnings.warn(
         "The network predicts the training data no better than a constant does: its "

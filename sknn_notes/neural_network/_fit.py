@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from sknn_notes._checks import shown
 from sknn_notes._engine.batches import Batches
 from sknn_notes._engine.executor import Executor
 from sknn_notes._engine.finite import DivergenceError, divergence
@@ -460,6 +461,13 @@ def _check_same_shape(estimator, network):
         }
         for each, each_embedding in zip(arrays, embeddings, strict=True)
     )
+    if fitted[-1] != asked[-1]:
+        raise ValueError(
+            f"The network fitted so far has {fitted[-1]} raw outputs, and "
+            f"loss={shown(estimator.loss)} needs {asked[-1]}. Keep the loss to go on "
+            "training it, or set warm_start=False and call fit to start from new "
+            "weights."
+        )
     if (fitted, had) != (asked, has):
         changed = [name for name in had if had[name] != has[name]] or ["batch_norm"]
         before, now = (

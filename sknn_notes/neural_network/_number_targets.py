@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.metrics import r2_score
 
+from sknn_notes._engine.prediction import spread_of
 from sknn_notes._part import kept
-from sknn_notes.links import Identity
+from sknn_notes.links import unit_of
 from sknn_notes.neural_network._guidance import check_numbers
 from sknn_notes.neural_network._targets import Targets
 
@@ -53,9 +54,21 @@ class NumberTargets(Targets):
         return targets, targets.check(y)
 
     @property
+    def link(self):
+        """What raw outputs in the user's unit stand for."""
+        link = self.loss.link()
+        return link if self.scale is None else link.in_unit(self.scale.scale)
+
+    @property
     def _may_standardize(self):
-        """Whether predictions may be on another scale: they are the raw outputs."""
-        return type(self.link) is Identity
+        """Whether predictions may be on another scale."""
+        return unit_of(self.loss.link()) is not None
+
+    @property
+    def _raw_scale(self):
+        """What takes raw outputs of the network to the user's unit."""
+        unit = unit_of(self.loss.link())
+        return self.scale if unit is None else TargetScale(*unit(*self.scale))
 
     def check(self, y):
         """Return ``y`` if it has the known outputs, and numbers that the loss takes."""
@@ -98,12 +111,21 @@ class NumberTargets(Targets):
             )
 
     def decode(self, response):
-        """Return predictions, those of one output as (n_samples,)."""
+        """Return predictions, those of one output without their axis of outputs."""
         return response[:, 0] if self.n_outputs == 1 else response
+
+    def moments(self, raw):
+        """Return means and standard deviations, shape (n_samples, n_outputs, 2)."""
+        return np.stack([self.link.inverse(raw), self.link.std(raw)], axis=-1)
+
+    def quantiles(self, raw):
+        """Return quantiles, shape (n_samples, n_outputs, n_quantiles)."""
+        return self.link.quantiles(raw)
 
     def score(self, raw, encoded, sample_weight):
         """Return R2, NaN where a prediction is not finite."""
-        predicted = self.response(raw)
+        # Raw outputs and targets are as in training.
+        predicted = self.loss.link().inverse(raw)
         if not np.isfinite(predicted).all():
             return float("nan")
         return float(r2_score(encoded, predicted, sample_weight=sample_weight))
@@ -124,13 +146,13 @@ class NumberTargets(Targets):
     def publish(self, network):
         fitted = network.fitted
         (*coefs, W), (*intercepts, b) = fitted.coefs, fitted.intercepts
-        W, b = self.scale.publish(W, b)
+        W, b = self._raw_scale.publish(W, b)
         return fitted._replace(coefs=[*coefs, W], intercepts=[*intercepts, b])
 
     def keep(self, network):
         # As trained: the published layer is rounded in the unit of y.
         fitted = network.fitted
-        self._trained = self.scale, fitted.coefs[-1], fitted.intercepts[-1]
+        self._trained = self._raw_scale, fitted.coefs[-1], fitted.intercepts[-1]
 
     def load(self, network, estimator):
         super().load(network, estimator)
@@ -138,10 +160,36 @@ class NumberTargets(Targets):
         shown = estimator.coefs_[-1], estimator.intercepts_[-1]
         if not all(map(np.array_equal, scale.publish(W, b), shown)):
             # They were set by hand, in the unit of y.
-            scale, (W, b) = TargetScale.identity(self.n_outputs), shown
-        W, b = scale.change(W, b, self.scale)
+            scale, (W, b) = TargetScale.identity(len(shown[1])), shown
+        W, b = scale.change(W, b, self._raw_scale)
         output = network.p[-1]
         output["W"][...], output["b"][...] = W, b
+
+
+def moments_of_mixture(passes, axis=0):
+    """Return mean and standard deviation of equal parts of several distributions.
+
+    By the law of total variance: the mean of the variances plus the variance of the
+    means.
+
+    Parameters
+    ----------
+    passes : array-like of shape (n_passes, ..., 2)
+        Their means and standard deviations.
+    axis : int, default=0
+        The axis of the passes, the first one.
+
+    Returns
+    -------
+    moments : ndarray of shape (..., 2)
+    """
+    mean, std = np.moveaxis(np.asarray(passes), -1, 0)
+    largest = np.max(std, axis=axis)
+    # So that squares neither overflow nor vanish.
+    unit = np.where(largest > 0, largest, 1)
+    inner = unit * np.sqrt(np.mean((std / unit) ** 2, axis=axis))
+    outer = spread_of(mean)
+    return np.stack([np.mean(mean, axis=axis), np.hypot(inner, outer)], axis=-1)
 
 
 def _width(y):
@@ -152,7 +200,8 @@ class TargetScale(NamedTuple):
     """Where regression targets lie, and how far they spread, one number an output.
 
     Targets are standardized by it for training. The output layer takes the inverse on
-    when its weights are published, so that the network predicts in the user's unit.
+    when its weights are published, so that the network predicts in the user's unit; it
+    then has a number for every raw output, which the loss's link tells.
 
     Parameters
     ----------

@@ -1,15 +1,39 @@
 """The multi-layer perceptron for continuous targets."""
 
+import numpy as np
 from sklearn.base import RegressorMixin
 
+from sknn_notes._checks import shown
 from sknn_notes._engine.finite import check_predicted
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._guidance import available_if
-from sknn_notes.neural_network._number_targets import NumberTargets
+from sknn_notes.neural_network._number_targets import (
+    NumberTargets,
+    moments_of_mixture,
+)
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
 from sknn_notes.neural_network._validation import check_given
+
+
+def _predicts(estimator, name):
+    """Tell whether predictions are distributions whose link has such a method."""
+    # What was fitted counts, whatever the parameter says now.
+    fitted = hasattr(estimator, "_targets")
+    loss = estimator._targets.loss if fitted else estimator.loss
+    if isinstance(loss, str) and loss in REGRESSION_LOSSES:
+        loss = REGRESSION_LOSSES[loss]()
+    is_loss = isinstance(loss, RegressionLoss)
+    return is_loss and getattr(loss.link(), name) is not None
+
+
+def _has_quantiles(estimator):
+    if not _predicts(estimator, "quantiles"):
+        raise AttributeError(
+            f"loss={shown(estimator.loss)} predicts no quantiles. Train with "
+            "loss=Quantile([0.1, 0.5, 0.9]) of sknn_notes.losses, for example."
+        )
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -21,11 +45,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Parameters
     ----------
-    loss : {'squared_error', 'absolute_error', 'huber', 'quantile', 'poisson'} or \
-            RegressionLoss, default='squared_error'
-        The loss, summed over outputs; 'squared_error' is half the squared error,
-        'poisson' half the Poisson deviance with a log link, for ``y >= 0``. A part of
-        :mod:`sknn_notes.losses` carries its own parameters: ``Quantile(quantile=0.9)``.
+    loss : {'squared_error', 'absolute_error', 'huber', 'quantile', 'gaussian_nll', \
+            'poisson', 'gamma', 'tweedie'} or RegressionLoss, default='squared_error'
+        The loss, summed over outputs; 'squared_error' is half the squared error.
+        'gaussian_nll' predicts mean and standard deviation,
+        ``predict(X, return_std=True)``. 'poisson', 'gamma' and 'tweedie' are half the
+        deviances of these names with a log link, for ``y >= 0``, ``y > 0`` and, with
+        power 1.5, ``y >= 0``. A part of :mod:`sknn_notes.losses` carries its own
+        parameters: ``Quantile(0.9)``, or ``Quantile([0.1, 0.5, 0.9])`` for several
+        quantiles that never cross, which ``predict_quantiles`` returns.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Number of units of each hidden layer; ``()`` is a linear model.
     activation : {'relu', 'leaky_relu', 'elu', 'gelu', 'silu', 'tanh', 'logistic', \
@@ -165,13 +193,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         by 1. Predictions, scores and the published weights of the output layer are in
         the unit of ``y``; losses, ``tol``, ``alpha`` and Huber's ``delta`` refer to
         standardized targets, so that nothing depends on the unit. ``partial_fit``
-        keeps the statistics of its first chunk. Not used by losses whose predictions
-        are not the raw outputs, such as 'poisson'.
+        keeps the statistics of its first chunk. Not used by losses with a log link,
+        such as 'poisson'.
 
     Attributes
     ----------
     coefs_ : list of ndarray of shape (fan_in, fan_out)
-        Weights of every layer; one column is one unit.
+        Weights of every layer; one column is one unit. The last layer has several
+        units for an output where the loss is of a distribution: under 'gaussian_nll'
+        the means of all outputs, then the logarithms of their variances, in the unit of
+        ``y``; for several quantiles the lowest ones in the unit of ``y``, then the
+        increments before the softplus, which are in standard deviations of the
+        targets.
     intercepts_ : list of ndarray of shape (fan_out,)
         Biases of every layer.
     loss_ : float
@@ -430,8 +463,44 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, partial=True)
 
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """Predict the targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The data.
+        return_std : bool, default=False
+            Whether to return the standard deviation of the targets' predicted
+            distribution, too; for ``loss="gaussian_nll"`` alone. Over Monte Carlo
+            passes it is that of their mixture: the square root of the mean variance
+            plus the variance of the means.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions, in the type that the network computes in. Where the loss is of
+            a distribution they are its mean, and of several quantiles the one nearest
+            to the median.
+        std : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Standard deviations in the unit of ``y``, with ``return_std=True``.
+        """
+        self._check_is_fitted()
+        targets = self._targets
+        if not return_std:
+            return targets.decode(self._averaged(X, targets.response))
+        if not _predicts(self, "std"):
+            raise ValueError(
+                f"return_std=True needs a loss that predicts a standard deviation, and "
+                f"loss={shown(self.loss)} does not. Train with loss='gaussian_nll'; "
+                "predict_spread measures what training noise does to predictions."
+            )
+        moments = self._averaged(X, targets.moments, moments_of_mixture)
+        return targets.decode(moments[..., 0]), targets.decode(moments[..., 1])
+
+    @available_if(_has_quantiles)
+    def predict_quantiles(self, X):
+        """Predict all quantiles of ``loss=Quantile(...)``.
 
         Parameters
         ----------
@@ -440,13 +509,28 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
         Returns
         -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, in the type that the network computes in.
+        quantiles : ndarray of shape (n_samples, n_quantiles) or \
+                (n_samples, n_outputs, n_quantiles)
+            In increasing order and in the unit of ``y``; they never cross. Over Monte
+            Carlo passes each of them is averaged.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sknn_notes import MLPRegressor
+        >>> from sknn_notes.losses import Quantile
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.uniform(size=(500, 1))
+        >>> y = rng.exponential(scale=1 + X[:, 0])
+        >>> model = MLPRegressor(Quantile([0.1, 0.5, 0.9]), random_state=0).fit(X, y)
+        >>> (y[:, None] <= model.predict_quantiles(X)).mean(axis=0).round(1)
+        array([0.1, 0.5, 0.9])
         """
         self._check_is_fitted()
-        targets = self._targets
+        return self._targets.decode(self._averaged(X, self._targets.quantiles))
+
+    def _averaged(self, X, transform, average=np.mean):
+        """Return transformed raw outputs, averaged over passes if there are several."""
         if self._monte_carlo:
-            y, _ = self._sampled(X, targets.response)
-        else:
-            y = check_predicted(targets.response(self._raw(X)))
-        return targets.decode(y)
+            return self._sampled(X, transform, average)[0]
+        return check_predicted(transform(self._raw(X)))

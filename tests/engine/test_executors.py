@@ -20,6 +20,7 @@ from sknn_notes.losses import (
     Huber,
     LogLoss,
     Quantile,
+    Tweedie,
 )
 from sknn_notes.noise import GaussianNoise, RandomFlip, RandomShift
 from sknn_notes.optimizers import OPTIMIZERS, SGD, Adam, RMSProp
@@ -227,7 +228,15 @@ def test_every_classification_loss_with_weights(both, kind, loss):
 
 
 @pytest.mark.parametrize(
-    "loss", [*REGRESSION_LOSSES, Huber(delta=0.3), Quantile(quantile=0.8)], ids=str
+    "loss",
+    [
+        *REGRESSION_LOSSES,
+        Huber(delta=0.3),
+        Quantile(quantile=0.8),
+        Quantile([0.1, 0.5, 0.9]),
+        Tweedie(power=1.2),
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("n_outputs", [1, 2])
 def test_every_regression_loss_with_weights(both, loss, n_outputs):

@@ -22,12 +22,14 @@ from sknn_notes.layers._embeddings import Embed
 from sknn_notes.losses import (
     CLASSIFICATION_LOSSES,
     REGRESSION_LOSSES,
+    Gamma,
     Hinge,
     Huber,
     LogLoss,
     Poisson,
     Quantile,
     SquaredError,
+    Tweedie,
 )
 from sknn_notes.noise import GaussianNoise
 from sknn_notes.penalties import L2, PENALTIES, GroupLasso
@@ -72,6 +74,7 @@ def make_batch(loss, task, *, weighted=False, sparse=False, seed=0):
             y = y[:, 0].astype(int)
     else:
         y = rng.poisson(1.5, size=(N_SAMPLES, n_targets)).astype(float)
+        y += loss is Gamma
     weight = rng.exponential(size=N_SAMPLES) if weighted else None
     if weighted:
         weight[3] = 0
@@ -244,7 +247,16 @@ def test_losses_with_parameters(loss, task):
     check_trained(objective, make_batch(type(loss), task))
 
 
-@pytest.mark.parametrize("loss", [Huber(delta=0.3), Quantile(quantile=0.9)])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        Huber(delta=0.3),
+        Quantile(quantile=0.9),
+        Quantile([0.1, 0.5, 0.9]),
+        Tweedie(power=1.2),
+    ],
+    ids=str,
+)
 def test_regression_losses_with_parameters(loss):
     objective = make_objective(loss, "outputs", [Tanh()])
     check_trained(objective, make_batch(type(loss), "outputs"))

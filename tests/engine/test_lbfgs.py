@@ -5,7 +5,13 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
+from sklearn.linear_model import (
+    GammaRegressor,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    TweedieRegressor,
+)
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import scale
 
@@ -15,7 +21,7 @@ from sknn_notes._engine.objective import Objective
 from sknn_notes._engine.program import Program
 from sknn_notes.activations import Tanh
 from sknn_notes.layers._base import Fitted
-from sknn_notes.losses import LogLoss, SquaredError
+from sknn_notes.losses import LogLoss, SquaredError, Tweedie
 from sknn_notes.penalties import L2
 
 pytestmark = pytest.mark.usefixtures("executor")
@@ -101,6 +107,30 @@ def test_poisson_is_poisson_regression():
     X, y = diabetes()
     model = linear(MLPRegressor, 0.1, loss="poisson").fit(X, y)
     reference = PoissonRegressor(alpha=0.1, tol=1e-10, max_iter=10_000).fit(X, y)
+    assert_near(model.coefs_[0][:, 0], reference.coef_)
+    assert_near(model.predict(X), reference.predict(X))
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("power", [1, 1.1, 1.5, 1.9, 2, 3])
+def test_tweedie_is_tweedie_regression(power, weighted):
+    X, y = diabetes()
+    if power < 2:
+        y = np.maximum(y - np.median(y), 0)
+    weight = weights_of_mean_one(len(y)) if weighted else None
+    loss = Tweedie(power=power)
+    model = linear(MLPRegressor, 0.1, loss=loss).fit(X, y, weight)
+    reference = TweedieRegressor(
+        power=power, link="log", alpha=0.1, tol=1e-10, max_iter=10_000
+    ).fit(X, y, weight)
+    assert_near(model.coefs_[0][:, 0], reference.coef_)
+    assert_near(model.predict(X), reference.predict(X))
+
+
+def test_gamma_is_gamma_regression():
+    X, y = diabetes()
+    model = linear(MLPRegressor, 0.1, loss="gamma").fit(X, y)
+    reference = GammaRegressor(alpha=0.1, tol=1e-10, max_iter=10_000).fit(X, y)
     assert_near(model.coefs_[0][:, 0], reference.coef_)
     assert_near(model.predict(X), reference.predict(X))
 

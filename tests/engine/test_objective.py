@@ -195,10 +195,13 @@ LABELS_AT_CHANCE = {
 }
 TARGETS_AT_CHANCE = {
     "absolute_error": lambda y: np.mean(np.sum(y, axis=1)),
+    "gamma": lambda y: np.mean(np.sum(y - np.log(y) - 1, axis=1)),
+    "gaussian_nll": lambda y: 0.5 * np.mean(np.sum(y**2, axis=1)),
     "huber": _mean_huber,
     "poisson": _mean_log_fact,
     "quantile": lambda y: 0.5 * np.mean(np.sum(y, axis=1)),
     "squared_error": lambda y: 0.5 * np.mean(np.sum(y**2, axis=1)),
+    "tweedie": lambda y: 2 * np.mean(np.sum((1 - np.sqrt(y)) ** 2, axis=1)),
 }
 
 
@@ -237,6 +240,7 @@ def test_two_classes_and_labels_start_at_chance(loss, n_labels):
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_regression_starts_at_an_output_of_zero(loss, n_outputs):
     y = np.random.default_rng(1).poisson(2.0, size=(N, n_outputs)).astype(float)
+    y += loss == "gamma"
     expected = TARGETS_AT_CHANCE[loss](y)
     y = y.ravel() if n_outputs == 1 else y
     model = MLPRegressor(loss=loss, init="normal", alpha=0, standardize_target=False)
@@ -258,7 +262,7 @@ def test_a_larger_alpha_raises_the_first_loss_of_classifiers(loss):
 
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)
 def test_a_larger_alpha_raises_the_first_loss_of_regressors(loss):
-    y = np.arange(N) % 3
+    y = np.arange(N) % 3 + 1
     values = [
         first_loss(MLPRegressor(loss=loss), y, alpha=alpha) for alpha in (0, 0.1, 1, 10)
     ]

@@ -63,8 +63,10 @@ def test_twenty_samples_are_overfitted_by_classifiers(loss, task, solver):
 
 def has_kink_at_the_target(cls):
     """Whether a regression loss pulls hard however near the target is."""
+    if cls().link().name != "identity":
+        return False
     _, pull = cls().per_sample(np.array([[1e-9]]), np.zeros((1, 1)), np)
-    return cls().link().name == "identity" and abs(pull[0, 0]) > 1e-3
+    return abs(pull[0, 0]) > 1e-3
 
 
 @pytest.mark.filterwarnings("ignore:.* has no effect")

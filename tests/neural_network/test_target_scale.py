@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from sknn_notes import MLPRegressor
-from sknn_notes.losses import Huber
+from sknn_notes.losses import Huber, Quantile
 from sknn_notes.neural_network._number_targets import TargetScale
 
 
@@ -25,7 +25,14 @@ def data():
     return X, X[:, 0] + np.sin(2 * X[:, 1]) + 0.1 * rng.normal(size=240)
 
 
-LOSSES = ["squared_error", "absolute_error", "huber", "quantile"]
+LOSSES = [
+    "squared_error",
+    "absolute_error",
+    "huber",
+    "quantile",
+    "gaussian_nll",
+    Quantile([0.1, 0.5, 0.9]),
+]
 UNITS = [(1e-6, 0), (1e-6, 1e-3), (1.0, -1000.0), (3e5, 3e5), (1e9, 0), (1e9, -1e12)]
 
 

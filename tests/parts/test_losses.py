@@ -16,6 +16,8 @@ from sknn_notes.losses import (
     REGRESSION_LOSSES,
     AbsoluteError,
     ClassificationLoss,
+    Gamma,
+    GaussianNLL,
     Hinge,
     Huber,
     LogLoss,
@@ -23,6 +25,7 @@ from sknn_notes.losses import (
     Quantile,
     SquaredError,
     SquaredHinge,
+    Tweedie,
 )
 
 # What the targets of a task look like; "binary" is the case of one label.
@@ -43,6 +46,8 @@ PARTS = [
     (LogLoss(label_smoothing=0.2), "labels"),
     (Huber(delta=0.2), "outputs"),
     (Quantile(quantile=0.9), "outputs"),
+    (Quantile([0.1, 0.5, 0.9]), "outputs"),
+    *((Tweedie(power=power), "outputs") for power in (1, 1.9, 2, 3)),
 ]
 every_loss = pytest.mark.parametrize(
     ("loss", "kind"), [pytest.param(*case, id=f"{case[0]}-{case[1]}") for case in PARTS]
@@ -77,7 +82,24 @@ def make_case(kind, loss=None, n=20, n_outputs=3):
         return raw, rng.integers(n_outputs, size=n)
     if kind == "labels":
         return raw, rng.integers(2, size=raw.shape).astype(float)
-    return raw, rng.poisson(2.0, size=raw.shape).astype(float)
+    y = rng.poisson(2.0, size=(n, n_outputs)).astype(float)
+    return raw, y + needs_positive(loss)
+
+
+def needs_positive(loss):
+    """Tell whether a loss has no targets of 0."""
+    try:
+        loss.check_targets(np.zeros((1, 1)))
+    except ValueError:
+        return True
+    except AttributeError:  # no loss of numbers
+        return False
+    return False
+
+
+def columns_of(raw, j, n_outputs=3):
+    """Return the raw outputs for one of several targets."""
+    return raw[:, j::n_outputs]
 
 
 # By hand
@@ -129,6 +151,28 @@ LN = np.log
         (Quantile(), [1, 2, 3], [4, 1, 3], 2, [-0.5, 0.5, 0]),
         # 0.75 * 3 below the target, 0.25 * 1 above.
         (Quantile(quantile=0.75), [1, 2, 3], [4, 1, 3], 2.5, [-0.75, 0.25, 0]),
+        # Quantiles 1, 1 + ln 2 and 1 + 2 ln 2 of the target 2, the last one above.
+        (
+            Quantile([0.1, 0.5, 0.8]),
+            [1, 0, 0],
+            [2],
+            0.1 + 0.5 * (1 - LN(2)) + 0.2 * (2 * LN(2) - 1),
+            [-0.1 - 0.5 + 0.2, (-0.5 + 0.2) / 2, 0.2 / 2],
+        ),
+        # Means 1 and 2, variances 4 and 1 / 4.
+        (
+            GaussianNLL(),
+            [1, 2, LN(4), -LN(4)],
+            [5, 1.5],
+            0.5 * (LN(4) + 4) + 0.5 * (-LN(4) + 1),
+            [-1, 2, 0.5 - 2, 0],
+        ),
+        (Gamma(), [0, LN(3)], [2, 3], 1 - LN(2), [-1, 0]),
+        # 2 (m**0.5 - y**0.5) + 2 y (m**-0.5 - y**-0.5) = 2 * 1 + 8 / 2 - 4, and
+        # 2 m**0.5 of the target 0.
+        (Tweedie(), [LN(4), 0], [1, 0], 2 + 2 * (0.5 - 1) + 2, [1.5, 1]),
+        # m**-1 = 1 / 2: 1 - 1 / 2 - (1 - 1 / 4) / 2.
+        (Tweedie(power=3), [LN(2)], [1], 1 / 8, [1 / 4]),
     ],
 )
 def test_by_hand(form, loss, raw, y, value, gradient):
@@ -136,7 +180,7 @@ def test_by_hand(form, loss, raw, y, value, gradient):
     y = np.array([y], int if np.isscalar(y) else float)
     losses, computed = form.losses(loss, raw, y)
     np.testing.assert_allclose(losses, [value], rtol=1e-14)
-    np.testing.assert_allclose(computed, [gradient], rtol=1e-14)
+    np.testing.assert_allclose(computed, [gradient], rtol=1e-14, atol=1e-15)
 
 
 def test_two_classes_are_one_logistic_or_a_softmax_of_two(form):
@@ -203,6 +247,77 @@ def test_poisson_is_half_of_scikit_learns_deviance_summed(form):
     assert losses.mean() == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("power", [1, 1.001, 1.5, 1.999, 2, 2.5, 3])
+def test_tweedie_is_half_of_scikit_learns_deviance_summed(form, power):
+    loss = Tweedie(power=power)
+    raw, y = make_case("outputs", loss)
+    losses, _ = form.losses(loss, raw, y)
+    expected = metrics.mean_tweedie_deviance(
+        y.ravel(), np.exp(raw).ravel(), power=power
+    )
+    assert losses.mean() == pytest.approx(3 * expected / 2, rel=1e-9)
+
+
+def test_gamma_is_half_of_scikit_learns_deviance_summed(form):
+    raw, y = make_case("outputs", Gamma())
+    losses, gradient = form.losses(Gamma(), raw, y)
+    expected = 3 * metrics.mean_gamma_deviance(y.ravel(), np.exp(raw).ravel()) / 2
+    assert losses.mean() == pytest.approx(expected, rel=1e-12)
+    tweedie, d_tweedie = form.losses(Tweedie(power=2), raw, y)
+    np.testing.assert_allclose(tweedie, losses, rtol=1e-12)
+    np.testing.assert_allclose(d_tweedie, gradient, rtol=1e-12, atol=1e-14)
+
+
+def test_tweedie_of_power_1_is_poisson(form):
+    raw, y = make_case("outputs")
+    losses, gradient = form.losses(Tweedie(power=1), raw, y)
+    expected, d_expected = form.losses(Poisson(), raw, y)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    np.testing.assert_allclose(gradient, d_expected, rtol=1e-12)
+
+
+def test_gaussian_nll_is_torchs(form):
+    torch = pytest.importorskip("torch")
+    raw, y = make_case("outputs", GaussianNLL())
+    f = torch.tensor(raw, requires_grad=True)
+    expected = torch.nn.functional.gaussian_nll_loss(
+        f[:, :3], torch.tensor(y), f[:, 3:].exp(), eps=0, reduction="none"
+    ).sum(dim=1)
+    expected.sum().backward()
+    losses, gradient = form.losses(GaussianNLL(), raw, y)
+    np.testing.assert_allclose(losses, expected.detach(), rtol=1e-12)
+    np.testing.assert_allclose(gradient, f.grad, rtol=1e-12)
+
+
+@pytest.mark.parametrize("levels", [[0.5], [0.1, 0.9], [0.05, 0.3, 0.6, 0.95]])
+def test_several_quantiles_are_pinball_losses_of_torch(form, levels):
+    torch = pytest.importorskip("torch")
+    loss = Quantile(levels)
+    raw, y = make_case("outputs", loss)
+    f, target = torch.tensor(raw, requires_grad=True), torch.tensor(y)
+    steps = f.reshape(20, -1, 3)
+    steps = torch.cat(
+        [steps[:, :1], torch.nn.functional.softplus(steps[:, 1:], threshold=99)], dim=1
+    )
+    residual = target[:, None] - steps.cumsum(dim=1)
+    q = torch.tensor(levels, dtype=torch.float64)[:, None]
+    expected = torch.maximum(q * residual, (q - 1) * residual).sum(dim=(1, 2))
+    expected.sum().backward()
+    losses, gradient = form.losses(loss, raw, y)
+    np.testing.assert_allclose(losses, expected.detach(), rtol=1e-12)
+    np.testing.assert_allclose(gradient, f.grad, rtol=1e-12, atol=1e-14)
+
+
+def test_a_list_of_one_quantile_is_that_quantile(form):
+    raw, y = make_case("outputs")
+    for a, b in zip(
+        form.losses(Quantile([0.3]), raw, y),
+        form.losses(Quantile(0.3), raw, y),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
 # Promises of every loss
 
 
@@ -230,7 +345,8 @@ def test_losses_are_one_number_a_sample_and_not_negative(form, loss, kind):
     before = raw.copy(), y.copy()
     losses, gradient = form.losses(part, raw, y)
     assert losses.shape == (20,)
-    assert np.all(losses >= 0)
+    # Likelihoods of densities may be above 1.
+    assert np.all(losses >= 0) or isinstance(loss, GaussianNLL)
     assert gradient.shape == raw.shape
     np.testing.assert_array_equal(raw, before[0])
     np.testing.assert_array_equal(y, before[1])
@@ -326,11 +442,22 @@ def test_the_loops_are_the_definition(loss, kind, both_forms):
 
 @every_regression_loss
 def test_regression_losses_sum_over_outputs(form, loss):
-    raw, y = make_case("outputs")
-    losses, gradient = form.losses(loss(), raw, y)
-    columns = [form.losses(loss(), raw[:, [j]], y[:, [j]]) for j in range(3)]
-    np.testing.assert_allclose(losses, sum(c[0] for c in columns), rtol=1e-13)
-    np.testing.assert_allclose(gradient, np.hstack([c[1] for c in columns]), rtol=1e-13)
+    assert_sums_over_outputs(form, loss())
+
+
+def test_several_quantiles_sum_over_outputs(form):
+    assert_sums_over_outputs(form, Quantile([0.1, 0.3, 0.6, 0.9]))
+
+
+def assert_sums_over_outputs(form, loss):
+    raw, y = make_case("outputs", loss)
+    losses, gradient = form.losses(loss, raw, y)
+    total = 0
+    for j in range(3):
+        value, slope = form.losses(loss, columns_of(raw, j), y[:, [j]])
+        total += value
+        np.testing.assert_allclose(columns_of(gradient, j), slope, rtol=1e-13)
+    np.testing.assert_allclose(losses, total, rtol=1e-13)
 
 
 @pytest.mark.parametrize("loss", losses_of_labels())
@@ -363,11 +490,101 @@ def test_the_gradient_of_classes_sums_to_zero(form, loss):
 def test_a_perfect_prediction_costs_nothing(form, loss):
     _, y = make_case("outputs")
     y += 1
-    raw = np.log(y) if loss().link().name == "exp" else y
+    raw = np.array([loss().link().raw(row) for row in y])
     losses, gradient = form.losses(loss(), raw, y)
     np.testing.assert_allclose(loss().link().inverse(raw), y, rtol=1e-14)
     np.testing.assert_allclose(losses, 0, atol=1e-14)
-    np.testing.assert_allclose(gradient, 0, atol=1e-14)
+    if loss is not GaussianNLL:  # which would narrow the distribution
+        np.testing.assert_allclose(gradient, 0, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_gaussian_is_finite_wherever_its_likelihood_is(form, dtype):
+    limits = np.finfo(dtype)
+    huge = np.log(limits.max) * 0.9
+    # Residual, log-variance. exp(-s) alone overflows in all but the last two.
+    cases = [
+        (0, -1e4),
+        (np.sqrt(limits.tiny), -1.2 * huge),
+        (limits.tiny, -1.9 * huge),
+        (1e-15, -huge),
+        (np.sqrt(limits.max) / 8, 1.5 * huge),
+        (3, 1e4),
+    ]
+    raw = np.array(cases, dtype)
+    losses, gradient = form.losses(GaussianNLL(), raw, np.zeros((len(raw), 1), dtype))
+    r, s = raw.astype(np.longdouble).T
+    square = np.exp(2 * np.log(np.where(r, r, 1)) - s) * (r != 0)
+    slope = np.exp(np.log(np.where(r, r, 1)) - s) * (r != 0)
+    keep = slope < limits.max
+    rtol = 2000 * limits.eps
+    np.testing.assert_allclose(losses, (s + square) / 2, rtol=rtol)
+    np.testing.assert_allclose(gradient[:, 1], (1 - square) / 2, rtol=rtol)
+    np.testing.assert_allclose(gradient[keep, 0], slope[keep], rtol=rtol, atol=1e-30)
+    assert keep.sum() >= 5
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "loss",
+    [GaussianNLL(), Gamma(), Tweedie(), Tweedie(power=3), Quantile([0.2, 0.5, 0.9])],
+    ids=str,
+)
+def test_no_other_constant_is_better(loss, weighted):
+    rng = np.random.default_rng(0)
+    y = rng.gamma(2, size=(200, 2))
+    weight = rng.integers(2, size=200).astype(float) if weighted else None
+    best = loss.constant(y, weight, loss.n_raw(2))
+
+    def value(raw):
+        losses, _ = loss.per_sample(np.tile(raw, (200, 1)), y, np)
+        return np.average(losses, weights=weight)
+
+    for _ in range(50):
+        assert value(best) <= value(best + 0.1 * rng.normal(size=best.shape))
+
+
+@pytest.mark.parametrize(
+    "quantile",
+    [
+        [],
+        [0.5, 0.1],
+        [0.5, 0.5],
+        [0.0, 0.5],
+        [0.5, 1.0],
+        ["a"],
+        [[0.1, 0.9]],
+        (0.9, 0.1),
+    ],
+    ids=str,
+)
+def test_quantiles_out_of_order_are_an_error(quantile):
+    with pytest.raises(ValueError, match=r"'quantile'.*strictly increasing.*Got"):
+        Quantile(quantile).check()
+    with pytest.raises(ValueError, match=r"'quantile'.*strictly increasing.*Got"):
+        Quantile(np.array([0.3, 0.2])).check()
+
+
+@pytest.mark.parametrize(
+    ("loss", "value", "match"),
+    [
+        (Gamma(), 0.0, r"'gamma'.*y > 0.*0\.0.*'tweedie'.*'squared_error'"),
+        (Tweedie(), -1.0, r"power=1\.5.*y >= 0.*-1\.0.*'squared_error'"),
+        (Tweedie(power=2), 0.0, r"power=2.*y > 0.*power below 2"),
+        (Tweedie(power=3), -1.0, r"power=3.*y > 0.*-1\.0"),
+    ],
+    ids=str,
+)
+def test_targets_outside_of_the_domain_are_an_error(loss, value, match):
+    loss.check_targets(np.array([[1.0]]))
+    with pytest.raises(ValueError, match=match):
+        loss.check_targets(np.array([[1.0], [value]]))
+
+
+def test_tweedie_takes_zeros_below_a_power_of_2():
+    Tweedie(power=1.9).check_targets(np.zeros((2, 1)))
+    with pytest.raises(ValueError, match=r"power.*Tweedie.*\[1.0, inf\)"):
+        Tweedie(power=0.5).check()
 
 
 # Numbers as large as they come

@@ -1,0 +1,245 @@
+"""Losses for distributions: negative log-likelihoods and deviances."""
+
+from numbers import Real
+
+import numpy as np
+
+from sknn_notes._arrays import concatenated
+from sknn_notes._checks import Interval
+from sknn_notes._compile import cast, fill, math
+from sknn_notes.links import Gaussian, Log
+from sknn_notes.losses._base import RegressionLoss
+
+
+class GaussianNLL(RegressionLoss):
+    """The negative log-likelihood of a normal distribution; predicts mean and spread.
+
+    Every target has two raw outputs, the mean ``m`` and the logarithm ``s`` of the
+    variance: the sum over targets j of ``1/2 * (s_j + (y_j - m_j)**2 * exp(-s_j))``,
+    the likelihood's constant ``1/2 * ln(2 * pi)`` left out. It may be negative. The
+    means of all targets come first, then their log-variances.
+
+    ``predict`` returns the mean, and ``predict(X, return_std=True)`` the standard
+    deviation beside it.
+
+    Notes
+    -----
+    The mean's gradient is ``(m - y) * exp(-s)``: samples that the network thinks noisy
+    pull less. Nothing is clipped. Where the network can learn targets by heart, ``s``
+    falls without bound, steps of one size become too long for distributions so narrow,
+    and the loss jumps: stop early, lower the learning rate, or use dropout.
+
+    References
+    ----------
+    Nix, D. A. and Weigend, A. S. (1994). Estimating the mean and variance of the target
+    probability distribution. ICNN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.losses import GaussianNLL
+    >>> raw, y = np.array([[1.0, np.log(4)]]), np.array([[5.0]])
+    >>> losses, gradient = GaussianNLL().per_sample(raw, y, np)
+    >>> losses.round(4)
+    array([2.6931])
+    >>> gradient.round(4)
+    array([[-1. , -1.5]])
+    """
+
+    def n_raw(self, n_outputs):
+        return 2 * n_outputs
+
+    def per_sample(self, raw, y, xp):
+        n_outputs = y.shape[-1]
+        residual, s = raw[..., :n_outputs] - y, raw[..., n_outputs:]
+        # By logarithms, since exp(-s) may overflow where the product does not.
+        log = _log(xp.abs(residual), xp)
+        square = xp.exp(2 * log - s)
+        losses = 0.5 * xp.sum(s + square, axis=-1)
+        slopes = [xp.sign(residual) * xp.exp(log - s), 0.5 - 0.5 * square]
+        return losses, concatenated(slopes, xp)
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        n_outputs, half, zero = y.shape[0], cast(0.5, raw[0, 0]), cast(0, raw[0, 0])
+        fill(losses, 0)
+        for j in range(n_outputs):
+            for i in range(raw.shape[1]):
+                residual, s = raw[j, i] - y[j, i], raw[n_outputs + j, i]
+                log = math.log(abs(residual))
+                square = math.exp(log + log - s)
+                slope = math.exp(log - s)
+                losses[i] += half * (s + square)
+                out[j, i] = slope if residual > zero else -slope
+                out[n_outputs + j, i] = half - half * square
+
+    def constant(self, y, sample_weight, n_raw):
+        mean = np.average(y, axis=0, weights=sample_weight)
+        variance = np.average((y - mean) ** 2, axis=0, weights=sample_weight)
+        return np.concatenate([mean, Log().raw(variance)])
+
+    def link(self, multiclass=False):
+        return Gaussian()
+
+
+class Gamma(RegressionLoss):
+    """Half the gamma deviance with a log link; predicts the mean ``exp(f)``.
+
+    ``sum_j f_j + y_j * exp(-f_j) - ln(y_j) - 1`` for targets ``y > 0`` whose spread
+    grows with their mean. It only depends on the ratio of target and mean.
+
+    References
+    ----------
+    McCullagh, P. and Nelder, J. A. (1989). Generalized linear models. Chapman and Hall.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.losses import Gamma
+    >>> losses, gradient = Gamma().per_sample(np.array([[0.0]]), np.array([[2.0]]), np)
+    >>> losses.round(4)
+    array([0.3069])
+    >>> gradient
+    array([[-1.]])
+    """
+
+    def check_targets(self, y):
+        _check_positive(y, "loss='gamma'", "loss='tweedie' if some are 0, or ")
+
+    def per_sample(self, raw, y, xp):
+        log = xp.log(y)
+        # The ratio of target and mean, which neither's size can make overflow.
+        ratio = xp.exp(log - raw)
+        return xp.sum((raw - log) + (ratio - 1), axis=-1), 1 - ratio
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        one = cast(1, raw[0, 0])
+        fill(losses, 0)
+        for k in range(raw.shape[0]):
+            for i in range(raw.shape[1]):
+                log = math.log(y[k, i])
+                ratio = math.exp(log - raw[k, i])
+                losses[i] += (raw[k, i] - log) + (ratio - one)
+                out[k, i] = one - ratio
+
+    def constant(self, y, sample_weight, n_raw):
+        return Log().raw(np.average(y, axis=0, weights=sample_weight))
+
+    def link(self, multiclass=False):
+        return Log()
+
+
+class Tweedie(RegressionLoss):
+    """Half the Tweedie deviance with a log link; predicts the mean ``exp(f)``.
+
+    For a variance in proportion to ``mean**power``. With
+    ``B(x, a) = (x**a - 1) / a``, and ``ln(x)`` for ``a = 0``, and the mean ``m``, the
+    sum over targets of ``B(m, 2 - power) - B(y, 2 - power)
+    - y * (B(m, 1 - power) - B(y, 1 - power))``.
+
+    Parameters
+    ----------
+    power : float, default=1.5
+        1 is the Poisson deviance; between 1 and 2 lie sums of a random number of gamma
+        variables, such as the claims of an insurance, of which many are exactly 0; 2 is
+        the gamma deviance, 3 that of the inverse Gaussian distribution. Targets are
+        ``y >= 0`` below 2, ``y > 0`` from there on.
+
+    References
+    ----------
+    Tweedie, M. C. K. (1984). An index which distinguishes between some important
+    exponential families. Indian Statistical Institute Golden Jubilee Conference.
+
+    Jorgensen, B. (1987). Exponential dispersion models. Journal of the Royal
+    Statistical Society B 49.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.losses import Tweedie
+    >>> raw, y = np.array([[0.0, 0.0]]), np.array([[0.0, 4.0]])
+    >>> losses, gradient = Tweedie(power=1.5).per_sample(raw, y, np)
+    >>> losses
+    array([4.])
+    >>> gradient
+    array([[ 1., -3.]])
+    """
+
+    _parameter_constraints = {"power": [Interval(Real, 1, None, closed="left")]}
+
+    def __init__(self, *, power=1.5):
+        self.power = power
+
+    def check_targets(self, y):
+        name = f"Tweedie(power={self.power:g})"
+        if self.power >= 2:
+            _check_positive(y, name, "a power below 2 if some are 0, or ")
+        elif np.min(y) < 0:
+            raise ValueError(
+                f"{name} needs targets y >= 0, got a smallest y of {np.min(y)}. Use "
+                "loss='squared_error' for targets of both signs."
+            )
+
+    def per_sample(self, raw, y, xp):
+        a, b = 2 - self.power, 1 - self.power
+        log, zero = _log(y, xp), xp.zeros_like(y)
+        losses = _box_cox(raw, a, xp) - _box_cox(log, a, xp)
+        pull = _box_cox(raw, b, xp) - _box_cox(xp.where(y == 0, zero, log), b, xp)
+        losses -= xp.where(y == 0, zero, y * pull)
+        return xp.sum(losses, axis=-1), xp.exp(a * raw) - xp.exp(log + b * raw)
+
+    def numbers(self):
+        return (2 - self.power, 1 - self.power)
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        zero, one = cast(0, raw[0, 0]), cast(1, raw[0, 0])
+        a, b = cast(numbers[0], raw[0, 0]), cast(numbers[1], raw[0, 0])
+        over_a = one / (one if a == zero else a)
+        over_b = one / (one if b == zero else b)
+        fill(losses, 0)
+        for k in range(raw.shape[0]):
+            for i in range(raw.shape[1]):
+                f, target = raw[k, i], y[k, i]
+                log = math.log(target)
+                # The log of a target of 0 is minus infinity, and 0 times that NaN.
+                finite = log if target > zero else zero
+                gain = over_a * (math.expm1(a * f) - math.expm1(a * log))
+                pull = over_b * (math.expm1(b * f) - math.expm1(b * finite))
+                gain = f - log if a == zero else gain
+                pull = f - finite if b == zero else pull
+                losses[i] += gain - (target * pull if target > zero else zero)
+                out[k, i] = math.exp(a * f) - math.exp(log + b * f)
+
+    def constant(self, y, sample_weight, n_raw):
+        return Log().raw(np.average(y, axis=0, weights=sample_weight))
+
+    def link(self, multiclass=False):
+        return Log()
+
+
+def _log(x, xp):
+    """Return the logarithms of numbers, minus infinity for 0 without a warning."""
+    zero = x == 0
+    log = xp.log(xp.where(zero, xp.ones_like(x), x))
+    return xp.where(zero, xp.full_like(log, -xp.inf), log)
+
+
+def _box_cox(log, a, xp):
+    """Return ``(x**a - 1) / a`` for ``log(x)``; the limit for a = 0 is the logarithm.
+
+    ``a`` may be an array with a number for each model.
+    """
+    if not getattr(a, "ndim", 0):
+        return xp.expm1(a * log) / a if a else log
+    power = xp.where(a == 0, xp.ones_like(a), a)
+    return xp.where(a == 0, log, xp.expm1(power * log) / power)
+
+
+def _check_positive(y, loss, otherwise):
+    if np.min(y) <= 0:
+        raise ValueError(
+            f"{loss} needs targets y > 0, got a smallest y of {np.min(y)}. Use "
+            f"{otherwise}loss='squared_error' for targets of both signs."
+        )

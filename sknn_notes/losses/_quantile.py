@@ -1,0 +1,161 @@
+"""The pinball loss, of one quantile or of several that do not cross."""
+
+from itertools import pairwise
+from numbers import Real
+
+import numpy as np
+
+from sknn_notes._arrays import concatenated, expit, logistic_cost
+from sknn_notes._checks import Interval, plain, shown
+from sknn_notes._compile import cast, fill, math
+from sknn_notes.links import Quantiles
+from sknn_notes.losses._base import RegressionLoss
+
+_LEVEL = Interval(Real, 0, 1, closed="neither")
+
+
+class Quantile(RegressionLoss):
+    """The pinball loss; predicts a quantile, or several that do not cross.
+
+    With ``u_j`` the predicted quantile ``q`` of target j, the sum over j of
+    ``(1 - q) * (u_j - y_j)`` where ``u_j > y_j``, else ``q * (y_j - u_j)``. With
+    ``q = 0.5`` it is half the absolute error.
+
+    One quantile is the raw output itself, ``u = f``. Of several, the losses add up. The
+    lowest one is a raw output, and every next one is the one before plus the softplus
+    ``ln(1 + exp(f))`` of a raw output of its own, so that they never cross. The raw
+    outputs are the lowest quantiles of all targets first, then the increments to the
+    second ones, and so on.
+
+    Parameters
+    ----------
+    quantile : float or sequence of float, default=0.5
+        The quantile ``q`` to predict, in (0, 1), or several in increasing order.
+        ``predict`` returns the one nearest to the median (the lower of two that are
+        equally near), ``predict_quantiles`` returns all.
+
+    References
+    ----------
+    Koenker, R. and Bassett, G. (1978). Regression quantiles. Econometrica 46.
+
+    Koenker, R. (2005). Quantile regression. Cambridge University Press.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.losses import Quantile
+    >>> raw = np.array([[1.0, 2.0]])
+    >>> y = np.array([[0.0, 4.0]])
+    >>> losses, gradient = Quantile(quantile=0.75).per_sample(raw, y, np)
+    >>> losses
+    array([1.75])
+    >>> gradient
+    array([[ 0.25, -0.75]])
+
+    Two quantiles of one target, 1 and ``1 + softplus(2)``:
+
+    >>> losses, gradient = Quantile([0.25, 0.75]).per_sample(raw, y[:, 1:], np)
+    >>> losses.round(3)
+    array([1.405])
+    """
+
+    _parameter_constraints = {"quantile": [_LEVEL, list, tuple, np.ndarray]}
+
+    def __init__(self, quantile=0.5):
+        self.quantile = quantile
+
+    @property
+    def levels(self):
+        """The quantiles to predict, in a list."""
+        q = self.quantile
+        several = isinstance(q, list | tuple | np.ndarray) and np.ndim(q) == 1
+        return [plain(level) for level in q] if several else [q]
+
+    def check(self):
+        super().check()
+        if isinstance(self.quantile, Real):
+            return
+        levels = self.levels
+        valid = levels and all(_LEVEL.is_satisfied_by(level) for level in levels)
+        if not (valid and all(low < high for low, high in pairwise(levels))):
+            raise ValueError(
+                "The 'quantile' parameter of Quantile must be a number in (0, 1), or "
+                "several of them in strictly increasing order, such as [0.1, 0.5, 0.9]."
+                f" Got {shown(self.quantile)} instead."
+            )
+
+    def n_raw(self, n_outputs):
+        return len(self.levels) * n_outputs
+
+    def per_sample(self, raw, y, xp):
+        levels, n_outputs = self.levels, y.shape[-1]
+        parts = [
+            raw[..., k * n_outputs : (k + 1) * n_outputs] for k in range(len(levels))
+        ]
+        value, losses, slopes = parts[0], 0, []
+        for k, q in enumerate(levels):
+            if k:
+                value = value + logistic_cost(parts[k], 0, xp)
+            residual = value - y
+            losses = losses + xp.sum(
+                xp.maximum((1 - q) * residual, -q * residual), axis=-1
+            )
+            # The slope: 1 - q above the target, -q below, 0 on it.
+            slope = xp.sign(residual)
+            slope *= 0.5 + (0.5 - q) * slope
+            slopes.append(slope)
+        if len(levels) == 1:
+            return losses, slopes[0]
+        # An increment moves its quantile and all above.
+        for k in reversed(range(1, len(levels))):
+            slopes[k - 1] += slopes[k]
+            slopes[k] *= expit(parts[k], xp)
+        return losses, concatenated(slopes, xp)
+
+    def numbers(self):
+        return tuple(self.levels)
+
+    @staticmethod
+    def loops(raw, y, out, losses, spare, numbers, table):
+        n_outputs, n_levels, zero = y.shape[0], len(numbers), cast(0, raw[0, 0])
+        fill(losses, 0)
+        for j in range(n_outputs):
+            for i in range(raw.shape[1]):
+                spare[i] = raw[j, i]
+            for k in range(n_levels):
+                row = k * n_outputs + j
+                q = cast(numbers[k], raw[0, 0])
+                above = cast(1 - numbers[k], raw[0, 0])
+                if k > 0:
+                    for i in range(raw.shape[1]):
+                        spare[i] += math.softplus(raw[row, i])
+                for i in range(raw.shape[1]):
+                    residual = spare[i] - y[j, i]
+                    slope = above if residual > 0 else zero
+                    slope -= q if residual < 0 else zero
+                    # 0 times NaN.
+                    losses[i] += residual * slope
+                    out[row, i] = slope
+            fill(spare, 0)
+            for k in range(n_levels - 1, 0, -1):
+                row = k * n_outputs + j
+                for i in range(raw.shape[1]):
+                    spare[i] += out[row, i]
+                    out[row, i] = spare[i] * math.logistic(raw[row, i])
+            for i in range(raw.shape[1]):
+                out[j, i] += spare[i]
+
+    def constant(self, y, sample_weight, n_raw):
+        levels = [float(level) for level in self.levels]
+        values = [column_quantile(y, sample_weight, level) for level in levels]
+        return self.link().raw_of_quantiles(np.stack(values))
+
+    def link(self, multiclass=False):
+        return Quantiles(self.levels)
+
+
+def column_quantile(y, sample_weight, q):
+    """Return a quantile of every column, of the samples that have weight."""
+    if sample_weight is not None:
+        y = y[sample_weight > 0]
+    return np.quantile(y, q, axis=0)
