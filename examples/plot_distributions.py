@@ -75,7 +75,7 @@ plt.show()
 
 # %%
 # Both intervals widen with the noise. The gaussian one is symmetric, as it must be, and
-# leaves out too few targets below and too many above; the quantiles follow the skew.
+# leaves out hardly any target below; the quantiles follow the skew.
 mean, std = gaussian.predict(X_test, return_std=True)
 intervals = {
     "gaussian_nll": (mean - reach * std, mean + reach * std),
