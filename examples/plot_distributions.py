@@ -3,9 +3,9 @@
 Predicting distributions of a target
 ====================================
 
-A mean alone does not tell how far the targets lie from it. Three losses of
-:class:`~sknn_notes.MLPRegressor` predict more: a normal distribution, several quantiles
-at once, and the mean of positive targets whose spread grows with it.
+A mean alone does not tell how far the targets lie from it. Two losses of
+:class:`~sknn_notes.MLPRegressor` predict more: a normal distribution, and several
+quantiles at once.
 """
 
 # %%
@@ -75,7 +75,7 @@ plt.show()
 
 # %%
 # Both intervals widen with the noise. The gaussian one is symmetric, as it must be, and
-# leaves out too few targets below and too many above; the quantiles follow the skew.
+# leaves out hardly any target below; the quantiles follow the skew.
 mean, std = gaussian.predict(X_test, return_std=True)
 intervals = {
     "gaussian_nll": (mean - reach * std, mean + reach * std),
@@ -84,30 +84,3 @@ intervals = {
 print(f"{'':14}{'below':>8}{'above':>8}   (5 % each, on test data)")
 for name, (low, high) in intervals.items():
     print(f"{name:14}{np.mean(y_test < low):8.1%}{np.mean(y_test > high):8.1%}")
-
-# %%
-# Positive targets
-# ----------------
-# Claims, rainfall and durations are positive, and their spread grows with their mean.
-# ``"gamma"`` is for such targets, and ``"tweedie"`` where many of them are exactly 0.
-# The network predicts the logarithm of the mean, so that its prediction is never
-# negative, and a mistake counts in proportion to the mean. The squared error follows
-# the largest targets.
-x = rng.uniform(-1, 1, 600)
-truth = np.exp(2 * grid[:, 0])
-claims = np.exp(2 * x) * rng.gamma(2, size=600) / 2
-figure, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-ax.semilogy(x, claims, ".", color="0.6", markersize=3)
-ax.semilogy(grid[:, 0], truth, "k:", label="true mean")
-for loss in ("squared_error", "gamma"):
-    model = MLPRegressor(loss, **settings).fit(x[:, None], claims)
-    prediction = model.predict(grid)
-    error = np.mean(np.abs(prediction / truth - 1))
-    ax.semilogy(
-        grid[:, 0],
-        np.where(prediction > 0, prediction, np.nan),
-        label=f"{loss}: {error:.0%} off",
-    )
-ax.set(xlabel="feature", ylabel="target", ylim=(1e-2, None))
-ax.legend()
-plt.show()

@@ -76,6 +76,8 @@ def has_kink_at_the_target(cls):
 def test_twenty_samples_are_overfitted_by_regressors(loss, solver, n_outputs):
     if solver == "lbfgs" and has_kink_at_the_target(REGRESSION_LOSSES[loss]):
         pytest.skip("L-BFGS models a curvature, which a kink at the minimum lacks")
+    if loss == "gaussian_nll":
+        pytest.skip("A likelihood has no bound, and long steps jump off its ridge")
     _, rng = small_data(seed=1)
     y = rng.uniform(0.1, 3, size=(20, n_outputs))
     y = y.ravel() if n_outputs == 1 else y
