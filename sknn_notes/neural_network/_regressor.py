@@ -2,7 +2,6 @@
 
 from sklearn.base import RegressorMixin
 
-from sknn_notes._engine.finite import check_predicted
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
 from sknn_notes.neural_network._base import BaseMLP
@@ -158,9 +157,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         standardized targets, so that nothing depends on the unit. ``partial_fit``
         keeps the statistics of its first chunk. Not used by losses whose predictions
         are not the raw outputs, such as 'poisson'.
+    n_networks : int, default=1
+        Number of networks, trained from seeds that ``random_state`` draws. Their
+        predictions are averaged, in the unit of ``y``.
+        Under early stopping each holds out other rows, so that every row trains some
+        network; ``validation_fraction`` may then be up to ``1 - 1 / n_networks``.
+    n_jobs : int or None, default=None
+        Number of networks that are trained at the same time, on threads; -1 is one a
+        processor. None is 1 unless in a :obj:`joblib.parallel_config` context. The
+        results do not depend on it.
 
     Attributes
     ----------
+    networks_ : list of MLPRegressor
+        The fitted networks, each an estimator with ``n_networks=1`` and a seed of its
+        own as ``random_state``; the estimator itself where ``n_networks=1``. Of
+        several networks, the attributes below are those of the first.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of every layer; one column is one unit.
     intercepts_ : list of ndarray of shape (fan_out,)
@@ -295,6 +307,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         scoring="loss",
         dtype="auto",
         standardize_target=True,
+        n_networks=1,
+        n_jobs=None,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -341,6 +355,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.scoring = scoring
         self.dtype = dtype
         self.standardize_target = standardize_target
+        self.n_networks = n_networks
+        self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -424,9 +440,4 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             Predictions, in the type that the network computes in.
         """
         self._check_is_fitted()
-        targets = self._targets
-        if self._monte_carlo:
-            y, _ = self._sampled(X, targets.response)
-        else:
-            y = check_predicted(targets.response(self._raw(X)))
-        return targets.decode(y)
+        return self._targets.decode(self._mean(X, NumberTargets.response))
