@@ -54,21 +54,16 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             if self.n_networks > 1:
                 fit_networks(self, X, y, sample_weight, **options, tasks=tasks)
                 return self
-            vars(self).pop("_ensemble", None)
+            vars(self).pop("networks_", None)
             training = prepare(self, X, y, sample_weight, **options)
             training.run(tasks)
             training.publish()
         return self
 
     @property
-    def networks_(self):
-        """The fitted networks; the estimator itself where ``n_networks=1``."""
-        if not hasattr(self, "coefs_"):
-            raise AttributeError(
-                f"This {type(self).__name__} has no networks_ before it is fitted."
-            )
-        ensemble = vars(self).get("_ensemble")
-        return [self] if ensemble is None else ensemble.networks
+    def _members(self):
+        """The fitted networks, also where the estimator itself is the only one."""
+        return vars(self).get("networks_") or [self]
 
     # What overflows the network's type is found, and what vanishes there is 0.
     @np.errstate(all="ignore")
@@ -154,7 +149,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         X, _ = self._fitted_arrays(X)
         networks = [
             (each._predictor, fitted_arrays(each), partial(transform, each._targets))
-            for each in self.networks_
+            for each in self._members
         ]
         mean, spread = averaged(networks, X, n_passes, average)
         return check_predicted(mean), spread
@@ -162,7 +157,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     @property
     def _averages(self):
         """Whether predictions are averages of several passes."""
-        return self._monte_carlo or len(self.networks_) > 1
+        return self._monte_carlo or len(self._members) > 1
 
     @property
     def _monte_carlo(self):
@@ -196,7 +191,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     def _response_and_spread(self, X):
         noisy = self._predictor.has_noise
-        if not noisy and len(self.networks_) == 1:
+        if not noisy and len(self._members) == 1:
             raise ValueError(
                 "predict_spread measures what the training noise does to predictions, "
                 "and this network was trained without. Set dropout, input_dropout, "

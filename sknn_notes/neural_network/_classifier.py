@@ -190,10 +190,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Attributes
     ----------
-    networks_ : list of MLPClassifier
+    networks_ : list of MLPClassifier or None
         The fitted networks, each an estimator with ``n_networks=1`` and a seed of its
-        own as ``random_state``; the estimator itself where ``n_networks=1``. Of
-        several networks, the attributes below are those of the first.
+        own as ``random_state``; the attributes below are those of the first. None
+        where ``n_networks=1``.
     classes_ : ndarray of shape (n_classes,)
         Class labels; the numbers of the columns for multilabel targets.
     coefs_ : list of ndarray of shape (fan_in, fan_out)

@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from contextvars import copy_context
 from threading import Event, Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 from joblib import effective_n_jobs
 from sklearn import config_context, get_config
@@ -20,24 +20,9 @@ from sknn_notes.neural_network._fit import dtypes, is_first, prepare
 from sknn_notes.neural_network._validation import Fold, of_validation
 
 
-class Ensemble(NamedTuple):
-    """The networks of a fitted estimator, and what each holds out.
-
-    Parameters
-    ----------
-    networks : list of MLPClassifier or MLPRegressor
-        Fitted, each one network.
-    folds : list of (Fold or None)
-        None for a network that was an estimator of its own before others joined it.
-    """
-
-    networks: list
-    folds: list
-
-
 def networks_to_continue(estimator, partial):
     """Return the fitted networks that a fit continues; none where it starts anew."""
-    networks = [] if is_first(estimator, partial) else estimator.networks_
+    networks = [] if is_first(estimator, partial) else estimator._members
     if estimator.n_networks < len(networks):
         raise ValueError(
             f"n_networks={estimator.n_networks} is less than the {len(networks)} "
@@ -68,22 +53,22 @@ def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks):
     training = _Training(estimator, *_start(estimator, partial), data, partial, tasks)
     n_jobs = min(effective_n_jobs(estimator.n_jobs), estimator.n_networks)
     training.run(n_jobs)
-    ensemble = training.trained()
+    networks, folds = training.trained()
     if training.interrupted:
-        if not ensemble.networks:
+        if not networks:
             raise KeyboardInterrupt
         warn(
-            f"Training interrupted by user: {len(ensemble.networks)} of "
-            f"{estimator.n_networks} networks are kept, with the weights reached so "
-            "far.",
+            f"Training interrupted by user: {len(networks)} of {estimator.n_networks} "
+            "networks are kept, with the weights reached so far.",
             stacklevel=5,
         )
     _pass_on(training.told, estimator.n_networks)
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
-        for network in ensemble.networks:
+        for network in networks:
             network.feature_names_in_ = names
-    vars(estimator).update(_fitted_attributes(ensemble.networks[0]), _ensemble=ensemble)
+    fitted = _fitted_attributes(networks[0])
+    vars(estimator).update(fitted, networks_=networks, _folds=folds)
     if tasks is not None:
         tasks.end_fit(lambda: copy.deepcopy(_fitted_attributes(estimator)))
 
@@ -104,10 +89,8 @@ def _checked(estimator, X, y, sample_weight, validation, partial):
 
 def _start(estimator, partial):
     """Return the networks to train, and the fold of each; earlier ones are copies."""
-    earlier, folds = networks_to_continue(estimator, partial), [None]
-    if "_ensemble" in vars(estimator):
-        folds = estimator._ensemble.folds
-    folds = folds[: len(earlier)]
+    earlier = networks_to_continue(estimator, partial)
+    folds = [None] if earlier == [estimator] else estimator._folds if earlier else []
     networks = [_network(estimator, each.random_state, each) for each in earlier]
     n, k = len(earlier), estimator.n_networks
     if n < k:
@@ -124,8 +107,11 @@ def _network(estimator, seed, earlier=None):
     network.set_params(n_networks=1, n_jobs=None, random_state=seed)
     # The ensemble calls them.
     vars(network).pop("_skl_callbacks", None)
+    if hasattr(estimator, "classes_"):
+        # The first call of partial_fit was told them.
+        network.classes_ = estimator.classes_
     if earlier is not None:
-        vars(network).update(_fitted_attributes(earlier), _ensemble=None)
+        vars(network).update(_fitted_attributes(earlier), networks_=None)
     # The data come as arrays.
     vars(network).pop("feature_names_in_", None)
     return network
@@ -222,10 +208,17 @@ class _Training:
         return told
 
     def trained(self):
-        """Return the networks that have made an epoch, in this fit or earlier."""
+        """Return the networks that have made an epoch, in this fit or earlier.
+
+        Returns
+        -------
+        networks : list of MLPClassifier or MLPRegressor
+        folds : list of (Fold or None)
+            None for a network that was an estimator alone before others joined it.
+        """
         pairs = zip(self.networks, self.folds, strict=True)
         pairs = [pair for pair in pairs if getattr(pair[0], "loss_curve_", ())]
-        return Ensemble([each for each, _ in pairs], [fold for _, fold in pairs])
+        return [each for each, _ in pairs], [fold for _, fold in pairs]
 
 
 class _Epochs:
@@ -244,7 +237,7 @@ class _Epochs:
     def begin_fit(self, fitted):
         def attributes():
             # Callbacks see an estimator of this network alone.
-            return _fitted_attributes(self._network) | fitted() | {"_ensemble": None}
+            return _fitted_attributes(self._network) | fitted()
 
         self._call("begin_fit", attributes)
 

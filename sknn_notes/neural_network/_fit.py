@@ -253,6 +253,7 @@ class Training:
             "layer_norm_": arrays.layer_norms,
             "residual_coefs_": arrays.residuals,
             "n_layers_": len(arrays.coefs) + 1,
+            "networks_": None,
             "executor_": self.executor,
             "t_": self.state.n_seen,
             "n_iter_": len(monitor.losses),

@@ -169,10 +169,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Attributes
     ----------
-    networks_ : list of MLPRegressor
+    networks_ : list of MLPRegressor or None
         The fitted networks, each an estimator with ``n_networks=1`` and a seed of its
-        own as ``random_state``; the estimator itself where ``n_networks=1``. Of
-        several networks, the attributes below are those of the first.
+        own as ``random_state``; the attributes below are those of the first. None
+        where ``n_networks=1``.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of every layer; one column is one unit.
     intercepts_ : list of ndarray of shape (fan_out,)
