@@ -1,5 +1,7 @@
 """The network in prediction: from fitted arrays to raw outputs."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from sklearn.utils import gen_batches
 
@@ -72,7 +74,7 @@ class Predictor:
         n_passes : int or None
             None yields once, with the noise averaged analytically.
         """
-        generators = [None]
+        generators: Iterable = [None]
         if n_passes is not None:
             seeds = ([self.seed, number] for number in range(n_passes))
             generators = (np.random.Generator(np.random.SFC64(s)) for s in seeds)

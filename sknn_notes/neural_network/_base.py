@@ -54,7 +54,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             if self.n_networks > 1:
                 fit_networks(self, X, y, sample_weight, **options, tasks=tasks)
                 return self
-            vars(self).pop("networks_", None)
+            self.__dict__.pop("networks_", None)
             training = prepare(self, X, y, sample_weight, **options)
             training.run(tasks)
             training.publish()

@@ -50,7 +50,8 @@ def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks):
         If the user interrupts before a network has made an epoch.
     """
     data = _checked(estimator, X, y, sample_weight, validation, partial)
-    training = _Training(estimator, *_start(estimator, partial), data, partial, tasks)
+    networks, folds = _start(estimator, partial)
+    training = _Training(estimator, networks, folds, data, partial, tasks)
     n_jobs = min(effective_n_jobs(estimator.n_jobs), estimator.n_networks)
     training.run(n_jobs)
     networks, folds = training.trained()
@@ -216,9 +217,12 @@ class _Training:
         folds : list of (Fold or None)
             None for a network that was an estimator alone before others joined it.
         """
-        pairs = zip(self.networks, self.folds, strict=True)
-        pairs = [pair for pair in pairs if getattr(pair[0], "loss_curve_", ())]
-        return [each for each, _ in pairs], [fold for _, fold in pairs]
+        pairs = [
+            (network, fold)
+            for network, fold in zip(self.networks, self.folds, strict=True)
+            if getattr(network, "loss_curve_", ())
+        ]
+        return [network for network, _ in pairs], [fold for _, fold in pairs]
 
 
 class _Epochs:

@@ -81,12 +81,12 @@ class Fold(NamedTuple):
     ----------
     seed : int
         Seeds the order of the rows, which is the same for all networks.
-    index, n_networks : int
-        Which of how many networks it is.
+    place, n_networks : int
+        Which of how many networks it is, from 0.
     """
 
     seed: int
-    index: int
+    place: int
     n_networks: int
 
 
@@ -161,7 +161,7 @@ def _window(rows, validation_fraction, n_held_out, strata, fold, rng):
         place = (rank + rng.random(len(counts))[of_row]) / counts[of_row]
         rows = rows[np.argsort(place, kind="stable")]
     n_held_out = min(n_held_out, n - math.ceil(n / k))
-    window = (fold.index * n // k + np.arange(n_held_out)) % n
+    window = (fold.place * n // k + np.arange(n_held_out)) % n
     chosen = np.zeros(n, bool)
     chosen[window] = True
     if strata is not None:

@@ -70,7 +70,10 @@ def _raw_outputs(graph, model):
 
 def _mean(graph, tensors):
     """Add the mean of tensors of one shape."""
-    return tensors[0] if len(tensors) == 1 else graph.add("Mean", *tensors)
+    if len(tensors) == 1:
+        return tensors[0]
+    # onnxruntime has no node Mean for double precision.
+    return graph.add("Mul", graph.add("Sum", *tensors), 1 / len(tensors))
 
 
 @contextmanager
