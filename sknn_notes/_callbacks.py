@@ -1,6 +1,7 @@
 """scikit-learn's callbacks, the only module that knows their API.
 
-A fit of a network has one task an epoch; a fit of a transformer is one task.
+A fit of a network has one task an epoch, that of several networks one task a network
+with these inside; a fit of a transformer is one task.
 """
 
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ except ImportError:  # before scikit-learn 1.9
             )
 
 
-__all__ = ["CallbackSupportMixin", "EpochTasks", "fit_task"]
+__all__ = ["CallbackSupportMixin", "EpochTasks", "NetworkTasks", "fit_task"]
 
 
 @contextmanager
@@ -51,18 +52,15 @@ class EpochTasks:
         As passed to ``fit``.
     sample_weight : array-like or None
         As passed to ``fit``.
+    context : CallbackContext, default=None
+        The task that the epochs are part of; None is a new one, the whole fit.
     """
 
-    def __init__(self, estimator, X, y, sample_weight):
-        self._data = {
-            "estimator": estimator,
-            "X": X,
-            "y": y,
-            "metadata": None
-            if sample_weight is None
-            else {"sample_weight": sample_weight},
-        }
-        self._fit = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+    def __init__(self, estimator, X, y, sample_weight, context=None):
+        self._data = _data(estimator, X, y, sample_weight)
+        if context is None:
+            context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
+        self._fit = context
 
     def begin_fit(self, fitted):
         """Tell the callbacks that training begins.
@@ -94,3 +92,44 @@ class EpochTasks:
         self._fit.call_on_fit_task_end(
             **self._data, reconstruction_attributes=self._fitted
         )
+
+
+class NetworkTasks:
+    """The tasks that the callbacks of several networks see in one fit.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Inside ``fit``, with callbacks set.
+    X, y : array-like
+        As passed to ``fit``.
+    sample_weight : array-like or None
+        As passed to ``fit``.
+    """
+
+    def __init__(self, estimator, X, y, sample_weight):
+        self._arguments = estimator, X, y, sample_weight
+        self._data = _data(*self._arguments)
+        self._max_iter = estimator.max_iter
+        self._fit = estimator._init_callback_context(
+            max_subtasks=estimator.n_networks, sequential_subtasks=False
+        )
+
+    def begin_fit(self):
+        """Tell the callbacks that training begins."""
+        self._fit.call_on_fit_task_begin(**self._data)
+
+    def of(self, index):
+        """Return the tasks of one network."""
+        context = self._fit.subcontext("network", index, max_subtasks=self._max_iter)
+        return EpochTasks(*self._arguments, context)
+
+    def end_fit(self, fitted):
+        """Tell the callbacks that all networks are trained."""
+        self._fit.call_on_fit_task_end(**self._data, reconstruction_attributes=fitted)
+
+
+def _data(estimator, X, y, sample_weight):
+    """Return what the hooks of callbacks may ask for."""
+    weights = None if sample_weight is None else {"sample_weight": sample_weight}
+    return {"estimator": estimator, "X": X, "y": y, "metadata": weights}

@@ -9,7 +9,6 @@ What replaces each name if it goes:
 - ``InvalidParameterError``: an error that is both a ValueError and a TypeError.
 - ``_check_sample_weight``: ``check_array`` to one float dtype and a length test.
 - ``_check_partial_fit_first_call``: compares ``classes`` with ``classes_``.
-- ``_check_optimize_result``: a ConvergenceWarning from scipy's ``OptimizeResult``.
 - ``sklearn.externals.array_api_compat``: the package of that name.
 - ``_fit_and_score``, looked for among the callers: without it there is no warning about
   a validation set that a search has cut into folds.
@@ -45,7 +44,6 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
@@ -55,7 +53,6 @@ __all__ = [
     "Options",
     "RealNotInt",
     "StrOptions",
-    "_check_optimize_result",
     "_check_partial_fit_first_call",
     "_check_sample_weight",
     "_fit_context",

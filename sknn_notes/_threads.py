@@ -52,6 +52,14 @@ class _BlasThreads:
                 self._limits.remove(n_threads)
                 self._set(min(self._limits, default=None))
 
+    def count(self):
+        """Return the largest number of threads that a library has now."""
+        with self._lock:
+            if not self._limits:
+                self._find_libraries()
+            libraries = [*self._shared, *self._by_thread]
+            return max((blas.get_num_threads() for blas in libraries), default=1)
+
     def _find_libraries(self):
         # Looking takes milliseconds. A new library comes with a module that uses it.
         if len(sys.modules) != self._n_modules:
@@ -91,6 +99,16 @@ def _counts_by_thread(blas):
 _blas = _BlasThreads()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_blas.forget)
+
+
+def share_of_threads(n_jobs):
+    """Return a function that limits BLAS within a context, for jobs at the same time.
+
+    Each of ``n_jobs`` threads calls it, and together they have the threads that are set
+    for the thread that asks for it.
+    """
+    share = max(1, _blas.count() // n_jobs)
+    return lambda: _blas.limit(share)
 
 
 def threads_for(n_rows, units):

@@ -793,3 +793,32 @@ def test_without_skl2onnx_the_error_names_the_extra():
     )
     assert result.returncode == 1
     assert 'pip install "sknn_notes[onnx]"' in result.stderr
+
+
+# Several networks.
+
+
+@every_type
+@pytest.mark.parametrize("task", LABELS)
+@pytest.mark.parametrize("loss", ["log_loss", "hinge", "hierarchical_softmax"])
+def test_networks_of_a_classifier_are_averaged(task, loss, dtype):
+    if KINDS[task] not in CLASSIFICATION_LOSSES[loss].tasks:
+        pytest.skip(f"{loss} takes no such targets")
+    model = classifier(task, dtype, loss=loss, n_networks=3, early_stopping=True)
+    check_classifier(model, dtype)
+
+
+@every_type
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+@pytest.mark.parametrize("task", NUMBERS)
+def test_networks_of_a_regressor_are_averaged(task, loss, dtype):
+    check_regressor(regressor(task, dtype, loss=loss, n_networks=3), dtype)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_raw_scores_of_several_networks_are_decisions(task):
+    model = classifier(task, n_networks=3, batch_norm=True, residual=True)
+    outputs = run(model, X, options={"zipmap": False, "raw_scores": True})
+    scores = model.decision_function(X)
+    expected = np.column_stack([-scores, scores]) if task == "binary" else scores
+    np.testing.assert_allclose(outputs["probabilities"], expected, 1e-5, 1e-5)

@@ -13,6 +13,7 @@ they are the fast form of; ``_numba`` compiles them.
 """
 
 from collections.abc import Callable, Iterable
+from threading import Lock
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -28,6 +29,9 @@ __all__ = [
     "matrix",
     "n_missing",
 ]
+
+# Fits may run on several threads.
+_compiling = Lock()
 
 F = TypeVar("F", bound=Callable)
 
@@ -128,4 +132,5 @@ def address(function: Callable, *loops: Callable, dtype: Any) -> int:
     """
     from sknn_notes._compile import _numba
 
-    return _numba.address(function, loops, np.dtype(dtype))
+    with _compiling:
+        return _numba.address(function, loops, np.dtype(dtype))

@@ -10,6 +10,7 @@ from sknn_notes import _kernels
 from sknn_notes._compile import Memory, n_missing
 from sknn_notes._engine.program import Step, memory_of, run
 from sknn_notes._engine.tape import CompiledTape, Recorder
+from sknn_notes._messages import say
 from sknn_notes._part import NoLoopsError
 from sknn_notes.layers._input_noise import InputNoise
 
@@ -292,7 +293,7 @@ def _scheduled_numbers(tape, rates, scheduled, steps):
 def _tell_compiling(operations, dtype):
     n = n_missing(((x.function, x.loops) for x in operations), dtype)
     if n:
-        print(
+        say(
             f"Compiling {n} operations for {dtype}, about {0.4 * n:.0f} s; later fits "
             "find them on disk."
         )

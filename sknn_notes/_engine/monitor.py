@@ -5,6 +5,8 @@ from time import perf_counter
 
 import numpy as np
 
+from sknn_notes._messages import say
+
 
 class Monitor:
     """Records every epoch and tells when training has stopped improving.
@@ -27,6 +29,11 @@ class Monitor:
         Whether to print every epoch.
     max_iter : int, default=0
         Most epochs there will be, for the time that is left.
+
+    Attributes
+    ----------
+    interrupted : bool
+        Whether the user interrupted training.
     """
 
     def __init__(
@@ -36,6 +43,7 @@ class Monitor:
         self.evaluate, self.verbose = evaluate, verbose
         self.max_iter, self._start = max_iter, perf_counter()
         self.n_without_improvement = 0
+        self.interrupted = False
         # Of every epoch the loss and, where a score is watched, the score and the loss
         # on the validation set.
         self._epochs: list[tuple[float, ...]] = []
@@ -100,7 +108,7 @@ class Monitor:
         self._record((loss, *watched), best, epoch, weights)
         self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
         if self.verbose:
-            print(self._progress())
+            say(self._progress())
 
     def _record(self, values, *best):
         """Make an epoch count, with what is best by then."""

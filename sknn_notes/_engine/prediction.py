@@ -1,5 +1,7 @@
 """The network in prediction: from fitted arrays to raw outputs."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from sklearn.utils import gen_batches
 
@@ -67,9 +69,8 @@ class Predictor:
                 raw[rows] = self._forward(X[rows], fitted)
             return raw
 
-    @np.errstate(all="ignore")
-    def sampled(self, X, fitted, n_passes, transform, average=np.mean):
-        """Return mean and standard deviation of the outputs of sampled sub-networks.
+    def passes(self, X, fitted, n_passes):
+        """Yield the raw outputs of sampled sub-networks, for a chunk of rows.
 
         Each pass draws one sub-network for all rows, from a seed of its own that does
         not change, so that a row's prediction depends on nothing else.
@@ -78,27 +79,17 @@ class Predictor:
         ----------
         X : {ndarray, sparse array} of shape (n_samples, n_features)
         fitted : Fitted
-        n_passes : int
-        transform : callable
-            From raw outputs to what is averaged.
-        average : callable, default=numpy.mean
-            Takes the stacked passes and ``axis``.
-
-        Returns
-        -------
-        mean, spread : ndarray of shape (n_samples, n_outputs)
+        n_passes : int or None
+            None yields once, with the noise averaged analytically.
         """
-        means, spreads = [], []
-        for rows in gen_batches(X.shape[0], _CHUNK_ROWS):
-            passes = []
-            for number in range(n_passes):
-                rng = np.random.Generator(np.random.SFC64([self.seed, number]))
-                with _threads(X, fitted.coefs):
-                    raw = self._forward(X[rows], fitted, rng)
-                passes.append(transform(raw))
-            means.append(average(passes, axis=0))
-            spreads.append(spread_of(passes))
-        return np.concatenate(means), np.concatenate(spreads)
+        generators: Iterable = [None]
+        if n_passes is not None:
+            seeds = ([self.seed, number] for number in range(n_passes))
+            generators = (np.random.Generator(np.random.SFC64(s)) for s in seeds)
+        for rng in generators:
+            with _threads(X, fitted.coefs):
+                raw = self._forward(X, fitted, rng)
+            yield raw
 
     def _forward(self, A, fitted, rng=None):
         """Raw outputs of the average network or, with ``rng``, of a sampled one."""
@@ -106,6 +97,37 @@ class Predictor:
         for layer in self.layers:
             A = layer.predict(layer.fitted(fitted), A, flow)
         return A
+
+
+@np.errstate(all="ignore")
+def averaged(networks, X, n_passes, average=np.mean):
+    """Return mean and standard deviation over all networks and their passes.
+
+    Parameters
+    ----------
+    networks : list of (Predictor, Fitted, callable)
+        The last one turns raw outputs into what is averaged.
+    X : {ndarray, sparse array} of shape (n_samples, n_features)
+    n_passes : int or None
+        Passes with noise of each network; None makes one, with the noise averaged
+        analytically.
+    average : callable, default=numpy.mean
+        Takes the stacked passes and ``axis``.
+
+    Returns
+    -------
+    mean, spread : ndarray of shape (n_samples, n_outputs)
+    """
+    means, spreads = [], []
+    for rows in gen_batches(X.shape[0], _CHUNK_ROWS):
+        passes = [
+            transform(raw)
+            for predictor, fitted, transform in networks
+            for raw in predictor.passes(X[rows], fitted, n_passes)
+        ]
+        means.append(average(passes, axis=0))
+        spreads.append(spread_of(passes))
+    return np.concatenate(means), np.concatenate(spreads)
 
 
 def _threads(X, coefs):

@@ -1,7 +1,6 @@
 """The loops that minimize an objective: mini-batch steps, and L-BFGS."""
 
 import math
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,8 +8,8 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sknn_notes._engine.finite import REMEDIES, check_finite, divergence
+from sknn_notes._messages import say, warn
 from sknn_notes._scipy import minimize
-from sknn_notes._sklearn import _check_optimize_result
 from sknn_notes.schedules import Progress, values
 
 
@@ -127,15 +126,15 @@ def train(
             if monitor.on_plateau:
                 if not schedule.goes_on(float(rates[-1])):
                     if verbose:
-                        print(_plateau_message(monitor) + " Stopping.")
+                        say(_plateau_message(monitor) + " Stopping.")
                     converged = True
                     break
                 state.n_plateaus += 1
                 monitor.n_without_improvement = 0
                 if verbose:
-                    print(_plateau_message(monitor) + " Lowering the learning rate.")
+                    say(_plateau_message(monitor) + " Lowering the learning rate.")
     except KeyboardInterrupt:
-        _warn_interrupted(len(monitor.losses))
+        _stop_interrupted(monitor)
         converged = True
     finally:
         restored = monitor.restore_best()
@@ -159,7 +158,7 @@ def _stop_diverged(monitor, value, epoch, rate):
     what = f"became {value} in epoch {epoch} at a learning rate of {rate:g}"
     if not monitor.diverged(value):
         raise divergence(f"The training loss {what}.")
-    warnings.warn(
+    warn(
         f"The training loss {what}. Training stopped and the best weights so far were "
         f"restored. {REMEDIES}",
         ConvergenceWarning,
@@ -167,11 +166,25 @@ def _stop_diverged(monitor, value, epoch, rate):
     )
 
 
-_NO_MEMORY = (
-    "Another fit with warm_start=True goes on from these weights, but estimates the "
-    "curvature from scratch: many short fits end far above one fit with as many "
-    "iterations."
-)
+def _warn_unless_converged(result, max_iter):
+    """Warn where scipy's result of L-BFGS is not a minimum."""
+    if result.status == 0:
+        return
+    n_iter = min(result.nit, max_iter)
+    message = (
+        f"lbfgs failed to converge after {n_iter} iteration(s) "
+        f"(status={result.status}): {result.message}. "
+    )
+    if n_iter == max_iter:
+        message += f"Raise max_iter={max_iter}. "
+    warn(
+        f"{message}Scale the inputs, for example with sknn_notes.Standardizer. Another "
+        "fit with warm_start=True goes on from these weights, but estimates the "
+        "curvature from scratch: many short fits end far above one fit with as many "
+        "iterations.",
+        ConvergenceWarning,
+        stacklevel=8,
+    )
 
 
 def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None):
@@ -244,9 +257,9 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
             },
         )
         if not stopped:
-            _check_optimize_result("lbfgs", result, max_iter, _NO_MEMORY)
+            _warn_unless_converged(result, max_iter)
     except KeyboardInterrupt:
-        _warn_interrupted(len(monitor.losses))
+        _stop_interrupted(monitor)
     if not monitor.losses:  # No step led down: the start is what there is.
         update(accepted.copy(), start)
     # Not where a line search has given up.
@@ -266,9 +279,10 @@ def _take_averages(network, X):
     network.set_running()
 
 
-def _warn_interrupted(n_epochs):
-    warnings.warn(
-        f"Training interrupted by user after {n_epochs} epochs; the weights reached so "
-        "far are kept.",
+def _stop_interrupted(monitor):
+    monitor.interrupted = True
+    warn(
+        f"Training interrupted by user after {len(monitor.losses)} epochs; the weights "
+        "reached so far are kept.",
         stacklevel=8,
     )

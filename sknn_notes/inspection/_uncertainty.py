@@ -125,7 +125,7 @@ class UncertaintyDisplay:
                     f"own, {_MOST_ROWS} samples at most. Got {len(points)}; choose "
                     "some, such as X[:5]."
                 )
-        mean, spread = mlp._sampled(X, mlp._targets.response)
+        mean, spread = mlp._response_and_spread(X)
         display = cls(
             points,
             mean,

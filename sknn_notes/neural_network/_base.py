@@ -1,5 +1,6 @@
 """What the two estimators share: one fit, from validated input to fitted attributes."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -7,13 +8,14 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._base import BaseObject
-from sknn_notes._callbacks import CallbackSupportMixin, EpochTasks
+from sknn_notes._callbacks import CallbackSupportMixin, EpochTasks, NetworkTasks
 from sknn_notes._checks import check_parameters
 from sknn_notes._engine.finite import check_predicted
-from sknn_notes._engine.prediction import Predictor
+from sknn_notes._engine.prediction import Predictor, averaged
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._part import resolve
 from sknn_notes._sklearn import _check_sample_weight
+from sknn_notes.neural_network._ensemble import fit_networks, networks_to_continue
 from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
@@ -38,20 +40,30 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     # Fitting.
 
     def _fit(self, X, y, sample_weight, *, validation=None, partial=False):
-        tasks = None
+        tasks: Any = None
         if hasattr(self, "_skl_callbacks") and not partial:
-            tasks = EpochTasks(self, X, y, sample_weight)
+            kind = EpochTasks if self.n_networks == 1 else NetworkTasks
+            tasks = kind(self, X, y, sample_weight)
         # A result that underflows is 0, also where the caller raises for it.
         with unchanged_on_error(self), np.errstate(under="ignore"):
             if partial:
                 # scikit-learn checks the parameters of an unfitted estimator alone.
                 check_parameters(self)
-            training = prepare(
-                self, X, y, sample_weight, validation=validation, partial=partial
-            )
+            options = {"validation": validation, "partial": partial}
+            networks_to_continue(self, partial)
+            if self.n_networks > 1:
+                fit_networks(self, X, y, sample_weight, **options, tasks=tasks)
+                return self
+            self.__dict__.pop("networks_", None)
+            training = prepare(self, X, y, sample_weight, **options)
             training.run(tasks)
             training.publish()
         return self
+
+    @property
+    def _members(self):
+        """The fitted networks, also where the estimator itself is the only one."""
+        return vars(self).get("networks_") or [self]
 
     # What overflows the network's type is found, and what vanishes there is 0.
     @np.errstate(all="ignore")
@@ -122,13 +134,30 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         """Return the raw outputs for ``X``, shape (n_samples, n_raw)."""
         return check_predicted(self._predictor.raw(*self._fitted_arrays(X)))
 
-    def _sampled(self, X, transform, average=np.mean):
-        """Return mean and spread of transformed raw outputs over sampled passes."""
-        X, fitted = self._fitted_arrays(X)
-        mean, spread = self._predictor.sampled(
-            X, fitted, self.n_mc_samples, transform, average
-        )
+    def _mean(self, X, transform, average=np.mean):
+        """Return what ``transform(targets, raw)`` is, averaged over what there is.
+
+        That is over the networks, and under ``marginalization="monte_carlo"`` over the
+        passes of each.
+        """
+        if not self._averages:
+            return check_predicted(transform(self._targets, self._raw(X)))
+        n_passes = self.n_mc_samples if self._monte_carlo else None
+        return self._mean_and_spread(X, transform, n_passes, average)[0]
+
+    def _mean_and_spread(self, X, transform, n_passes, average=np.mean):
+        X, _ = self._fitted_arrays(X)
+        networks = [
+            (each._predictor, fitted_arrays(each), partial(transform, each._targets))
+            for each in self._members
+        ]
+        mean, spread = averaged(networks, X, n_passes, average)
         return check_predicted(mean), spread
+
+    @property
+    def _averages(self):
+        """Whether predictions are averages of several passes."""
+        return self._monte_carlo or len(self._members) > 1
 
     @property
     def _monte_carlo(self):
@@ -139,10 +168,12 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         return True
 
     def predict_spread(self, X):
-        """Return the predictive uncertainty that the training noise brings.
+        """Standard deviation of the predictions over Monte Carlo passes and networks.
 
         Each of ``n_mc_samples`` passes draws one sub-network (dropout masks, input
-        noise) for all rows, from a seed fixed in ``fit``.
+        noise) for all rows, from a seed fixed in ``fit``. With ``n_networks`` above 1
+        the passes of all networks are taken together, so that their disagreement is
+        part of it; networks trained without noise make one pass each.
 
         Parameters
         ----------
@@ -152,19 +183,23 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         Returns
         -------
         spread : ndarray of shape (n_samples, n_outputs)
-            Standard deviation over the passes of what is averaged: a regressor's
-            predictions; a classifier's probabilities where the loss has them, else raw
-            outputs.
+            Standard deviation of what is averaged: a regressor's predictions; a
+            classifier's probabilities where the loss has them, else raw outputs.
         """
         self._check_is_fitted()
-        if not self._predictor.has_noise:
+        return self._response_and_spread(X)[1]
+
+    def _response_and_spread(self, X):
+        noisy = self._predictor.has_noise
+        if not noisy and len(self._members) == 1:
             raise ValueError(
                 "predict_spread measures what the training noise does to predictions, "
                 "and this network was trained without. Set dropout, input_dropout, "
-                "dropconnect or augment."
+                "dropconnect or augment, or train several networks: n_networks=5."
             )
         check_parameters(self, ["n_mc_samples"])
-        return self._sampled(X, self._targets.response)[1]
+        n_passes = self.n_mc_samples if noisy else None
+        return self._mean_and_spread(X, type(self._targets).response, n_passes)
 
     def _can_partial_fit(self):
         solver = self.solver

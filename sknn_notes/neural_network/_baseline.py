@@ -1,11 +1,10 @@
 """Whether a network has learned more than a constant, and what may have kept it."""
 
-import warnings
-
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 
+from sknn_notes._messages import warn
 from sknn_notes.neural_network._parameters import base_rate, value_at_start
 
 # Samples that the losses are compared on, and raw outputs of them, at most.
@@ -49,7 +48,7 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
     value = _mean_loss(loss, raw, y, weight)
     if value < chance - 1e-6 * margin:
         return
-    warnings.warn(
+    warn(
         "The network predicts the training data no better than a constant does: its "
         f"loss is {value:.4g}, that of a constant {chance:.4g}. "
         f"{_likely_cause(estimator, plan, X, batches.y)}",

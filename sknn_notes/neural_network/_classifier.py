@@ -187,9 +187,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         Type to compute in. 'auto' takes that of ``X``: float32 stays float32, anything
         else is float64. A fit that goes on from an earlier one keeps its type.
+    n_networks : int, default=1
+        Number of networks, trained from seeds that ``random_state`` draws. Their
+        probabilities are averaged, or raw outputs under a loss without them.
+        Under early stopping each holds out other rows, so that every row trains some
+        network; ``validation_fraction`` may then be up to ``1 - 1 / n_networks``.
+    n_jobs : int or None, default=None
+        Number of networks that are trained at the same time, on threads; -1 is one a
+        processor. None is 1 unless in a :obj:`joblib.parallel_config` context. The
+        results do not depend on it.
 
     Attributes
     ----------
+    networks_ : list of MLPClassifier or None
+        The fitted networks, each an estimator with ``n_networks=1`` and a seed of its
+        own as ``random_state``; the attributes below are those of the first. None
+        where ``n_networks=1``.
     classes_ : ndarray of shape (n_classes,)
         Class labels; the numbers of the columns for multilabel targets.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
@@ -342,6 +355,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         class_weight=None,
         scoring="loss",
         dtype="auto",
+        n_networks=1,
+        n_jobs=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -390,6 +405,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.class_weight = class_weight
         self.scoring = scoring
         self.dtype = dtype
+        self.n_networks = n_networks
+        self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -494,8 +511,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def decision_function(self, X):
         """Return the scores that decide, before softmax or logistic function.
 
-        With ``marginalization='monte_carlo'`` the logarithms of the averaged
-        probabilities (for two classes and for labels their log-odds).
+        With ``marginalization='monte_carlo'`` or several networks, the logarithms of
+        the averaged probabilities (for two classes and for labels their log-odds).
 
         Parameters
         ----------
@@ -515,10 +532,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _scores(self, X):
         """Return what decides, shape (n_samples, n_outputs)."""
         link = self._targets.link
-        if not self._monte_carlo:
+        if not self._averages:
             return link.scores(self._raw(X))
         if not link.gives_probabilities:
-            return self._sampled(X, link.inverse)[0]
+            return self._mean(X, ClassTargets.response)
         logs = self._mean_logs(X)
         if self._targets.multiclass:
             return logs
@@ -531,9 +548,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         But for classes, those of 1 - p stand before those of p. They are averaged as
         logarithms in float64, and so stay finite where p rounds to 0 or 1.
         """
-        targets = self._targets
 
-        def logs(raw):
+        def logs(targets, raw):
             raw = raw.astype(np.float64)
             raw = raw if targets.multiclass else np.hstack([-raw, raw])
             return targets.link.log_inverse(raw)
@@ -541,8 +557,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         def average(passes, axis):
             return logsumexp(passes, axis=axis) - np.log(len(passes))
 
-        mean, _ = self._sampled(X, logs, average)
-        return mean.astype(self.coefs_[0].dtype)
+        return self._mean(X, logs, average).astype(self.coefs_[0].dtype)
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
@@ -559,8 +574,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Probability of every class in the order of ``classes_``, or of every label.
         """
         self._check_is_fitted()
-        if self._monte_carlo:
-            proba, _ = self._sampled(X, self._targets.response)
+        if self._averages:
+            proba = self._mean(X, ClassTargets.response)
             return np.hstack([1 - proba, proba]) if self._targets.binary else proba
         return self._targets.response(self._raw_of_classes(X))
 
@@ -584,7 +599,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             As ``np.log(predict_proba(X))``.
         """
         self._check_is_fitted()
-        if self._monte_carlo:
+        if self._averages:
             logs = self._mean_logs(X)
             return np.hsplit(logs, 2)[1] if self._targets.multilabel else logs
         return self._targets.link.log_inverse(self._raw_of_classes(X))

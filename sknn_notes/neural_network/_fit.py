@@ -1,7 +1,6 @@
 """One call of fit or partial_fit: prepare the training, run it, publish its results."""
 
 import copy
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from sknn_notes._engine.finite import DivergenceError, divergence
 from sknn_notes._engine.monitor import Monitor
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes._engine.training import TrainingState, train, train_lbfgs
+from sknn_notes._messages import say, warn
 from sknn_notes._threads import threads_for
 from sknn_notes.neural_network._baseline import warn_if_at_chance
 from sknn_notes.neural_network._build import Plan
@@ -34,10 +34,18 @@ from sknn_notes.neural_network._validation import (
     check_weighted,
     evaluation,
     hold_out,
+    of_validation,
 )
 
 
-def prepare(estimator, X, y, sample_weight=None, *, validation=None, partial=False):
+def is_first(estimator, partial):
+    """Tell whether a fit starts anew, and does not continue an earlier one."""
+    return not hasattr(estimator, "coefs_") or not (estimator.warm_start or partial)
+
+
+def prepare(
+    estimator, X, y, sample_weight=None, *, validation=None, partial=False, fold=None
+):
     """Check the data and the parameters, and build all that training needs.
 
     Parameters
@@ -50,14 +58,16 @@ def prepare(estimator, X, y, sample_weight=None, *, validation=None, partial=Fal
     validation : tuple of (X_val, y_val, sample_weight_val), default=None
     partial : bool, default=False
         Whether the data are a chunk, to go over once.
+    fold : Fold, default=None
+        What early stopping holds out where the estimator is one network of an ensemble.
 
     Returns
     -------
     training : Training
     """
-    first = not hasattr(estimator, "coefs_") or not (estimator.warm_start or partial)
+    first = is_first(estimator, partial)
     solver = estimator._resolve("solver")
-    X, y = estimator._validate_data(X, y, _dtypes(estimator, solver, first), first)
+    X, y = estimator._validate_data(X, y, dtypes(estimator, solver, first), first)
     sample_weight = estimator._check_weights(sample_weight, X, partial)
     begin = estimator._target_kind.start if first else estimator._targets.resume
     targets, y = begin(estimator, y, sample_weight, partial)
@@ -76,7 +86,7 @@ def prepare(estimator, X, y, sample_weight=None, *, validation=None, partial=Fal
     if validation is not None:
         validation = _check_validation(estimator, plan, X.dtype, *validation)
     elif estimator.early_stopping:
-        data, validation = _split(estimator, *data, state, partial)
+        data, validation = _split(estimator, *data, state, partial, fold)
     X, y, _, loss_weight = data
     targets.learn_scale(y, loss_weight)
     y = targets.encode(y, X.dtype)
@@ -221,7 +231,7 @@ class Training:
             tasks=tasks,
         )
         if not converged and not self.partial:
-            warnings.warn(
+            warn(
                 f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
                 "reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
@@ -231,7 +241,7 @@ class Training:
     def _tell_executor(self, executor):
         self.executor = executor.description
         if self.estimator.verbose:
-            print(f"The steps run in {self.executor}.")
+            say(f"The steps run in {self.executor}.")
 
     def fitted(self):
         """Return the fitted attributes as training has them now."""
@@ -246,6 +256,7 @@ class Training:
             "embedding_": arrays.embedding,
             "feature_scales_": arrays.feature_scales,
             "n_layers_": len(arrays.coefs) + 1,
+            "networks_": None,
             "executor_": self.executor,
             "t_": self.state.n_seen,
             "n_iter_": len(monitor.losses),
@@ -282,7 +293,7 @@ class Training:
         return getattr(estimator, name)
 
 
-def _dtypes(estimator, solver, first):
+def dtypes(estimator, solver, first):
     """Return the types that the data may have; the first one stands for others."""
     if not solver.stochastic:
         return np.float64
@@ -318,18 +329,16 @@ def _weighted_rows(X, y, sample_weight, loss_weight):
 
 def _check_validation(estimator, plan, dtype, X_val, y_val, sample_weight_val):
     """Return the validation set that was passed to ``fit``, checked."""
-    try:
+    with of_validation():
         X, y = estimator._validate_data(X_val, y_val, dtype, reset=False)
         y = estimator._targets.check(y)
         plan.check_inputs(X)
         weight = estimator._check_weights(sample_weight_val, X, partial=False)
         loss_weight = estimator._targets.weights(y, weight)
-    except ValueError as error:
-        raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from error
     return ValidationSet("X_val, y_val", X, y, None, weight, loss_weight)
 
 
-def _split(estimator, X, y, sample_weight, loss_weight, state, partial):
+def _split(estimator, X, y, sample_weight, loss_weight, state, partial, fold):
     """Return the rows to train on, and the validation set of those held out."""
     if partial:
         raise ValueError(
@@ -339,7 +348,7 @@ def _split(estimator, X, y, sample_weight, loss_weight, state, partial):
     data = X, y, sample_weight, loss_weight
     strata = estimator._targets.strata(y)
     fraction = estimator.validation_fraction
-    parts = hold_out(X.shape[0], fraction, state.lasting_seed, strata)
+    parts = hold_out(X.shape[0], fraction, state.lasting_seed, strata, fold)
     train_part, held_out = (
         [None if array is None else array[rows] for array in data] for rows in parts
     )
@@ -416,7 +425,7 @@ def _batch_size(estimator, n_samples):
     if estimator.batch_size == "auto":
         return min(200, n_samples)
     if estimator.batch_size > n_samples:
-        warnings.warn(
+        warn(
             f"Got batch_size={estimator.batch_size}, larger than the {n_samples} "
             "training samples. It is going to be clipped.",
             stacklevel=7,

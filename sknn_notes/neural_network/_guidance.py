@@ -1,6 +1,5 @@
 """Errors and warnings on targets, scorers and methods that say what to do instead."""
 
-import warnings
 from contextlib import contextmanager
 from types import MethodType
 
@@ -10,6 +9,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer
 
 from sknn_notes._checks import shown
+from sknn_notes._messages import warn
 
 
 class AvailableIf:
@@ -89,7 +89,7 @@ def warn_of_numbers(y, classes):
     measured = np.issubdtype(np.asarray(classes).dtype, np.floating)
     # Where there are fewer than two samples each, scikit-learn warns itself.
     if measured and n_classes >= 100 and 2 * n_classes <= n < 10 * n_classes:
-        warnings.warn(
+        warn(
             f"y holds {n_classes} different floats, with {n / n_classes:.1f} samples "
             "each. They look like numbers, for which there is MLPRegressor; "
             "if they are classes, pass them as integers or strings.",

@@ -1,6 +1,5 @@
 """Parameters that were set and cannot act, because of others: one warning for each."""
 
-import warnings
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from sknn_notes._checks import shown
+from sknn_notes._messages import warn
 from sknn_notes.neural_network._parameters import REGISTRIES
 
 # Parameters that this process was warned of: a search would repeat it with every fit.
@@ -46,7 +46,7 @@ def tell_inactive(estimator, plan, has_validation_set):
     for name, reason in inactive(estimator, plan, has_validation_set):
         if name not in told:
             value = shown(getattr(estimator, name))
-            warnings.warn(f"{name}={value} has no effect: {reason}.", stacklevel=6)
+            warn(f"{name}={value} has no effect: {reason}.", stacklevel=6)
             told.add(name)
 
 
@@ -64,6 +64,7 @@ def inactive(estimator, plan, has_validation_set) -> Iterator[tuple[str, str]]:
         *_of_validation(estimator, has_validation_set),
         *_of_layers(estimator, plan),
         *_of_noise(plan),
+        *_of_networks(estimator),
     ]:
         if name in defaults and not _equal(getattr(estimator, name), defaults[name]):
             yield name, reason
@@ -178,3 +179,8 @@ def _of_noise(plan):
     if not (drops or plan.augment):
         for name in ("marginalization", "n_mc_samples"):
             yield name, "there is no dropout and no augment to average over"
+
+
+def _of_networks(estimator):
+    if estimator.n_networks == 1:
+        yield "n_jobs", "n_networks=1, and one network is trained on one thread"

@@ -1,13 +1,13 @@
 """Targets that are numbers, and their unit."""
 
 import copy
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.metrics import r2_score
 
 from sknn_notes._engine.prediction import spread_of
+from sknn_notes._messages import warn
 from sknn_notes._part import kept
 from sknn_notes.links import unit_of
 from sknn_notes.neural_network._guidance import check_numbers
@@ -103,7 +103,7 @@ class NumberTargets(Targets):
     def check_validation(self, encoded):
         distance = float(np.min(np.median(np.abs(encoded), axis=0)))
         if self.standardizes and distance > 100:
-            warnings.warn(
+            warn(
                 f"Validation targets lie {distance:.3g} standard deviations from those "
                 "to train on. y_val has to be in the unit of y: MLPRegressor needs no "
                 "TransformedTargetRegressor, which transforms y alone.",

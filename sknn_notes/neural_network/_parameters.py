@@ -124,6 +124,8 @@ CONSTRAINTS: dict[str, list] = {
     "augment": [None, Noise, list, tuple],
     "scoring": [Names(SCORINGS), callable, None],
     "dtype": [Names(DTYPES)],
+    "n_networks": [Interval(Integral, 1, None, closed="left")],
+    "n_jobs": [None, Integral],
 }
 
 

@@ -1,10 +1,8 @@
 """The multi-layer perceptron for continuous targets."""
 
-import numpy as np
 from sklearn.base import RegressorMixin
 
 from sknn_notes._checks import shown
-from sknn_notes._engine.finite import check_predicted
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
 from sknn_notes.neural_network._base import BaseMLP
@@ -195,9 +193,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         standardized targets, so that nothing depends on the unit. ``partial_fit``
         keeps the statistics of its first chunk. Not used by losses with a log link,
         such as 'poisson'.
+    n_networks : int, default=1
+        Number of networks, trained from seeds that ``random_state`` draws. Their
+        predictions are averaged, in the unit of ``y``.
+        Under early stopping each holds out other rows, so that every row trains some
+        network; ``validation_fraction`` may then be up to ``1 - 1 / n_networks``.
+    n_jobs : int or None, default=None
+        Number of networks that are trained at the same time, on threads; -1 is one a
+        processor. None is 1 unless in a :obj:`joblib.parallel_config` context. The
+        results do not depend on it.
 
     Attributes
     ----------
+    networks_ : list of MLPRegressor or None
+        The fitted networks, each an estimator with ``n_networks=1`` and a seed of its
+        own as ``random_state``; the attributes below are those of the first. None
+        where ``n_networks=1``.
     coefs_ : list of ndarray of shape (fan_in, fan_out)
         Weights of every layer; one column is one unit. The last layer has several
         units for an output where the loss is of a distribution: under 'gaussian_nll'
@@ -346,6 +357,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         scoring="loss",
         dtype="auto",
         standardize_target=True,
+        n_networks=1,
+        n_jobs=None,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -394,6 +407,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.scoring = scoring
         self.dtype = dtype
         self.standardize_target = standardize_target
+        self.n_networks = n_networks
+        self.n_jobs = n_jobs
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -488,14 +503,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self._check_is_fitted()
         targets = self._targets
         if not return_std:
-            return targets.decode(self._averaged(X, targets.response))
+            return targets.decode(self._mean(X, NumberTargets.response))
         if not _predicts(self, "std"):
             raise ValueError(
                 f"return_std=True needs a loss that predicts a standard deviation, and "
                 f"loss={shown(self.loss)} does not. Train with loss='gaussian_nll'; "
                 "predict_spread measures what training noise does to predictions."
             )
-        moments = self._averaged(X, targets.moments, moments_of_mixture)
+        moments = self._mean(X, NumberTargets.moments, moments_of_mixture)
         return targets.decode(moments[..., 0]), targets.decode(moments[..., 1])
 
     @available_if(_has_quantiles)
@@ -527,10 +542,4 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         array([0.1, 0.5, 0.9])
         """
         self._check_is_fitted()
-        return self._targets.decode(self._averaged(X, self._targets.quantiles))
-
-    def _averaged(self, X, transform, average=np.mean):
-        """Return transformed raw outputs, averaged over passes if there are several."""
-        if self._monte_carlo:
-            return self._sampled(X, transform, average)[0]
-        return check_predicted(transform(self._raw(X)))
+        return self._targets.decode(self._mean(X, NumberTargets.quantiles))

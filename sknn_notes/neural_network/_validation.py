@@ -2,7 +2,7 @@
 
 import copy
 import math
-import warnings
+from contextlib import contextmanager
 from inspect import signature
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from sklearn.metrics import (
 )
 
 from sknn_notes._engine.finite import are_predictions_finite
+from sknn_notes._messages import warn
 from sknn_notes._sklearn import in_cross_validation
 from sknn_notes.neural_network._guidance import watched_score
 from sknn_notes.neural_network._targets import set_arrays
@@ -50,7 +51,7 @@ def check_given(estimator, X, X_val, y_val, sample_weight_val):
             "validation set. Set early_stopping=True, or leave them out."
         )
     if _n_rows(X_val) == _n_rows(X) and in_cross_validation():
-        warnings.warn(
+        warn(
             f"X_val and the training part of this fold both have {_n_rows(X)} rows. "
             "scikit-learn's searches and cross-validation cut every fit parameter that "
             "is as long as X into folds: if X_val was, it is a part of what was "
@@ -60,11 +61,36 @@ def check_given(estimator, X, X_val, y_val, sample_weight_val):
     return X_val, y_val, sample_weight_val
 
 
+@contextmanager
+def of_validation():
+    """Let the errors of a block say that they are about the validation set."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"X_val, y_val or sample_weight_val: {error}") from error
+
+
 def _n_rows(X):
     return X.shape[0] if hasattr(X, "shape") else len(X)
 
 
-def hold_out(n_samples, validation_fraction, seed, strata):
+class Fold(NamedTuple):
+    """The part of the rows that one network of an ensemble holds out.
+
+    Parameters
+    ----------
+    seed : int
+        Seeds the order of the rows, which is the same for all networks.
+    place, n_networks : int
+        Which of how many networks it is, from 0.
+    """
+
+    seed: int
+    place: int
+    n_networks: int
+
+
+def hold_out(n_samples, validation_fraction, seed, strata, fold=None):
     """Return the rows to train on and the rows to validate on, drawn at random.
 
     Parameters
@@ -75,15 +101,19 @@ def hold_out(n_samples, validation_fraction, seed, strata):
     strata : ndarray of shape (n_samples,) or None
         Codes of classes, from 0, whose shares both parts keep. One member of every
         class stays in the training part.
+    fold : Fold, default=None
+        Holds out a window of the rows in its order, with its seed in place of ``seed``.
 
     Returns
     -------
     train, held_out : ndarray of int
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed if fold is None else fold.seed)
     rows = rng.permutation(n_samples)
     n_held_out = math.ceil(float(validation_fraction) * n_samples)
-    if strata is not None:
+    if fold is not None:
+        rows, chosen = _window(rows, validation_fraction, n_held_out, strata, fold, rng)
+    elif strata is not None:
         # Sorted by class, and in random order within each of them.
         rows = rows[np.argsort(strata[rows], kind="stable")]
         counts = np.bincount(strata)
@@ -105,6 +135,42 @@ def hold_out(n_samples, validation_fraction, seed, strata):
             "pass X_val and y_val."
         )
     return train, held_out
+
+
+def _window(rows, validation_fraction, n_held_out, strata, fold, rng):
+    """Return rows in the order of an ensemble, and which of them a network holds out.
+
+    Each network holds out a window, the next one further along a circle of the rows. A
+    window leaves out so many rows that the next one has begun by then: every row is in
+    the training part of some network.
+    """
+    n, k = len(rows), fold.n_networks
+    if validation_fraction * k > k - 1 + 1e-9:
+        raise ValueError(
+            f"validation_fraction={validation_fraction} is more than {k - 1}/{k}, and "
+            f"with n_networks={k} some rows would train no network. Lower "
+            "validation_fraction, raise n_networks, or pass X_val and y_val."
+        )
+    if strata is not None:
+        # The members of a class are spread evenly, so that windows keep its share.
+        of_row = strata[rows]
+        order = np.argsort(of_row, kind="stable")
+        counts = np.bincount(strata)
+        rank = np.empty(n, int)
+        rank[order] = np.arange(n) - (np.cumsum(counts) - counts)[of_row[order]]
+        place = (rank + rng.random(len(counts))[of_row]) / counts[of_row]
+        rows = rows[np.argsort(place, kind="stable")]
+    n_held_out = min(n_held_out, n - math.ceil(n / k))
+    window = (fold.place * n // k + np.arange(n_held_out)) % n
+    chosen = np.zeros(n, bool)
+    chosen[window] = True
+    if strata is not None:
+        # The first member of a class that is held out whole is trained on.
+        of_window = strata[rows[window]]
+        whole = np.bincount(of_window, minlength=len(counts)) == counts
+        classes, first = np.unique(of_window, return_index=True)
+        chosen[window[first[whole[classes]]]] = False
+    return rows, chosen
 
 
 def _shares(counts, n, rng):
@@ -185,7 +251,7 @@ def check_watched(estimator, validation):
             "or more, or watch another score, such as scoring='loss'."
         )
     if np.all(y == y[0]):
-        warnings.warn(
+        warn(
             f"The targets of {validation.name} are constant: R2 is 0 or less whatever "
             "the network predicts, so that it can't tell which epoch is best. Pass "
             "other validation data, or watch another score, such as scoring='loss'.",
@@ -216,7 +282,7 @@ def check_scores(estimator, validation, monitor):
             f"{scores[-1]} after every epoch, so that it can't tell which is best. "
             f"{advice}"
         )
-    warnings.warn(
+    warn(
         f"The score that early stopping watches, {name} on {validation.name}, was "
         f"not finite after {n_wrong} of {len(scores)} epochs. They count as no "
         "improvement.",

@@ -52,19 +52,29 @@ def register():
 
 
 def _raw_outputs(graph, model):
-    """Add the network with its noise averaged; return its raw outputs."""
+    """Add the networks with their noise averaged; return the raw outputs of each."""
     if model.marginalization == "monte_carlo":
         raise ValueError(
             f"{type(model).__name__} has marginalization='monte_carlo', which averages "
             "over random passes, and a graph is one pass. Call "
             "set_params(marginalization='analytic') before converting."
         )
-    skips: list = []
-    value = graph.input()
-    fitted = fitted_arrays(model)
-    for layer in model._predictor.layers:
-        value = layer.onnx(graph, layer.fitted(fitted), value, skips)
-    return value
+    inputs, outputs = graph.input(), []
+    for network in model._members:
+        skips: list = []
+        value, fitted = inputs, fitted_arrays(network)
+        for layer in network._predictor.layers:
+            value = layer.onnx(graph, layer.fitted(fitted), value, skips)
+        outputs.append(value)
+    return outputs
+
+
+def _mean(graph, tensors):
+    """Add the mean of tensors of one shape."""
+    if len(tensors) == 1:
+        return tensors[0]
+    # onnxruntime has no node Mean for double precision.
+    return graph.add("Mul", graph.add("Sum", *tensors), 1 / len(tensors))
 
 
 @contextmanager
@@ -145,16 +155,44 @@ def _label_type(model):
 
 def _convert_classifier(scope, operator, container):
     model, graph = operator.raw_operator, Graph(scope, operator, container)
-    link = model._targets.link
-    with _raising(model):
-        add_scores = form_of(link, "onnx_scores", "scores")
-        predict = form_of(link, "onnx", "inverse")
-        scores = add_scores(graph, _raw_outputs(graph, model))
     options = container.get_options(model, {"raw_scores": False, "nocl": False})
+    with _raising(model):
+        scores, predictions = _scores_and_predictions(graph, model)
     graph.output(0, _labels(graph, model, scores, options["nocl"]))
     if model._targets.binary:
         scores = graph.concat(graph.add("Neg", scores), scores)
-    graph.output(1, scores if options["raw_scores"] else predict(graph, scores))
+    graph.output(1, scores if options["raw_scores"] else predictions)
+
+
+def _scores_and_predictions(graph, model):
+    """Add what decides, one column for two classes, and one prediction a class.
+
+    Of several networks predictions are averaged. Probabilities then decide by their
+    logarithms, or their log-odds.
+    """
+    link, targets = model._targets.link, model._targets
+    scores, predictions = [], []
+    for network, raw in zip(model._members, _raw_outputs(graph, model), strict=True):
+        own = network._targets.link
+        add_scores = form_of(own, "onnx_scores", "scores")
+        predict = form_of(own, "onnx", "inverse")
+        scores.append(add_scores(graph, raw))
+        columns = scores[-1]
+        if targets.binary:
+            columns = graph.concat(graph.add("Neg", columns), columns)
+        predictions.append(predict(graph, columns))
+    mean = _mean(graph, predictions)
+    if len(scores) == 1 or not link.gives_probabilities:
+        return _mean(graph, scores), mean
+    tiny = np.finfo(graph.dtype).tiny
+    logs = graph.add("Log", graph.add("Max", mean, tiny))
+    if targets.multiclass:
+        return logs, mean
+    if targets.binary:
+        pair = np.array([[-1.0], [1.0]])
+        return graph.add("MatMul", logs, pair), mean
+    rest = graph.add("Sub", 1.0, mean)
+    return graph.add("Sub", logs, graph.add("Log", graph.add("Max", rest, tiny))), mean
 
 
 def _labels(graph, model, scores, as_indices):
@@ -177,8 +215,7 @@ def _set_regressor_shape(operator):
 
 def _convert_regressor(scope, operator, container):
     model, graph = operator.raw_operator, Graph(scope, operator, container)
-    link = model._targets.link
     with _raising(model):
-        predict = form_of(link, "onnx", "inverse")
-        raw = _raw_outputs(graph, model)
-    graph.output(0, predict(graph, raw))
+        predict = form_of(model._targets.link, "onnx", "inverse")
+        outputs = [predict(graph, raw) for raw in _raw_outputs(graph, model)]
+    graph.output(0, _mean(graph, outputs))

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from sknn_notes._engine.network import Network, hidden_layers
-from sknn_notes._engine.prediction import Predictor
+from sknn_notes._engine.prediction import Predictor, averaged
 from sknn_notes.activations import Identity, Tanh
 from sknn_notes.initializers import GlorotUniform
 from sknn_notes.layers._base import Fitted
@@ -44,7 +44,8 @@ def predict(network, X, seed=0):
 
 
 def sample(network, X, n_passes, seed=0, transform=lambda raw: raw):
-    return Predictor(network, seed).sampled(X, network.fitted, n_passes, transform)
+    networks = [(Predictor(network, seed), network.fitted, transform)]
+    return averaged(networks, X, n_passes)
 
 
 # The average network

@@ -1,0 +1,62 @@
+"""What a fit tells the user: warnings, and lines under ``verbose``.
+
+A network of an ensemble tells it to the ensemble, which passes on once what several of
+its networks warn of; its lines name the network.
+"""
+
+import sys
+import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import CodeType
+from typing import NamedTuple
+
+
+class Told(NamedTuple):
+    """A warning, and the place in the code that it comes from."""
+
+    message: str
+    category: type[Warning]
+    place: tuple[CodeType, int]
+
+
+class _Listener(NamedTuple):
+    name: str
+    warnings: list[Told]
+
+
+_listener: ContextVar[_Listener | None] = ContextVar("_listener", default=None)
+
+
+@contextmanager
+def listening(name):
+    """Collect the warnings of the block, and begin its lines with a name.
+
+    Other threads are not affected, as they are by ``warnings.catch_warnings``.
+
+    Yields
+    ------
+    warnings : list of Told
+    """
+    listener = _Listener(name, [])
+    token = _listener.set(listener)
+    try:
+        yield listener.warnings
+    finally:
+        _listener.reset(token)
+
+
+def warn(message, category=UserWarning, stacklevel=1):
+    """Warn as ``warnings.warn`` does, or tell whoever listens."""
+    listener = _listener.get()
+    if listener is None:
+        warnings.warn(message, category, stacklevel=stacklevel + 1)
+        return
+    caller = sys._getframe(1)
+    listener.warnings.append(Told(message, category, (caller.f_code, caller.f_lineno)))
+
+
+def say(line):
+    """Print a line in one piece, so that those of several threads don't mix."""
+    listener = _listener.get()
+    print(f"{line}\n" if listener is None else f"{listener.name}: {line}\n", end="")

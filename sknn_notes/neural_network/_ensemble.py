@@ -1,0 +1,277 @@
+"""Several networks in one estimator, trained side by side from seeds of their own."""
+
+import copy
+from collections import Counter
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
+from contextvars import copy_context
+from threading import Event, Lock
+from typing import Any
+
+from joblib import effective_n_jobs
+from sklearn import config_context, get_config
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from sknn_notes._messages import listening, warn
+from sknn_notes._threads import share_of_threads
+from sknn_notes.neural_network._fit import dtypes, is_first, prepare
+from sknn_notes.neural_network._validation import Fold, of_validation
+
+
+def networks_to_continue(estimator, partial):
+    """Return the fitted networks that a fit continues; none where it starts anew."""
+    networks = [] if is_first(estimator, partial) else estimator._members
+    if estimator.n_networks < len(networks):
+        raise ValueError(
+            f"n_networks={estimator.n_networks} is less than the {len(networks)} "
+            "networks fitted so far, which warm_start=True and partial_fit continue. "
+            "Set n_networks to that or more, or set warm_start=False and call fit to "
+            "start from new weights."
+        )
+    return networks
+
+
+def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks):
+    """Fit all networks of an estimator, and set its fitted attributes.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    X, y, sample_weight, validation, partial
+        As ``prepare`` takes them.
+    tasks : NetworkTasks or None
+        Told of every network and every epoch.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the user interrupts before a network has made an epoch.
+    """
+    data = _checked(estimator, X, y, sample_weight, validation, partial)
+    networks, folds = _start(estimator, partial)
+    training = _Training(estimator, networks, folds, data, partial, tasks)
+    n_jobs = min(effective_n_jobs(estimator.n_jobs), estimator.n_networks)
+    training.run(n_jobs)
+    networks, folds = training.trained()
+    if training.interrupted:
+        if not networks:
+            raise KeyboardInterrupt
+        warn(
+            f"Training interrupted by user: {len(networks)} of {estimator.n_networks} "
+            "networks are kept, with the weights reached so far.",
+            stacklevel=5,
+        )
+    _pass_on(training.told, estimator.n_networks)
+    names = getattr(estimator, "feature_names_in_", None)
+    if names is not None:
+        for network in networks:
+            network.feature_names_in_ = names
+    fitted = _fitted_attributes(networks[0])
+    vars(estimator).update(fitted, networks_=networks, _folds=folds)
+    if tasks is not None:
+        tasks.end_fit(lambda: copy.deepcopy(_fitted_attributes(estimator)))
+
+
+def _checked(estimator, X, y, sample_weight, validation, partial):
+    """Return the data as arrays, which no network has to convert again."""
+    first = is_first(estimator, partial)
+    types = dtypes(estimator, estimator._resolve("solver"), first)
+    X, y = estimator._validate_data(X, y, types, first)
+    sample_weight = estimator._check_weights(sample_weight, X, partial)
+    if validation is not None:
+        X_val, y_val, *weight = validation
+        with of_validation():
+            X_val, y_val = estimator._validate_data(X_val, y_val, X.dtype, reset=False)
+        validation = X_val, y_val, *weight
+    return X, y, sample_weight, validation
+
+
+def _start(estimator, partial):
+    """Return the networks to train, and the fold of each; earlier ones are copies."""
+    earlier = networks_to_continue(estimator, partial)
+    folds = [None] if earlier == [estimator] else estimator._folds if earlier else []
+    networks = [_network(estimator, each.random_state, each) for each in earlier]
+    n, k = len(earlier), estimator.n_networks
+    if n < k:
+        random_state = check_random_state(estimator.random_state)
+        seed, *seeds = random_state.randint(2**31 - 1, size=1 + k).tolist()
+        networks += [_network(estimator, seed) for seed in seeds[n:]]
+        folds = folds + [Fold(seed, i, k) for i in range(n, k)]
+    return networks, folds
+
+
+def _network(estimator, seed, earlier=None):
+    """Return an estimator of one network, which may go on from an earlier one."""
+    network = clone(estimator)
+    network.set_params(n_networks=1, n_jobs=None, random_state=seed)
+    # The ensemble calls them.
+    vars(network).pop("_skl_callbacks", None)
+    if hasattr(estimator, "classes_"):
+        # The first call of partial_fit was told them.
+        network.classes_ = estimator.classes_
+    if earlier is not None:
+        vars(network).update(_fitted_attributes(earlier), networks_=None)
+    # The data come as arrays.
+    vars(network).pop("feature_names_in_", None)
+    return network
+
+
+def _fitted_attributes(estimator):
+    """Return all that fits have set, by name."""
+    params = estimator.get_params(deep=False)
+    return {
+        name: value
+        for name, value in vars(estimator).items()
+        if name not in params and "callback" not in name
+    }
+
+
+class _Training:
+    """The training of all networks, one after the other or on several threads.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    networks : list of MLPClassifier or MLPRegressor
+    folds : list of (Fold or None)
+    data : tuple of (X, y, sample_weight, validation)
+    partial : bool
+    tasks : NetworkTasks or None
+
+    Attributes
+    ----------
+    told : list of Told
+        What the networks warned of.
+    interrupted : bool
+        Whether the user interrupted the training.
+    """
+
+    def __init__(self, estimator, networks, folds, data, partial, tasks):
+        self.estimator, self.networks, self.folds = estimator, networks, folds
+        self.data, self.partial, self.tasks = data, partial, tasks
+        self.told: list = []
+        self.interrupted = False
+        self._stop, self._lock = Event(), Lock()
+
+    def run(self, n_jobs):
+        """Train up to ``n_jobs`` networks at the same time."""
+        if self.tasks is not None:
+            self.tasks.begin_fit()
+        indices = range(len(self.networks))
+        if n_jobs == 1:
+            told = [self._train(i, nullcontext) for i in indices]
+        else:
+            told = self._run_on_threads(indices, n_jobs)
+        self.told = [each for some in told for each in some]
+
+    def _run_on_threads(self, indices, n_jobs):
+        share, config = share_of_threads(n_jobs), get_config()
+
+        def train(i):
+            with config_context(**config):
+                return self._train(i, share)
+
+        with ThreadPoolExecutor(n_jobs) as pool:
+            # A thread does not inherit context variables.
+            futures = [pool.submit(copy_context().run, train, i) for i in indices]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            except KeyboardInterrupt:
+                self.interrupted = True
+            finally:
+                # If some still run, an error or the user ends their training.
+                self._stop.set()
+        return [future.result() for future in futures]
+
+    def _train(self, index, limit):
+        """Train one network unless all are to stop; return what it warned of."""
+        if self._stop.is_set():
+            return []
+        X, y, sample_weight, validation = self.data
+        network = self.networks[index]
+        with listening(f"Network {index}") as told, limit():
+            training = prepare(
+                network,
+                X,
+                y,
+                sample_weight,
+                validation=validation,
+                partial=self.partial,
+                fold=self.folds[index],
+            )
+            training.run(_Epochs(network, index, self.tasks, self._stop, self._lock))
+            training.publish()
+        if training.monitor.interrupted:
+            self.interrupted = True
+            self._stop.set()
+        return told
+
+    def trained(self):
+        """Return the networks that have made an epoch, in this fit or earlier.
+
+        Returns
+        -------
+        networks : list of MLPClassifier or MLPRegressor
+        folds : list of (Fold or None)
+            None for a network that was an estimator alone before others joined it.
+        """
+        pairs = [
+            (network, fold)
+            for network, fold in zip(self.networks, self.folds, strict=True)
+            if getattr(network, "loss_curve_", ())
+        ]
+        return [network for network, _ in pairs], [fold for _, fold in pairs]
+
+
+class _Epochs:
+    """The epochs of one network; they end where the whole training is to stop.
+
+    Callbacks are called by one thread at a time.
+    """
+
+    def __init__(self, network, index, tasks, stop, lock):
+        self._network, self._stop, self._lock = network, stop, lock
+        self._tasks: Any = None
+        if tasks is not None:
+            with lock:
+                self._tasks = tasks.of(index)
+
+    def begin_fit(self, fitted):
+        def attributes():
+            # Callbacks see an estimator of this network alone.
+            return _fitted_attributes(self._network) | fitted()
+
+        self._call("begin_fit", attributes)
+
+    def begin(self):
+        self._call("begin")
+
+    def end(self):
+        return bool(self._call("end")) or self._stop.is_set()
+
+    def end_fit(self):
+        self._call("end_fit")
+
+    def _call(self, name, *arguments):
+        if self._tasks is not None:
+            with self._lock:
+                return getattr(self._tasks, name)(*arguments)
+        return None
+
+
+def _pass_on(told, n_networks):
+    """Warn once of what several networks warn of from the same place in the code."""
+    counts = Counter(each.place for each in told)
+    seen: set = set()
+    for message, category, place in told:
+        if issubclass(category, ConvergenceWarning):
+            # Networks differ in the numbers of the message.
+            key: Any = place
+            message += f" (In {counts[place]} of {n_networks} networks.)"
+        else:
+            key = message
+        if key not in seen:
+            seen.add(key)
+            warn(message, category, stacklevel=6)
