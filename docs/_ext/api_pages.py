@@ -15,6 +15,7 @@ import sknn_notes
 # Order and titles of the pages; a public module that is missing here comes last.
 TITLES = {
     "sknn_notes": "Estimators and transformers",
+    "sknn_notes.tabular": "Tables",
     "sknn_notes.losses": "Losses",
     "sknn_notes.links": "Links",
     "sknn_notes.penalties": "Penalties",

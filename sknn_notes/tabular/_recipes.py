@@ -1,0 +1,131 @@
+"""How the networks of a table are trained, at each quality."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from sknn_notes.embeddings import Periodic, PiecewiseLinear
+
+# With so many rows, a part of them says enough about a choice.
+_MANY_ROWS = 5000
+# With fewer rows than this, no part of the rows says anything about one.
+_TOO_FEW_ROWS = 50
+
+
+# For comparisons each network holds out rows of its own.
+HELD_OUT = {"early_stopping": True, "validation_fraction": 0.2}
+
+
+class Recipe(NamedTuple):
+    """What is trained at a quality.
+
+    Parameters
+    ----------
+    n_units : int
+        Units of each of the two hidden layers.
+    learning_rate : float
+        The largest one.
+    max_iter : int
+        Epochs.
+    dropout : float
+    embeddings : tuple of (Embedding or None)
+        Embeddings of the inputs that are compared.
+    n_networks : int
+        Networks of a group, whose predictions are averaged.
+    n_kept : int, default=1
+        Groups that may be kept.
+    n_parts : tuple of (int, int), default=(0, 0)
+        On how many fifths of the rows candidates are compared: of few rows, of many.
+    most_embedded : int, default=100
+        With more inputs of three values or more than this, none is embedded.
+    fewest_rows : int, default=0
+        With fewer rows than this, no input is embedded.
+    """
+
+    n_units: int
+    learning_rate: float
+    max_iter: int
+    dropout: float
+    embeddings: tuple
+    n_networks: int
+    n_kept: int = 1
+    n_parts: tuple = (0, 0)
+    most_embedded: int = 100
+    fewest_rows: int = 0
+
+
+_FINE = PiecewiseLinear(n_bins=16)
+RECIPES = {
+    "fast": Recipe(
+        128,
+        learning_rate=0.01,
+        max_iter=15,
+        dropout=0.1,
+        embeddings=(PiecewiseLinear(),),
+        n_networks=1,
+        most_embedded=32,
+        fewest_rows=1000,
+    ),
+    "balanced": Recipe(
+        256,
+        learning_rate=0.007,
+        max_iter=20,
+        dropout=0.15,
+        embeddings=(None, _FINE),
+        n_networks=3,
+        n_parts=(3, 1),
+    ),
+    "best": Recipe(
+        256,
+        learning_rate=0.007,
+        max_iter=30,
+        dropout=0.15,
+        embeddings=(None, _FINE, Periodic()),
+        n_networks=5,
+        n_kept=2,
+        n_parts=(5, 2),
+    ),
+}
+
+
+def recipe_for(quality, n_samples):
+    """Return the recipe of a quality; a few rows are not worth more than 'fast'."""
+    return RECIPES["fast" if n_samples < _TOO_FEW_ROWS else quality]
+
+
+def candidates(recipe, X):
+    """Return the parameters that validation chooses from, as a list of dictionaries.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    X : ndarray of shape (n_samples, n_inputs)
+    """
+    between = (X.min(axis=0) < X) & (X < X.max(axis=0))  # noqa: SIM300
+    n_embedded = np.count_nonzero(between.any(axis=0))
+    if n_embedded > recipe.most_embedded or len(X) < recipe.fewest_rows:
+        return [{"embedding": None}]
+    return [{"embedding": embedding} for embedding in recipe.embeddings]
+
+
+def parameters(recipe, n_samples):
+    """Return the parameters that the networks of all candidates share."""
+    power = 2 ** int(np.log2(max(n_samples, 32) / 32))
+    return {
+        "hidden_layer_sizes": (recipe.n_units, recipe.n_units),
+        "solver": "adamw",
+        "alpha": 0.1,
+        "beta_2": 0.95,
+        "dropout": recipe.dropout,
+        "learning_rate": "onecycle",
+        "learning_rate_init": recipe.learning_rate,
+        "batch_size": min(n_samples, int(np.clip(power, 16, 256))),
+        "tol": 0.0,
+        "n_iter_no_change": np.inf,
+        "dtype": "float32",
+    }
+
+
+def n_parts_to_compare_on(recipe, n_samples):
+    """Return on how many fifths of the rows candidates are compared."""
+    return recipe.n_parts[n_samples >= _MANY_ROWS]

@@ -1,0 +1,292 @@
+"""The columns of a table: numbers and categories, and what turns them into inputs."""
+
+import datetime
+import warnings
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.utils.validation import validate_data
+
+from sknn_notes._checks import shown
+from sknn_notes.preprocessing import RobustStandardizer
+
+# A category of fewer rows has no input of its own: it is too rare to learn from.
+_FEWEST_ROWS = 4
+# The most frequent categories of a column have an input each.
+_MOST_CATEGORIES = 100
+
+# How names of data types begin, in numpy, pandas, pyarrow and polars.
+_NUMBERS = ("int", "uint", "float", "double", "decimal", "bool", "halffloat")
+_CATEGORIES = ("category", "categorical", "enum", "dictionary")
+_TEXT = ("str", "large_str", "object", "<u", "utf8")
+_DATES = ("date", "time", "duration", "period", "<m")
+
+
+class Column(NamedTuple):
+    """A column of a table.
+
+    Parameters
+    ----------
+    key : str or int
+        Its name, or its position where the table has no names.
+    values : ndarray of shape (n_samples,) or None
+        Values of a category, None for numbers.
+    """
+
+    key: Any
+    values: Any = None
+
+
+def check_table(estimator, X, *, reset):
+    """Return a table as rows and columns, its number and names of columns checked.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With ``reset`` it learns the number of columns and their names; without, they
+        are compared.
+    X : {array-like, DataFrame} of shape (n_samples, n_features)
+    reset : bool
+
+    Returns
+    -------
+    X : {ndarray, DataFrame} of shape (n_samples, n_features)
+        A frame stays what it is.
+    """
+    if isinstance(X, list | tuple) and np.asarray(X).dtype.kind in "US":
+        # As strings, numbers would be categories.
+        X = np.asarray(X, dtype=object)
+    if not is_frame(X):
+        return validate_data(
+            estimator, X, reset=reset, dtype=None, ensure_all_finite=False
+        )
+    if 0 in X.shape:
+        raise ValueError(
+            f"X has {X.shape[0]} rows and {X.shape[1]} columns (shape={X.shape}) while "
+            "a minimum of 1 is required of each."
+        )
+    return validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+
+def is_frame(X):
+    """Tell whether a table is a frame of pandas, polars or alike."""
+    return hasattr(X, "columns") and hasattr(X, "shape")
+
+
+def columns(X, categorical_features, names):
+    """Return the columns of a table that ``check_table`` returned.
+
+    Parameters
+    ----------
+    X : {ndarray, DataFrame} of shape (n_samples, n_features)
+    categorical_features : 'from_dtype', array-like or None
+        As passed to the estimator.
+    names : ndarray of str or None
+        The names of the columns, where all are strings.
+
+    Returns
+    -------
+    columns : list of Column
+
+    Raises
+    ------
+    ValueError
+        If a column has dates, or values of several kinds.
+    """
+    chosen = _chosen(categorical_features, X.shape[1], names)
+    keys = range(X.shape[1]) if names is None else names
+    return [
+        _column(key, _series(X, i), None if chosen is None else i in chosen)
+        for i, key in enumerate(keys)
+    ]
+
+
+def _chosen(categorical_features, n_features, names):
+    """Return the positions of the columns chosen as categories, None for no choice."""
+    if isinstance(categorical_features, str) and categorical_features == "from_dtype":
+        return None
+    if categorical_features is None:
+        return set()
+    chosen = np.atleast_1d(np.asarray(categorical_features))
+    if chosen.size == 0:
+        return set()
+    if chosen.dtype == bool:
+        if chosen.shape != (n_features,):
+            raise ValueError(
+                "categorical_features, a mask, needs one value a column: shape "
+                f"({n_features},). Got shape {chosen.shape}."
+            )
+        return set(np.flatnonzero(chosen).tolist())
+    found = [_position(item, n_features, names) for item in chosen.tolist()]
+    return set(found)
+
+
+def _position(item, n_features, names):
+    if isinstance(item, str):
+        if names is None:
+            raise ValueError(
+                f"categorical_features names the column {item!r}, and X has no column "
+                "names. Pass positions, or a DataFrame."
+            )
+        if item not in names:
+            raise ValueError(
+                f"categorical_features has {item!r}, and the columns of X are "
+                f"{shown(list(names))}."
+            )
+        return list(names).index(item)
+    if isinstance(item, Integral) and 0 <= item < n_features:
+        return int(item)
+    raise ValueError(
+        f"categorical_features has {item!r}. Pass a mask, names of columns, or "
+        f"positions from 0 to {n_features - 1}."
+    )
+
+
+def _series(X, i):
+    if not is_frame(X):
+        return X[:, i]
+    return X.iloc[:, i] if hasattr(X, "iloc") else X[:, i]
+
+
+def _column(key, series, chosen):
+    """Return a column; ``chosen`` is whether it is a category, None asks its type."""
+    dtype = str(series.dtype).lower()
+    if dtype.startswith(_DATES):
+        raise _date_error(key, series.dtype)
+    if dtype.startswith(_TEXT):
+        values = np.asarray(series, dtype=object)
+        is_number = _are_numbers(key, values)
+        if chosen is False and not is_number:
+            raise ValueError(
+                f"Column {key!r} has text, such as {_example(values)!r}, and "
+                "categorical_features leaves it out. Add it there, or leave out the "
+                "column."
+            )
+        is_category = not is_number if chosen is None else chosen
+        return Column(key, values if is_category else None)
+    if dtype.startswith(_CATEGORIES) or chosen:
+        return Column(key, np.asarray(series, dtype=object))
+    if dtype.startswith(_NUMBERS):
+        return Column(key)
+    raise ValueError(
+        f"Column {key!r} has the data type {series.dtype}. Columns may have numbers, "
+        "booleans, categories or strings: turn it into one of these, or leave it out."
+    )
+
+
+def _are_numbers(key, values):
+    """Tell whether a column of objects has numbers alone; raise if it is a mixture."""
+    kinds = {str if isinstance(v, str) else type(v) for v in values[_present(values)]}
+    for kind in kinds:
+        if issubclass(kind, datetime.date | datetime.timedelta | np.datetime64):
+            raise _date_error(key, kind.__name__)
+    numbers = {kind for kind in kinds if issubclass(kind, Real | np.bool_)}
+    other = kinds - numbers - {str}
+    if other:
+        name = min(kind.__name__ for kind in other)
+        raise TypeError(
+            f"Column {key!r} has values of type {name}. Every value of a column "
+            "argument must be a string or a number."
+        )
+    if numbers and str in kinds:
+        raise ValueError(
+            f"Column {key!r} has both strings and numbers. Turn all of them into "
+            "strings, or into numbers."
+        )
+    return not kinds or bool(numbers)
+
+
+def _date_error(key, dtype):
+    return ValueError(
+        f"Column {key!r} has dates or times ({dtype}). Turn them into numbers, such as "
+        "year, month, weekday and the days since the first date, or leave out the "
+        "column. skrub's DatetimeEncoder and TableVectorizer do that."
+    )
+
+
+def _example(values):
+    return values[_present(values)][0]
+
+
+def _present(values):
+    """Return which of some objects are not missing: not None, NaN, NA or NaT."""
+    return np.array(
+        [
+            not (
+                value is None
+                or type(value).__name__ in ("NAType", "NaTType")
+                or (isinstance(value, Real) and value != value)
+            )
+            for value in values
+        ],
+        dtype=bool,
+    )
+
+
+def frequent(column):
+    """Return the categories of a column that have an input each, sorted.
+
+    These are at most the 100 most frequent ones, of at least four rows each.
+    """
+    values = column.values[_present(column.values)]
+    _are_numbers(column.key, values)
+    categories, counts = np.unique(values, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
+    kept = np.sort(order[counts[order] >= _FEWEST_ROWS])
+    if not len(kept):
+        warnings.warn(
+            f"No category of column {column.key!r} has {_FEWEST_ROWS} rows or more, so "
+            "the column is left out. Group its values, or drop it.",
+            stacklevel=6,
+        )
+    return categories[kept]
+
+
+def preparation(table: Iterable[Column]) -> ColumnTransformer:
+    """Return what turns a table into inputs of a network, unfitted.
+
+    Parameters
+    ----------
+    table : iterable of Column
+
+    Returns
+    -------
+    preparation : ColumnTransformer
+    """
+    numbers, categories, kept = [], [], []
+    for column in table:
+        if column.values is None:
+            numbers.append(column.key)
+            continue
+        found = frequent(column)
+        if len(found):
+            categories.append(column.key)
+            kept.append(found)
+    steps: list = []
+    if numbers:
+        # The median is 0 by then.
+        impute = SimpleImputer(
+            strategy="constant",
+            fill_value=0,
+            add_indicator=True,
+            keep_empty_features=True,
+        )
+        steps.append(("numbers", make_pipeline(RobustStandardizer(), impute), numbers))
+    if categories:
+        # What is rare, unseen or missing is zero in all of them.
+        encode = OneHotEncoder(
+            categories=kept, handle_unknown="ignore", sparse_output=False
+        )
+        steps.append(("categories", encode, categories))
+    if not steps:
+        raise ValueError(
+            "No column of X can be used: none has numbers, and no category has "
+            f"{_FEWEST_ROWS} rows or more."
+        )
+    return ColumnTransformer(steps, verbose_feature_names_out=False)

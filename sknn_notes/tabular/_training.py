@@ -1,0 +1,171 @@
+"""Training the networks of a table: what validation favors, what time allows."""
+
+import time
+import warnings
+from functools import cached_property
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from sknn_notes.tabular._recipes import (
+    HELD_OUT,
+    candidates,
+    n_parts_to_compare_on,
+)
+
+# A validation loss higher by this share is worth a weight lower by the factor e.
+_TOLERANCE = 0.03
+# Groups of a lower weight are left out.
+_LEAST_WEIGHT = 0.05
+
+
+class Trainer:
+    """Fits networks on the inputs that a table became, and keeps a record of them.
+
+    Parameters
+    ----------
+    network : MLPClassifier or MLPRegressor
+        With the parameters that all fits share.
+    X : ndarray of shape (n_samples, n_inputs)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    sample_weight : array-like of shape (n_samples,) or None
+    deadline : float
+        When to be through, by ``time.monotonic``; infinity is no limit.
+    verbose : bool
+        Whether to print a line for every fit.
+
+    Attributes
+    ----------
+    history : list of dict
+        One for every network trained.
+    """
+
+    def __init__(self, network, X, y, sample_weight, deadline, verbose):
+        self._network = network
+        self._data = X, y, sample_weight
+        self._deadline, self._verbose = deadline, verbose
+        self.history: list = []
+
+    def train(self, recipe):
+        """Return fitted groups of networks that validation favors, and their weights.
+
+        Candidates are compared on rows held out. Those that are kept are trained again
+        on all rows, for as many epochs as were best.
+
+        Parameters
+        ----------
+        recipe : Recipe
+
+        Returns
+        -------
+        groups : list of (MLPClassifier or MLPRegressor)
+        weights : ndarray of shape (n_groups,)
+            They sum to 1.
+        """
+        X = self._data[0]
+        choices = candidates(recipe, X)
+        n_parts = n_parts_to_compare_on(recipe, len(X))
+        n_fits = n_parts * len(choices) + recipe.n_networks
+        if not n_parts or self._n_epochs(recipe, n_fits) < recipe.max_iter:
+            return [self._train_within_time(recipe, choices[0])], np.ones(1)
+        compared = [
+            self._fit(each | HELD_OUT, n_parts, recipe.max_iter) for each in choices
+        ]
+        losses = [_validation_loss(group) for group in compared]
+        kept, weights = _favored(losses, recipe.n_kept)
+        groups = []
+        for i in kept:
+            epochs = [each.best_epoch_ for each in _networks(compared[i])]
+            n_epochs = int(np.median(epochs))
+            groups.append(self._fit(choices[i], recipe.n_networks, n_epochs))
+        return groups, weights
+
+    def _train_within_time(self, recipe, choice):
+        """Return networks trained without validation, as many as the time allows."""
+        n_networks = recipe.n_networks
+        while n_networks > 1 and self._n_epochs(recipe, n_networks) < recipe.max_iter:
+            n_networks -= 1
+        return self._fit(choice, n_networks, self._n_epochs(recipe, n_networks))
+
+    def _n_epochs(self, recipe, n_networks):
+        """Return how many epochs of so many networks the time allows, at least 1."""
+        if np.isinf(self._deadline):
+            return recipe.max_iter
+        left = self._deadline - time.monotonic()
+        return int(np.clip(left / (n_networks * self._pace), 1, recipe.max_iter))
+
+    @cached_property
+    def _pace(self):
+        """Seconds that one network takes for an epoch."""
+        self._run(max_iter=1)  # It also compiles.
+        start = time.monotonic()
+        self._run(max_iter=1)
+        return time.monotonic() - start
+
+    def _run(self, **parameters):
+        X, y, sample_weight = self._data
+        network = clone(self._network).set_params(**parameters)
+        with warnings.catch_warnings():
+            # The schedules end with the last epoch.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return network.fit(X, y, sample_weight)
+
+    def _fit(self, choice, n_networks, n_epochs):
+        """Return the networks of a candidate, and add them to the record."""
+        start = time.monotonic()
+        group = self._run(**choice, n_networks=n_networks, max_iter=n_epochs)
+        seconds = time.monotonic() - start
+        number = self.history[-1]["group"] + 1 if self.history else 0
+        for network in _networks(group):
+            reached = network.best_epoch_ - 1
+            validation = network.validation_loss_curve_
+            self.history.append(
+                {
+                    "group": number,
+                    "embedding": group.embedding,
+                    "n_iter": network.n_iter_,
+                    "best_epoch": network.best_epoch_,
+                    "training_loss": network.loss_curve_[reached],
+                    "validation_loss": validation[reached] if validation else np.nan,
+                    "seconds": seconds / n_networks,
+                }
+            )
+        if self._verbose:
+            print(_line(group, seconds))
+        return group
+
+
+def _line(group, seconds):
+    """Return a line that tells of a fit."""
+    n_networks, n_epochs = len(_networks(group)), group.max_iter
+    loss = _validation_loss(group)
+    rows = "all rows" if np.isnan(loss) else f"validation loss {loss:.4g}"
+    return (
+        f"{n_networks} network{'s' * (n_networks > 1)} with embedding="
+        f"{group.embedding}, {n_epochs} epoch{'s' * (n_epochs > 1)}: {rows} "
+        f"({seconds:.1f} s)"
+    )
+
+
+def _favored(losses, n_kept):
+    """Return the candidates to keep, the best one first, and their weights."""
+    order = np.argsort(losses)[:n_kept]
+    losses = np.asarray(losses)[order]
+    # Losses may be negative.
+    relative = (losses - losses[0]) / max(abs(losses[0]), np.finfo(float).tiny)
+    weights = np.exp(-relative / _TOLERANCE)
+    weights /= weights.sum()
+    kept = weights >= _LEAST_WEIGHT
+    return order[kept].tolist(), weights[kept] / weights[kept].sum()
+
+
+def _networks(group):
+    """Return the networks of an estimator, also where it is the only one."""
+    return group.networks_ or [group]
+
+
+def _validation_loss(group):
+    """Return the mean validation loss of the networks of an estimator, or NaN."""
+    scores = [network.best_validation_score_ for network in _networks(group)]
+    return np.nan if None in scores else -float(np.mean(scores))
