@@ -27,8 +27,10 @@ every_target = pytest.mark.parametrize("problem", [*PROBLEMS, "one_target"])
 
 def network(problem="three_classes", **params):
     cls = MLPRegressor if "target" in problem else MLPClassifier
-    base = {"hidden_layer_sizes": (8,), "max_iter": 6, "learning_rate_init": 0.01}
-    return cls(**base | {"batch_size": 20, "random_state": 0, "n_networks": 3} | params)
+    base = {"hidden_layer_sizes": (8,), "max_iter": 6, "random_state": 0}
+    if params.get("solver") != "lbfgs":
+        base |= {"batch_size": 20, "learning_rate_init": 0.01}
+    return cls(**base | {"n_networks": 3} | params)
 
 
 def single(model, i, **params):
@@ -60,7 +62,7 @@ VARIANTS = {
     "plain": {},
     "norms": {"batch_norm": True, "residual": True, "hidden_layer_sizes": (8, 8)},
     "noise": {"dropout": 0.3, "input_dropout": 0.1, "layer_norm": True},
-    "lbfgs": {"solver": "lbfgs", "batch_size": "auto"},
+    "lbfgs": {"solver": "lbfgs"},
     "float32": {"dtype": "float32", "penalty": "l1", "alpha": 0.01},
     "schedule": {"learning_rate": "onecycle", "solver": "sgd", "init": "lsuv"},
 }
@@ -412,7 +414,7 @@ def test_a_warning_of_several_networks_comes_once(n_jobs, solver, three_classes)
     X, y = three_classes
     message = "Maximum iterations" if solver == "adam" else "failed to converge"
     with pytest.warns(ConvergenceWarning, match=message) as caught:
-        network(max_iter=2, n_jobs=n_jobs, solver=solver, batch_size="auto").fit(X, y)
+        network(max_iter=2, n_jobs=n_jobs, solver=solver).fit(X, y)
     assert {w.filename for w in caught} == {__file__}
     told = [str(w.message) for w in caught if message in str(w.message)]
     assert len(told) == 1
