@@ -9,6 +9,8 @@ from sknn_notes.neural_network import MLPClassifier, MLPRegressor
 from sknn_notes.preprocessing import (
     Centerer,
     MinMaxNormalizer,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
     Standardizer,
     Whitener,
 )
@@ -18,6 +20,8 @@ __all__ = [
     "MLPRegressor",
     "Centerer",
     "Standardizer",
+    "RobustStandardizer",
     "MinMaxNormalizer",
     "Whitener",
+    "PiecewiseLinearEncoder",
 ]

@@ -25,6 +25,8 @@ from onnxruntime import InferenceSession
 from sknn_notes import (
     Centerer,
     MinMaxNormalizer,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
     MLPClassifier,
     MLPRegressor,
     Standardizer,
@@ -262,6 +264,12 @@ def test_several_noises():
         MinMaxNormalizer(),
         MinMaxNormalizer(feature_range=(0, 3), clip=True),
         MinMaxNormalizer(per="channel", n_channels=2),
+        RobustStandardizer(),
+        RobustStandardizer(0.5, per="channel", n_channels=2),
+        RobustStandardizer(clip=None),
+        PiecewiseLinearEncoder(),
+        PiecewiseLinearEncoder(3, keep_inputs=False, scale=None),
+        PiecewiseLinearEncoder(3, clip_ends=False),
         Whitener(),
         Whitener(whiten=False, n_components=3),
         Whitener("zca"),
@@ -285,7 +293,15 @@ def test_every_transformer(transformer, n_samples, dtype):
 
 @pytest.mark.parametrize(
     "transformer",
-    [Centerer(), Standardizer(), MinMaxNormalizer(), MinMaxNormalizer(clip=True)],
+    [
+        Centerer(),
+        Standardizer(),
+        MinMaxNormalizer(),
+        MinMaxNormalizer(clip=True),
+        RobustStandardizer(),
+        PiecewiseLinearEncoder(),
+        PiecewiseLinearEncoder(clip_ends=False, keep_inputs=False),
+    ],
     ids=str,
 )
 @every_type
@@ -580,6 +596,9 @@ def test_options_of_a_step_leave_probabilities_an_array():
         ({"augment": FractionalMaxPooling()}, 9),
         ({"augment": StochasticPooling()}, 11),
         ({"scale": MinMaxNormalizer(clip=True)}, 12),
+        ({"scale": RobustStandardizer()}, 12),
+        ({"scale": RobustStandardizer(clip=None)}, 9),
+        ({"scale": PiecewiseLinearEncoder(2)}, 9),
     ],
     ids=str,
 )

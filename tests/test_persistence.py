@@ -16,6 +16,8 @@ from sklearn.pipeline import make_pipeline
 from sknn_notes import (
     Centerer,
     MinMaxNormalizer,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
     MLPClassifier,
     MLPRegressor,
     Standardizer,
@@ -35,6 +37,8 @@ TRANSFORMERS = [
     Centerer(),
     Standardizer(per="all"),
     MinMaxNormalizer(),
+    RobustStandardizer(),
+    PiecewiseLinearEncoder(),
     Whitener("pca"),
     Whitener("zca_cor", shrinkage="oas"),
     Whitener("cholesky"),
@@ -96,7 +100,7 @@ def go_on(model, X, y):
     """Continue the fit of a network, or give a transformer more data."""
     if hasattr(model, "warm_start"):
         return model.set_params(warm_start=True).fit(X, y)
-    return model.partial_fit(X)
+    return getattr(model, "partial_fit", model.fit)(X)
 
 
 @NEEDS_SEED_SEQ

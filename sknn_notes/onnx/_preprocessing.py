@@ -3,8 +3,17 @@
 import numpy as np
 from skl2onnx import update_registered_converter
 
-from sknn_notes import Centerer, MinMaxNormalizer, Standardizer, Whitener
+from sknn_notes import (
+    Centerer,
+    MinMaxNormalizer,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
+    Standardizer,
+    Whitener,
+)
+from sknn_notes._encoding import bins_of, component_limits
 from sknn_notes.onnx._graph import Graph, float_type, n_rows
+from sknn_notes.preprocessing._robust_standardizer import clip_limit
 
 
 def register():
@@ -12,8 +21,10 @@ def register():
     converters = {
         Centerer: _convert_columnwise,
         Standardizer: _convert_columnwise,
+        RobustStandardizer: _convert_robust,
         MinMaxNormalizer: _convert_columnwise,
         Whitener: _convert_whitener,
+        PiecewiseLinearEncoder: _convert_encoder,
     }
     for transformer, converter in converters.items():
         alias = f"SknnNotes{transformer.__name__}"
@@ -53,3 +64,37 @@ def _convert_whitener(scope, operator, container):
     if diagonal is not None:
         Z = graph.add("Add", Z, graph.add("Mul", X, diagonal))
     graph.output(0, Z)
+
+
+def _convert_robust(scope, operator, container):
+    """Add ``(X - center) / scale`` and smooth clipping."""
+    model, graph = operator.raw_operator, Graph(scope, operator, container)
+    vectors = (vector[model._fitted_groups] for vector in model._vectors())
+    shift, divisor, factor = vectors
+    Z = graph.add("Div", graph.subtract(graph.input(), shift), divisor)
+    if np.any(factor != 1):
+        Z = graph.add("Mul", Z, factor)
+    if model._bound is not None:
+        limit = clip_limit(model._bound, graph.dtype)
+        Z = graph.add("Clip", Z, -limit, limit)
+        share = graph.add("Div", Z, model._bound)
+        root = graph.add("Sqrt", graph.add("Add", graph.add("Mul", share, share), 1.0))
+        Z = graph.add("Div", Z, root)
+    graph.output(0, Z)
+
+
+def _convert_encoder(scope, operator, container):
+    """Add the inputs that are kept, and the components of the encoding."""
+    model, graph = operator.raw_operator, Graph(scope, operator, container)
+    X, tensors = graph.input(), []
+    if len(model._kept):
+        tensors.append(graph.add("Gather", X, model._kept, axis=1))
+    features, lower, width = bins_of(model.bin_edges_, graph.dtype)
+    if len(features):
+        Z = graph.add("Gather", X, features, axis=1)
+        Z = graph.add("Div", graph.add("Sub", Z, lower), width)
+        low, high = component_limits(model.bin_edges_, clip_ends=model._clip_ends)
+        Z = graph.add("Min", graph.add("Max", Z, low), high)
+        factor, offset = model._affine()
+        tensors.append(graph.add("Add", graph.add("Mul", Z, factor), offset))
+    graph.output(0, graph.concat(*tensors) if len(tensors) > 1 else tensors[0])

@@ -89,6 +89,19 @@ def raise_if_overflowing(estimator, X, *, allow_nan=True):
     )
 
 
+def relative_weights(sample_weight, X):
+    """Check the weights of the rows; return them in units of the largest one's size.
+
+    The unit is a power of two. With it weights of any size can be added.
+    """
+    if sample_weight is None:
+        return None
+    weights = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    return weights / np.ldexp(1.0, np.frexp(weights.max())[1] - 1)
+
+
 class ColumnwiseMap(
     OneToOneFeatureMixin, TransformerMixin, CallbackSupportMixin, BaseObject
 ):

@@ -22,6 +22,8 @@ from sklearn.preprocessing import StandardScaler
 from sknn_notes import (
     Centerer,
     MinMaxNormalizer,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
     MLPClassifier,
     MLPRegressor,
     Standardizer,
@@ -62,12 +64,18 @@ def regressor(**params):
 
 # Some features of the problem are combinations of others.
 CUT = "ignore:2 of 6 directions map to 0"
+TRANSFORMERS = [
+    Centerer(),
+    Standardizer(),
+    MinMaxNormalizer(),
+    RobustStandardizer(),
+    PiecewiseLinearEncoder(),
+    Whitener(),
+]
 
 
 @pytest.mark.filterwarnings(CUT)
-@pytest.mark.parametrize(
-    "transformer", [Centerer(), Standardizer(), MinMaxNormalizer(), Whitener()]
-)
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
 def test_a_pipeline_equals_its_steps_by_hand(three_classes, transformer):
     X, y = three_classes
     pipeline = make_pipeline(transformer, classifier()).fit(X, y)
@@ -292,9 +300,7 @@ FRAMES = pytest.mark.parametrize("frame", [as_pandas, as_polars])
 
 
 @pytest.mark.filterwarnings(CUT)
-@pytest.mark.parametrize(
-    "transformer", [Centerer(), Standardizer(), MinMaxNormalizer(), Whitener()]
-)
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
 @pytest.mark.parametrize("output", ["pandas", "polars"])
 @FRAMES
 def test_output_frames_reach_the_network_with_names(

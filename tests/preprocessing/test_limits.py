@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from sklearn.covariance import OAS, LedoitWolf
 
-from sknn_notes import Centerer, MinMaxNormalizer, Standardizer, Whitener
+from sknn_notes import (
+    Centerer,
+    MinMaxNormalizer,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
+    Standardizer,
+    Whitener,
+)
 
 
 @pytest.fixture(params=[np.float64, np.float32, np.int64], ids=lambda t: t.__name__)
@@ -119,6 +126,8 @@ def test_means_that_overflow_when_pooled_are_refused():
         Centerer(),
         Standardizer(),
         MinMaxNormalizer(),
+        RobustStandardizer(),
+        PiecewiseLinearEncoder(),
         Whitener(),
         Whitener("zca_cor", shrinkage="oas"),
         Whitener("cholesky"),
@@ -134,7 +143,7 @@ def test_no_floating_point_error_comes_from_inside(transformer, dtype):
         transformer.set_params(eps=1e-12)
     with np.errstate(all="raise"):
         Z = transformer.fit_transform(X)
-        transformer.inverse_transform(Z)
+        getattr(transformer, "inverse_transform", np.copy)(Z)
     assert np.isfinite(Z).all()
 
 

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from sknn_notes import Centerer, MinMaxNormalizer, Standardizer, Whitener
+from sknn_notes import (
+    Centerer,
+    MinMaxNormalizer,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
+    Standardizer,
+    Whitener,
+)
 
 few_examples = settings(max_examples=25, deadline=None)
 
@@ -125,6 +132,76 @@ def test_affine_equivariance(scaler, X, a, b):
     Z = scaler.fit(a * X + b).transform(a * X + b)
     factor = a if isinstance(scaler, Centerer) else np.sign(a)
     np.testing.assert_allclose(Z, factor * expected, atol=1e-9)
+
+
+@few_examples
+@given(data=st.data(), X=matrices, clip=st.sampled_from([0.1, 3.0, None]))
+def test_robust_standardizing(data, X, clip):
+    holes = with_missing(data.draw, X)
+    scaler = RobustStandardizer(clip).fit(holes)
+    Z = scaler.transform(holes)
+    np.testing.assert_array_equal(np.isnan(Z), np.isnan(holes))
+    size = np.max(np.abs(Z[~np.isnan(Z)]), initial=0)
+    assert clip is None or size < clip
+    z = RobustStandardizer(None).fit_transform(holes)
+    # Rounding grows with the distance from the center.
+    z = np.max(np.abs(z[~np.isnan(z)]), initial=0)
+    error = 1e-12 * (1 + (z / (clip or 1)) ** 2)
+    np.testing.assert_allclose(scaler.inverse_transform(Z), holes, atol=250 * error)
+    # Neither order, nor units, nor whole weights matter.
+    order = data.draw(st.permutations(range(len(X))))
+    again = RobustStandardizer(clip).fit(holes[order])
+    np.testing.assert_array_equal(again.transform(holes), Z)
+    a, b = data.draw(st.sampled_from([0.5, 3.0, -2.0])), data.draw(VALUES)
+    moved = RobustStandardizer(clip).fit_transform(a * holes + b)
+    np.testing.assert_allclose(moved, np.sign(a) * Z, atol=1e-9)
+    counts = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(X))))[: len(X)]
+    counts[0] += 1
+    weighted = RobustStandardizer(clip).fit(holes, sample_weight=counts)
+    repeated = RobustStandardizer(clip).fit(np.repeat(holes, counts, axis=0))
+    np.testing.assert_array_equal(weighted.transform(X), repeated.transform(X))
+
+
+@few_examples
+@given(
+    data=st.data(),
+    X=matrices,
+    n_bins=st.integers(2, 6),
+    bins=st.sampled_from(["quantile", "tree"]),
+)
+def test_piecewise_linear_encoding(data, X, n_bins, bins):
+    holes = with_missing(data.draw, X)
+    y = data.draw(arrays(np.float64, len(X), elements=VALUES)) + 0.5
+    options = {"keep_inputs": False, "scale": None}
+    encoder = PiecewiseLinearEncoder(n_bins, bins=bins, **options)
+    Z = encoder.fit(holes, y).transform(X)
+    assert Z.shape == (len(X), len(encoder.get_feature_names_out()))
+    for x, edges in zip(X.T, encoder.bin_edges_, strict=True):
+        passes = edges is None
+        n_columns = 0 if passes else len(edges) - 1
+        assert n_columns <= n_bins
+        assert passes or (np.diff(edges) > 0).all()
+    # The components of a feature say all about it, between the ends.
+    start = int((encoder.n_bins_ == 0).sum())
+    passing = X[:, encoder.n_bins_ == 0]
+    np.testing.assert_array_equal(Z[:, :start], passing)
+    for x, edges in zip(X.T, encoder.bin_edges_, strict=True):
+        if edges is None:
+            continue
+        own = Z[:, start : start + len(edges) - 1]
+        start += len(edges) - 1
+        assert own.min() >= 0
+        assert own.max() <= 1
+        # A component starts where the one before it has ended.
+        assert (np.diff(own, axis=1) <= 0).all()
+        assert ((own[:, 1:] == 0) | (own[:, :-1] == 1)).all()
+        back = edges[0] + own @ np.diff(edges)
+        expected = np.clip(x, edges[0], edges[-1])
+        np.testing.assert_allclose(back, expected, atol=1e-10)
+    order = np.array(data.draw(st.permutations(range(len(X)))))
+    if bins == "quantile":
+        again = encoder.fit(holes[order]).transform(X)
+        np.testing.assert_array_equal(again, Z)
 
 
 @each_method

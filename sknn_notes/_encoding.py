@@ -1,0 +1,215 @@
+"""Piecewise linear encoding: the edges of bins, and the components of an array.
+
+A feature with edges ``b_0 < ... < b_T`` has ``T`` components. Component ``t`` is
+``clip((x - b_{t-1}) / (b_t - b_{t-1}), 0, 1)`` [1]_: 0 below its bin, 1 above it. A
+feature whose edges are None passes through, and has no components.
+
+References
+----------
+.. [1] Gorishniy, Y., Rubachev, I. and Babenko, A. (2022). On embeddings for numerical
+   features in tabular deep learning. NeurIPS.
+"""
+
+import numpy as np
+
+from sknn_notes._arrays import from_numpy, maximum, minimum
+
+__all__ = [
+    "bins_of",
+    "component_limits",
+    "component_scales",
+    "encode",
+    "n_components",
+    "quantile_edges",
+    "quantiles",
+]
+
+
+def quantile_edges(X, n_bins, sample_weight=None):
+    """Return the edges of bins that hold about equally many samples.
+
+    The edges are the ``quantiles`` of the values that are not NaN. Equal ones are
+    merged, so that there may be fewer bins.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        May hold NaN, but no infinity.
+    n_bins : int
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Not negative. Rows of weight 0 count for nothing.
+
+    Returns
+    -------
+    edges : list of (ndarray or None), one per feature
+        Increasing, in the dtype of X (float64 for integers). None for features of less
+        than three values, which pass through.
+    """
+    dtype = X.dtype if X.dtype.kind == "f" else np.dtype(np.float64)
+    return [_edges(column.astype(dtype), n_bins, sample_weight) for column in X.T]
+
+
+def _edges(x, n_bins, weights):
+    values = quantiles(x, n_bins, weights)
+    low, high = values[0], values[-1]
+    between = (x > low) & (x < high)
+    if not (between if weights is None else between & (weights > 0)).any():
+        return None
+    return np.unique(values.astype(x.dtype))
+
+
+def quantiles(x, n, sample_weight=None):
+    """Return the ``n + 1`` quantiles of a column that cut it in ``n`` equal parts.
+
+    A quantile that falls between two values is their mean (numpy's
+    "averaged_inverted_cdf"), so that a weight of 2 acts as two rows.
+
+    Parameters
+    ----------
+    x : ndarray of shape (n_samples,)
+        NaN is left out; infinity may stand for a quantile.
+    n : int
+    sample_weight : ndarray of shape (n_samples,), default=None
+        Not negative. Rows of weight 0 count for nothing.
+
+    Returns
+    -------
+    quantiles : ndarray of float64 of shape (n + 1,)
+        The first is the smallest value, the last the largest. NaN without any value.
+    """
+    seen = ~np.isnan(x)
+    if sample_weight is None:
+        x = x[seen]
+        totals = np.arange(1, len(x) + 1)
+    else:
+        seen &= sample_weight > 0
+        x, weights = x[seen], sample_weight[seen]
+        order = np.argsort(x, kind="stable")
+        x, totals = x[order], np.cumsum(weights[order], dtype=np.float64)
+    if not len(x):
+        return np.full(n + 1, np.nan)
+    # The quotient is exact where a quantile falls between two rows.
+    at = np.arange(n + 1) * totals[-1] / n
+    left = np.searchsorted(totals, at, side="left")
+    right = np.searchsorted(totals, at, side="right")
+    left, right = (np.minimum(side, len(x) - 1) for side in (left, right))
+    if sample_weight is None:
+        # Much faster than to sort.
+        x = np.partition(x, np.unique([left, right]))
+    # Halves first: a sum may overflow.
+    return x[left].astype(np.float64) / 2 + x[right].astype(np.float64) / 2
+
+
+def n_components(edges):
+    """Return the number of components of all features.
+
+    Parameters
+    ----------
+    edges : list of (ndarray or None)
+    """
+    return sum(len(each) - 1 for each in edges if each is not None)
+
+
+def bins_of(edges, dtype):
+    """Return the feature, the lower edge and the width of the bin of each component.
+
+    Parameters
+    ----------
+    edges : list of (ndarray or None)
+    dtype : dtype
+        Of the lower edges and widths. A width that it holds as 0 is its smallest normal
+        number.
+
+    Returns
+    -------
+    features : ndarray of int of shape (n_components,)
+    lower, width : ndarray of shape (n_components,)
+    """
+    encoded = [(j, each) for j, each in enumerate(edges) if each is not None]
+    counts = [len(each) - 1 for _, each in encoded]
+    features = np.repeat(np.array([j for j, _ in encoded], np.int64), counts)
+    none = np.empty(0, dtype)
+    lower = np.concatenate([none, *(each[:-1] for _, each in encoded)]).astype(dtype)
+    upper = np.concatenate([none, *(each[1:] for _, each in encoded)]).astype(dtype)
+    return features, lower, np.maximum(upper - lower, np.finfo(dtype).tiny)
+
+
+def encode(X, edges, xp=np, *, clip_ends=True):
+    """Return the components of an array, those of a feature beside each other.
+
+    Parameters
+    ----------
+    X : array of shape (..., n_samples, n_features)
+        Of floats. NaN stays NaN in all components of its feature.
+    edges : list of (ndarray or None)
+    xp : module, default=numpy
+        The array namespace of X.
+    clip_ends : bool, default=True
+        Whether the first component is at least 0 and the last one at most 1. Otherwise
+        they go on as lines beyond the first and the last edge.
+
+    Returns
+    -------
+    components : array of shape (..., n_samples, n_components)
+        Of X's dtype.
+    """
+    dtype = X.dtype if xp is np else np.dtype(str(X.dtype).rpartition(".")[2])
+    features, lower, width = bins_of(edges, dtype)
+    low, high = component_limits(edges, clip_ends=clip_ends, dtype=dtype)
+    features, lower, width, low, high = (
+        from_numpy(each, X, xp) for each in (features, lower, width, low, high)
+    )
+    components = (X[..., features] - lower) / width
+    return minimum(maximum(components, low, xp), high, xp)
+
+
+def component_limits(edges, *, clip_ends, dtype=np.float64):
+    """Return the limits that each component is clipped to.
+
+    Parameters
+    ----------
+    edges : list of (ndarray or None)
+    clip_ends : bool
+        Whether the first and the last component of a feature end at 0 and 1.
+    dtype : dtype, default=numpy.float64
+
+    Returns
+    -------
+    low, high : ndarray of shape (n_components,)
+    """
+    counts = [len(each) - 1 for each in edges if each is not None]
+    low, high = np.zeros(sum(counts), dtype), np.ones(sum(counts), dtype)
+    if not clip_ends:
+        ends = np.cumsum(counts, dtype=np.intp)
+        low[ends - counts], high[ends - 1] = -np.inf, np.inf
+    return low, high
+
+
+def component_scales(X, edges, sample_weight=None):
+    """Return the means and standard deviations that standardize the components.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        NaN is left out.
+    edges : list of (ndarray or None)
+    sample_weight : ndarray of shape (n_samples,), default=None
+
+    Returns
+    -------
+    mean, scale : ndarray of float64 of shape (n_components,)
+        A scale of 0 is replaced by 1.
+    """
+    means, scales = [np.empty(0)], [np.empty(0)]
+    for x, own in zip(X.T, edges, strict=True):
+        if own is None:
+            continue
+        seen = ~np.isnan(x)
+        weights = None if sample_weight is None else sample_weight[seen]
+        components = encode(x[seen, None].astype(np.float64), [own])
+        mean = np.average(components, axis=0, weights=weights)
+        var = np.average((components - mean) ** 2, axis=0, weights=weights)
+        means.append(mean)
+        # Components are at most 1; less than this is rounding.
+        scales.append(np.sqrt(np.where(var > 1e-24, var, 1)))
+    return np.concatenate(means), np.concatenate(scales)

@@ -1,0 +1,344 @@
+"""Piecewise linear encoding of features by where they lie among their bins."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.multiclass import type_of_target
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sknn_notes._base import BaseObject
+from sknn_notes._callbacks import CallbackSupportMixin, fit_task
+from sknn_notes._checks import Interval, plain, shown
+from sknn_notes._encoding import (
+    component_scales,
+    encode,
+    n_components,
+    quantile_edges,
+)
+from sknn_notes._fitting import unchanged_on_error
+from sknn_notes._kernels._numpy.columns import row_blocks
+from sknn_notes._sklearn import StrOptions, _fit_context
+from sknn_notes.preprocessing._base import (
+    FLOATS,
+    quiet,
+    raise_if_overflowing,
+    relative_weights,
+)
+
+# Elements of the output that are computed at a time, which stay in a near cache.
+BLOCK_SIZE = 2**16
+
+
+class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject):
+    """Encode each feature by where it lies among its bins.
+
+    A feature with the edges ``b_0 < ... < b_T`` becomes ``T`` components. Component
+    ``t`` is 0 below its bin, 1 above it, and rises linearly within it. A linear layer
+    of them is a piecewise linear function of the feature, so that a network finds
+    steps and bends of single features with ease.
+
+    Parameters
+    ----------
+    n_bins : int, default=8
+        The largest number of bins of a feature, at least 2. Features with few distinct
+        values have fewer.
+    bins : {"quantile", "tree"} or decision tree, default="quantile"
+        How the bins of a feature are found.
+
+        - ``"quantile"``: each bin holds about equally many samples;
+        - ``"tree"``: a decision tree of this feature alone, with at most ``n_bins``
+          leaves, makes the cuts that tell most about ``y``: a classifier where
+          scikit-learn takes ``y`` for classes, a regressor where it takes it for
+          numbers;
+        - a ``DecisionTreeClassifier`` or ``DecisionTreeRegressor``: a tree with
+          parameters of its own; ``n_bins`` holds where its ``max_leaf_nodes`` is None.
+          Integers that are counts, not classes, need a ``DecisionTreeRegressor()``.
+    keep_inputs : bool, default=True
+        Whether the features themselves stand before the components, as they are. Scale
+        them first.
+    scale : float or None, default=0.5
+        The standard deviation of each component on the training data, about a mean of
+        0. Where the components stand beside standardized inputs, a scale below 1 keeps
+        them from outweighing these. None leaves the components between 0 and 1.
+    clip_ends : bool, default=True
+        Whether the first component ends at 0 and the last one at 1 for values that lie
+        beyond the training data. If False, both go on as lines.
+
+    Attributes
+    ----------
+    bin_edges_ : list of (ndarray or None)
+        The edges of each feature, increasing. None for features that pass through,
+        which have less than three distinct values.
+    n_bins_ : ndarray of int of shape (n_features_in_,)
+        Number of bins of each feature, 0 for those that pass through.
+    component_mean_ : ndarray of shape (n_components,) or None
+        The means of the components before they are scaled. None if ``scale=None``.
+    component_std_ : ndarray of shape (n_components,) or None
+        The standard deviations of the components before they are scaled, 1 where they
+        are constant. None if ``scale=None``.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during ``fit``, if X has names that are strings.
+
+    See Also
+    --------
+    RobustStandardizer : Scale the features that are kept.
+    sklearn.preprocessing.KBinsDiscretizer : Encode the bin alone, in steps.
+    sklearn.preprocessing.SplineTransformer : Encode by smooth splines.
+
+    Notes
+    -----
+    Component ``t`` is ``clip((x - b_{t-1}) / (b_t - b_{t-1}), 0, 1)`` [1]_. The outputs
+    are the features that are kept, in their order, and then the components, those of a
+    feature side by side. Features of one or two distinct values pass through once,
+    unchanged, whatever ``keep_inputs``.
+
+    The cuts of a tree lie in the middle between two values; the outer edges are the
+    smallest and the largest one. NaN is ignored in ``fit``; in ``transform`` it makes
+    all components of its feature NaN, which an imputer behind this step may fill: with
+    0 each gets its mean. Sparse matrices raise an error, since the components are not
+    sparse. There is no ``inverse_transform``: values beyond the outer edges are
+    clipped, and where inputs are kept they are in the output already.
+
+    References
+    ----------
+    .. [1] Y. Gorishniy, I. Rubachev and A. Babenko, "On embeddings for numerical
+       features in tabular deep learning", NeurIPS, 2022.
+
+    Examples
+    --------
+    >>> from sknn_notes import PiecewiseLinearEncoder
+    >>> X = [[0.0], [1.0], [3.0], [7.0]]
+    >>> encoder = PiecewiseLinearEncoder(2, keep_inputs=False, scale=None).fit(X)
+    >>> encoder.bin_edges_
+    [array([0., 2., 7.])]
+    >>> encoder.transform(X)
+    array([[0. , 0. ],
+           [0.5, 0. ],
+           [1. , 0.2],
+           [1. , 1. ]])
+    >>> encoder.get_feature_names_out()
+    array(['x0_bin1', 'x0_bin2'], dtype=object)
+    """
+
+    _parameter_constraints: dict = {
+        "n_bins": [Interval(Integral, 2, None, closed="left")],
+        "bins": [
+            StrOptions({"quantile", "tree"}),
+            DecisionTreeClassifier,
+            DecisionTreeRegressor,
+        ],
+        "keep_inputs": ["boolean"],
+        "scale": [Interval(Real, 0, None, closed="neither"), None],
+        "clip_ends": ["boolean"],
+    }
+    _statistics = "ranges of the features"
+
+    def __init__(
+        self,
+        n_bins=8,
+        *,
+        bins="quantile",
+        keep_inputs=True,
+        scale=0.5,
+        clip_ends=True,
+    ):
+        self.n_bins = n_bins
+        self.bins = bins
+        self.keep_inputs = keep_inputs
+        self.scale = scale
+        self.clip_ends = clip_ends
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Find the bins of every feature.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data; NaN is ignored, infinity raises an error.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            The targets, which the cuts of trees need: classes, numbers, multilabel
+            indicators or several outputs. Ignored if ``bins="quantile"``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples. Their scale plays no part.
+
+        Returns
+        -------
+        PiecewiseLinearEncoder
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If ``bins`` is a tree and there is no ``y``, or X holds infinity.
+        """
+        self._raise_if_sparse(X)
+        with (
+            fit_task(self, X, y, sample_weight=sample_weight),
+            unchanged_on_error(self),
+        ):
+            data = self._check_data(X, reset=True)
+            weights = relative_weights(sample_weight, data)
+            if self._is_quantile():
+                edges = quantile_edges(data, self.n_bins, weights)
+            else:
+                edges = self._tree_edges(data, y, weights)
+            with quiet():
+                ranges = [each[-1] - each[0] for each in edges if each is not None]
+            if np.isinf(ranges).any():
+                raise_if_overflowing(self, data)
+            self.bin_edges_ = edges
+            self.n_bins_ = np.array([n_components([each]) for each in edges])
+            self.component_mean_ = self.component_std_ = None
+            self._scale = plain(self.scale)
+            if self.scale is not None:
+                scales = component_scales(data, edges, weights)
+                self.component_mean_, self.component_std_ = scales
+            kept = self.keep_inputs | (self.n_bins_ == 0)
+            self._kept, self._clip_ends = np.flatnonzero(kept), self.clip_ends
+        return self
+
+    def transform(self, X):
+        """Encode data in the bins found by ``fit``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data to encode; infinity raises an error.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_out)
+            The features that are kept, and the components, of X's type where that is
+            float32 or float64, else float64. All components of NaN are NaN.
+
+        Raises
+        ------
+        ValueError
+            If X holds infinity, its columns are not those of ``fit``, or
+            ``clip_ends=False`` and a component overflows.
+        """
+        check_is_fitted(self)
+        self._raise_if_sparse(X)
+        data = self._check_data(X, reset=False)
+        n_kept = len(self._kept)
+        shape = len(data), n_kept + n_components(self.bin_edges_)
+        out = np.empty(shape, dtype=data.dtype)
+        factor, offset = (part.astype(data.dtype) for part in self._affine())
+        with quiet():
+            for rows in row_blocks(out, BLOCK_SIZE):
+                out[rows, :n_kept] = data[rows, self._kept]
+                block = encode(data[rows], self.bin_edges_, clip_ends=self._clip_ends)
+                block *= factor
+                np.add(block, offset, out=out[rows, n_kept:])
+        if not self._clip_ends and np.isinf(out).any():
+            raise ValueError(
+                f"X lies so far beyond the data of fit that components overflow "
+                f"{out.dtype}. Fit with clip_ends=True, or drop such values."
+            )
+        return out
+
+    def get_feature_names_out(self, input_features=None):
+        """Return the names of the outputs.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the features; those of ``fit``, or x0, x1, ..., if None.
+
+        Returns
+        -------
+        ndarray of str objects
+            The names of the features that are kept, and ``x0_bin1``, ``x0_bin2``, ...
+            for the components of ``x0``.
+        """
+        names = OneToOneFeatureMixin.get_feature_names_out(self, input_features)
+        components = [
+            f"{name}_bin{t}"
+            for name, n_bins in zip(names, self.n_bins_, strict=True)
+            for t in range(1, n_bins + 1)
+        ]
+        return np.array([*names[self._kept], *components], dtype=object)
+
+    def _affine(self):
+        """Return factor and offset that standardize and scale the components."""
+        if self.component_mean_ is None:
+            neutral = np.zeros(n_components(self.bin_edges_))
+            return neutral + 1, neutral
+        factor = self._scale / self.component_std_
+        return factor, -self.component_mean_ * factor
+
+    def _is_quantile(self):
+        return isinstance(self.bins, str) and self.bins == "quantile"
+
+    def _check_data(self, X, *, reset):
+        return validate_data(
+            self, X, reset=reset, dtype=FLOATS, ensure_all_finite="allow-nan"
+        )
+
+    def _raise_if_sparse(self, X):
+        if sparse.issparse(X):
+            raise TypeError(
+                f"Sparse data was passed to {type(self).__name__}, whose components "
+                "are dense. Pass X.toarray() if that fits in memory, or encode the "
+                "dense columns alone with a ColumnTransformer."
+            )
+
+    def _tree_edges(self, X, y, weights):
+        """Return the edges that a tree of each feature alone finds."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                f"None: bins={shown(self.bins)} chooses the cuts that tell most about "
+                "y. Pass y, or bins='quantile'."
+            )
+        y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+        y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+        check_consistent_length(X, y)
+        tree = self._tree(y)
+        return [_cut(tree, x, y, weights) for x in X.T]
+
+    def _tree(self, y):
+        if not isinstance(self.bins, str):
+            own = self.bins.max_leaf_nodes is not None
+            n_leaves = self.bins.max_leaf_nodes if own else self.n_bins
+            return clone(self.bins).set_params(max_leaf_nodes=n_leaves)
+        kind = type_of_target(y, input_name="y")
+        if kind == "unknown":
+            raise ValueError(
+                f"Unknown label type of y: bins='tree' needs classes or numbers, and y "
+                f"of dtype {y.dtype} is neither. Convert y to numbers or to strings."
+            )
+        numbers = kind.startswith("continuous")
+        tree = DecisionTreeRegressor if numbers else DecisionTreeClassifier
+        return tree(max_leaf_nodes=self.n_bins, random_state=0)
+
+    def __sklearn_tags__(self):
+        """Tags: NaN passes through, both float types are kept, trees need y."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.target_tags.required = not self._is_quantile()
+        return tags
+
+
+def _cut(tree, x, y, weights):
+    """Return the edges of one feature, None where it has less than three values."""
+    seen = ~np.isnan(x) if weights is None else ~np.isnan(x) & (weights > 0)
+    values, codes = np.unique(x[seen], return_inverse=True)
+    if len(values) < 3:
+        return None
+    # Trees round their inputs to float32; ranks lose nothing by that.
+    ranks = codes.reshape(-1, 1).astype(np.float32)
+    weights = None if weights is None else weights[seen]
+    fitted = clone(tree).fit(ranks, y[seen], sample_weight=weights).tree_
+    cuts = fitted.threshold[fitted.children_left >= 0]
+    below = np.floor(cuts).astype(np.intp)
+    middles = values[below] / 2 + values[below + 1] / 2
+    return np.unique(np.concatenate([values[:1], middles, values[-1:]]))

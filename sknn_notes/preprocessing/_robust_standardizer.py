@@ -1,0 +1,253 @@
+"""Robust standardization: median, interquartile range, and smooth clipping."""
+
+from numbers import Real
+
+import numpy as np
+
+from sknn_notes._callbacks import fit_task
+from sknn_notes._checks import Interval, plain
+from sknn_notes._encoding import quantiles
+from sknn_notes._fitting import unchanged_on_error
+from sknn_notes._kernels._numpy.columns import row_blocks
+from sknn_notes._sklearn import InvalidParameterError, _fit_context
+from sknn_notes.preprocessing._base import (
+    SCALED_FLOATS,
+    ColumnwiseMap,
+    check_fit_data,
+    quiet,
+    raise_if_infinite,
+    raise_if_overflowing,
+    relative_weights,
+)
+from sknn_notes.preprocessing._moments import dense_kernel, is_constant
+
+# Elements of a block that is clipped, which stays in a near cache.
+BLOCK_SIZE = 2**15
+
+
+class RobustStandardizer(ColumnwiseMap):
+    """Subtract the median, divide by the interquartile range, and clip smoothly.
+
+    Median and quartiles hardly move with outliers, as mean and standard deviation do.
+    Smooth clipping then brings all values into (-clip, clip): it leaves the middle
+    nearly as it is and keeps the order of the outliers.
+
+    Parameters
+    ----------
+    clip : float or None, default=3.0
+        The bound c of smooth clipping, in interquartile ranges, at least 0.001. None
+        switches clipping off.
+    per : {"feature", "all", "channel"}, default="feature"
+        What one median and range cover: a column, all the data, or one channel of
+        flattened images.
+    n_channels : int, default=None
+        Number of channels of the images; needed by ``per="channel"`` and ignored
+        otherwise. It must divide the number of features.
+    channels : {"last", "first"}, default="last"
+        Where the channel index of the flattened images stood: ``"last"`` for
+        (height, width, channel), ``"first"`` for (channel, height, width).
+    copy : bool, default=True
+        If False, ``transform`` writes into X where X is a writeable float array.
+
+    Attributes
+    ----------
+    center_ : ndarray of shape (n_statistics,)
+        The medians, in the units of X: ``n_features`` of them for ``per="feature"``, 1
+        for ``"all"``, ``n_channels`` for ``"channel"``. NaN where no value was seen.
+    scale_ : ndarray of shape (n_statistics,)
+        What the data is divided by: the interquartile range; where that is 0, half the
+        distance between minimum and maximum; where that is 0 too, 1.
+    n_features_in_ : int
+        Number of features seen during ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features seen during ``fit``, if X has names that are strings.
+
+    See Also
+    --------
+    Standardizer : Scale by mean and standard deviation; it streams and takes sparse X.
+    PiecewiseLinearEncoder : Encode each feature by where it lies among its quantiles.
+
+    Notes
+    -----
+    Computes ``z = (X - center_) / scale_`` and then ``z / sqrt(1 + (z / clip)**2)``
+    [1]_. A constant feature maps to 0, and so do unseen values of it; the inverse
+    returns the constant. A spread below the rounding of its values counts as 0.
+
+    Quartiles that fall between two values are their mean (numpy's
+    "averaged_inverted_cdf"), so that whole sample weights act as repeated rows. NaN is
+    ignored in ``fit`` and kept in ``transform``. There is no ``partial_fit``, since
+    quantiles need all the data at once. Sparse matrices raise an error, since
+    centering fills them.
+
+    ``inverse_transform`` is exact to rounding, which grows with the distance from the
+    center: the relative error of ``z`` is about ``eps * (1 + (z / clip)**2)``. Values
+    beyond ``clip / sqrt(8 * eps)``, 7e7 in float64 and 3,000 in float32 by default,
+    map to a number just below ``clip`` and come back as that bound.
+
+    References
+    ----------
+    .. [1] D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by default: strong
+       pre-tuned MLPs and boosted trees on tabular data", NeurIPS, 2024.
+
+    Examples
+    --------
+    >>> from sknn_notes import RobustStandardizer
+    >>> X = [[1.0], [2.0], [3.0], [4.0], [1000.0]]
+    >>> standardizer = RobustStandardizer().fit(X)
+    >>> standardizer.center_, standardizer.scale_
+    (array([3.]), array([2.]))
+    >>> standardizer.transform(X).round(2).ravel()
+    array([-0.95, -0.49,  0.  ,  0.49,  3.  ])
+    >>> RobustStandardizer(clip=None).fit_transform(X).ravel()
+    array([ -1. ,  -0.5,   0. ,   0.5, 498.5])
+    """
+
+    _parameter_constraints: dict = {
+        **ColumnwiseMap._parameter_constraints,
+        "clip": [Interval(Real, 0.001, None, closed="left"), None],
+    }
+    _statistics = "ranges of the features"
+
+    def __init__(
+        self,
+        clip=3.0,
+        *,
+        per="feature",
+        n_channels=None,
+        channels="last",
+        copy=True,
+    ):
+        self.clip = clip
+        self.per = per
+        self.n_channels = n_channels
+        self.channels = channels
+        self.copy = copy
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Find medians and interquartile ranges.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data; NaN is ignored, infinity raises an error.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples. Their scale plays no part.
+
+        Returns
+        -------
+        RobustStandardizer
+            The fitted transformer.
+        """
+        bound = self._checked_bound()
+        self._raise_if_sparse(X)
+        with (
+            fit_task(self, X, y, sample_weight=sample_weight),
+            unchanged_on_error(self),
+        ):
+            data = check_fit_data(self, X, reset=True, floats=SCALED_FLOATS)
+            raise_if_infinite(self, data)
+            weights = relative_weights(sample_weight, data)
+            self._fitted_groups = self._groups()
+            self._set_statistics(*_quartiles(data, self._fitted_groups, weights))
+            if np.isinf(self.scale_).any():
+                raise_if_overflowing(self, data)
+            self._bound = bound
+        return self
+
+    def _checked_bound(self):
+        # MinMaxNormalizer has a parameter of this name that is a bool.
+        if isinstance(self.clip, bool | np.bool_):
+            raise InvalidParameterError(
+                f"clip={self.clip} is no bound. Pass the largest absolute value that "
+                "smooth clipping leaves, such as 3.0, or None for no clipping."
+            )
+        return plain(self.clip)
+
+    def _set_statistics(self, low, q25, median, q75, high):
+        with quiet():
+            iqr, half_range = q75 - q25, high / 2 - low / 2
+        iqr_is_0 = is_constant(iqr, np.maximum(abs(q25), abs(q75)))
+        range_is_0 = is_constant(half_range, np.maximum(abs(low), abs(high)))
+        self._constant = iqr_is_0 & range_is_0
+        spread = np.where(iqr_is_0, half_range, iqr)
+        self.center_ = median
+        self.scale_ = np.where(self._constant, 1.0, spread)
+
+    def _vectors(self):
+        """Return shift, divisor and factor of the map before clipping."""
+        # Unseen values of a constant feature are 0 whatever they are.
+        shift = np.where(self._constant, 0.0, self.center_)
+        return shift, self.scale_, np.where(self._constant, 0.0, 1.0)
+
+    def _forward(self, X, out):
+        vectors = (vector[self._fitted_groups] for vector in self._vectors())
+        shift, divisor, factor = vectors
+        zeros = np.zeros_like(shift)
+        finite = dense_kernel("affine", X)(X, shift, divisor, factor, zeros, out)
+        if self._bound is not None:
+            smooth_clip(out, self._bound)
+        return finite
+
+    def _backward(self, X, out):
+        if self._bound is not None:
+            self._raise_if_beyond(X)
+            if out is not X:
+                np.copyto(out, X)
+            undo_smooth_clip(out, self._bound)
+            X = out
+        factor = np.where(self._constant, 0.0, self.scale_)[self._fitted_groups]
+        center = self.center_[self._fitted_groups]
+        zeros, ones = np.zeros_like(center), np.ones_like(center)
+        return dense_kernel("affine", X)(X, zeros, ones, factor, center, out)
+
+    def _raise_if_beyond(self, X):
+        for rows in row_blocks(X, BLOCK_SIZE):
+            if (np.abs(X[rows]) >= self._bound).any():
+                raise_if_infinite(self, X)
+                raise ValueError(
+                    f"X has values at or beyond the bound clip={self._bound}, which "
+                    "smooth clipping never reaches, so that they have no inverse. Clip "
+                    "X to a range inside the bound first, for example with np.clip."
+                )
+
+
+def smooth_clip(Z, bound):
+    """Replace ``Z`` by ``Z / sqrt(1 + (Z / bound)**2)``, which is below the bound."""
+    limit = clip_limit(bound, Z.dtype)
+    for rows in row_blocks(Z, BLOCK_SIZE):
+        z = Z[rows]
+        np.clip(z, -limit, limit, out=z)
+        root = z / bound
+        root *= root
+        root += 1
+        z /= np.sqrt(root, out=root)
+
+
+def undo_smooth_clip(Z, bound):
+    """Replace ``Z``, below the bound, by ``Z / sqrt(1 - (Z / bound)**2)``."""
+    for rows in row_blocks(Z, BLOCK_SIZE):
+        z = Z[rows]
+        share = z / bound
+        z /= np.sqrt((1 - share) * (1 + share))
+
+
+def clip_limit(bound, dtype):
+    """Return the largest value before clipping whose result rounds below the bound."""
+    return float(bound) / float(np.sqrt(8 * np.finfo(dtype).eps))
+
+
+def _quartiles(X, groups, weights):
+    """Return the minima, quartiles and maxima of the groups of features, in float64."""
+    n_groups = groups.max() + 1
+    found = np.empty((n_groups, 5))
+    for group in range(n_groups):
+        features = np.flatnonzero(groups == group)
+        values = X[:, features].ravel()
+        if weights is not None:
+            found[group] = quantiles(values, 4, np.repeat(weights, len(features)))
+        else:
+            found[group] = quantiles(values, 4)
+    return found.T
