@@ -156,7 +156,8 @@ def plot(results, path):
     for panel in panels[len(results) :]:
         panel.set_axis_off()
     panels[len(results)].legend(*panels[0].get_legend_handles_labels(), loc="center")
-    panels[0].set_ylabel("accuracy on the test part")
+    for panel in panels[:: len(panels) // 2]:
+        panel.set_ylabel("test score")
     figure.savefig(path)
 
 
@@ -178,7 +179,7 @@ def _mean(runs):
 
 
 def _limits(mark, top):
-    height = max(4 * (top - mark), 0.02)
+    height = np.clip(4 * (top - mark), 0.02, 0.06)
     return mark - height, top + height / 10
 
 
