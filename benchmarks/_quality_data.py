@@ -30,6 +30,17 @@ class Split(NamedTuple):
         """Return the accuracy, R2 or micro-averaged F1 on the test part."""
         return SCORERS[self.kind](self.y_test, predicted)
 
+    def few(self):
+        """Return the same with some 100 training rows, 8 of every class."""
+        rows = np.arange(100)
+        if self.kind == "classification":
+            order = np.argsort(self.y_train, kind="stable")
+            first = np.flatnonzero(np.diff(self.y_train[order], prepend=-1))
+            rows = np.concatenate([order[begin : begin + 8] for begin in first])
+        X = self.X_train
+        X = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+        return self._replace(X_train=X, y_train=self.y_train[rows])
+
 
 def _micro_f1(y, predicted):
     return f1_score(y, predicted, average="micro")

@@ -45,19 +45,24 @@ def _exists(module):
     return importlib.util.find_spec(module) is not None
 
 
+def as_numbers(frame, numbers):
+    """Return a transformer that applies ``numbers`` to numbers and encodes the rest."""
+    if not frame:
+        return numbers
+    categories = make_pipeline(
+        SimpleImputer(strategy="most_frequent"),
+        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+    )
+    return make_column_transformer(
+        (numbers, make_column_selector(dtype_include="number")),
+        (categories, make_column_selector(dtype_include="category")),
+    )
+
+
 def _standardized(network, frame):
     """Return a pipeline of a network that takes numbers only."""
-    prepare = SimpleImputer(strategy="median")
-    if frame:
-        categories = make_pipeline(
-            SimpleImputer(strategy="most_frequent"),
-            OneHotEncoder(handle_unknown="ignore", sparse_output=False),
-        )
-        prepare = make_column_transformer(
-            (prepare, make_column_selector(dtype_include="number")),
-            (categories, make_column_selector(dtype_include="category")),
-        )
-    return make_pipeline(prepare, StandardScaler(), network)
+    numbers = SimpleImputer(strategy="median")
+    return make_pipeline(as_numbers(frame, numbers), StandardScaler(), network)
 
 
 def _ours(kind, frame, seed):
@@ -99,6 +104,12 @@ class SkorchNet(BaseEstimator):
         self.seed = seed
 
     def fit(self, X, y):
+        X, y = self.start(X, y)
+        self.net_.fit(X, y)
+        return self
+
+    def start(self, X, y):
+        """Make the network; return the data in the types that it takes."""
         import torch
         from skorch import NeuralNet
         from torch import nn
@@ -126,8 +137,7 @@ class SkorchNet(BaseEstimator):
             callbacks="disable",
             verbose=0,
         )
-        self.net_.fit(X.astype(np.float32), y)
-        return self
+        return X.astype(np.float32), y
 
     def predict(self, X):
         raw = self.net_.forward(X.astype(np.float32)).numpy()

@@ -20,7 +20,6 @@ import pathlib
 import warnings
 from time import perf_counter, process_time
 
-import numpy as np
 from sklearn.base import clone
 
 from _quality_data import SETS, load
@@ -53,8 +52,8 @@ def read(path):
 
 def measure(estimator, split):
     """Return the score of an estimator, and the seconds that its fit takes."""
-    rows = _few_rows(split)
-    clone(estimator).fit(_take(split.X_train, rows), split.y_train[rows])
+    few = split.few()
+    clone(estimator).fit(few.X_train, few.y_train)
     wall, cpu = perf_counter(), _processor_seconds()
     estimator.fit(split.X_train, split.y_train)
     wall, cpu = perf_counter() - wall, _processor_seconds() - cpu
@@ -70,19 +69,6 @@ def measure(estimator, split):
 def _processor_seconds():
     # Of the threads of this process, and of the processes it started and waited for.
     return process_time() + sum(os.times()[2:4])
-
-
-def _few_rows(split):
-    """Return some 100 rows, 8 of every class."""
-    if split.kind != "classification":
-        return np.arange(100)
-    order = np.argsort(split.y_train, kind="stable")
-    first = np.flatnonzero(np.diff(split.y_train[order], prepend=-1))
-    return np.concatenate([order[begin : begin + 8] for begin in first])
-
-
-def _take(X, rows):
-    return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
 def run(options, path):
