@@ -83,7 +83,7 @@ RECIPES = {
         embeddings=(None, _FINE, Periodic()),
         n_networks=5,
         n_kept=2,
-        n_parts=(5, 2),
+        n_parts=(3, 1),
     ),
 }
 
