@@ -1,7 +1,7 @@
 """
-===============================================
+===========================================
 A table with categories and holes, as it is
-===============================================
+===========================================
 
 ``TabularMLPRegressor`` takes a frame with numbers, categories and missing values. What
 it needs to know about the table it finds out by itself.
@@ -88,8 +88,8 @@ plt.show()
 # What was tried
 # --------------
 # Three networks without an embedding and three with one held out a fifth of the rows
-# each. The group with the lower mean loss was then trained on all rows for the median of
-# its best epochs.
+# each. The embedding of the group with the lower mean loss was then used on all rows,
+# for the median of that group's best epochs.
 history = pd.DataFrame(model.history_)
 print(history.drop(columns=["training_loss", "seconds"]).round(3).to_string())
 
