@@ -27,7 +27,8 @@ extensions = [
     "parts_table",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "auto_examples/**/*.ipynb"]
+# A page of the user guide includes the results.
+exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "quality_results.rst"]
 
 # -- API reference ---------------------------------------------------------------------
 autosummary_generate = True
