@@ -18,7 +18,7 @@ none. Regression targets are standardized for all.
 """
 
 import argparse
-from statistics import fmean, median
+from statistics import median
 
 import numpy as np
 
@@ -73,7 +73,6 @@ def summarize(traces):
             "whole fit": [trace["seconds"][-1] for trace in traces[contestant]],
             "ratio": _ratios(to_mark[BASELINE], times),
             "ratio to whole fit": _ratios(whole, times),
-            "best score": [max(trace["scores"]) for trace in traces[contestant]],
             "last score": [trace["scores"][-1] for trace in traces[contestant]],
         }
         for contestant, times in to_mark.items()
@@ -96,13 +95,13 @@ def print_set(name, traces):
             f" of {median(found['whole fit']):6.2f} s"
             f"{_times(median(found['ratio'])):>8}"
             f" ({_times(median(found['ratio to whole fit']))})"
-            f"  last score {fmean(found['last score']):.4f}{never}",
+            f"  last score {median(found['last score']):.4f}{never}",
             flush=True,
         )
 
 
 def _range(values):
-    return f"{fmean(values):.4f} ({min(values):.4f} to {max(values):.4f})"
+    return f"{median(values):.4f} ({min(values):.4f} to {max(values):.4f})"
 
 
 def _seconds(value):
@@ -110,10 +109,10 @@ def _seconds(value):
 
 
 def _times(ratio):
-    """Return a ratio to two digits, more where it is large."""
+    """Return a ratio to two digits, or as a whole number."""
     if ratio == 0:
         return "never"
-    return f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:.1f}"
+    return f"{ratio:.0f}" if ratio >= 9.95 else f"{ratio:#.2g}"
 
 
 def print_ratios(results):
@@ -142,13 +141,13 @@ def plot(results, path):
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     panels = figure.subplots(2, -(-(len(results) + 1) // 2), squeeze=False).ravel()
     for panel, (name, traces) in zip(panels, results.items(), strict=False):
-        mark = fmean(run["scores"][-1] for run in traces[BASELINE])
+        mark = median(run["scores"][-1] for run in traces[BASELINE])
         panel.axhline(mark, color="0.4", linestyle="--", label="scikit-learn's default")
-        means = {contestant: _mean(runs) for contestant, runs in traces.items()}
-        for i, (contestant, (seconds, scores)) in enumerate(means.items()):
+        curves = {contestant: _median(runs) for contestant, runs in traces.items()}
+        for i, (contestant, (seconds, scores)) in enumerate(curves.items()):
             panel.semilogx(seconds, scores, color=f"C{i}", label=contestant)
             panel.plot(seconds[-1], scores[-1], "o", color=f"C{i}", markersize=4)
-        top = max(scores.max() for _, scores in means.values())
+        top = max(scores.max() for _, scores in curves.values())
         panel.set(
             title=name, ylim=_limits(mark, top), xlabel="seconds of processor time"
         )
@@ -161,21 +160,21 @@ def plot(results, path):
     figure.savefig(path)
 
 
-def _mean(runs):
-    """Return the means of times and scores over the seeds, one an epoch.
+def _median(runs):
+    """Return the medians of times and scores over the seeds, one an epoch.
 
     A run that has ended counts with its last epoch.
     """
     n_epochs = max(len(run["scores"]) for run in runs)
 
-    def mean(what):
+    def middle(what):
         missing = [n_epochs - len(run[what]) for run in runs]
         padded = [
             run[what] + run[what][-1:] * n for run, n in zip(runs, missing, strict=True)
         ]
-        return np.mean(padded, axis=0)
+        return np.median(padded, axis=0)
 
-    return mean("seconds"), mean("scores")
+    return middle("seconds"), middle("scores")
 
 
 def _limits(mark, top):

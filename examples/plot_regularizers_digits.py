@@ -34,8 +34,8 @@ X, y = mnist_data()
 X = (X / 255).astype(np.float32)
 regularizers = {
     "none": {},
-    "L2": {"penalty": "l2", "alpha": 0.001},
-    "L1": {"penalty": "l1", "alpha": 0.0001},
+    "L2": {"penalty": "l2", "alpha": 1e-4},
+    "L1": {"penalty": "l1", "alpha": 1e-5},
     "max norm": {"max_norm": 1.5},
     "dropout": {"dropout": 0.5},
     "dropout, also of inputs": {"dropout": 0.5, "input_dropout": 0.2},
