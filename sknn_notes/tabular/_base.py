@@ -59,6 +59,11 @@ class BaseTabularMLP(BaseObject):
                     for i, group in enumerate(groups)
                 ]
                 model = self._vote(voters, weights).fit(inputs, y)
+                # They were frozen for the fit alone.
+                model.estimators_ = groups
+                model.named_estimators_.update(
+                    zip(model.named_estimators_, groups, strict=True)
+                )
             self.pipeline_ = Pipeline([("table", table), ("networks", model)])
             self.history_ = trainer.history
             self.best_epoch_ = groups[0].max_iter

@@ -102,7 +102,7 @@ def columns(X, categorical_features, names):
     chosen = _chosen(categorical_features, X.shape[1], names)
     keys = range(X.shape[1]) if names is None else names
     return [
-        _column(key, _series(X, i), None if chosen is None else i in chosen)
+        _column(key, column_of(X, i), None if chosen is None else i in chosen)
         for i, key in enumerate(keys)
     ]
 
@@ -148,7 +148,8 @@ def _position(item, n_features, names):
     )
 
 
-def _series(X, i):
+def column_of(X, i):
+    """Return a column of a table by its position."""
     if not is_frame(X):
         return X[:, i]
     return X.iloc[:, i] if hasattr(X, "iloc") else X[:, i]
@@ -182,7 +183,7 @@ def _column(key, series, chosen):
 
 def _are_numbers(key, values):
     """Tell whether a column of objects has numbers alone; raise if it is a mixture."""
-    kinds = {str if isinstance(v, str) else type(v) for v in values[_present(values)]}
+    kinds = {str if isinstance(v, str) else type(v) for v in values[present(values)]}
     for kind in kinds:
         if issubclass(kind, datetime.date | datetime.timedelta | np.datetime64):
             raise _date_error(key, kind.__name__)
@@ -211,10 +212,10 @@ def _date_error(key, dtype):
 
 
 def _example(values):
-    return values[_present(values)][0]
+    return values[present(values)][0]
 
 
-def _present(values):
+def present(values):
     """Return which of some objects are not missing: not None, NaN, NA or NaT."""
     return np.array(
         [
@@ -234,7 +235,7 @@ def frequent(column):
 
     These are at most the 100 most frequent ones, of at least four rows each.
     """
-    values = column.values[_present(column.values)]
+    values = column.values[present(column.values)]
     _are_numbers(column.key, values)
     categories, counts = np.unique(values, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
