@@ -135,7 +135,7 @@ def _convert_imputer(scope, operator, container):
         return
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     X, value = graph.input(), model.missing_values
-    if isinstance(value, Real) and not np.isnan(value):
+    if isinstance(value, Real) and not np.isnan(float(value)):
         missing = graph.add("Equal", X, float(value))
     else:  # NaN, or NA of pandas
         missing = graph.add("IsNaN", X)
