@@ -11,7 +11,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
-from sklearn.impute import SimpleImputer
+from sklearn.impute import KNNImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
@@ -779,7 +779,7 @@ def test_another_number_of_columns_is_refused(model):
 def test_what_skl2onnx_leaves_out_of_an_imputer_is_named(step):
     holes = X.copy()
     holes[::3, :2] = np.nan
-    imputer = SimpleImputer(add_indicator=True)
+    imputer = KNNImputer(add_indicator=True)
     model = make_pipeline(imputer, clone(step)).fit(holes, digit)
     message = r"gets 64 columns from.*fitted with 66.*add_indicator=True.*Fit without"
     with pytest.raises(ValueError, match=message):

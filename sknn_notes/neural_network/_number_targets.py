@@ -97,7 +97,7 @@ class NumberTargets(Targets):
                 f"y has values too large for {dtype}, which the network computes "
                 "in. Scale y, or set dtype='float64'."
             )
-        self.scale.check_resolution(np.finfo(dtype), np.ptp(y, axis=0) > 0)
+        self.scale.check_resolution(np.finfo(dtype), y.min(axis=0) < y.max(axis=0))
         return encoded
 
     def check_validation(self, encoded):

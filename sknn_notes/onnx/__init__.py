@@ -13,15 +13,15 @@ except ModuleNotFoundError as error:
         'pip install "sknn_notes[onnx]"'
     ) from error
 
-from skl2onnx.algebra.type_helper import guess_initial_types
 from sklearn.base import is_classifier
 
-from sknn_notes.onnx import _inputs, _network, _preprocessing
+from sknn_notes.onnx import _inputs, _network, _preprocessing, _tables
 
 __all__ = ["to_onnx"]
 
 _preprocessing.register()
 _network.register()
+_tables.register()
 
 
 def to_onnx(model, X=None, *, options=None, initial_types=None, **keywords):
@@ -35,9 +35,10 @@ def to_onnx(model, X=None, *, options=None, initial_types=None, **keywords):
     ----------
     model : estimator
         What to convert, fitted.
-    X : ndarray of shape (n_samples, n_features) or pandas DataFrame, default=None
+    X : {ndarray, DataFrame} of shape (n_samples, n_features), default=None
         Rows whose types the inputs of the graph get; a DataFrame makes one input of
-        each column. The graph computes in single precision where float32 holds what
+        each column. Columns of objects and categories are strings where one of the rows
+        has a string. The graph computes in single precision where float32 holds what
         the inputs can, and in double precision where one of them is float64 or has
         integers of 32 bits or more, whatever the model was trained in. May be None
         where ``initial_types`` is passed.
@@ -82,7 +83,8 @@ def to_onnx(model, X=None, *, options=None, initial_types=None, **keywords):
     by_name = all(isinstance(key, str) for key in options)
     if is_classifier(model) and by_name:
         options = {"zipmap": False, **options}
-    initial_types = guess_initial_types(X, initial_types)
+    if initial_types is None:
+        initial_types = _inputs.types_of(X)
     onnx_model = skl2onnx.to_onnx(
         model,
         initial_types=_inputs.in_one_precision(initial_types),

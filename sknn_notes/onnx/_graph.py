@@ -110,7 +110,7 @@ def n_rows(operator):
                 f"In the graph {name} gets {sum(widths)} columns from the step before "
                 f"it, but it was fitted with {model.n_features_in_}: skl2onnx leaves "
                 "out some of what this step does, such as the indicators of "
-                "SimpleImputer(add_indicator=True). Fit without that, or convert the "
+                "KNNImputer(add_indicator=True). Fit without that, or convert the "
                 "steps behind it alone."
             )
         raise ValueError(

@@ -6,7 +6,47 @@ from onnx.helper import (
     np_dtype_to_tensor_dtype,
     tensor_dtype_to_np_dtype,
 )
-from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+from skl2onnx.algebra.type_helper import guess_initial_types
+from skl2onnx.common.data_types import (
+    DoubleTensorType,
+    FloatTensorType,
+    StringTensorType,
+)
+
+from sknn_notes.tabular._table import column_of, is_frame, present
+
+
+def types_of(X):
+    """Return the names and types of the inputs that a table asks for."""
+    if not is_frame(X):
+        return guess_initial_types(X)
+    types = []
+    for i, name in enumerate(X.columns):
+        if not isinstance(name, str):
+            raise TypeError(
+                f"X has a column named {name!r}. The inputs of a graph are named by "
+                "strings: call X.columns = X.columns.astype(str)."
+            )
+        types.append((name, _type_of(column_of(X, i))))
+    return types
+
+
+def _type_of(column):
+    """Return the type of a column; that of objects is the type of their values."""
+    dtype, values = str(column.dtype).lower(), np.asarray(column)
+    is_text = dtype.startswith(("str", "categorical", "enum"))
+    if values.dtype.kind == "O":
+        found = values[present(values)].tolist()
+        possible = column.dtype.categories if dtype == "category" else found
+        is_text = is_text or any(isinstance(value, str) for value in possible)
+    if is_text:
+        return StringTensorType([None, 1])
+    if values.dtype.kind == "O":
+        # Missing values are floats.
+        values = np.array(found, dtype=None if len(found) == len(values) else float)
+    (_, found_type), *_ = guess_initial_types(values.reshape(-1, 1)[:1])
+    found_type.shape = [None, 1]
+    return found_type
 
 
 def in_one_precision(initial_types):

@@ -1,7 +1,13 @@
 """Converters of the transformers."""
 
+from numbers import Real
+
 import numpy as np
 from skl2onnx import update_registered_converter
+from skl2onnx.common.data_types import StringTensorType
+from skl2onnx.operator_converters.imputer_op import convert_sklearn_imputer
+from skl2onnx.shape_calculators.imputer import calculate_sklearn_imputer_output_shapes
+from sklearn.impute import SimpleImputer
 
 from sknn_notes import (
     Centerer,
@@ -29,6 +35,12 @@ def register():
     for transformer, converter in converters.items():
         alias = f"SknnNotes{transformer.__name__}"
         update_registered_converter(transformer, alias, _set_shape, converter)
+    update_registered_converter(
+        SimpleImputer,
+        "SknnNotesSimpleImputer",
+        _set_imputed_shape,
+        _convert_imputer,
+    )
 
 
 def _set_shape(operator):
@@ -98,3 +110,45 @@ def _convert_encoder(scope, operator, container):
         factor, offset = model._affine()
         tensors.append(graph.add("Add", graph.add("Mul", Z, factor), offset))
     graph.output(0, graph.concat(*tensors) if len(tensors) > 1 else tensors[0])
+
+
+# scikit-learn's imputer, which skl2onnx converts without indicators, to a node that
+# onnxruntime has for float32 alone.
+
+
+def _set_imputed_shape(operator):
+    if not _has_strings(operator):
+        _set_shape(operator)
+        return
+    if operator.raw_operator.add_indicator:
+        raise TypeError(
+            "SimpleImputer(add_indicator=True) of strings has no form in ONNX. Fit "
+            "without add_indicator, or impute the strings before the graph."
+        )
+    calculate_sklearn_imputer_output_shapes(operator)
+
+
+def _convert_imputer(scope, operator, container):
+    """Add the values with the missing ones replaced, and indicators of these."""
+    if _has_strings(operator):
+        convert_sklearn_imputer(scope, operator, container)
+        return
+    model, graph = operator.raw_operator, Graph(scope, operator, container)
+    X, value = graph.input(), model.missing_values
+    if isinstance(value, Real) and not np.isnan(float(value)):
+        missing = graph.add("Equal", X, float(value))
+    else:  # NaN, or NA of pandas
+        missing = graph.add("IsNaN", X)
+    statistics = model.statistics_.astype(float)
+    Z = graph.add("Where", missing, statistics, X)
+    kept = np.flatnonzero(~np.isnan(statistics))
+    if len(kept) < len(statistics):
+        Z = graph.add("Gather", Z, kept, axis=1)
+    if model.add_indicator:
+        marked = graph.add("Gather", missing, model.indicator_.features_, axis=1)
+        Z = graph.concat(Z, graph.cast(marked, graph.dtype))
+    graph.output(0, Z)
+
+
+def _has_strings(operator):
+    return any(isinstance(v.type, StringTensorType) for v in operator.inputs)

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes._base import BaseObject
@@ -14,7 +14,7 @@ from sknn_notes._checks import Interval
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import StrOptions
 from sknn_notes.tabular._recipes import RECIPES, parameters, recipe_for
-from sknn_notes.tabular._table import check_table, columns, preparation
+from sknn_notes.tabular._table import check_kinds, check_table, columns, preparation
 from sknn_notes.tabular._training import Trainer
 
 
@@ -40,10 +40,16 @@ class BaseTabularMLP(BaseObject):
         with unchanged_on_error(self):
             X = check_table(self, X, reset=True)
             check_consistent_length(X, y, sample_weight)
+            shape = np.asarray(y).shape
+            if shape[1:] == (1,):
+                y, shape = column_or_1d(y, warn=True), shape[:1]
             names = getattr(self, "feature_names_in_", None)
             table = preparation(columns(X, self.categorical_features, names))
             inputs = table.fit_transform(X).astype(np.float32)
-            recipe = recipe_for(self.quality, len(inputs))
+            n_weighted = len(inputs)
+            if sample_weight is not None:
+                n_weighted = int(np.count_nonzero(np.asarray(sample_weight)))
+            recipe = recipe_for(self.quality, n_weighted)
             seed = check_random_state(self.random_state).randint(2**31 - 1)
             network = self._network(
                 **parameters(recipe, len(inputs)), n_jobs=self.n_jobs, random_state=seed
@@ -53,12 +59,17 @@ class BaseTabularMLP(BaseObject):
             model = groups[0]
             self._publish(model)
             # Voting is for targets of one column.
-            if len(groups) > 1 and np.ndim(y) == 1:
+            if len(groups) > 1 and len(shape) == 1:
                 voters = [
                     (f"group_{i}", FrozenEstimator(group))
                     for i, group in enumerate(groups)
                 ]
                 model = self._vote(voters, weights).fit(inputs, y)
+                # They were frozen for the fit alone.
+                model.estimators_ = groups
+                model.named_estimators_.update(
+                    zip(model.named_estimators_, groups, strict=True)
+                )
             self.pipeline_ = Pipeline([("table", table), ("networks", model)])
             self.history_ = trainer.history
             self.best_epoch_ = groups[0].max_iter
@@ -66,7 +77,8 @@ class BaseTabularMLP(BaseObject):
 
     def _check_table(self, X):
         check_is_fitted(self)
-        return check_table(self, X, reset=False)
+        X = check_table(self, X, reset=False)
+        return check_kinds(X, self.pipeline_["table"])
 
     def predict(self, X):
         """Predict the target.

@@ -159,7 +159,10 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         self.classes_ = network.classes_
 
     def _vote(self, estimators, weights):
-        return VotingClassifier(estimators, voting="soft", weights=weights)
+        # skl2onnx converts it without flatten_transform, which predictions don't use.
+        return VotingClassifier(
+            estimators, voting="soft", weights=weights, flatten_transform=False
+        )
 
     def predict_proba(self, X):
         """Predict probabilities.

@@ -3,7 +3,8 @@
 import datetime
 import warnings
 from collections.abc import Iterable
-from numbers import Integral, Real
+from decimal import Decimal
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,10 +23,10 @@ _FEWEST_ROWS = 4
 _MOST_CATEGORIES = 100
 
 # How names of data types begin, in numpy, pandas, pyarrow and polars.
-_NUMBERS = ("int", "uint", "float", "double", "decimal", "bool", "halffloat")
+_NUMBERS = ("int", "uint", "float", "double", "bool", "halffloat", "null")
 _CATEGORIES = ("category", "categorical", "enum", "dictionary")
-_TEXT = ("str", "large_str", "object", "<u", "utf8")
-_DATES = ("date", "time", "duration", "period", "<m")
+_TEXT = ("str", "large_str", "object", "utf8", "decimal")
+_DATES = ("date", "time", "duration", "period")
 
 
 class Column(NamedTuple):
@@ -62,6 +63,11 @@ def check_table(estimator, X, *, reset):
     if isinstance(X, list | tuple) and np.asarray(X).dtype.kind in "US":
         # As strings, numbers would be categories.
         X = np.asarray(X, dtype=object)
+    if hasattr(type(X), "columns") and not hasattr(X, "to_numpy"):
+        raise TypeError(
+            f"X is a {type(X).__name__}. Pass an array, or a DataFrame of pandas or "
+            "polars."
+        )
     if not is_frame(X):
         return validate_data(
             estimator, X, reset=reset, dtype=None, ensure_all_finite=False
@@ -72,6 +78,44 @@ def check_table(estimator, X, *, reset):
             "a minimum of 1 is required of each."
         )
     return validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+
+def check_kinds(X, table):
+    """Return a table whose columns are of the kinds that ``fit`` saw, or raise.
+
+    Parameters
+    ----------
+    X : {ndarray, DataFrame} of shape (n_samples, n_features)
+    table : ColumnTransformer
+        Fitted.
+
+    Returns
+    -------
+    X : {ndarray, DataFrame} of shape (n_samples, n_features)
+        With objects in place of numbers where all strings are missing.
+    """
+    keys = list(getattr(table, "feature_names_in_", range(X.shape[1])))
+    of_text: set = set()
+    for _, transformer, chosen in table.transformers_:
+        if isinstance(transformer, OneHotEncoder):
+            pairs = zip(chosen, transformer.categories_, strict=True)
+            of_text |= {key for key, found in pairs if isinstance(found[0], str)}
+    for i, key in enumerate(keys):
+        series = column_of(X, i)
+        dtype = _name_of(series.dtype)
+        if dtype.startswith(_DATES):
+            raise _date_error(key, series.dtype)
+        if key in of_text and dtype.startswith(_NUMBERS):
+            if present(np.asarray(series, dtype=object)).any():
+                raise ValueError(
+                    f"Column {key!r} has the data type {series.dtype}, and had strings "
+                    "in fit. Turn its values into strings, as they were there."
+                )
+            if hasattr(X, "cast"):  # polars
+                X = X.cast({key: str})
+            else:
+                X = X.astype({X.columns[i]: object} if is_frame(X) else object)
+    return X
 
 
 def is_frame(X):
@@ -102,7 +146,7 @@ def columns(X, categorical_features, names):
     chosen = _chosen(categorical_features, X.shape[1], names)
     keys = range(X.shape[1]) if names is None else names
     return [
-        _column(key, _series(X, i), None if chosen is None else i in chosen)
+        _column(key, column_of(X, i), None if chosen is None else i in chosen)
         for i, key in enumerate(keys)
     ]
 
@@ -140,7 +184,7 @@ def _position(item, n_features, names):
                 f"{shown(list(names))}."
             )
         return list(names).index(item)
-    if isinstance(item, Integral) and 0 <= item < n_features:
+    if isinstance(item, int) and 0 <= item < n_features:
         return int(item)
     raise ValueError(
         f"categorical_features has {item!r}. Pass a mask, names of columns, or "
@@ -148,15 +192,21 @@ def _position(item, n_features, names):
     )
 
 
-def _series(X, i):
+def column_of(X, i):
+    """Return a column of a table by its position."""
     if not is_frame(X):
         return X[:, i]
     return X.iloc[:, i] if hasattr(X, "iloc") else X[:, i]
 
 
+def _name_of(dtype):
+    """Return the name of a data type, without the order of its bytes."""
+    return (dtype.name if isinstance(dtype, np.dtype) else str(dtype)).lower()
+
+
 def _column(key, series, chosen):
     """Return a column; ``chosen`` is whether it is a category, None asks its type."""
-    dtype = str(series.dtype).lower()
+    dtype = _name_of(series.dtype)
     if dtype.startswith(_DATES):
         raise _date_error(key, series.dtype)
     if dtype.startswith(_TEXT):
@@ -182,11 +232,11 @@ def _column(key, series, chosen):
 
 def _are_numbers(key, values):
     """Tell whether a column of objects has numbers alone; raise if it is a mixture."""
-    kinds = {str if isinstance(v, str) else type(v) for v in values[_present(values)]}
+    kinds = {str if isinstance(v, str) else type(v) for v in values[present(values)]}
     for kind in kinds:
         if issubclass(kind, datetime.date | datetime.timedelta | np.datetime64):
             raise _date_error(key, kind.__name__)
-    numbers = {kind for kind in kinds if issubclass(kind, Real | np.bool_)}
+    numbers = {kind for kind in kinds if issubclass(kind, Real | Decimal | np.bool_)}
     other = kinds - numbers - {str}
     if other:
         name = min(kind.__name__ for kind in other)
@@ -198,6 +248,12 @@ def _are_numbers(key, values):
         raise ValueError(
             f"Column {key!r} has both strings and numbers. Turn all of them into "
             "strings, or into numbers."
+        )
+    if not (kinds - numbers) and any(_is_pandas(value) for value in values):
+        raise ValueError(
+            f"Column {key!r} has numbers as objects, and NA or NaT of pandas for "
+            "missing ones. Turn it into numbers, by pandas.to_numeric or "
+            "astype('Float64')."
         )
     return not kinds or bool(numbers)
 
@@ -211,16 +267,16 @@ def _date_error(key, dtype):
 
 
 def _example(values):
-    return values[_present(values)][0]
+    return values[present(values)][0]
 
 
-def _present(values):
+def present(values):
     """Return which of some objects are not missing: not None, NaN, NA or NaT."""
     return np.array(
         [
             not (
                 value is None
-                or type(value).__name__ in ("NAType", "NaTType")
+                or _is_pandas(value)
                 or (isinstance(value, Real) and value != value)
             )
             for value in values
@@ -229,12 +285,17 @@ def _present(values):
     )
 
 
+def _is_pandas(value):
+    """Tell whether a value is one of pandas' own that stand for missing ones."""
+    return type(value).__name__ in ("NAType", "NaTType")
+
+
 def frequent(column):
     """Return the categories of a column that have an input each, sorted.
 
     These are at most the 100 most frequent ones, of at least four rows each.
     """
-    values = column.values[_present(column.values)]
+    values = column.values[present(column.values)]
     _are_numbers(column.key, values)
     categories, counts = np.unique(values, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:_MOST_CATEGORIES]
@@ -289,4 +350,6 @@ def preparation(table: Iterable[Column]) -> ColumnTransformer:
             "No column of X can be used: none has numbers, and no category has "
             f"{_FEWEST_ROWS} rows or more."
         )
-    return ColumnTransformer(steps, verbose_feature_names_out=False)
+    prepare = ColumnTransformer(steps, verbose_feature_names_out=False)
+    # The networks are trained on arrays, whatever scikit-learn's configuration says.
+    return prepare.set_output(transform="default")

@@ -106,6 +106,8 @@ class Trainer:
     def _run(self, **parameters):
         X, y, sample_weight = self._data
         network = clone(self._network).set_params(**parameters)
+        if network.n_networks == 1:
+            network.set_params(n_jobs=None)
         with warnings.catch_warnings():
             # The schedules end with the last epoch.
             warnings.simplefilter("ignore", ConvergenceWarning)

@@ -72,6 +72,15 @@ def test_integer_targets_are_numbers(one_target):
     np.testing.assert_array_equal(by_int.predict(X), by_float.predict(X))
 
 
+def test_boolean_targets_are_numbers(one_target):
+    X, y = one_target
+    models = [
+        MLPRegressor(max_iter=3, random_state=0).fit(X, target)
+        for target in (y > 0, (y > 0).astype(float))
+    ]
+    np.testing.assert_array_equal(*[model.predict(X) for model in models])
+
+
 def test_plain_lists_are_taken(two_targets):
     X, Y = two_targets
     model = network().fit(X.tolist(), Y.tolist())

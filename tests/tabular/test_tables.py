@@ -1,14 +1,21 @@
 """What the columns of a table become: numbers, categories, or helpful errors."""
 
 import datetime
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn import config_context
 from sklearn.base import BaseEstimator
 
-from sknn_notes.tabular._table import check_table, columns, preparation
+from sknn_notes.tabular._table import (
+    check_kinds,
+    check_table,
+    columns,
+    preparation,
+)
 
 N = 40
 
@@ -62,9 +69,11 @@ def test_the_types_of_polars():
             "category": pl.Series(["u", "v"] * 20, dtype=pl.Categorical),
             "enum": pl.Series(["u", "v"] * 20, dtype=pl.Enum(["u", "v"])),
             "integer": [1, None] * 20,
+            "empty": [None] * N,
         }
     )
-    expected = ["integer", "missingindicator_integer"]
+    expected = ["integer", "empty"]
+    expected += ["missingindicator_integer", "missingindicator_empty"]
     expected += ["category_u", "category_v", "enum_u", "enum_v"]
     assert names_of(frame) == expected
 
@@ -147,6 +156,7 @@ def test_dates_of_polars_raise():
         ([[1]] * N, TypeError, "values of type list"),
         ([1 + 2j] * N, ValueError, "data type complex128"),
         ([np.inf] * N, ValueError, "infinity"),
+        (pd.Series([1, pd.NA] * 20, dtype=object), ValueError, "as objects, and NA"),
     ],
 )
 def test_values_that_no_input_stands_for_raise(values, error, message):
@@ -183,3 +193,66 @@ def test_wrong_choices_of_categories_raise(chosen, message):
 def test_names_need_a_frame():
     with pytest.raises(ValueError, match="X has no column names"):
         prepared(np.zeros((N, 2)), ["a"])
+
+
+def test_lazy_frames_raise():
+    with pytest.raises(TypeError, match=r"X is a LazyFrame\. Pass an array, or a Data"):
+        prepared(pl.LazyFrame(FRAME))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(N, dtype=">f8"),
+        np.arange(N, dtype=">i4"),
+        pd.Series([Decimal("1.5"), Decimal(2)] * 20, dtype=object),
+        2**62 + np.arange(N),
+    ],
+)
+def test_numbers_of_every_type_are_numbers(values):
+    frame = pd.DataFrame({"x": values})
+    assert names_of(frame) == ["x"]
+    assert np.isfinite(prepared(frame).transform(frame)).all()
+
+
+# The table at prediction.
+
+FITTED = {"number": [1.0, 2.0] * 20, "text": ["a", "b"] * 20}
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_strings_may_all_be_missing(make):
+    table = prepared(make(FITTED))
+    X = make({"number": [1.0, 2.0], "text": np.array([np.nan, np.nan])})
+    if make is pl.DataFrame:
+        X = X.with_columns(text=pl.lit(None).cast(pl.Float64))
+    inputs = table.transform(check_kinds(X, table))
+    np.testing.assert_array_equal(inputs[:, 1:], 0)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_other_kinds_than_in_fit_raise(make):
+    table = prepared(make(FITTED))
+    with pytest.raises(
+        ValueError, match=r"'text' has .* [iI]nt64, and had strings in fit"
+    ):
+        check_kinds(make(FITTED | {"text": np.arange(N)}), table)
+    dates = np.full(N, "2020-01-01", dtype="datetime64[ms]")
+    with pytest.raises(ValueError, match="'number' has dates"):
+        check_kinds(make(FITTED | {"number": dates}), table)
+
+
+def test_arrays_at_prediction():
+    rows = np.array([["a", 1.0], ["b", 2.0]] * 20, dtype=object)
+    table = prepared(rows)
+    X = np.array([[np.nan, 2.0]])
+    np.testing.assert_array_equal(table.transform(check_kinds(X, table))[:, 1:], 0)
+    with pytest.raises(ValueError, match="Column 0 has the data type float64"):
+        check_kinds(np.ones((2, 2)), table)
+
+
+@pytest.mark.parametrize("output", ["pandas", "polars"])
+def test_the_configuration_of_scikit_learn_changes_no_inputs(output):
+    frame = pd.DataFrame(FITTED)
+    with config_context(transform_output=output):
+        assert isinstance(prepared(frame).transform(frame), np.ndarray)
