@@ -95,7 +95,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     >>> X = np.array([["red", 1.0], ["blue", 2.0], ["red", np.nan]] * 40, dtype=object)
     >>> y = np.array(["stop", "go", "stop"] * 40)
     >>> model = TabularMLPClassifier(quality="fast", random_state=0).fit(X, y)
-    >>> model.predict([["red", 3.0], [None, 2.0]])
+    >>> model.predict([["red", None], [None, 2.0]])
     array(['stop', 'go'], dtype='<U4')
     """
 

@@ -91,7 +91,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     >>> y = np.array([10.0, 20.0, 30.0] * 40)
     >>> model = TabularMLPRegressor(quality="fast", random_state=0).fit(X, y)
     >>> model.predict([["red", 1.0], ["blue", 2.0]]).round(-1)
-    array([10., 20.])
+    array([10., 20.], dtype=float32)
     """
 
     def __init__(
