@@ -120,7 +120,7 @@ def test_skops_needs_to_trust_this_library_alone(model, data):
 @pytest.mark.parametrize("labels", [list("abcd"), np.array(list("abcd"), object)])
 def test_skops_keeps_a_pipeline_and_its_labels(labels, data):
     X, y = data
-    y = np.asarray(labels)[y]
+    y = np.asarray(labels)[y - 1]
     model = make_pipeline(Standardizer(), MLPClassifier(5, max_iter=2)).fit(X, y)
     loaded = by_skops(model)
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))

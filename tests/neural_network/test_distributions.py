@@ -87,7 +87,7 @@ def test_monte_carlo_adds_the_variance_of_the_means(data):
     model.set_params(marginalization="monte_carlo", n_mc_samples=7)
     mean, std = model.predict(X, return_std=True)
     passes = []
-    model._sampled(X, lambda raw: passes.append(raw) or raw)
+    model._mean(X, lambda targets, raw: passes.append(raw) or raw)
     means, variances = np.split(np.array(passes), 2, axis=-1)
     np.testing.assert_allclose(mean, means.mean(axis=0)[:, 0], rtol=1e-12)
     total = np.exp(variances).mean(axis=0) + means.var(axis=0)
@@ -201,9 +201,8 @@ def test_monte_carlo_averages_quantiles(data):
     X, y, _ = data
     model = network(Quantile(LEVELS), dropout=0.3, max_iter=5).fit(X, 50 * y)
     model.set_params(marginalization="monte_carlo", n_mc_samples=5)
-    passes = []
-    link = model._targets.link
-    model._sampled(X, lambda raw: passes.append(link.quantiles(raw)[:, 0]) or raw)
+    passes, link = [], model._targets.link
+    model._mean(X, lambda _, raw: passes.append(link.quantiles(raw)[:, 0]) or raw)
     quantiles = model.predict_quantiles(X)
     np.testing.assert_allclose(quantiles, np.mean(passes, axis=0), rtol=1e-12)
     assert np.all(np.diff(quantiles) >= 0)
