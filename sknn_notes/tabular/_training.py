@@ -2,7 +2,6 @@
 
 import time
 import warnings
-from functools import cached_property
 
 import numpy as np
 from sklearn.base import clone
@@ -45,6 +44,7 @@ class Trainer:
         self._network = network
         self._data = X, y, sample_weight
         self._deadline, self._verbose = deadline, verbose
+        self._limited = np.isfinite(deadline)
         self.history: list = []
 
     def train(self, recipe):
@@ -65,8 +65,10 @@ class Trainer:
         """
         X = self._data[0]
         choices = candidates(recipe, X)
+        if self._limited:
+            self._measure_pace(choices[-1])
         n_parts = n_parts_to_compare_on(recipe, len(X))
-        n_fits = n_parts * len(choices) + recipe.n_networks
+        n_fits = n_parts * len(choices) + recipe.n_kept * recipe.n_networks
         if not n_parts or self._n_epochs(recipe, n_fits) < recipe.max_iter:
             return [self._train_within_time(recipe, choices[0])], np.ones(1)
         compared = [
@@ -74,12 +76,17 @@ class Trainer:
         ]
         losses = [_validation_loss(group) for group in compared]
         kept, weights = _favored(losses, recipe.n_kept)
-        groups = []
+        groups: list = []
         for i in kept:
             epochs = [each.best_epoch_ for each in _networks(compared[i])]
             n_epochs = int(np.median(epochs))
+            allowed = self._n_epochs(recipe, recipe.n_networks)
+            if groups and allowed < n_epochs:
+                break
+            n_epochs = min(n_epochs, allowed)
             groups.append(self._fit(choices[i], recipe.n_networks, n_epochs))
-        return groups, weights
+        weights = weights[: len(groups)]
+        return groups, weights / weights.sum()
 
     def _train_within_time(self, recipe, choice):
         """Return networks trained without validation, as many as the time allows."""
@@ -90,18 +97,17 @@ class Trainer:
 
     def _n_epochs(self, recipe, n_networks):
         """Return how many epochs of so many networks the time allows, at least 1."""
-        if np.isinf(self._deadline):
+        if not self._limited:
             return recipe.max_iter
         left = self._deadline - time.monotonic()
         return int(np.clip(left / (n_networks * self._pace), 1, recipe.max_iter))
 
-    @cached_property
-    def _pace(self):
-        """Seconds that one network takes for an epoch."""
-        self._run(max_iter=1)  # It also compiles.
+    def _measure_pace(self, choice):
+        """Find out how many seconds one network takes for an epoch."""
+        self._run(**choice, max_iter=1)  # It also compiles.
         start = time.monotonic()
-        self._run(max_iter=1)
-        return time.monotonic() - start
+        self._run(**choice, max_iter=1)
+        self._pace = time.monotonic() - start
 
     def _run(self, **parameters):
         X, y, sample_weight = self._data
