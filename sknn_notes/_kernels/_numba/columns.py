@@ -59,7 +59,7 @@ def _read_only(flat: np.ndarray) -> np.ndarray:
 
 def _repeated(vector: np.ndarray) -> np.ndarray:
     """Repeat a vector of columns to the length of a group of rows."""
-    return np.resize(vector, len(vector) * -(-GROUP_SIZE // len(vector)))
+    return np.tile(vector, -(-GROUP_SIZE // len(vector)))
 
 
 def column_moments(X: np.ndarray, weights: np.ndarray | None = None) -> Moments:
