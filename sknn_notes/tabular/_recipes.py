@@ -59,7 +59,7 @@ RECIPES = {
     "fast": Recipe(
         128,
         learning_rate=0.01,
-        max_iter=12,
+        max_iter=11,
         dropout=0.1,
         embeddings=(PiecewiseLinear(),),
         n_networks=1,

@@ -12,8 +12,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     """Regressor of tables by neural networks, with nothing to set.
 
     It takes a table as it is, with numbers, categories, strings and missing values, and
-    trains networks whose parameters are tuned over many data sets. What depends on the
-    data is chosen by validation.
+    trains networks whose parameters are tuned. What depends on the data is chosen by
+    validation.
 
     Parameters
     ----------
