@@ -16,23 +16,10 @@ import sknn_notes
 from _quality_models import SkorchNet, as_numbers
 from sknn_notes.losses import LogLoss
 from sknn_notes.preprocessing import RobustStandardizer
+from sknn_notes.tabular._recipes import RECIPES, candidates
+from sknn_notes.tabular._recipes import parameters as recipe_parameters
 
 N_EPOCHS, BATCH_SIZE, RATE, PENALTY = 200, 200, 1e-3, 1e-4
-
-# One short fit whose rate rises and falls once. Its batches grow with the data.
-SHORT = {
-    "hidden_layer_sizes": (128, 128),
-    "solver": "adamw",
-    "alpha": 0.1,
-    "beta_2": 0.95,
-    "dropout": 0.1,
-    "learning_rate": "onecycle",
-    "learning_rate_init": 0.01,
-    "max_iter": 15,
-    "tol": 0.0,
-    "n_iter_no_change": np.inf,
-    "dtype": "float32",
-}
 
 
 class Trace:
@@ -179,14 +166,11 @@ def train_ours(X, y, kind, seed, trace, **parameters):
 
 
 def train_short(X, y, kind, seed, trace):
-    parameters = {**SHORT, "batch_size": short_batch_size(len(X))}
+    recipe = RECIPES["fast"]
+    parameters = recipe_parameters(recipe, len(X)) | candidates(recipe, X)[0]
     if kind == "classification":
         parameters["loss"] = LogLoss(label_smoothing=0.1)
     train_ours(X, y, kind, seed, trace, **parameters)
-
-
-def short_batch_size(n_samples):
-    return int(np.clip(2 ** np.floor(np.log2(n_samples / 32)), 16, 256))
 
 
 def standardized(frame):
