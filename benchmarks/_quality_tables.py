@@ -167,7 +167,7 @@ def rst_tables(results, sets):
     """Return both tables as list tables of reStructuredText."""
     parts = [".. Written by benchmarks/quality.py --rst.", ""]
     for note, rows in zip(NOTES, _tables(results, sets), strict=True):
-        parts += [".. list-table::", "   :header-rows: 1", ""]
+        parts += [".. list-table::", "   :header-rows: 1", "   :class: dense", ""]
         for row in rows:
             cells = [cell.replace("*", r"\*") for cell in row]
             parts += [f"   * - {cells[0]}".rstrip()]

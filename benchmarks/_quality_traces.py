@@ -168,6 +168,7 @@ def train_ours(X, y, kind, seed, trace, **parameters):
 def train_short(X, y, kind, seed, trace):
     recipe = RECIPES["fast"]
     parameters = recipe_parameters(recipe, len(X)) | candidates(recipe, X)[0]
+    parameters["max_iter"] = recipe.max_iter
     if kind == "classification":
         parameters["loss"] = LogLoss(label_smoothing=0.1)
     train_ours(X, y, kind, seed, trace, **parameters)
