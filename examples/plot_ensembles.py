@@ -11,8 +11,8 @@ doubt.
 # %%
 # How many networks
 # -----------------
-# The handwritten digits and the breast cancer data, split anew for every seed. Every
-# network stops by the loss on a fifth of the training rows. With ``n_networks=5`` each
+# The handwritten digits and the breast cancer data, with a new split for each seed.
+# Training stops by the loss on a fifth of the training rows. With ``n_networks=5`` each
 # network holds out another fifth, so that all rows are trained on.
 import warnings
 

@@ -44,7 +44,7 @@ class Optimizer(Part):
 
     # p = constants(numbers, rate, t, like): a tuple of numbers of the type of ``like``
     # that hold for all parameters in step t, the first one being 1. Steps are counted
-    # in the state where ``start`` returns {"t": 0, ...}, else anew in every call.
+    # across calls if ``start`` returns {"t": 0, ...}, else every call starts at 1.
     constants: Callable | None = None
     # w, a, b = move(w, g, a, b, p): the step.
     move: Callable | None = None

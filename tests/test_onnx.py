@@ -712,35 +712,35 @@ def test_parts_of_ones_own_without_a_form_are_refused(model, names):
 
 
 class ExportedReLU(OwnReLU):
-    """An activation of one's own with a form."""
+    """A user's activation with a form."""
 
     def onnx(self, graph, Z):
         return graph.add("Relu", Z)
 
 
 class ExportedNoise(OwnNoise):
-    """A noise of one's own with a form."""
+    """A user's noise with a form."""
 
     def onnx(self, graph, X):
         return graph.add("Add", X, 1.0)
 
 
 class ExportedLink(OwnLink):
-    """A link of one's own with a form."""
+    """A user's link with a form."""
 
     def onnx(self, graph, scores):
         return graph.add("Softmax", graph.add("Mul", scores, 2.0), axis=1)
 
 
 class ExportedLogLoss(LogLoss):
-    """A loss with a link of one's own with a form."""
+    """A loss with a user's link with a form."""
 
     def link(self, multiclass=False):
         return ExportedLink() if multiclass else super().link()
 
 
 class SharperSquaredError(SquaredError):
-    """A loss of one's own, whose link is the library's."""
+    """A user's loss, whose link is the library's."""
 
     def per_sample(self, raw, y, xp):
         losses, gradient = super().per_sample(raw, y, xp)

@@ -24,10 +24,10 @@ class GaussianNLL(RegressionLoss):
 
     Notes
     -----
-    The mean's gradient is ``(m - y) * exp(-s)``: samples that the network thinks noisy
-    pull less. Nothing is clipped. Where the network can learn targets by heart, ``s``
-    falls without bound, steps of one size become too long for distributions so narrow,
-    and the loss jumps: stop early, lower the learning rate, or use dropout.
+    The mean's gradient is ``(m - y) * exp(-s)``: samples with a large predicted
+    variance count less. Nothing is clipped. If the network overfits, ``s`` falls
+    without bound, and the learning rate becomes too high for such narrow distributions:
+    the loss jumps. Stop early, lower the learning rate, or use dropout.
 
     References
     ----------

@@ -21,7 +21,7 @@ from sknn_notes.neural_network._validation import Fold, of_validation
 
 
 def networks_to_continue(estimator, partial):
-    """Return the fitted networks that a fit continues; none where it starts anew."""
+    """Return the fitted networks that a fit continues, none for a first fit."""
     networks = [] if is_first(estimator, partial) else estimator._members
     if estimator.n_networks < len(networks):
         raise ValueError(

@@ -39,7 +39,7 @@ from sknn_notes.neural_network._validation import (
 
 
 def is_first(estimator, partial):
-    """Tell whether a fit starts anew, and does not continue an earlier one."""
+    """Tell whether a fit starts from new weights."""
     return not hasattr(estimator, "coefs_") or not (estimator.warm_start or partial)
 
 

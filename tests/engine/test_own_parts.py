@@ -1,4 +1,4 @@
-"""Parts of one's own: with loops they join the compiled step, without they don't."""
+"""Parts that users define: loops let them join the compiled step."""
 
 import importlib.util
 import os

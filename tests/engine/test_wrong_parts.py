@@ -1,4 +1,4 @@
-"""Parts of one's own that are wrong: an error says so, and nothing is written past."""
+"""Errors for wrong parts that users define; no loop writes outside its arrays."""
 
 import numpy as np
 import pytest

@@ -144,7 +144,7 @@ def test_columns_of_one_or_two_values_have_no_components():
     assert_array_equal(part.forward(p, X, np)[0], X)
 
 
-# Names and parts of one's own
+# Names and parts that users define
 
 
 @pytest.mark.parametrize(

@@ -320,7 +320,7 @@ def test_the_warmup_is_torchs():
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 
-# A schedule of one's own
+# A schedule that a user defines
 
 
 class Own(Schedule):
