@@ -5,6 +5,7 @@ the rest of it is computed: logarithms, decisions and the nodes of an exported g
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from scipy.special import log_expit, log_softmax
@@ -25,6 +26,9 @@ __all__ = [
 
 # In place of a mean of 0, whose logarithm is not finite.
 _TINY = np.finfo(np.float32).tiny
+
+# Numbers of a matrix in an exported graph, of 4 or 8 bytes; ONNX files hold 2 GiB.
+_LARGEST_GRAPH = 2**27
 
 
 class Link:
@@ -340,20 +344,15 @@ class TreePaths(Link):
 
     Parameters
     ----------
-    nodes : ndarray of int of shape (max_depth, n_leaves)
-        Nodes on every leaf's path from the root, filled up with any nodes.
-    right : ndarray of bool of shape (max_depth, n_leaves)
-        Whether the path turns right at each of them.
-    depths : ndarray of int of shape (n_leaves,)
-        Number of nodes on every leaf's path.
+    tree : Tree
+        As the attribute ``tree_`` of :class:`~sknn_notes.losses.HierarchicalSoftmax`.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from sknn_notes._trees import Tree
     >>> from sknn_notes.links import TreePaths
-    >>> nodes = np.array([[0, 0, 0], [1, 1, 1]])
-    >>> right = np.array([[True, False, False], [False, False, True]])
-    >>> link = TreePaths(nodes, right, depths=np.array([1, 2, 2]))
+    >>> link = TreePaths(Tree([[-1, 1], [-2, -3]]))
     >>> link.inverse(np.zeros((1, 2)))
     array([[0.5 , 0.25, 0.25]])
     """
@@ -361,13 +360,8 @@ class TreePaths(Link):
     name = "hierarchical_softmax"
     gives_probabilities = True
 
-    def __init__(self, nodes, right, depths):
-        self.nodes, self.right, self.depths = nodes, right, depths
-
-    @property
-    def on_path(self):
-        """Which places of the paths lie before their leaf, (max_depth, n_leaves)."""
-        return np.arange(len(self.nodes))[:, None] < self.depths
+    def __init__(self, tree):
+        self.tree = tree
 
     @np.errstate(all="ignore")
     def inverse(self, raw):
@@ -378,31 +372,43 @@ class TreePaths(Link):
 
     @np.errstate(all="ignore")
     def scores(self, raw):
-        n_nodes = raw.shape[1]
-        # Rows: the log-probability of left at each node, of right, and 0 past a leaf.
-        turns = np.zeros((2 * n_nodes + 1, len(raw)), raw.dtype)
-        log_expit(-raw.T, out=turns[:n_nodes])
-        log_expit(raw.T, out=turns[n_nodes:-1])
-        steps = np.where(self.on_path, self.nodes + n_nodes * self.right, 2 * n_nodes)
-        total = turns[steps[0]]
-        for step in steps[1:]:
-            total += turns[step]
-        return total.T
+        tree = self.tree
+        # Log-probabilities of every child, left and right ones in turn: first given its
+        # parent, then level by level given the root.
+        turns = np.empty((2 * raw.shape[1], len(raw)), raw.dtype)
+        log_expit(-raw.T, out=turns[::2])
+        log_expit(raw.T, out=turns[1::2])
+        above = _child(tree.parents, tree.right)
+        for start, stop in pairwise(tree.levels[1:].tolist()):
+            reached = np.repeat(turns[above[start:stop]], 2, axis=0)
+            turns[2 * start : 2 * stop] += reached
+        return turns[_child(tree.leaf_parents, tree.leaf_right)].T
 
     def raw(self, mean):
         # At every node the log-odds of the leaves to the right of it.
-        weights = mean * self.on_path
-        right, left = (
-            np.bincount(self.nodes.ravel(), (weights * side).ravel())
-            for side in (self.right, ~self.right)
-        )
-        return Log().raw(right) - Log().raw(left)
+        tree = self.tree
+        sums = np.empty(2 * len(tree.parents), mean.dtype)
+        sums[_child(tree.leaf_parents, tree.leaf_right)] = mean
+        above = _child(tree.parents, tree.right)
+        for start, stop in reversed(list(pairwise(tree.levels[1:].tolist()))):
+            both = sums[2 * start : 2 * stop].reshape(-1, 2)
+            sums[above[start:stop]] = both[:, 0] + both[:, 1]
+        return Log().raw(sums[1::2]) - Log().raw(sums[::2])
 
     def onnx_scores(self, graph, raw):
-        n_nodes, on_path = len(self.depths) - 1, self.on_path
-        turns = self.nodes + n_nodes * self.right
-        paths = np.zeros((2 * n_nodes, len(self.depths)))
-        paths[turns[on_path], np.nonzero(on_path)[1]] = 1
+        n_leaves = len(self.tree.depths)
+        n_nodes = n_leaves - 1
+        if 2 * n_nodes * n_leaves > _LARGEST_GRAPH:
+            raise ValueError(
+                f"The ONNX graph of a hierarchical softmax over {n_leaves} classes "
+                f"would hold a matrix of {2 * n_nodes * n_leaves} numbers; up to "
+                f"{_LARGEST_GRAPH} are supported. Save the estimator with pickle or "
+                "skops, or export one with loss='log_loss'."
+            )
+        paths = np.zeros((2 * n_nodes, n_leaves))
+        nodes, right = self.tree.paths(np.arange(n_leaves))
+        leaf, place = np.nonzero(nodes >= 0)
+        paths[nodes[leaf, place] + n_nodes * right[leaf, place], leaf] = 1
         # The logarithm of the logistic function, left turns first.
         x = graph.concat(graph.add("Neg", raw), raw)
         below = graph.add("Exp", graph.add("Neg", graph.add("Abs", x)))
@@ -412,6 +418,11 @@ class TreePaths(Link):
 
     def onnx(self, graph, scores):
         return graph.add("Exp", scores)
+
+
+def _child(parents, right):
+    """Return the rows of children in ``TreePaths.scores``."""
+    return 2 * parents + right
 
 
 def unit_of(link):

@@ -198,7 +198,15 @@ class Forward(Stage):
 class Loss(Stage):
     """The mean loss, and its gradient at the raw outputs."""
 
-    _DEFINITION = ("per_sample", "multiclass", "labels", "mean", "_terms", "_smoothed")
+    _DEFINITION = (
+        "per_sample",
+        "multiclass",
+        "labels",
+        "mean",
+        "of_paths",
+        "_terms",
+        "_smoothed",
+    )
 
     def run(self, step):
         xp = self.network.xp
@@ -212,11 +220,11 @@ class Loss(Stage):
         kind = operations.class_loss if y.ndim == 1 else operations.loss
         name = "class_loops" if y.ndim == 1 else "loops"
         n_targets = 1 if y.ndim == 1 else y.shape[1]
-        rooms = tape.room(1), tape.room(1)
+        places = raw.start, raw.delta, tape.room(1), tape.room(1)
         tape.forward(
             kind,
             form_of(part, name, *self._DEFINITION),
-            at=(raw.start, raw.delta, *rooms, raw.width, n_targets, *part.table()),
+            at=np.concatenate([(*places, raw.width, n_targets), part.table()]),
             numbers=part.numbers,
         )
 

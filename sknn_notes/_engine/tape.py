@@ -29,7 +29,7 @@ class Operation(NamedTuple):
 
     function: Callable
     loops: tuple
-    at: tuple
+    at: tuple | np.ndarray
     numbers: Callable[[], tuple]
     key: int
 

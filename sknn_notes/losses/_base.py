@@ -101,7 +101,7 @@ class Loss(Part):
         return ()
 
     def table(self):
-        """Return the integers that the loops take."""
+        """Return the integers that the loops take, in a sequence or an array."""
         return ()
 
     def constant(self, y, sample_weight, n_raw):

@@ -1,21 +1,21 @@
 """Hierarchical softmax: the classes are the leaves of a binary tree."""
 
 from collections.abc import Hashable
-from heapq import heapify, heappop, heappush
 from typing import Any
 
 import numpy as np
 
 from sknn_notes._arrays import (
     astype,
+    concatenated,
     expit,
-    from_numpy,
     logistic_cost,
     put_along_last_axis,
 )
 from sknn_notes._checks import shown
 from sknn_notes._compile import cast, fill, math
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._trees import Tree
 from sknn_notes.links import Logit, TreePaths
 from sknn_notes.losses._base import ClassificationLoss
 
@@ -42,11 +42,12 @@ class HierarchicalSoftmax(ClassificationLoss):
 
     Attributes
     ----------
-    path_nodes_ : ndarray of shape (max_depth, n_classes)
-        Indices of the nodes on every class's path, from the root, 0; filled up with
-        nodes off the path.
-    path_right_ : ndarray of bool of shape (max_depth, n_classes)
-        Whether the path turns right at each of them.
+    tree_ : Tree
+        The tree as arrays over its ``K - 1`` inner nodes, which are numbered level by
+        level from the root, 0: ``children``, ``parents``, ``right``; and over its
+        leaves, the classes: ``leaf_parents``, ``leaf_right``. A child below 0 is the
+        leaf ``-1 - child``. ``tree_.paths(leaves)`` returns the nodes on the paths up
+        from some leaves, and whether a path turns right at each.
     depths_ : ndarray of shape (n_classes,)
         Number of nodes on every class's path.
 
@@ -105,7 +106,7 @@ class HierarchicalSoftmax(ClassificationLoss):
             self.tree = _nested(order)
 
     def start(self, classes, counts):
-        """Build the tree and the paths to its leaves.
+        """Build the tree.
 
         Parameters
         ----------
@@ -123,7 +124,7 @@ class HierarchicalSoftmax(ClassificationLoss):
         if not isinstance(self.tree, str):
             tree = _tree_of_indices(self.tree, classes.tolist())
         elif self.tree == "balanced":
-            tree = _balanced_tree(0, len(classes))
+            tree = Tree.balanced(len(classes))
         elif counts is None:
             raise ValueError(
                 "tree='huffman' needs to know how frequent the classes are, which "
@@ -131,63 +132,84 @@ class HierarchicalSoftmax(ClassificationLoss):
                 "tree='balanced' or a tree of your own."
             )
         else:
-            tree = _huffman_tree(counts)
+            tree = Tree.huffman(counts)
         if len(classes) == 2:
             # Both trees are the same model; this one's output is the log-odds.
-            tree = (0, 1)
-        self.path_nodes_, self.path_right_, self.depths_ = _paths(tree, len(classes))
+            tree = Tree.balanced(2)
+        self.tree_, self.depths_ = tree, tree.depths
 
     def n_raw(self, n_outputs):
         return max(1, n_outputs - 1)
 
     def multiclass(self, raw, y, xp):
-        flat = xp.reshape(y, (-1,))
-        nodes, right, on_path = (
-            xp.reshape(
-                xp.take(from_numpy(array.T, y, xp), flat, axis=0),
-                (*y.shape, len(array)),
-            )
-            for array in (self.path_nodes_, self.path_right_, self._paths.on_path)
-        )
+        nodes, right = self.tree_.paths(y, xp)
+        on_path = nodes >= 0
         shape = (*raw.shape[:-1], nodes.shape[-1])
-        nodes = xp.broadcast_to(nodes, shape)
-        decisions = xp.take_along_axis(raw, nodes, axis=-1)
-        # Past its leaf a path turns left for sure, which costs nothing.
-        decisions = xp.where(on_path, decisions, xp.zeros_like(decisions) - 1e4)
-        right = astype(right, raw.dtype, xp)
-        losses = xp.sum(logistic_cost(decisions, right, xp), axis=-1)
-        pull = expit(decisions, xp) - right
-        return losses, put_along_last_axis(xp.zeros_like(raw), nodes, pull, xp)
+        places = xp.broadcast_to(xp.where(on_path, nodes, xp.zeros_like(nodes)), shape)
+        decisions = xp.take_along_axis(raw, places, axis=-1)
+        losses, pull = self.of_paths(decisions, right, on_path, xp)
+        # A column more takes the zeros past the roots.
+        n_raw = raw.shape[-1]
+        places = xp.where(on_path, nodes, xp.zeros_like(nodes) + n_raw)
+        places = xp.broadcast_to(places, shape)
+        gradient = concatenated([xp.zeros_like(raw), xp.zeros_like(raw[..., :1])], xp)
+        return losses, put_along_last_axis(gradient, places, pull, xp)[..., :n_raw]
 
-    @property
-    def _paths(self):
-        return TreePaths(self.path_nodes_, self.path_right_, self.depths_)
+    def of_paths(self, decisions, right, on_path, xp):
+        """Return the loss of every path, and its gradient at the decisions.
+
+        Parameters
+        ----------
+        decisions : array of shape (..., n_samples, longest)
+            Raw outputs of the nodes on the paths; any numbers off them.
+        right : array of bool of shape (..., n_samples, longest)
+            Whether the path turns right at each node.
+        on_path : array of bool of shape (..., n_samples, longest)
+            Whether there is a node.
+        xp : module
+            The array namespace.
+
+        Returns
+        -------
+        losses : array of shape (..., n_samples)
+        pull : array of shape (..., n_samples, longest)
+            0 off the path.
+        """
+        right, zero = astype(right, decisions.dtype, xp), xp.zeros_like(decisions)
+        costs = xp.where(on_path, logistic_cost(decisions, right, xp), zero)
+        pull = xp.where(on_path, expit(decisions, xp) - right, zero)
+        return xp.sum(costs, axis=-1), pull
 
     def table(self):
-        paths = [self.path_nodes_.T, self.path_right_.T]
-        return np.concatenate(
-            [np.array(paths[0].shape), self.depths_, *(path.ravel() for path in paths)]
-        )
+        tree = self.tree_
+        arrays = tree.leaf_parents, tree.leaf_right, tree.parents, tree.right
+        return np.concatenate([[len(tree.depths)], *arrays])
 
     @staticmethod
     def class_loops(raw, y, out, losses, spare, numbers, table):
-        n_classes, longest = table[0], table[1]
-        depths = table[2 : 2 + n_classes]
-        nodes = table[2 + n_classes :]
-        rights = nodes[n_classes * longest :]
+        n_classes = table[0]
+        leaf_parents = table[1 : 1 + n_classes]
+        leaf_rights = table[1 + n_classes : 1 + 2 * n_classes]
+        parents = table[1 + 2 * n_classes : 3 * n_classes]
+        rights = table[3 * n_classes :]
         one, zero = cast(1, raw[0, 0]), cast(0, raw[0, 0])
         for k in range(raw.shape[0]):
             fill(out[k], 0)
         for i in range(raw.shape[1]):
-            total, first = zero, y[i] * longest
-            for step in range(first, first + depths[y[i]]):
-                z, right = raw[nodes[step], i], one if rights[step] else zero
+            total = zero
+            node, turn = leaf_parents[y[i]], leaf_rights[y[i]]
+            while node >= 0:
+                z, right = raw[node, i], one if turn else zero
                 total += math.softplus(z) - right * z
-                out[nodes[step], i] = math.logistic(z) - right
+                out[node, i] = math.logistic(z) - right
+                turn = rights[node]
+                node = parents[node]
             losses[i] = total
 
     def constant(self, y, sample_weight, n_raw):
-        return self._paths.raw(self.shares(y, sample_weight, len(self.depths_)))
+        return TreePaths(self.tree_).raw(
+            self.shares(y, sample_weight, len(self.depths_))
+        )
 
     def labels(self, raw, y, xp):
         raise ValueError(
@@ -196,51 +218,35 @@ class HierarchicalSoftmax(ClassificationLoss):
         )
 
     def link(self, multiclass=False):
-        return self._paths if multiclass else Logit()
-
-
-def _balanced_tree(start, stop):
-    """Return the tree over class indices that halves them at every node."""
-    if stop - start == 1:
-        return start
-    middle = (start + stop + 1) // 2
-    return _balanced_tree(start, middle), _balanced_tree(middle, stop)
-
-
-def _huffman_tree(counts):
-    """Return the tree over class indices of the shortest mean path."""
-    # Of equally frequent trees the older comes first, which keeps the deepest leaf low.
-    queue: list[tuple[float, int, Any]] = [
-        (float(count), age, age) for age, count in enumerate(counts)
-    ]
-    heapify(queue)
-    for age in range(len(counts), 2 * len(counts) - 1):
-        (rarest, _, left), (rare, _, right) = heappop(queue), heappop(queue)
-        heappush(queue, (rarest + rare, age, (left, right)))
-    return queue[0][2]
+        return TreePaths(self.tree_) if multiclass else Logit()
 
 
 def _tree_of_indices(tree, classes):
     """Return a user's tree with class indices in place of labels, checked."""
     indices = {label: i for i, label in enumerate(classes)}
     seen = set()
-    order = _postfix(tree)
-    for i, item in enumerate(order):
+    # The trees that wait for what they are joined with, as numbers.
+    trees: list[int] = []
+    joins: list[tuple[int, int]] = []
+    for item in _postfix(tree):
         if item is _JOIN:
+            right, left = trees.pop(), trees.pop()
+            trees.append(len(classes) + len(joins))
+            joins.append((left, right))
             continue
         if not isinstance(item, Hashable) or item not in indices:
             raise ValueError(
                 f"The tree has a leaf {item!r}, which is no class. The classes are "
-                f"{classes}."
+                f"{shown(classes)}."
             )
         if item in seen:
             raise ValueError(f"The tree has more than one leaf for the class {item!r}.")
         seen.add(item)
-        order[i] = indices[item]
+        trees.append(indices[item])
     missing = [label for label in classes if label not in seen]
     if missing:
-        raise ValueError(f"The tree has no leaf for the classes {missing}.")
-    return _nested(order)
+        raise ValueError(f"The tree has no leaf for the classes {shown(missing)}.")
+    return Tree.from_joins(joins)
 
 
 # Joins the two trees before it in postfix order. It is no label, and can be pickled.
@@ -291,38 +297,3 @@ def _nested(order):
             item = left, right
         trees.append(item)
     return trees[0]
-
-
-def _paths(tree, n_classes):
-    """Return (nodes, turns, depths): how to get from the root to every leaf.
-
-    Nodes are numbered from the root, 0, each before the nodes below it.
-    """
-    paths: list[Any] = [None] * n_classes
-    # The path to the branch at hand; what lies past its depth is left from others.
-    path, turns = np.zeros(n_classes, int), np.zeros(n_classes, bool)
-    n_nodes = 0
-    pending: list[tuple[Any, int, int, bool]] = [(tree, 0, 0, False)]
-    while pending:
-        branch, depth, parent, right = pending.pop()
-        if depth:
-            path[depth - 1], turns[depth - 1] = parent, right
-        if isinstance(branch, tuple):
-            pending += [
-                (branch[1], depth + 1, n_nodes, True),
-                (branch[0], depth + 1, n_nodes, False),
-            ]
-            n_nodes += 1
-        else:
-            paths[branch] = path[:depth].copy(), turns[:depth].copy()
-    depths = np.array([len(on_path) for on_path, _ in paths])
-    nodes = np.zeros((depths.max(), n_classes), int)
-    rights = np.zeros(nodes.shape, bool)
-    for leaf, (on_path, right) in enumerate(paths):
-        depth = depths[leaf]
-        nodes[:depth, leaf], rights[:depth, leaf] = on_path, right
-        # Past a leaf, a node off its path, so that no gradient is written twice.
-        # Numbers grow along a path: the first that is skipped is off it.
-        off_path = np.sum(on_path == np.arange(depth))
-        nodes[depth:, leaf] = off_path if off_path < n_nodes else 0
-    return nodes, rights, depths

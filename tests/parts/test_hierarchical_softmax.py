@@ -34,10 +34,10 @@ def make_raw(n_classes=5, n=20, dtype=np.float64):
 
 
 def path(loss, leaf):
-    """Return the (node, right) that lead to a class."""
-    depth = loss.depths_[leaf]
-    nodes, right = loss.path_nodes_[:depth, leaf], loss.path_right_[:depth, leaf]
-    return list(zip(nodes.tolist(), right.tolist(), strict=True))
+    """Return the (node, right) that lead to a class, from the root."""
+    nodes, right = (steps[0, ::-1].tolist() for steps in loss.tree_.paths([leaf]))
+    assert len(nodes) == loss.depths_[leaf]
+    return list(zip(nodes, right, strict=True))
 
 
 def path_probability(loss, f, leaf):
@@ -225,12 +225,33 @@ def test_every_path_is_one_of_a_binary_tree(tree, n_classes):
         assert all(above[below] == step for step, (below, _) in pairwise(steps))
 
 
-def test_past_a_leaf_stand_nodes_off_the_path():
-    for tree in TREES:
-        loss = make_loss(tree)
-        for leaf, depth in enumerate(loss.depths_):
-            nodes = loss.path_nodes_[:, leaf].tolist()
-            assert not set(nodes[:depth]) & set(nodes[depth:])
+@every_tree
+def test_paths_are_filled_up_past_the_root(tree):
+    loss = make_loss(tree)
+    nodes, right = loss.tree_.paths(np.arange(5))
+    assert nodes.shape == right.shape == (5, loss.depths_.max())
+    for leaf, depth in enumerate(loss.depths_):
+        steps = list(zip(nodes[leaf], right[leaf], strict=True))
+        assert steps[:depth] == path(loss, leaf)[::-1]
+        assert steps[depth:] == [(-1, False)] * (len(steps) - depth)
+
+
+@pytest.mark.parametrize("tree", ["balanced", "huffman"])
+def test_the_arrays_of_a_tree_agree(tree):
+    tree = make_loss(tree, 26).tree_
+    for node, pair in enumerate(tree.children.tolist()):
+        for right, child in enumerate(pair):
+            if child >= 0:
+                assert (tree.parents[child], tree.right[child]) == (node, right)
+                assert child > node
+            else:
+                leaf = -1 - child
+                assert (tree.leaf_parents[leaf], tree.leaf_right[leaf]) == (node, right)
+    assert tree.parents[0] == -1
+    # The nodes of a level lie side by side.
+    levels = np.searchsorted(tree.levels, np.arange(25), side="right")
+    np.testing.assert_array_equal(levels[1:], levels[tree.parents[1:]] + 1)
+    np.testing.assert_array_equal(tree.depths, levels[tree.leaf_parents])
 
 
 @pytest.mark.parametrize(
@@ -269,7 +290,7 @@ def test_a_tree_of_ones_own_is_followed():
 def test_lists_are_pairs_too():
     lists = ["e", ["a", [["b", "d"], "c"]]]
     np.testing.assert_array_equal(
-        make_loss(lists).path_nodes_, make_loss(USERS_TREE).path_nodes_
+        make_loss(lists).tree_.children, make_loss(USERS_TREE).tree_.children
     )
 
 
@@ -371,10 +392,8 @@ def test_a_chain_of_any_length_is_followed(n_classes, right):
     # All nodes of the chain, in order, and the turn away from it at the leaf.
     leaf = n_classes // 2
     depth = depths[leaf]
-    np.testing.assert_array_equal(loss.path_nodes_[:depth, leaf], np.arange(depth))
-    turns = np.full(depth, right)
-    turns[-1] = not right
-    np.testing.assert_array_equal(loss.path_right_[:depth, leaf], turns)
+    turns = [right] * (depth - 1) + [not right]
+    assert path(loss, leaf) == list(zip(range(depth), turns, strict=True))
 
 
 def test_a_chain_is_a_product_of_decisions():
