@@ -27,6 +27,9 @@ __all__ = [
 # In place of a mean of 0, whose logarithm is not finite.
 _TINY = np.finfo(np.float32).tiny
 
+# Pairs of a row and a node that ``TreePaths.best_leaf`` handles at a time.
+_N_PAIRS = 2**17
+
 # Numbers of a matrix in an exported graph, of 4 or 8 bytes; ONNX files hold 2 GiB.
 _LARGEST_GRAPH = 2**27
 
@@ -395,6 +398,36 @@ class TreePaths(Link):
             sums[above[start:stop]] = both[:, 0] + both[:, 1]
         return Log().raw(sums[1::2]) - Log().raw(sums[::2])
 
+    @np.errstate(all="ignore")
+    def best_leaf(self, decide, n_rows):
+        """Return the most probable leaf of every row, without a look at all of them.
+
+        A path loses probability at every turn, so that what is less probable than
+        some leaf leads to no better one. Each row first takes the better turn at every
+        node; then only those turns that it left out and that are no less probable
+        than the leaf it has found are followed.
+
+        Parameters
+        ----------
+        decide : callable
+            ``decide(rows, nodes)`` returns the raw outputs, finite, at pairs of a row
+            and a node, two arrays of int of shape (n_pairs,).
+        n_rows : int
+
+        Returns
+        -------
+        leaves : ndarray of int of shape (n_rows,)
+            As ``scores`` of all raw outputs have it: the first of the best ones.
+        """
+        leaves = np.empty(n_rows, np.int64)
+        # A row leaves out up to one turn a level.
+        size = max(1, _N_PAIRS // len(self.tree.levels))
+        for start in range(0, n_rows, size):
+            stop = min(start + size, n_rows)
+            search = _Search(self.tree, decide, start, stop)
+            leaves[start:stop] = search.run()
+        return leaves
+
     def onnx_scores(self, graph, raw):
         n_leaves = len(self.tree.depths)
         n_nodes = n_leaves - 1
@@ -418,6 +451,80 @@ class TreePaths(Link):
 
     def onnx(self, graph, scores):
         return graph.add("Exp", scores)
+
+
+class _Search:
+    """The search of ``TreePaths.best_leaf`` for some rows.
+
+    Parameters
+    ----------
+    tree : Tree
+    decide : callable
+    start, stop : int
+        The rows.
+    """
+
+    def __init__(self, tree, decide, start, stop):
+        self.tree, self.decide, self.start = tree, decide, start
+        self.best = np.full(stop - start, -np.inf)
+        self.leaf = np.full(stop - start, len(tree.depths))
+
+    def run(self):
+        """Return the leaves."""
+        waiting = self._descend()
+        while waiting:
+            rows, nodes, reached = waiting.pop()
+            keep = reached >= self.best[rows]
+            turns, children = self._turns(rows[keep], nodes[keep], reached[keep])
+            rows = np.broadcast_to(rows[keep], turns.shape)
+            is_leaf = children < 0
+            self._note(rows[is_leaf], children[is_leaf], turns[is_leaf])
+            follow = ~is_leaf & (turns >= self.best[rows])
+            waiting += _blocks(rows[follow], children[follow], turns[follow])
+        return self.leaf
+
+    def _descend(self):
+        """Take the better turn at every node; return the others as blocks of pairs."""
+        rows = np.arange(len(self.best))
+        nodes, reached = np.zeros_like(rows), np.zeros(len(rows))
+        others = []
+        while len(rows):
+            turns, children = self._turns(rows, nodes, reached)
+            better = (turns[1] > turns[0]).astype(int)
+            for side in 1 - better, better:
+                turn = np.take_along_axis(turns, side[None], axis=0)[0]
+                child = np.take_along_axis(children, side[None], axis=0)[0]
+                is_leaf, is_node = child < 0, child >= 0
+                self._note(rows[is_leaf], child[is_leaf], turn[is_leaf])
+                others.append((rows[is_node], child[is_node], turn[is_node]))
+            rows, nodes, reached = others.pop()
+        rows, nodes, reached = (np.concatenate(x) for x in zip(*others, strict=True))
+        keep = reached >= self.best[rows]
+        return _blocks(rows[keep], nodes[keep], reached[keep])
+
+    def _turns(self, rows, nodes, reached):
+        """Return the log-probabilities of both children of nodes, and the children."""
+        raw = self.decide(self.start + rows, nodes)
+        turns = np.stack([log_expit(-raw), log_expit(raw)])
+        # In the type of the raw outputs, as in ``scores``.
+        turns += reached.astype(raw.dtype)
+        return turns, self.tree.children[nodes].T
+
+    def _note(self, rows, children, turns):
+        """Keep the leaves that are better than those found so far."""
+        leaves = -1 - children
+        best = self.best[rows]
+        keep = (turns > best) | ((turns == best) & (leaves < self.leaf[rows]))
+        rows, leaves, turns = rows[keep], leaves[keep], turns[keep]
+        # Of several for a row the last assignment holds.
+        order = np.lexsort((-leaves, turns, rows))
+        self.best[rows[order]], self.leaf[rows[order]] = turns[order], leaves[order]
+
+
+def _blocks(*arrays):
+    """Return arrays of the same length cut into pieces of bounded size."""
+    starts = range(0, len(arrays[0]), _N_PAIRS)
+    return [tuple(x[start : start + _N_PAIRS] for x in arrays) for start in starts]
 
 
 def _child(parents, right):
