@@ -55,8 +55,8 @@ def check_finite(network, loss, X, when):
     ends = np.concatenate([-bound, bound])
     if are_predictions_finite(loss, ends, safe):
         return
-    raw = Predictor(network, seed=0).raw(X, network.fitted)
-    if not are_predictions_finite(loss, raw):
+    chunks = Predictor(network, seed=0).chunks(X, network.fitted)
+    if not all(are_predictions_finite(loss, raw) for _, raw in chunks):
         raise DivergenceError(
             f"The predictions for the training data are not finite {when}. {REMEDIES}"
         )
@@ -71,16 +71,38 @@ def are_predictions_finite(loss, raw, bound=np.inf):
 
 def check_predicted(outputs):
     """Return the outputs for some samples; raise ValueError if some are not finite."""
-    finite = np.isfinite(outputs)
-    if not finite.all():
-        rows = np.flatnonzero(~finite.reshape(len(outputs), -1).all(axis=1))
-        raise ValueError(
-            f"The predictions for {len(rows)} of {len(outputs)} samples, the first of "
-            f"them row {rows[0]} of X, overflow {outputs.dtype.name}. Look for extreme "
-            "values in X; if there are none, the weights have become too large: "
-            "scale the training data, lower learning_rate_init or raise alpha."
-        )
-    return outputs
+    return checked(lambda function: function(outputs), lambda outputs: outputs)
+
+
+def checked(compute, function):
+    """Return ``compute(function)``; raise ValueError for outputs that are not finite.
+
+    Parameters
+    ----------
+    compute : callable
+        Takes a function of the outputs for a chunk of samples, and returns its results
+        for all samples.
+    function : callable
+    """
+
+    def of_finite(outputs):
+        if not np.isfinite(outputs).all():
+            finite = compute(_are_rows_finite)
+            wrong = np.flatnonzero(~finite)
+            raise ValueError(
+                f"The predictions for {len(wrong)} of {len(finite)} samples, the "
+                f"first of them row {wrong[0]} of X, overflow {outputs.dtype.name}. "
+                "Look for extreme values in X; if there are none, the weights have "
+                "become too large: scale the training data, lower learning_rate_init "
+                "or raise alpha."
+            )
+        return function(outputs)
+
+    return compute(of_finite)
+
+
+def _are_rows_finite(outputs):
+    return np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
 
 
 def _largest(array):

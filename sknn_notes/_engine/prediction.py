@@ -1,8 +1,10 @@
 """The network in prediction: from fitted arrays to raw outputs."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 
 from sknn_notes._threads import threads_for
@@ -12,8 +14,15 @@ from sknn_notes.layers._embeddings import Embed
 from sknn_notes.layers._input_noise import InputNoise
 from sknn_notes.noise._base import check_inputs
 
-# Prediction handles this many rows at a time, which bounds its memory.
-_CHUNK_ROWS = 4096
+# Prediction handles so many rows at a time, and so many raw outputs of them, which
+# bounds its memory.
+_CHUNK_ROWS, _CHUNK_OUTPUTS = 4096, 2**22
+
+# Units at the top of a tree whose outputs are computed for all rows.
+_FIRST_UNITS = 256
+
+# Rows whose best leaves are searched for first.
+_TRIAL_ROWS = 256
 
 
 class Predictor:
@@ -46,8 +55,6 @@ class Predictor:
         check_inputs(self.augment, X)
         check_dense(self.embedding, X)
 
-    # Numbers that overflow end in outputs that are not finite, which callers look for.
-    @np.errstate(all="ignore")
     def raw(self, X, fitted):
         """Return the raw outputs, with the noise averaged analytically.
 
@@ -60,14 +67,86 @@ class Predictor:
         -------
         raw : ndarray of shape (n_samples, n_outputs)
         """
+        return self.mapped(lambda raw: raw, X, fitted)
+
+    def mapped(self, function, X, fitted):
+        """Return what a function makes of the raw outputs, chunk by chunk.
+
+        Parameters
+        ----------
+        function : callable
+            Takes raw outputs, and returns an array of as many rows.
+        X, fitted
+            As in ``raw``.
+
+        Returns
+        -------
+        results : ndarray of shape (n_samples, ...)
+        """
+        n, n_outputs = X.shape[0], fitted.coefs[-1].shape[1]
+        # Few rows take no detour.
+        if n <= _CHUNK_ROWS and n * n_outputs <= _CHUNK_OUTPUTS:
+            return function(self._of_chunk(X, fitted))
+        return gathered(n, ((r, function(raw)) for r, raw in self.chunks(X, fitted)))
+
+    def chunks(self, X, fitted):
+        """Yield the raw outputs, with the noise averaged analytically, by chunks.
+
+        Parameters
+        ----------
+        X, fitted
+            As in ``raw``.
+
+        Yields
+        ------
+        rows : slice
+        raw : ndarray of shape (n_rows, n_outputs)
+        """
+        n_rows = chunk_rows(fitted.coefs[-1].shape[1])
+        for rows in gen_batches(X.shape[0], n_rows):
+            yield rows, self._of_chunk(X[rows], fitted)
+
+    # Numbers that overflow end in outputs that are not finite, which callers look for.
+    @np.errstate(all="ignore")
+    def _of_chunk(self, X, fitted):
         with _threads(X, fitted.coefs):
-            if X.shape[0] <= _CHUNK_ROWS:
-                return self._forward(X, fitted)
-            last = fitted.coefs[-1]
-            raw = np.empty((X.shape[0], last.shape[1]), last.dtype)
-            for rows in gen_batches(X.shape[0], _CHUNK_ROWS):
-                raw[rows] = self._forward(X[rows], fitted)
-            return raw
+            return self._forward(X, fitted)
+
+    def best_leaves(self, X, fitted, link):
+        """Return the most probable leaf of every row, or None where that does not pay.
+
+        Parameters
+        ----------
+        X, fitted
+            As in ``raw``.
+        link : TreePaths
+
+        Returns
+        -------
+        leaves : ndarray of int of shape (n_samples,) or None
+            None where the search is cut short since the probabilities are so even that
+            it visits many nodes, and where an output is not finite.
+        """
+        last = self.layers[-1]
+        W, b = last.fitted(fitted).values()
+        if last.dropconnect is not None or (len(self.layers) == 1 and issparse(X)):
+            return None
+        # Gathering columns is fast where they are stored one after the other. A copy
+        # pays for itself once as many of them are read as there are.
+        if X.shape[0] * len(link.tree.levels) > W.shape[1]:
+            W = np.asfortranarray(W)
+        n = X.shape[0]
+        leaves = np.empty(n, np.int64)
+        # Few rows are enough to see whether the search pays.
+        edges = [0, *range(_TRIAL_ROWS, n, _CHUNK_ROWS), n]
+        for rows in map(slice, edges[:-1], edges[1:]):
+            with np.errstate(all="ignore"), _threads(X[rows], fitted.coefs):
+                A = self._forward(X[rows], fitted, layers=self.layers[:-1])
+                try:
+                    leaves[rows] = link.best_leaf(_Nodes(A, W, b), len(A))
+                except _CutShort:
+                    return None
+        return leaves
 
     def passes(self, X, fitted, n_passes):
         """Yield the raw outputs of sampled sub-networks, for a chunk of rows.
@@ -91,17 +170,73 @@ class Predictor:
                 raw = self._forward(X, fitted, rng)
             yield raw
 
-    def _forward(self, A, fitted, rng=None):
+    def _forward(self, A, fitted, rng=None, layers=None):
         """Raw outputs of the average network or, with ``rng``, of a sampled one."""
         flow = Flow(fitted.coefs[0], rng=rng)
-        for layer in self.layers:
+        for layer in self.layers if layers is None else layers:
             A = layer.predict(layer.fitted(fitted), A, flow)
         return A
 
 
-@np.errstate(all="ignore")
-def averaged(networks, X, n_passes, average=np.mean):
-    """Return mean and standard deviation over all networks and their passes.
+def chunk_rows(n_outputs):
+    """Return how many rows prediction handles at a time."""
+    return max(1, min(_CHUNK_ROWS, _CHUNK_OUTPUTS // n_outputs))
+
+
+class _CutShort(Exception):
+    """A search for the most probable leaf is not worth going on with."""
+
+
+class _Nodes:
+    """Raw outputs of a dense layer at pairs of a row and a unit.
+
+    Those of the first units are computed for all rows by one product: there are the
+    upper levels of a tree, which most rows pass.
+
+    Parameters
+    ----------
+    A : ndarray of shape (n_rows, n_inputs)
+    W : ndarray of shape (n_inputs, n_units)
+    b : ndarray of shape (n_units,)
+    """
+
+    def __init__(self, A, W, b):
+        self._A, self._columns, self._b = A, W.T, b
+        self._first = A @ W[:, :_FIRST_UNITS] + b[:_FIRST_UNITS]
+        # Four times what a pair costs in a product of matrices, and in its link.
+        self._n_left = len(A) * W.shape[1] // 16
+
+    def __call__(self, rows, nodes):
+        self._n_left -= len(rows)
+        if self._n_left < 0:
+            raise _CutShort
+        raw = np.empty(len(rows), self._first.dtype)
+        is_first = nodes < _FIRST_UNITS
+        raw[is_first] = self._first[rows[is_first], nodes[is_first]]
+        (others,) = np.nonzero(~is_first)
+        size = max(1, _CHUNK_OUTPUTS // (4 * self._A.shape[1]))
+        for start in range(0, len(others), size):
+            pairs = others[start : start + size]
+            at, columns = nodes[pairs], self._columns[nodes[pairs]]
+            raw[pairs] = np.einsum("ij,ij->i", self._A[rows[pairs]], columns)
+            raw[pairs] += self._b[at]
+        if not np.isfinite(raw).all():
+            raise _CutShort
+        return raw
+
+
+def gathered(n_samples, results):
+    """Return the results of chunks, pairs of a slice of rows and an array, as one."""
+    every: Any = None
+    for rows, result in results:
+        if every is None:
+            every = np.empty((n_samples, *result.shape[1:]), result.dtype)
+        every[rows] = result
+    return every
+
+
+def averages(networks, X, n_passes, average=np.mean):
+    """Yield the mean over all networks and their passes, by chunks of rows.
 
     Parameters
     ----------
@@ -114,18 +249,41 @@ def averaged(networks, X, n_passes, average=np.mean):
     average : callable, default=numpy.mean
         Takes the stacked passes and ``axis``.
 
+    Yields
+    ------
+    rows : slice
+    mean : ndarray of shape (n_rows, n_outputs)
+    passes : list of ndarray of shape (n_rows, n_outputs)
+        What was averaged.
+    """
+    n_outputs = networks[0][1].coefs[-1].shape[1] * len(networks) * (n_passes or 1)
+    for rows in gen_batches(X.shape[0], chunk_rows(n_outputs)):
+        # The caller's code between the chunks is its own affair.
+        with np.errstate(all="ignore"):
+            passes = [
+                transform(raw)
+                for predictor, fitted, transform in networks
+                for raw in predictor.passes(X[rows], fitted, n_passes)
+            ]
+            mean = average(passes, axis=0)
+        yield rows, mean, passes
+
+
+def averaged(networks, X, n_passes, average=np.mean):
+    """Return mean and standard deviation over all networks and their passes.
+
+    Parameters
+    ----------
+    networks, X, n_passes, average
+        As in ``averages``.
+
     Returns
     -------
     mean, spread : ndarray of shape (n_samples, n_outputs)
     """
     means, spreads = [], []
-    for rows in gen_batches(X.shape[0], _CHUNK_ROWS):
-        passes = [
-            transform(raw)
-            for predictor, fitted, transform in networks
-            for raw in predictor.passes(X[rows], fitted, n_passes)
-        ]
-        means.append(average(passes, axis=0))
+    for _, mean, passes in averages(networks, X, n_passes, average):
+        means.append(mean)
         spreads.append(spread_of(passes))
     return np.concatenate(means), np.concatenate(spreads)
 
@@ -136,6 +294,7 @@ def _threads(X, coefs):
     return threads_for(min(X.shape[0], _CHUNK_ROWS), units)
 
 
+@np.errstate(all="ignore")
 def spread_of(passes):
     """Return the standard deviation over passes, whether squares overflow or vanish."""
     spread, size = np.std(passes, axis=0), np.max(np.abs(passes))

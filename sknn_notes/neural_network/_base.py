@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin, EpochTasks, NetworkTasks
 from sknn_notes._checks import check_parameters
-from sknn_notes._engine.finite import check_predicted
-from sknn_notes._engine.prediction import Predictor, averaged
+from sknn_notes._engine.finite import check_predicted, checked
+from sknn_notes._engine.prediction import Predictor, averaged, averages, gathered
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._part import resolve
 from sknn_notes._sklearn import _check_sample_weight
@@ -130,29 +130,43 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         self._predictor.check_inputs(X)
         return X, fitted_arrays(self)
 
-    def _raw(self, X):
-        """Return the raw outputs for ``X``, shape (n_samples, n_raw)."""
-        return check_predicted(self._predictor.raw(*self._fitted_arrays(X)))
+    def _of_raw(self, X, function):
+        """Return what a function makes of the raw outputs for chunks of ``X``."""
+        X, fitted = self._fitted_arrays(X)
+        return checked(partial(self._predictor.mapped, X=X, fitted=fitted), function)
 
-    def _mean(self, X, transform, average=np.mean):
+    def _mean(self, X, transform, average=np.mean, finish=lambda mean: mean):
         """Return what ``transform(targets, raw)`` is, averaged over what there is.
 
         That is over the networks, and under ``marginalization="monte_carlo"`` over the
-        passes of each.
+        passes of each. ``finish`` takes averages of a chunk of rows, and returns what
+        to keep of them.
         """
         if not self._averages:
-            return check_predicted(transform(self._targets, self._raw(X)))
+            of_raw = partial(transform, self._targets)
+            return finish(check_predicted(self._of_raw(X, of_raw)))
         n_passes = self.n_mc_samples if self._monte_carlo else None
-        return self._mean_and_spread(X, transform, n_passes, average)[0]
+        X, networks = self._networks(X, transform)
 
-    def _mean_and_spread(self, X, transform, n_passes, average=np.mean):
+        def compute(function):
+            chunks = averages(networks, X, n_passes, average)
+            return gathered(X.shape[0], ((r, function(mean)) for r, mean, _ in chunks))
+
+        return checked(compute, finish)
+
+    def _mean_and_spread(self, X, transform, n_passes):
+        X, networks = self._networks(X, transform)
+        mean, spread = averaged(networks, X, n_passes)
+        return check_predicted(mean), spread
+
+    def _networks(self, X, transform):
+        """Return ``X`` validated, and the networks as ``averages`` takes them."""
         X, _ = self._fitted_arrays(X)
         networks = [
             (each._predictor, fitted_arrays(each), partial(transform, each._targets))
             for each in self._members
         ]
-        mean, spread = averaged(networks, X, n_passes, average)
-        return check_predicted(mean), spread
+        return X, networks
 
     @property
     def _averages(self):

@@ -3,7 +3,9 @@
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import gen_batches
 
+from sknn_notes._engine.prediction import chunk_rows
 from sknn_notes._messages import warn
 from sknn_notes.neural_network._parameters import base_rate, value_at_start
 
@@ -37,15 +39,20 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
         weight = weight[::step]
         if not weight.any():
             return
-    chance = _mean_loss(loss, np.tile(constant, (len(y), 1)), y, weight)
-    at_zero = _mean_loss(loss, np.zeros((len(y), n_raw), constant.dtype), y, weight)
+    parts = list(gen_batches(len(y), chunk_rows(n_raw)))
+
+    def of_constant(outputs):
+        chunks = ((r, np.tile(outputs, (r.stop - r.start, 1))) for r in parts)
+        return _mean_loss(loss, chunks, y, weight)
+
+    chance, at_zero = of_constant(constant), of_constant(np.zeros_like(constant))
     # A constant that is all but right can't be improved on.
     # Likelihoods of densities give losses below 0, too.
     margin = abs(chance)
     if reached < chance - 0.1 * margin or chance <= 1e-3 * at_zero:
         return
-    raw = estimator._predictor.raw(X, network.fitted)
-    value = _mean_loss(loss, raw, y, weight)
+    chunks = estimator._predictor.chunks(X, network.fitted)
+    value = _mean_loss(loss, chunks, y, weight)
     if value < chance - 1e-6 * margin:
         return
     warn(
@@ -57,9 +64,10 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
     )
 
 
-def _mean_loss(loss, raw, y, weight):
-    losses, _ = loss.per_sample(raw, y, np)
-    return float(np.average(losses, weights=weight))
+def _mean_loss(loss, chunks, y, weight):
+    """Return the mean loss of raw outputs that come by chunks."""
+    losses = [loss.per_sample(raw, y[rows], np)[0] for rows, raw in chunks]
+    return float(np.average(np.concatenate(losses), weights=weight))
 
 
 def _likely_cause(estimator, plan, X, y):

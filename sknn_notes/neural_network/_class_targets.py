@@ -156,13 +156,18 @@ class ClassTargets(Targets):
         positive = (scores > 0).astype(int)
         return positive if self.multilabel else self.classes[positive[:, 0]]
 
-    def score(self, raw, encoded, sample_weight):
-        """Return the weighted share of samples whose every target is predicted."""
+    def predicted(self, raw):
+        """Return class indices, or whether each output is a yes."""
         scores = self.link.scores(raw)
+        return np.argmax(scores, axis=1) if self.multiclass else scores > 0
+
+    def score(self, predicted, encoded, sample_weight):
+        """Return the weighted share of samples whose every target is predicted."""
         if self.multiclass:
-            right = np.argmax(scores, axis=1) == encoded
+            right = predicted == encoded
         else:
-            right = np.all((scores > 0) == (encoded.reshape(scores.shape) > 0), axis=1)
+            yes = encoded.reshape(predicted.shape) > 0
+            right = np.all(predicted == yes, axis=1)
         return float(np.average(right, weights=sample_weight))
 
 

@@ -122,10 +122,12 @@ class NumberTargets(Targets):
         """Return quantiles, shape (n_samples, n_outputs, n_quantiles)."""
         return self.link.quantiles(raw)
 
-    def score(self, raw, encoded, sample_weight):
+    def predicted(self, raw):
+        """Return predictions in the unit of training, shape (n_samples, n_outputs)."""
+        return self.loss.link().inverse(raw)
+
+    def score(self, predicted, encoded, sample_weight):
         """Return R2, NaN where a prediction is not finite."""
-        # Raw outputs and targets are as in training.
-        predicted = self.loss.link().inverse(raw)
         if not np.isfinite(predicted).all():
             return float("nan")
         return float(r2_score(encoded, predicted, sample_weight=sample_weight))

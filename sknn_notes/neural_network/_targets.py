@@ -40,9 +40,10 @@ def set_arrays(estimator, fitted):
 class Targets:
     """The targets of an estimator; the methods here suit targets that need no more.
 
-    A kind of target adds ``start``, ``resume``, ``check``, ``encode``, ``decode`` and
-    ``score``. Here ``y`` are targets as the first three return them, and
-    ``encoded`` are those that the loss takes.
+    A kind of target adds ``start``, ``resume``, ``check``, ``encode``, ``decode``,
+    ``predicted``, whose results ``score`` compares with targets, and ``score``. Here
+    ``y`` are targets as the first three return them, and ``encoded`` are those that
+    the loss takes.
 
     Attributes
     ----------

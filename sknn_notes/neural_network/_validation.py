@@ -217,10 +217,15 @@ def evaluation(estimator, network, validation):
             extra = {"sample_weight": weight}
 
     def evaluate():
-        raw = estimator._predictor.raw(validation.X, arrays)
-        losses, _ = loss.per_sample(raw, validation.targets, np)
-        mean_loss = float(np.average(losses, weights=validation.loss_weight))
-        if not are_predictions_finite(loss, raw):
+        losses, predicted, finite = [], [], True
+        for rows, raw in estimator._predictor.chunks(validation.X, arrays):
+            losses.append(loss.per_sample(raw, validation.targets[rows], np)[0])
+            finite = finite and are_predictions_finite(loss, raw)
+            if estimator.scoring is None:
+                predicted.append(targets.predicted(raw))
+        each = np.concatenate(losses)
+        mean_loss = float(np.average(each, weights=validation.loss_weight))
+        if not finite:
             return float("nan"), mean_loss
         if scorer is not None:
             set_arrays(fitted, targets.publish(network))
@@ -228,7 +233,7 @@ def evaluation(estimator, network, validation):
         elif estimator.scoring == "loss":
             score = -mean_loss
         else:
-            score = targets.score(raw, validation.targets, weight)
+            score = targets.score(np.concatenate(predicted), validation.targets, weight)
         return score, mean_loss
 
     return evaluate
