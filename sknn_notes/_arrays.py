@@ -35,8 +35,8 @@ __all__ = [
     "normals",
     "of_matrices",
     "of_rows",
-    "one_hot",
     "put_along_last_axis",
+    "put_at",
     "random_mask",
     "random_words",
     "take",
@@ -146,25 +146,41 @@ def xlogy(x, y, xp):
     return x * xp.log(xp.where(zero, xp.ones_like(y), y))
 
 
-def one_hot(y, n_classes, xp):
-    """Return whether each class is the one of each sample, (..., n_samples, K)."""
-    return y[..., None] == arange(n_classes, y, xp)
-
-
 def take(x, y, xp):
     """Return the element of every row at its index ``y``, shape (..., n_samples)."""
     if xp is np and x.ndim == 2:
         return x[np.arange(len(y)), y]
-    hot = one_hot(y, x.shape[-1], xp)
-    return xp.sum(xp.where(hot, x, xp.zeros_like(x)), axis=-1)
+    return xp.take_along_axis(x, _places(x, y, xp), axis=-1)[..., 0]
 
 
 def add_at(x, y, number, xp):
-    """Add a number to the element of every row at its index ``y``, in place."""
+    """Return ``x`` with a number added to the element of every row at its index ``y``.
+
+    It is ``x`` itself if possible.
+    """
     if xp is np and x.ndim == 2:
         x[np.arange(len(y)), y] += number
-    else:
-        x += astype(one_hot(y, x.shape[-1], xp), x.dtype, xp) * number
+        return x
+    places = _places(x, y, xp)
+    values = xp.take_along_axis(x, places, axis=-1) + number
+    return put_along_last_axis(x, places, values, xp)
+
+
+def put_at(x, y, values, xp):
+    """Return ``x`` with values at every row's index ``y``, set in place if possible.
+
+    Parameters
+    ----------
+    x : array of shape (..., n_samples, n)
+    y : array of int of shape (..., n_samples)
+    values : array of shape (..., n_samples)
+    """
+    return put_along_last_axis(x, _places(x, y, xp), values[..., None], xp)
+
+
+def _places(x, y, xp):
+    """Return an index a row, for functions along the last axis."""
+    return xp.broadcast_to(y, x.shape[:-1])[..., None]
 
 
 def put_along_last_axis(x, places, values, xp):

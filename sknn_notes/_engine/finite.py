@@ -69,42 +69,6 @@ def are_predictions_finite(loss, raw, bound=np.inf):
     return all(_largest(array) < bound for array in outputs)
 
 
-def check_predicted(outputs):
-    """Return the outputs for some samples; raise ValueError if some are not finite."""
-    return checked(lambda function: function(outputs), lambda outputs: outputs)
-
-
-def checked(compute, function):
-    """Return ``compute(function)``; raise ValueError for outputs that are not finite.
-
-    Parameters
-    ----------
-    compute : callable
-        Takes a function of the outputs for a chunk of samples, and returns its results
-        for all samples.
-    function : callable
-    """
-
-    def of_finite(outputs):
-        if not np.isfinite(outputs).all():
-            finite = compute(_are_rows_finite)
-            wrong = np.flatnonzero(~finite)
-            raise ValueError(
-                f"The predictions for {len(wrong)} of {len(finite)} samples, the "
-                f"first of them row {wrong[0]} of X, overflow {outputs.dtype.name}. "
-                "Look for extreme values in X; if there are none, the weights have "
-                "become too large: scale the training data, lower learning_rate_init "
-                "or raise alpha."
-            )
-        return function(outputs)
-
-    return compute(of_finite)
-
-
-def _are_rows_finite(outputs):
-    return np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
-
-
 def _largest(array):
     """Return the largest absolute value, NaN where there is one."""
     return max(float(np.max(array)), -float(np.min(array)))

@@ -67,7 +67,7 @@ class Predictor:
         -------
         raw : ndarray of shape (n_samples, n_outputs)
         """
-        return self.mapped(lambda raw: raw, X, fitted)
+        return gathered(X.shape[0], self.chunks(X, fitted))
 
     def mapped(self, function, X, fitted):
         """Return what a function makes of the raw outputs, chunk by chunk.
@@ -82,12 +82,22 @@ class Predictor:
         Returns
         -------
         results : ndarray of shape (n_samples, ...)
+
+        Raises
+        ------
+        ValueError
+            If some raw outputs are not finite.
         """
         n, n_outputs = X.shape[0], fitted.coefs[-1].shape[1]
         # Few rows take no detour.
         if n <= _CHUNK_ROWS and n * n_outputs <= _CHUNK_OUTPUTS:
-            return function(self._of_chunk(X, fitted))
-        return gathered(n, ((r, function(raw)) for r, raw in self.chunks(X, fitted)))
+            return function(check_predicted(self._of_chunk(X, fitted)))
+
+        def compute(function):
+            chunks = self.chunks(X, fitted)
+            return gathered(n, ((rows, function(raw)) for rows, raw in chunks))
+
+        return checked(compute, function)
 
     def chunks(self, X, fitted):
         """Yield the raw outputs, with the noise averaged analytically, by chunks.
@@ -223,6 +233,44 @@ class _Nodes:
         if not np.isfinite(raw).all():
             raise _CutShort
         return raw
+
+
+def check_predicted(outputs):
+    """Return the outputs for some samples; raise ValueError if some are not finite."""
+    if np.isfinite(outputs).all():
+        return outputs
+    return checked(lambda function: function(outputs), lambda outputs: outputs)
+
+
+def checked(compute, function):
+    """Return ``compute(function)``; raise ValueError for outputs that are not finite.
+
+    Parameters
+    ----------
+    compute : callable
+        Takes a function of the outputs for a chunk of samples, and returns its results
+        for all samples.
+    function : callable
+    """
+
+    def of_finite(outputs):
+        if not np.isfinite(outputs).all():
+            finite = compute(_are_rows_finite)
+            wrong = np.flatnonzero(~finite)
+            raise ValueError(
+                f"The predictions for {len(wrong)} of {len(finite)} samples, the "
+                f"first of them row {wrong[0]} of X, overflow {outputs.dtype.name}. "
+                "Look for extreme values in X; if there are none, the weights have "
+                "become too large: scale the training data, lower learning_rate_init "
+                "or raise alpha."
+            )
+        return function(outputs)
+
+    return compute(of_finite)
+
+
+def _are_rows_finite(outputs):
+    return np.isfinite(outputs).reshape(len(outputs), -1).all(axis=1)
 
 
 def gathered(n_samples, results):

@@ -12,7 +12,7 @@ from sknn_notes._arrays import (
     logistic_cost,
     maximum,
     of_rows,
-    one_hot,
+    put_at,
     take,
 )
 from sknn_notes._checks import Interval
@@ -64,7 +64,7 @@ class LogLoss(ClassificationLoss):
         total = xp.sum(p, axis=-1, keepdims=True)
         losses = xp.log(total[..., 0]) - take(z, y, xp)
         p /= total
-        add_at(p, y, share - 1, xp)
+        p = add_at(p, y, share - 1, xp)
         # Moving the share s from class y to all adds s (f_y - mean(f)) to the loss.
         if not equal_numbers(share, 0):
             losses += of_rows(share) * (take(raw, y, xp) - xp.mean(raw, axis=-1))
@@ -172,13 +172,14 @@ class Hinge(ClassificationLoss):
         self.margin = margin
 
     def multiclass(self, raw, y, xp):
-        terms, slopes = self._terms(raw - take(raw, y, xp)[..., None] + self.margin, xp)
-        right = one_hot(y, raw.shape[-1], xp)
-        zero = xp.zeros_like(raw)
-        terms, slopes = xp.where(right, zero, terms), xp.where(right, zero, slopes)
+        right = take(raw, y, xp)
+        z = raw - right[..., None] + self.margin
+        # The right output has no term; below 0 there is none.
+        z = put_at(z, y, xp.zeros_like(right) - 1, xp)
+        terms, slopes = self._terms(z, xp)
         # The right output is pulled up as hard as all the others are pulled down.
-        pull = xp.sum(slopes, axis=-1, keepdims=True)
-        return xp.sum(terms, axis=-1), xp.where(right, -pull, slopes)
+        slopes = put_at(slopes, y, -xp.sum(slopes, axis=-1), xp)
+        return xp.sum(terms, axis=-1), slopes
 
     def labels(self, raw, y, xp):
         sign = 2 * y - 1

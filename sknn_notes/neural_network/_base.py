@@ -10,8 +10,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin, EpochTasks, NetworkTasks
 from sknn_notes._checks import check_parameters
-from sknn_notes._engine.finite import check_predicted, checked
-from sknn_notes._engine.prediction import Predictor, averaged, averages, gathered
+from sknn_notes._engine.prediction import (
+    Predictor,
+    averaged,
+    averages,
+    check_predicted,
+    checked,
+    gathered,
+)
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._part import resolve
 from sknn_notes._sklearn import _check_sample_weight
@@ -133,7 +139,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     def _of_raw(self, X, function):
         """Return what a function makes of the raw outputs for chunks of ``X``."""
         X, fitted = self._fitted_arrays(X)
-        return checked(partial(self._predictor.mapped, X=X, fitted=fitted), function)
+        return self._predictor.mapped(function, X, fitted)
 
     def _mean(self, X, transform, average=np.mean, finish=lambda mean: mean):
         """Return what ``transform(targets, raw)`` is, averaged over what there is.

@@ -99,13 +99,14 @@ class ClassTargets(Targets):
                 f"y has shape {y.shape}, and the classifier was fitted before on "
                 f"{'labels in columns' if self.multilabel else 'classes'}."
             )
-        if complete and set(found) != set(self.classes):
+        # Python's own labels are hashed in a fraction of the time.
+        present, known = set(found.tolist()), set(self.classes.tolist())
+        if complete and present != known:
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the "
                 f"previous call to fit. Previously got {self.classes}, `y` has {found}"
             )
-        unknown = set(found) - set(self.classes)
-        if unknown or (y.ndim == 2 and y.shape[1] != len(self.classes)):
+        if not present <= known or (y.ndim == 2 and y.shape[1] != len(self.classes)):
             raise ValueError(
                 "`y` has classes not in `self.classes_`. `self.classes_` has "
                 f"{self.classes}. 'y' has {found}. The data of fit, or the argument "
@@ -213,9 +214,8 @@ def class_weights(class_weight, targets, y, sample_weight):
         Balanced weights are those of the weighted counts.
     """
     balanced = isinstance(class_weight, str)
-    specs, columns = [class_weight], [y]
+    specs, columns = [class_weight], targets.columns(y)
     if targets.multilabel:
-        columns = targets.columns(y)
         specs = [class_weight] * len(columns) if balanced else class_weight
         if not isinstance(specs, list) or len(specs) != len(columns):
             raise ValueError(
@@ -229,10 +229,16 @@ def class_weights(class_weight, targets, y, sample_weight):
         )
     of_columns = []
     for spec, column in zip(specs, columns, strict=True):
-        present = np.unique(column) if targets.multilabel else targets.classes
+        if targets.multilabel:
+            present = np.unique(column)
+        elif balanced:  # Counting indices is faster than comparing labels.
+            present = np.arange(len(targets.classes))
+        else:
+            present = column = targets.classes
+        weight = sample_weight if balanced else None
         with np.errstate(divide="ignore"), no_larger_than_floats("class_weight"):
             weights = compute_class_weight(
-                spec, classes=present, y=column, sample_weight=sample_weight
+                spec, classes=present, y=column, sample_weight=weight
             )
         # A class whose samples all weigh nothing has no balanced weight.
         weights[np.isposinf(weights) & balanced] = 0

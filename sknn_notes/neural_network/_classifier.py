@@ -513,20 +513,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Class labels, or 0 and 1 in one column per label.
         """
         self._check_is_fitted()
-        link = self._targets.link
-        if isinstance(link, TreePaths) and not self._averages:
-            leaves = self._best_leaves(X, link)
+        link, decode = self._targets.link, self._targets.decode
+        if self._averages:
+            return self._scores(X, decode)
+        X, fitted = self._fitted_arrays(X)
+        if self._searches(X, link):
+            leaves = self._predictor.best_leaves(X, fitted, link)
             if leaves is not None:
                 return self.classes_[leaves]
-        return self._scores(X, self._targets.decode)
+        return self._predictor.mapped(lambda raw: decode(link.scores(raw)), X, fitted)
 
-    def _best_leaves(self, X, link):
-        """Return the most probable classes by a search in their tree, None if slow."""
-        X, fitted = self._fitted_arrays(X)
-        is_deep = len(link.tree.levels) > _DEEP_TREE
-        if is_deep or X.shape[0] * len(self.classes_) < _MANY_OUTPUTS:
-            return None
-        return self._predictor.best_leaves(X, fitted, link)
+    def _searches(self, X, link):
+        """Whether a search for the best leaf of a tree may be faster."""
+        if not isinstance(link, TreePaths) or len(link.tree.levels) > _DEEP_TREE:
+            return False
+        return X.shape[0] * len(self.classes_) >= _MANY_OUTPUTS
 
     def decision_function(self, X):
         """Return the scores that decide, before softmax or logistic function.

@@ -317,7 +317,12 @@ def test_functions_of_several_arrays(dtype, library):
     same(_arrays.minimum(array(x), array(x[0]), xp), np.minimum(x, x[0]))
     same(_arrays.xlogy(array(x), array(x + 1), xp), special.xlogy(x, x + 1))
     same(_arrays.xlogy(array(0 * x), array(0 * x), xp), 0 * x)
-    same(_arrays.one_hot(array(y), 4, xp), np.eye(4, dtype=bool)[y])
+    hot = np.eye(4, dtype=bool)[y]
+    same(_arrays.add_at(array(x), array(y), 2.0, xp), np.where(hot, x + 2, x))
+    same(
+        _arrays.put_at(array(x), array(y), array(-x[..., 0]), xp),
+        np.where(hot, -x[..., :1], x),
+    )
     expected = np.take_along_axis(x, y[..., None], axis=-1)[..., 0]
     same(_arrays.take(array(x), array(y), xp), expected)
     same(
