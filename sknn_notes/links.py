@@ -376,27 +376,26 @@ class TreePaths(Link):
     @np.errstate(all="ignore")
     def scores(self, raw):
         tree = self.tree
-        # Log-probabilities of every child, left and right ones in turn: first given its
-        # parent, then level by level given the root.
-        turns = np.empty((2 * raw.shape[1], len(raw)), raw.dtype)
-        log_expit(-raw.T, out=turns[::2])
-        log_expit(raw.T, out=turns[1::2])
-        above = _child(tree.parents, tree.right)
+        # Log-probabilities of the left and the right child of every node: first given
+        # the node, then level by level given the root.
+        turns = _log_decisions(raw.T)
+        of_child = turns.reshape(-1, len(raw))
+        above = _child(tree, tree.parents, tree.right)
         for start, stop in pairwise(tree.levels[1:].tolist()):
-            reached = np.repeat(turns[above[start:stop]], 2, axis=0)
-            turns[2 * start : 2 * stop] += reached
-        return turns[_child(tree.leaf_parents, tree.leaf_right)].T
+            turns[:, start:stop] += of_child[above[start:stop]]
+        return of_child[_child(tree, tree.leaf_parents, tree.leaf_right)].T
 
     def raw(self, mean):
         # At every node the log-odds of the leaves to the right of it.
         tree = self.tree
-        sums = np.empty(2 * len(tree.parents), mean.dtype)
-        sums[_child(tree.leaf_parents, tree.leaf_right)] = mean
-        above = _child(tree.parents, tree.right)
+        n_nodes = len(tree.parents)
+        sums = np.empty((2, n_nodes), mean.dtype)
+        of_child = sums.ravel()
+        of_child[_child(tree, tree.leaf_parents, tree.leaf_right)] = mean
+        above = _child(tree, tree.parents, tree.right)
         for start, stop in reversed(list(pairwise(tree.levels[1:].tolist()))):
-            both = sums[2 * start : 2 * stop].reshape(-1, 2)
-            sums[above[start:stop]] = both[:, 0] + both[:, 1]
-        return Log().raw(sums[1::2]) - Log().raw(sums[::2])
+            of_child[above[start:stop]] = np.sum(sums[:, start:stop], axis=0)
+        return Log().raw(sums[1]) - Log().raw(sums[0])
 
     @np.errstate(all="ignore")
     def best_leaf(self, decide, n_rows):
@@ -505,7 +504,7 @@ class _Search:
     def _turns(self, rows, nodes, reached):
         """Return the log-probabilities of both children of nodes, and the children."""
         raw = self.decide(self.start + rows, nodes)
-        turns = np.stack([log_expit(-raw), log_expit(raw)])
+        turns = _log_decisions(raw)
         # In the type of the raw outputs, as in ``scores``.
         turns += reached.astype(raw.dtype)
         return turns, self.tree.children[nodes].T
@@ -527,9 +526,21 @@ def _blocks(*arrays):
     return [tuple(x[start : start + _N_PAIRS] for x in arrays) for start in starts]
 
 
-def _child(parents, right):
-    """Return the rows of children in ``TreePaths.scores``."""
-    return 2 * parents + right
+def _log_decisions(raw):
+    """Return the log-probabilities of left and of right, shape (2, ...)."""
+    # In a fraction of the time of two calls of scipy's log_expit, and as exact.
+    rest = np.abs(raw)
+    np.log1p(np.exp(np.negative(rest, out=rest), out=rest), out=rest)
+    turns = np.empty((2, *raw.shape), raw.dtype)
+    np.negative(np.maximum(raw, 0, out=turns[0]), out=turns[0])
+    np.minimum(raw, 0, out=turns[1])
+    turns -= rest
+    return turns
+
+
+def _child(tree, parents, right):
+    """Return the places of children in arrays with all left ones first."""
+    return parents + len(tree.parents) * right
 
 
 def unit_of(link):

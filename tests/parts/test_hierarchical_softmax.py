@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import tracemalloc
 from itertools import pairwise
 from math import ceil, log, log2
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from sknn_notes import MLPClassifier
+from sknn_notes import MLPClassifier, links
 from sknn_notes.losses import HierarchicalSoftmax, LogLoss
 
 # Deeper on one side, with paths of 1, 2, 4, 4 and 3 nodes.
@@ -444,3 +445,112 @@ def test_a_huffman_tree_may_be_as_deep_as_the_classes_are_many():
     loss = HierarchicalSoftmax(tree="huffman")
     loss.start(np.arange(n_classes), counts)
     assert loss.depths_.max() == n_classes - 1
+
+
+# Many classes
+
+
+def random_tree(n_classes, rng):
+    """Return a tree of labels 0, 1, ... that joins two random ones at a time."""
+    trees = list(range(n_classes))
+    while len(trees) > 1:
+        left = trees.pop(rng.integers(len(trees)))
+        right = trees.pop(rng.integers(len(trees)))
+        trees.append((left, right))
+    return trees[0]
+
+
+def random_link(n_classes, rng):
+    loss = HierarchicalSoftmax(tree=random_tree(n_classes, rng))
+    loss.start(np.arange(n_classes), None)
+    return loss, loss.link(multiclass=True)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_trees_are_products_over_their_paths(form, seed):
+    rng = np.random.default_rng(seed)
+    n_classes = 12
+    loss, link = random_link(n_classes, rng)
+    raw = np.asfortranarray(rng.normal(scale=2, size=(6, n_classes - 1)))
+    expected = [[path_probability(loss, f, k) for k in range(n_classes)] for f in raw]
+    np.testing.assert_allclose(link.inverse(raw), expected, rtol=1e-12)
+    for k in range(n_classes):
+        losses, gradient = form.losses(loss, raw, np.full(6, k))
+        np.testing.assert_allclose(
+            losses, -np.log(np.array(expected)[:, k]), rtol=1e-12
+        )
+        right = 1 / (1 + np.exp(-raw))
+        slopes = np.zeros_like(raw)
+        for node, turn in path(loss, k):
+            slopes[:, node] = right[:, node] - turn
+        np.testing.assert_allclose(gradient, slopes, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_pairs", [7, 2**17])
+def test_the_best_leaf_is_the_first_of_the_largest_scores(monkeypatch, dtype, n_pairs):
+    monkeypatch.setattr(links, "_N_PAIRS", n_pairs)
+    rng = np.random.default_rng(0)
+    for n_classes in [2, 3, *rng.integers(4, 40, size=15)]:
+        _, link = random_link(int(n_classes), rng)
+        shape = 40, n_classes - 1
+        for raw in (
+            rng.normal(scale=rng.choice([0.1, 1, 30]), size=shape),
+            rng.integers(-1, 2, size=shape) * 1e4,  # ties
+            rng.integers(-1, 2, size=shape),
+            np.zeros((2, n_classes - 1)),
+        ):
+            raw = raw.astype(dtype)
+            found = link.best_leaf(lambda rows, nodes, f=raw: f[rows, nodes], len(raw))
+            np.testing.assert_array_equal(found, np.argmax(link.scores(raw), axis=1))
+
+
+def test_the_search_for_the_best_leaf_visits_few_nodes():
+    n_classes, n_rows = 4096, 50
+    loss = HierarchicalSoftmax()
+    loss.start(np.arange(n_classes), None)
+    raw = np.random.default_rng(0).normal(scale=8, size=(n_rows, n_classes - 1))
+    visited = []
+
+    def decide(rows, nodes):
+        visited.append(len(rows))
+        return raw[rows, nodes]
+
+    link = loss.link(multiclass=True)
+    found = link.best_leaf(decide, n_rows)
+    np.testing.assert_array_equal(found, np.argmax(link.scores(raw), axis=1))
+    # The path to a leaf has 12 nodes.
+    assert 12 * n_rows <= sum(visited) < 40 * n_rows
+
+
+def test_a_chain_needs_memory_for_its_classes_alone(form):
+    n_classes = 3000
+    tree = chain(n_classes)
+    tracemalloc.start()
+    loss = HierarchicalSoftmax(tree=tree)
+    loss.start(np.arange(n_classes), counts=None)
+    table = loss.table()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1000 * n_classes
+    assert len(table) == 4 * n_classes - 1
+    raw = np.asfortranarray(np.random.default_rng(0).normal(size=(3, n_classes - 1)))
+    y = np.array([0, 1500, n_classes - 1])
+    losses, _ = form.losses(loss, raw, y)
+    # The last class hangs at the root; class k is left after n - 1 - k passes.
+    log_right, log_left = -np.log1p(np.exp(-raw)), -np.log1p(np.exp(raw))
+    expected = [
+        log_left[0].sum(),
+        log_left[1, : n_classes - 1501].sum() + log_right[1, n_classes - 1501],
+        log_right[2, 0],
+    ]
+    np.testing.assert_allclose(losses, -np.array(expected), rtol=1e-12)
+    scores = loss.link(multiclass=True).scores(raw)
+    np.testing.assert_allclose(scores[range(3), y], expected, rtol=1e-12)
+
+
+def test_a_graph_that_would_be_huge_is_not_made():
+    loss = HierarchicalSoftmax()
+    loss.start(np.arange(20_000), None)
+    with pytest.raises(ValueError, match=r"over 20000 classes.*pickle"):
+        loss.link(multiclass=True).onnx_scores(None, "raw")
