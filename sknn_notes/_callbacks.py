@@ -12,8 +12,34 @@ try:
     from sklearn.callback import CallbackSupportMixin
 except ImportError:  # before scikit-learn 1.9
 
+    class _Context:
+        """A task, with what a checkpoint that is passed to ``fit`` asks of it."""
+
+        def __init__(self, callbacks, task_name, task_id=0, parent=None, **options):
+            self._callbacks = callbacks
+            self.task_name, self.task_id, self.parent = task_name, task_id, parent
+
+        def subcontext(self, task_name="", task_id=0, **options):
+            return _Context(self._callbacks, task_name, task_id, self)
+
+        def call_on_fit_task_begin(self, estimator, **data):
+            for callback in self._callbacks:
+                callback.on_fit_task_begin(estimator, self)
+
+        def call_on_fit_task_end(self, estimator, **data):
+            for callback in self._callbacks:
+                callback.on_fit_task_end(estimator, self)
+
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """An estimator without callbacks, which says what they need."""
+
+        _skl_callbacks: list
+
+        def _init_callback_context(self, **options):
+            context = _Context(self._skl_callbacks, "fit")
+            for callback in self._skl_callbacks:
+                callback.setup(self, context)
+            return context
 
         @property
         def set_callbacks(self):
@@ -25,7 +51,21 @@ except ImportError:  # before scikit-learn 1.9
             )
 
 
-__all__ = ["CallbackSupportMixin", "EpochTasks", "NetworkTasks", "fit_task"]
+__all__ = ["CallbackSupportMixin", "EpochTasks", "NetworkTasks", "called", "fit_task"]
+
+
+@contextmanager
+def called(estimator, callbacks):
+    """Let the tasks that are made in the block call these callbacks."""
+    before = vars(estimator).get("_skl_callbacks")
+    estimator._skl_callbacks = callbacks
+    try:
+        yield
+    finally:
+        if before is None:
+            del estimator._skl_callbacks
+        else:
+            estimator._skl_callbacks = before
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import sys
 import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import CodeType
 from typing import NamedTuple
 
 
@@ -17,7 +16,7 @@ class Told(NamedTuple):
 
     message: str
     category: type[Warning]
-    place: tuple[CodeType, int]
+    place: tuple[str, int]
 
 
 class _Listener(NamedTuple):
@@ -53,7 +52,8 @@ def warn(message, category=UserWarning, stacklevel=1):
         warnings.warn(message, category, stacklevel=stacklevel + 1)
         return
     caller = sys._getframe(1)
-    listener.warnings.append(Told(message, category, (caller.f_code, caller.f_lineno)))
+    place = caller.f_code.co_filename, caller.f_lineno
+    listener.warnings.append(Told(message, category, place))
 
 
 def say(line):

@@ -8,6 +8,7 @@ import pytest
 from sklearn.utils import class_weight, validation
 
 from sknn_notes import MLPClassifier, Whitener, _callbacks, _sklearn
+from sknn_notes.callbacks import Checkpoint
 
 
 def fresh(module):
@@ -45,6 +46,20 @@ def test_set_callbacks_says_which_version_it_needs(before_1_9, base):
     assert not hasattr(Estimator(), "set_callbacks")
     with pytest.raises(AttributeError, match=r"Estimator has callbacks.*1\.9"):
         Estimator().set_callbacks()
+
+
+@pytest.mark.parametrize("n_networks", [1, 2])
+def test_fit_takes_a_checkpoint(before_1_9, n_networks, tmp_path, monkeypatch):
+    mixin = fresh(_callbacks).CallbackSupportMixin
+    name = "_init_callback_context"
+    monkeypatch.setattr(MLPClassifier, name, getattr(mixin, name), raising=False)
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+    model = MLPClassifier(5, max_iter=6, random_state=0, n_networks=n_networks)
+    checkpoint = Checkpoint(tmp_path / "fit.ckpt", every_n_epochs=4)
+    model.fit(X, y, checkpoint=checkpoint)
+    assert not hasattr(model, "_skl_callbacks")
+    resumed = Checkpoint.load(tmp_path / "fit.ckpt").resume(X, y)
+    np.testing.assert_array_equal(resumed.coefs_[0], model.coefs_[0])
 
 
 def test_weights_of_zero_alone_raise(before_1_9):

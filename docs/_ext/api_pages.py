@@ -26,6 +26,7 @@ TITLES = {
     "sknn_notes.layers": "Normalization layers",
     "sknn_notes.embeddings": "Numerical embeddings",
     "sknn_notes.noise": "Noise on the inputs",
+    "sknn_notes.callbacks": "Callbacks",
     "sknn_notes.inspection": "Inspection",
     "sknn_notes.onnx": "Export to ONNX",
     "sknn_notes.compile": "Compiling ahead",

@@ -86,6 +86,21 @@ class Monitor:
     def _copies(self):
         return [array.copy() for array in self.arrays]
 
+    def history(self):
+        """Return all that the epochs so far have left, which ``take_up`` takes."""
+        return {
+            "epochs": self._epochs[: self._state[0]],
+            "state": self._state,
+            "n_without_improvement": self.n_without_improvement,
+            "seconds": perf_counter() - self._start,
+        }
+
+    def take_up(self, history):
+        """Go on from the epochs of another monitor."""
+        self._epochs, self._state = list(history["epochs"]), history["state"]
+        self.n_without_improvement = history["n_without_improvement"]
+        self._start = perf_counter() - history["seconds"]
+
     def start(self, loss):
         """Take the loss of the first weights for the best, where a loss is watched."""
         if not self.watches_score:

@@ -1,5 +1,6 @@
 """What the two estimators share: one fit, from validated input to fitted attributes."""
 
+from contextlib import closing, nullcontext
 from functools import partial
 from typing import Any
 
@@ -8,7 +9,12 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._base import BaseObject
-from sknn_notes._callbacks import CallbackSupportMixin, EpochTasks, NetworkTasks
+from sknn_notes._callbacks import (
+    CallbackSupportMixin,
+    EpochTasks,
+    NetworkTasks,
+    called,
+)
 from sknn_notes._checks import check_parameters
 from sknn_notes._engine.prediction import (
     Predictor,
@@ -21,10 +27,12 @@ from sknn_notes._engine.prediction import (
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._part import resolve
 from sknn_notes._sklearn import _check_sample_weight
+from sknn_notes.callbacks import Checkpoint
 from sknn_notes.neural_network._ensemble import fit_networks, networks_to_continue
 from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
+from sknn_notes.neural_network._record import FitRecord
 from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets, fitted_arrays
 from sknn_notes.optimizers import OPTIMIZERS
 
@@ -45,26 +53,57 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     # Fitting.
 
-    def _fit(self, X, y, sample_weight, *, validation=None, partial=False):
+    def _fit(
+        self, X, y, sample_weight, *, validation=None, partial=False, checkpoint=None
+    ):
         tasks: Any = None
-        if hasattr(self, "_skl_callbacks") and not partial:
-            kind = EpochTasks if self.n_networks == 1 else NetworkTasks
-            tasks = kind(self, X, y, sample_weight)
+        record: Any = None
+        if not partial:
+            tasks, record = self._tasks(X, y, sample_weight, validation, checkpoint)
+        followed = nullcontext() if record is None else closing(record)
         # A result that underflows is 0, also where the caller raises for it.
-        with unchanged_on_error(self), np.errstate(under="ignore"):
+        with unchanged_on_error(self), np.errstate(under="ignore"), followed:
             if partial:
                 # scikit-learn checks the parameters of an unfitted estimator alone.
                 check_parameters(self)
             options = {"validation": validation, "partial": partial}
             networks_to_continue(self, partial)
             if self.n_networks > 1:
-                fit_networks(self, X, y, sample_weight, **options, tasks=tasks)
+                fit_networks(
+                    self, X, y, sample_weight, **options, tasks=tasks, record=record
+                )
                 return self
             self.__dict__.pop("networks_", None)
             training = prepare(self, X, y, sample_weight, **options)
-            training.run(tasks)
+            progress = None if record is None else record.follow(0, training)
+            training.run(tasks, progress)
             training.publish()
         return self
+
+    def _tasks(self, X, y, sample_weight, validation, checkpoint):
+        """Return what callbacks are told, and what checkpoints keep, of a fit."""
+        record = self.__dict__.pop("_fit_record", None)
+        if not (checkpoint is None or isinstance(checkpoint, Checkpoint)):
+            raise TypeError(
+                "checkpoint must be a Checkpoint of sknn_notes.callbacks or None. Got "
+                f"{checkpoint!r}. Other callbacks are passed to set_callbacks."
+            )
+        callbacks = [*getattr(self, "_skl_callbacks", []), checkpoint]
+        callbacks = [each for each in callbacks if each is not None]
+        if not callbacks:
+            return None, None
+        if record is None and any(isinstance(x, Checkpoint) for x in callbacks):
+            names = "X_val", "y_val", "sample_weight_val"
+            val = dict(zip(names, validation or [None] * 3, strict=True))
+            data = {"X": X, "y": y, "sample_weight": sample_weight, **val}
+            record = FitRecord(self, data)
+        kind = EpochTasks if self.n_networks == 1 else NetworkTasks
+        with called(self, callbacks):
+            self._fit_record = record
+            try:
+                return kind(self, X, y, sample_weight), record
+            finally:
+                del self._fit_record
 
     @property
     def _members(self):

@@ -425,6 +425,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         X_val=None,
         y_val=None,
         sample_weight_val=None,
+        checkpoint=None,
     ):
         """Fit the network to training data.
 
@@ -444,6 +445,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Targets of the validation data.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the validation samples in the score and the loss.
+        checkpoint : Checkpoint, default=None
+            Writes the fit to a file while it runs, to be resumed from there; see
+            :class:`~sknn_notes.callbacks.Checkpoint`. Where scikit-learn has callbacks,
+            ``set_callbacks`` takes it, too.
 
         Returns
         -------
@@ -458,7 +463,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             finite. The estimator is then left as it was.
         """
         validation = check_given(self, X, X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, validation=validation)
+        return self._fit(
+            X, y, sample_weight, validation=validation, checkpoint=checkpoint
+        )
 
     @available_if(lambda self: self._can_partial_fit())
     @_fit_context(prefer_skip_nested_validation=True)

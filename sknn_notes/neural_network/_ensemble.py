@@ -33,7 +33,7 @@ def networks_to_continue(estimator, partial):
     return networks
 
 
-def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks):
+def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks, record):
     """Fit all networks of an estimator, and set its fitted attributes.
 
     Parameters
@@ -43,6 +43,8 @@ def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks):
         As ``prepare`` takes them.
     tasks : NetworkTasks or None
         Told of every network and every epoch.
+    record : FitRecord or None
+        Follows the networks, and knows how far they have come if the fit is resumed.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks):
     """
     data = _checked(estimator, X, y, sample_weight, validation, partial)
     networks, folds = _start(estimator, partial)
-    training = _Training(estimator, networks, folds, data, partial, tasks)
+    training = _Training(estimator, networks, folds, data, partial, tasks, record)
     n_jobs = min(effective_n_jobs(estimator.n_jobs), estimator.n_networks)
     training.run(n_jobs)
     networks, folds = training.trained()
@@ -139,6 +141,7 @@ class _Training:
     data : tuple of (X, y, sample_weight, validation)
     partial : bool
     tasks : NetworkTasks or None
+    record : FitRecord or None
 
     Attributes
     ----------
@@ -148,9 +151,10 @@ class _Training:
         Whether the user interrupted the training.
     """
 
-    def __init__(self, estimator, networks, folds, data, partial, tasks):
+    def __init__(self, estimator, networks, folds, data, partial, tasks, record):
         self.estimator, self.networks, self.folds = estimator, networks, folds
-        self.data, self.partial, self.tasks = data, partial, tasks
+        self.data, self.partial = data, partial
+        self.tasks, self.record = tasks, record
         self.told: list = []
         self.interrupted = False
         self._stop, self._lock = Event(), Lock()
@@ -190,7 +194,11 @@ class _Training:
         if self._stop.is_set():
             return []
         X, y, sample_weight, validation = self.data
-        network = self.networks[index]
+        network, record = self.networks[index], self.record
+        if record is not None and index in record.finished:
+            attributes, told = record.finished[index]
+            vars(network).update(attributes)
+            return told
         with listening(f"Network {index}") as told, limit():
             training = prepare(
                 network,
@@ -201,11 +209,17 @@ class _Training:
                 partial=self.partial,
                 fold=self.folds[index],
             )
-            training.run(_Epochs(network, index, self.tasks, self._stop, self._lock))
+            epochs = _Epochs(network, index, self.tasks, self._stop, self._lock)
+            progress = None if record is None else record.follow(index, training)
+            training.run(epochs, progress)
             training.publish()
         if training.monitor.interrupted:
             self.interrupted = True
             self._stop.set()
+        if record is not None and not self._stop.is_set():
+            # A callback of another network's thread may be writing the record.
+            with self._lock:
+                record.finish(index, _fitted_attributes(network), told)
         return told
 
     def trained(self):

@@ -26,6 +26,7 @@ from sknn_notes.neural_network._parameters import (
     base_rate,
     check_start,
 )
+from sknn_notes.neural_network._record import Progress
 from sknn_notes.neural_network._targets import fitted_arrays
 from sknn_notes.neural_network._validation import (
     ValidationSet,
@@ -132,13 +133,19 @@ class Training:
     first: bool
     partial: bool
 
-    def run(self, tasks=None):
-        """Train; ``tasks`` are told of every epoch."""
+    def run(self, tasks=None, progress=None):
+        """Train, on from some progress; ``tasks`` are told of every epoch."""
         shapes = self.network.shapes
         units = shapes[0][0], *(width for _, width in shapes)
         # Numbers that overflow end in a loss that is not finite, which is reported.
         with threads_for(self.batches.max_rows, units), np.errstate(all="ignore"):
             self.monitor = self._monitor()
+            self._resumed = progress
+            if progress is not None:
+                np.copyto(self.network.theta, progress.theta)
+                np.copyto(self.network.running, progress.running)
+                self.state = copy.deepcopy(progress.state)
+                self.monitor.take_up(progress.epochs)
             if tasks is not None:
                 tasks.begin_fit(lambda: copy.deepcopy(self.fitted()))
             try:
@@ -152,6 +159,18 @@ class Training:
             tasks.end_fit()
         if self.validation is not None:
             check_scores(self.estimator, self.validation, self.monitor)
+
+    def progress(self):
+        """Return how far training has come, between two epochs."""
+        state = copy.deepcopy(self.state)
+        state.n_without_improvement = self.monitor.n_without_improvement
+        return Progress(
+            self.network.theta.copy(),
+            self.network.running.copy(),
+            state,
+            self.monitor.history(),
+            self.executor,
+        )
 
     def publish(self):
         """Set the fitted attributes of the estimator."""
@@ -225,7 +244,7 @@ class Training:
             self.state,
             base_rate=base_rate(estimator)[1],
             max_iter=estimator.max_iter,
-            n_epochs=self._n_epochs,
+            n_epochs=self._n_epochs - len(self.monitor.losses),
             scheduled=program.scheduled,
             verbose=estimator.verbose,
             tasks=tasks,
@@ -242,6 +261,12 @@ class Training:
         self.executor = executor.description
         if self.estimator.verbose:
             say(f"The steps run in {self.executor}.")
+        if self._resumed is not None and self._resumed.executor != self.executor:
+            warn(
+                f"This fit began in {self._resumed.executor} and goes on in "
+                f"{self.executor}: its results are the same up to rounding only.",
+                stacklevel=7,
+            )
 
     def fitted(self):
         """Return the fitted attributes as training has them now."""

@@ -1,0 +1,78 @@
+"""Fingerprints of data, which tell whether a fit is resumed with its own."""
+
+import math
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+
+# Of a larger array evenly spaced rows are hashed, this many bytes in all.
+_MOST_BYTES = 2**26
+
+
+class Fingerprint(NamedTuple):
+    """What is kept of an array."""
+
+    form: str
+    shape: tuple
+    dtype: str
+    digest: str
+
+    def __str__(self):
+        return f"a {self.form} of shape {self.shape} and type {self.dtype}"
+
+
+def fingerprints(data):
+    """Return the fingerprint of each array, None for those that are None.
+
+    Parameters
+    ----------
+    data : dict of str to (array-like, sparse matrix or None)
+        What was passed to ``fit``, by argument.
+    """
+    return {name: _fingerprint(value) for name, value in data.items()}
+
+
+def check_same(kept, data):
+    """Raise ValueError unless data are those that fingerprints were taken of."""
+    for name, now in fingerprints(data).items():
+        before = kept[name]
+        if now == before:
+            continue
+        if before is None:
+            found = "was not passed to that fit"
+        elif now is None:
+            found = f"is missing. That fit had {before}"
+        elif now[:3] == before[:3]:
+            found = f"has other values. Both are {now}"
+        else:
+            found = f"is {now}. That fit had {before}"
+        raise ValueError(
+            "A fit is resumed with the data that it began with, in the same order, and "
+            f"{name} {found}."
+        )
+
+
+def _fingerprint(value):
+    if value is None:
+        return None
+    if issparse(value):
+        rows = value.tocsr()
+        form, parts = "sparse matrix", [rows.indptr, rows.indices, rows.data]
+        # Whether indices have 32 or 64 bits depends on how the matrix was made.
+        parts[:2] = [part.astype(np.int64) for part in map(_sample, parts[:2])]
+    else:
+        value = np.asarray(value)
+        form, parts = "dense array", [value]
+    digest = blake2b(digest_size=16)
+    for part in map(_sample, parts):
+        if part.dtype == object:
+            part = part.astype(str)
+        digest.update(part.tobytes())
+    return Fingerprint(form, value.shape, str(value.dtype), digest.hexdigest())
+
+
+def _sample(array):
+    step = math.ceil(array.nbytes / _MOST_BYTES)
+    return array[::step] if step > 1 else array
