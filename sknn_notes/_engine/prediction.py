@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 from sklearn.utils import gen_batches
 
+from sknn_notes._engine.rows import as_matrix, blocks_of
 from sknn_notes._threads import threads_for
 from sknn_notes.embeddings._base import check_dense
 from sknn_notes.layers._base import Flow
@@ -43,7 +44,8 @@ class Predictor:
 
     def check_inputs(self, X):
         """Raise ValueError if the noise parts or the embedding can't take ``X``."""
-        check_inputs(self.augment, X)
+        for block in blocks_of(X) if self.augment else ():
+            check_inputs(self.augment, block)
         check_dense(self.embedding, X)
 
     # Numbers that overflow end in outputs that are not finite, which callers look for.
@@ -53,7 +55,7 @@ class Predictor:
 
         Parameters
         ----------
-        X : {ndarray, sparse array} of shape (n_samples, n_features)
+        X : {ndarray, sparse array, Rows} of shape (n_samples, n_features)
         fitted : Fitted
 
         Returns
@@ -62,7 +64,7 @@ class Predictor:
         """
         with _threads(X, fitted.coefs):
             if X.shape[0] <= _CHUNK_ROWS:
-                return self._forward(X, fitted)
+                return self._forward(as_matrix(X), fitted)
             last = fitted.coefs[-1]
             raw = np.empty((X.shape[0], last.shape[1]), last.dtype)
             for rows in gen_batches(X.shape[0], _CHUNK_ROWS):
