@@ -82,9 +82,8 @@ class Batches:
                 else np.empty((capacity, *a.shape[1:]), a.dtype)
                 for a in arrays
             ]
-        return [
-            None
-            if array is None
-            else take(array, indices, buffer if buffer is None else buffer[: len(indices)])
-            for array, buffer in zip(arrays, self._buffers, strict=True)
-        ]
+        n, found = len(indices), []
+        for array, buffer in zip(arrays, self._buffers, strict=True):
+            out = None if buffer is None else buffer[:n]
+            found.append(None if array is None else take(array, indices, out))
+        return found
