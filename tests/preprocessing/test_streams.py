@@ -150,7 +150,7 @@ def test_trees_need_targets_in_every_chunk(X, y):
         encoder.partial_fit(X, np.column_stack([y, y]))
     quantiles = PiecewiseLinearEncoder().partial_fit(X)
     quantiles.set_params(bins="tree")
-    with pytest.raises(ValueError, match="without y.*new stream"):
+    with pytest.raises(ValueError, match=r"without y.*new stream"):
         quantiles.partial_fit(X, y)
 
 
