@@ -68,13 +68,13 @@ X_test, y_test = draw(10_000, unknown, rng)
 # at a time. The network gathers each batch from the second file; the tenth of the rows
 # that early stopping holds out is an index, not a copy.
 #
-# Compiled code is loaded at its first use. A call on few rows keeps that out of the
-# figures.
+# Compiled code is loaded at its first use. A call on a few random numbers keeps that
+# out of the figures.
 X = np.memmap(images, np.uint8, "r", shape=shape)
 whitener, model = Whitener(eps=0.1), MLPClassifier((64,), early_stopping=True)
 model.set_params(max_iter=4, random_state=0)
-few = whitener.fit(X[:20_000]).transform(X[:5000])
-model.fit(few.astype(np.float32), y[:5000])
+few = whitener.fit_transform(rng.normal(size=(500, SIDE**2)))
+model.fit(few.astype(np.float32), y[:500])
 
 tracemalloc.start()
 peaks = {}

@@ -220,10 +220,11 @@ class RobustStandardizer(ColumnwiseMap):
     def _set_quartiles(self, X, weights, bound, limits=None):
         """Set the statistics of some rows; ``limits`` are the range of all rows."""
         self._fitted_groups = self._groups()
-        low, *quartiles, high = _quartiles(X, self._fitted_groups, weights)
+        quartiles = _quartiles(X, self._fitted_groups, weights)
         if limits is not None:
-            low, high = pool_range(*limits, self._fitted_groups)
-        self._set_statistics(low, *quartiles, high)
+            low, high = limits
+            quartiles[[0, -1]] = pool_range(low, high, self._fitted_groups)
+        self._set_statistics(*quartiles)
         if np.isinf(self.scale_).any():
             raise_if_overflowing(self, X)
         self._bound = bound

@@ -37,6 +37,9 @@ class RowSample:
        Mathematical Software 11, 1985.
     """
 
+    low: np.ndarray
+    high: np.ndarray
+
     def __init__(self, size, random_state):
         seed = check_random_state(random_state).randint(2**31 - 1)
         self._rng = np.random.default_rng(seed)
