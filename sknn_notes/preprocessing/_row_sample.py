@@ -117,7 +117,7 @@ def sample_to_extend(estimator):
     if sample is not None:
         return sample
     if hasattr(estimator, "n_features_in_"):
-        warn_of_new_stream(estimator)
+        warn_of_new_stream(estimator, stacklevel=6)
     return RowSample(estimator.subsample, estimator.random_state)
 
 
