@@ -104,7 +104,7 @@ def go_on(model, X, y):
 
 
 @NEEDS_SEED_SEQ
-@pytest.mark.filterwarnings("ignore:Whitener.fit keeps no statistics")
+@pytest.mark.filterwarnings("ignore:.*fit keeps no statistics")
 @pytest.mark.parametrize("model", [*TRANSFORMERS, *NETWORKS], ids=name)
 def test_skops_needs_to_trust_this_library_alone(model, data):
     X, y = data
@@ -113,6 +113,21 @@ def test_skops_needs_to_trust_this_library_alone(model, data):
     np.testing.assert_array_equal(output(loaded, X), output(model, X))
     go_on(model, X, y)
     go_on(loaded, X, y)
+    np.testing.assert_array_equal(output(loaded, X), output(model, X))
+
+
+@NEEDS_SEED_SEQ
+@pytest.mark.parametrize("model", TRANSFORMERS, ids=name)
+@pytest.mark.parametrize("saved", [by_skops, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_stream_goes_on_after_saving(model, saved, data):
+    X, _ = data
+    model = clone(model)
+    if "subsample" in model.get_params():
+        model.set_params(subsample=10)
+    model.partial_fit(X[:20])
+    loaded = saved(model)
+    for each in (model, loaded):
+        each.partial_fit(X[20:])
     np.testing.assert_array_equal(output(loaded, X), output(model, X))
 
 

@@ -3,7 +3,8 @@
 from itertools import pairwise
 
 import numpy as np
-from scipy.sparse import issparse
+
+from sknn_notes._engine.rows import is_sparse, take
 
 
 class Batches:
@@ -11,7 +12,8 @@ class Batches:
 
     Parameters
     ----------
-    X : {ndarray, CSR array} of shape (n_samples, n_features)
+    X : {ndarray, CSR array, Rows} of shape (n_samples, n_features)
+        ``Rows`` of a larger matrix are not copied before their batch.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
     sample_weight : ndarray of shape (n_samples,) or None
     batch_size : int
@@ -71,20 +73,17 @@ class Batches:
         return self.X[rows], self.y[rows], None if weight is None else weight[rows]
 
     def _gathered(self, indices, capacity):
+        arrays = self.X, self.y, self.sample_weight
         if capacity > self._capacity:
             self._capacity = capacity
             self._buffers = [
-                None if a is None or issparse(a) else np.empty_like(a[:capacity])
-                for a in (self.X, self.y, self.sample_weight)
+                None
+                if a is None or is_sparse(a)
+                else np.empty((capacity, *a.shape[1:]), a.dtype)
+                for a in arrays
             ]
-        return [
-            None
-            if array is None
-            else array[indices]
-            if buffer is None
-            # mode="clip" lets take write straight to the buffer; indices are in range.
-            else array.take(indices, 0, buffer[: len(indices)], "clip")
-            for array, buffer in zip(
-                (self.X, self.y, self.sample_weight), self._buffers, strict=True
-            )
-        ]
+        n, found = len(indices), []
+        for array, buffer in zip(arrays, self._buffers, strict=True):
+            out = None if buffer is None else buffer[:n]
+            found.append(None if array is None else take(array, indices, out))
+        return found

@@ -4,11 +4,11 @@ import math
 from typing import cast
 
 import numpy as np
-from scipy.sparse import issparse
 
 from sknn_notes import _kernels
 from sknn_notes._compile import Memory, n_missing
 from sknn_notes._engine.program import Step, memory_of, run
+from sknn_notes._engine.rows import is_sparse
 from sknn_notes._engine.tape import CompiledTape, Recorder
 from sknn_notes._messages import say
 from sknn_notes._part import NoLoopsError
@@ -27,7 +27,7 @@ class Executor:
     Parameters
     ----------
     program : Program
-    X : {ndarray, sparse array} of shape (n_samples, n_features)
+    X : {ndarray, sparse array, Rows} of shape (n_samples, n_features)
     y : ndarray
         Encoded targets.
     max_rows : int
@@ -71,7 +71,7 @@ class Executor:
         self._head = noises[:n_done]
         tape = Recorder(self.network, max_rows, len(self._head))
         reasons = []
-        if issparse(X):
+        if is_sparse(X):
             reasons.append("X is sparse")
         else:
             reasons.append(_record(self._objective, tape, y))

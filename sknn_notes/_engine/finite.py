@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from sknn_notes._engine.prediction import Predictor
+from sknn_notes._engine.rows import blocks_of
 
 
 class DivergenceError(ValueError):
@@ -34,7 +35,7 @@ def check_finite(network, loss, X, when):
     network : Network
         As a fit leaves it.
     loss : Loss
-    X : {ndarray, CSR array} of shape (n_samples, n_features) or None
+    X : {ndarray, CSR array, Rows} of shape (n_samples, n_features) or None
         The training data, for which predictions have to be finite; None checks the
         parameters alone.
     when : str
@@ -77,12 +78,17 @@ def _largest(array):
 def _output_bound(network, X):
     """Return what no raw output exceeds in size, whatever the sample of ``X``."""
     weight = _largest(network.theta)
-    if isinstance(X, np.ndarray):
-        size = _largest(X)
-    else:  # Entries of one place add up. The user's matrix stays as it is.
-        rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-        sums = np.bincount(rows, np.abs(X.data), minlength=X.shape[0])
-        size = float(np.max(sums))
+    size = max(map(_input_size, blocks_of(X)))
     for layer, p in zip(network.layers, network.p, strict=True):
         size = layer.bound(p, size, weight)
     return size
+
+
+def _input_size(X):
+    """Return what no input exceeds in size."""
+    if isinstance(X, np.ndarray):
+        return _largest(X)
+    # Entries of one place add up. The user's matrix stays as it is.
+    rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    sums = np.bincount(rows, np.abs(X.data), minlength=X.shape[0])
+    return float(np.max(sums))

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 
+from sknn_notes._engine.rows import as_matrix, blocks_of
 from sknn_notes._threads import threads_for
 from sknn_notes.embeddings._base import check_dense
 from sknn_notes.layers._base import Flow
@@ -52,7 +53,8 @@ class Predictor:
 
     def check_inputs(self, X):
         """Raise ValueError if the noise parts or the embedding can't take ``X``."""
-        check_inputs(self.augment, X)
+        for block in blocks_of(X) if self.augment else ():
+            check_inputs(self.augment, block)
         check_dense(self.embedding, X)
 
     def raw(self, X, fitted):
@@ -60,7 +62,7 @@ class Predictor:
 
         Parameters
         ----------
-        X : {ndarray, sparse array} of shape (n_samples, n_features)
+        X : {ndarray, sparse array, Rows} of shape (n_samples, n_features)
         fitted : Fitted
 
         Returns
@@ -120,7 +122,7 @@ class Predictor:
     @np.errstate(all="ignore")
     def _of_chunk(self, X, fitted):
         with _threads(X, fitted.coefs):
-            return self._forward(X, fitted)
+            return self._forward(as_matrix(X), fitted)
 
     def best_leaves(self, X, fitted, link):
         """Return the most probable leaf of every row, or None where that does not pay.

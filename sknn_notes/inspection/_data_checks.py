@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
+from sknn_notes._engine.rows import as_matrix
 from sknn_notes.inspection._report import Finding
 from sknn_notes.links import unit_of
 from sknn_notes.losses import RegressionLoss
@@ -16,7 +17,7 @@ _OFF_CENTRE = 5.0
 
 def inputs(subject):
     """Look for columns far from mean 0 and size 1."""
-    X = subject.batches.X
+    X = as_matrix(subject.batches.X)
     mean, std = _moments(X)
     varied = std > 0
     if not varied.any():
@@ -42,7 +43,7 @@ def inputs(subject):
 
 def constant_inputs(subject):
     """Look for columns of one value other than 0, which act as one more bias."""
-    mean, std = _moments(subject.batches.X)
+    mean, std = _moments(as_matrix(subject.batches.X))
     constant, n = std == 0, len(std)
     found = f"{constant.sum()} of {n} features are constant"
     if np.any(mean[constant] != 0):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import column_or_1d
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import (
@@ -24,6 +24,7 @@ from sknn_notes._engine.prediction import (
     checked,
     gathered,
 )
+from sknn_notes._engine.rows import Rows
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._part import resolve
 from sknn_notes._sklearn import _check_sample_weight
@@ -31,6 +32,7 @@ from sknn_notes.callbacks import Checkpoint
 from sknn_notes.neural_network._ensemble import fit_networks, networks_to_continue
 from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
+from sknn_notes.neural_network._inputs import validated
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.neural_network._record import FitRecord
 from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets, fitted_arrays
@@ -113,15 +115,17 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     # What overflows the network's type is found, and what vanishes there is 0.
     @np.errstate(all="ignore")
     def _validate_data(self, X, y, dtypes, reset):
+        if isinstance(X, Rows):  # The ensemble has validated them.
+            self.n_features_in_ = X.shape[1]
+            return X, y
         numeric = self._target_kind.numeric
         if numeric:
             check_numbers(y)
         with no_larger_than_floats("X and y"):
-            X, y = validate_data(
+            X, y = validated(
                 self,
                 X,
                 y,
-                accept_sparse="csr",
                 multi_output=True,
                 y_numeric=numeric,
                 dtype=dtypes,
@@ -165,13 +169,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     @np.errstate(all="ignore")
     def _fitted_arrays(self, X):
         """Return ``X`` validated and the arrays that prediction takes."""
-        X = validate_data(
-            self,
-            X,
-            accept_sparse="csr",
-            dtype=self.coefs_[0].dtype,
-            reset=False,
-        )
+        X = validated(self, X, dtype=self.coefs_[0].dtype, reset=False)
         self._predictor.check_inputs(X)
         return X, fitted_arrays(self)
 

@@ -9,6 +9,7 @@ from sknn_notes._checks import Interval, check_value, plain, shown
 from sknn_notes._engine.network import Network, hidden_layers
 from sknn_notes._engine.objective import Objective
 from sknn_notes._engine.program import Program
+from sknn_notes._engine.rows import as_matrix, blocks_of
 from sknn_notes._part import kept, resolve
 from sknn_notes.activations import ACTIVATIONS, Activation
 from sknn_notes.embeddings import EMBEDDINGS
@@ -196,7 +197,8 @@ class Plan:
 
     def check_inputs(self, X):
         """Raise ValueError if a noise part or the embedding can't take its inputs."""
-        check_inputs(self.augment, X)
+        for block in blocks_of(X) if self.augment else ():
+            check_inputs(self.augment, block)
         check_dense(self.embedding, X)
 
     def start_embedding(self, X, sample_weight, fitted):
@@ -204,7 +206,7 @@ class Plan:
 
         Parameters
         ----------
-        X : {ndarray, sparse array} of shape (n_samples, n_features)
+        X : {ndarray, sparse array, Rows} of shape (n_samples, n_features)
             The rows to train on.
         sample_weight : ndarray of shape (n_samples,) or None
         fitted : Embedding or None
@@ -213,7 +215,7 @@ class Plan:
         self.embedding = kept(self.embedding, fitted)
         if self.embedding is not fitted:
             for noise in self.augment:
-                X = noise.predict(X)
+                X = noise.predict(as_matrix(X))
             self.embedding.start(X, sample_weight)
         return self.embedding.n_outputs_
 

@@ -14,6 +14,7 @@ from sknn_notes._engine.executor import Executor
 from sknn_notes._engine.finite import DivergenceError, divergence
 from sknn_notes._engine.monitor import Monitor
 from sknn_notes._engine.prediction import Predictor
+from sknn_notes._engine.rows import as_matrix, rows_of
 from sknn_notes._engine.training import TrainingState, train, train_lbfgs
 from sknn_notes._messages import say, warn
 from sknn_notes._threads import threads_for
@@ -217,7 +218,8 @@ class Training:
     def _minimize(self, tasks):
         estimator, batches, solver = self.estimator, self.batches, self.plan.solver
         if not solver.stochastic:
-            batch = batches.X, batches.y, batches.sample_weight
+            # It looks at all rows at once.
+            batch = as_matrix(batches.X), batches.y, batches.sample_weight
             objective = self.plan.objective(self.network, batch)
             self._tell_executor(objective.executor)
             train_lbfgs(
@@ -348,8 +350,12 @@ def _weighted_rows(X, y, sample_weight, loss_weight):
     data = X, y, sample_weight, loss_weight
     if loss_weight is None or loss_weight.all():
         return data
-    rows = np.flatnonzero(loss_weight)
-    return [None if array is None else array[rows] for array in data]
+    return _some(np.flatnonzero(loss_weight), *data)
+
+
+def _some(rows, X, *arrays):
+    """Return some rows of the data. Those of X are read when they are needed."""
+    return [rows_of(X, rows), *(None if a is None else a[rows] for a in arrays)]
 
 
 def _check_validation(estimator, plan, dtype, X_val, y_val, sample_weight_val):
@@ -374,9 +380,7 @@ def _split(estimator, X, y, sample_weight, loss_weight, state, partial, fold):
     strata = estimator._targets.strata(y)
     fraction = estimator.validation_fraction
     parts = hold_out(X.shape[0], fraction, state.lasting_seed, strata, fold)
-    train_part, held_out = (
-        [None if array is None else array[rows] for array in data] for rows in parts
-    )
+    train_part, held_out = (_some(rows, *data) for rows in parts)
     if loss_weight is not None:
         check_weighted(train_part[3], held_out[3])
     name = f"the held-out {len(parts[1])} of {X.shape[0]} samples"

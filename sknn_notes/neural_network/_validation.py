@@ -15,6 +15,7 @@ from sklearn.metrics import (
 )
 
 from sknn_notes._engine.finite import are_predictions_finite
+from sknn_notes._engine.rows import as_matrix
 from sknn_notes._messages import warn
 from sknn_notes._sklearn import in_cross_validation
 from sknn_notes.neural_network._guidance import watched_score
@@ -23,6 +24,8 @@ from sknn_notes.neural_network._targets import set_arrays
 
 class ValidationSet(NamedTuple):
     """Validated inputs, and targets as the user has them and as the loss takes them.
+
+    ``X`` is a matrix, or ``Rows`` of the one that training reads.
 
     ``sample_weight`` are the user's weights, for scorers; ``loss_weight`` are these
     times the weights of the classes, for the loss. Both may be None.
@@ -215,6 +218,8 @@ def evaluation(estimator, network, validation):
             del fitted.feature_names_in_
         if weight is not None and _takes_weights(scorer):
             extra = {"sample_weight": weight}
+        # A scorer takes a matrix.
+        validation = validation._replace(X=as_matrix(validation.X))
 
     def evaluate():
         losses, predicted, finite = [], [], True

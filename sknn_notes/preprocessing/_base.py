@@ -89,17 +89,28 @@ def raise_if_overflowing(estimator, X, *, allow_nan=True):
     )
 
 
-def relative_weights(sample_weight, X):
-    """Check the weights of the rows; return them in units of the largest one's size.
-
-    The unit is a power of two. With it weights of any size can be added.
-    """
+def checked_weights(sample_weight, X):
+    """Check the weights of the rows, of which one has to be positive, or None."""
     if sample_weight is None:
         return None
-    weights = _check_sample_weight(
+    return _check_sample_weight(
         sample_weight, X, dtype=np.float64, ensure_non_negative=True
     )
+
+
+def in_unit_of_largest(weights):
+    """Return weights in units of the largest one's size, a power of two; None stays.
+
+    In that unit weights of any size can be added.
+    """
+    if weights is None:
+        return None
     return weights / np.ldexp(1.0, np.frexp(weights.max())[1] - 1)
+
+
+def relative_weights(sample_weight, X):
+    """Check the weights of the rows; return them in units of the largest one's size."""
+    return in_unit_of_largest(checked_weights(sample_weight, X))
 
 
 class ColumnwiseMap(

@@ -24,10 +24,16 @@ from sknn_notes._kernels._numpy.columns import row_blocks
 from sknn_notes._sklearn import StrOptions, _fit_context
 from sknn_notes.preprocessing._base import (
     FLOATS,
+    check_fit_data,
+    checked_weights,
+    in_unit_of_largest,
     quiet,
+    raise_if_infinite,
     raise_if_overflowing,
     relative_weights,
+    validated,
 )
+from sknn_notes.preprocessing._row_sample import sample_to_extend
 
 # Elements of the output that are computed at a time, which stay in a near cache.
 BLOCK_SIZE = 2**16
@@ -67,6 +73,10 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
     clip_ends : bool, default=True
         Whether the first component ends at 0 and the last one at 1 for values that lie
         beyond the training data. If False, both go on as lines.
+    subsample : int, default=10000
+        The largest number of rows that ``partial_fit`` keeps. ``fit`` takes all.
+    random_state : int, RandomState instance or None, default=None
+        Which rows ``partial_fit`` keeps once a stream has more than ``subsample``.
 
     Attributes
     ----------
@@ -105,10 +115,18 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
     sparse. There is no ``inverse_transform``: values beyond the outer edges are
     clipped, and where inputs are kept they are in the output already.
 
+    Bins need all the data at once. ``partial_fit`` keeps a uniform random sample of
+    ``subsample`` rows (Vitter's algorithm R [2]_), and minimum and maximum of all. The
+    result is exact while the stream has no more rows than that. Beyond it the share of
+    the samples below an edge differs from the one it is meant for by about
+    ``0.5 / sqrt(subsample)`` at most, one standard error.
+
     References
     ----------
     .. [1] Y. Gorishniy, I. Rubachev and A. Babenko, "On embeddings for numerical
        features in tabular deep learning", NeurIPS, 2022.
+    .. [2] J. S. Vitter, "Random sampling with a reservoir", ACM Transactions on
+       Mathematical Software 11, 1985.
 
     Examples
     --------
@@ -136,6 +154,8 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         "keep_inputs": ["boolean"],
         "scale": [Interval(Real, 0, None, closed="neither"), None],
         "clip_ends": ["boolean"],
+        "subsample": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
     }
     _statistics = "ranges of the features"
 
@@ -147,16 +167,20 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         keep_inputs=True,
         scale=0.5,
         clip_ends=True,
+        subsample=10_000,
+        random_state=None,
     ):
         self.n_bins = n_bins
         self.bins = bins
         self.keep_inputs = keep_inputs
         self.scale = scale
         self.clip_ends = clip_ends
+        self.subsample = subsample
+        self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
-        """Find the bins of every feature.
+        """Find the bins of every feature, forgetting any earlier data.
 
         Parameters
         ----------
@@ -183,26 +207,79 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
             fit_task(self, X, y, sample_weight=sample_weight),
             unchanged_on_error(self),
         ):
-            data = self._check_data(X, reset=True)
-            weights = relative_weights(sample_weight, data)
-            if self._is_quantile():
-                edges = quantile_edges(data, self.n_bins, weights)
-            else:
-                edges = self._tree_edges(data, y, weights)
-            with quiet():
-                ranges = [each[-1] - each[0] for each in edges if each is not None]
-            if np.isinf(ranges).any():
-                raise_if_overflowing(self, data)
-            self.bin_edges_ = edges
-            self.n_bins_ = np.array([n_components([each]) for each in edges])
-            self.component_mean_ = self.component_std_ = None
-            self._scale = plain(self.scale)
-            if self.scale is not None:
-                scales = component_scales(data, edges, weights)
-                self.component_mean_, self.component_std_ = scales
-            kept = self.keep_inputs | (self.n_bins_ == 0)
-            self._kept, self._clip_ends = np.flatnonzero(kept), self.clip_ends
+            data = self._check_fit_data(X, reset=True)
+            y = self._check_targets(data, y)
+            self.__dict__.pop("_sample", None)
+            self._set_bins(data, y, relative_weights(sample_weight, data))
         return self
+
+    @validated
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Update the bins with one more chunk of training data.
+
+        They are those of all rows while these are no more than ``subsample``, and then
+        those of a random sample of as many. Every call finds them again, so that few
+        large chunks take less time than many small ones. After ``fit``, which keeps no
+        rows, a new stream starts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The next chunk; NaN is ignored, infinity raises an error.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            The targets, which the cuts of trees need. Ignored if ``bins="quantile"``.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples.
+
+        Returns
+        -------
+        PiecewiseLinearEncoder
+            The fitted transformer.
+
+        Raises
+        ------
+        ValueError
+            If ``bins`` is a tree and there is no ``y``, or X holds infinity.
+        """
+        self._raise_if_sparse(X)
+        with (
+            fit_task(self, X, y, sample_weight=sample_weight),
+            unchanged_on_error(self),
+        ):
+            sample = sample_to_extend(self)
+            data = self._check_fit_data(X, reset=sample.X is None)
+            y = self._check_targets(data, y)
+            weights = checked_weights(sample_weight, data)
+            self._sample = sample = sample.extended(data, y, weights)
+            weights = in_unit_of_largest(sample.weights)
+            limits = sample.low, sample.high
+            self._set_bins(sample.X, sample.y, weights, limits)
+        return self
+
+    def _set_bins(self, X, y, weights, limits=None):
+        """Find the bins of some rows; ``limits`` are the range of all rows."""
+        if self._is_quantile():
+            edges = quantile_edges(X, self.n_bins, weights)
+        else:
+            edges = self._tree_edges(X, y, weights)
+        if limits is not None:
+            for each, low, high in zip(edges, *limits, strict=True):
+                if each is not None:
+                    each[0], each[-1] = low, high
+        with quiet():
+            ranges = [each[-1] - each[0] for each in edges if each is not None]
+        if np.isinf(ranges).any():
+            raise_if_overflowing(self, X)
+        self.bin_edges_ = edges
+        self.n_bins_ = np.array([n_components([each]) for each in edges])
+        self.component_mean_ = self.component_std_ = None
+        self._scale = plain(self.scale)
+        if self.scale is not None:
+            scales = component_scales(X, edges, weights)
+            self.component_mean_, self.component_std_ = scales
+        kept = self.keep_inputs | (self.n_bins_ == 0)
+        self._kept, self._clip_ends = np.flatnonzero(kept), self.clip_ends
 
     def transform(self, X):
         """Encode data in the bins found by ``fit``.
@@ -282,6 +359,11 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
             self, X, reset=reset, dtype=FLOATS, ensure_all_finite="allow-nan"
         )
 
+    def _check_fit_data(self, X, *, reset):
+        data = check_fit_data(self, X, reset=reset)
+        raise_if_infinite(self, data)
+        return data
+
     def _raise_if_sparse(self, X):
         if sparse.issparse(X):
             raise TypeError(
@@ -290,8 +372,10 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
                 "dense columns alone with a ColumnTransformer."
             )
 
-    def _tree_edges(self, X, y, weights):
-        """Return the edges that a tree of each feature alone finds."""
+    def _check_targets(self, X, y):
+        """Return the targets that trees need, None for quantiles."""
+        if self._is_quantile():
+            return None
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is "
@@ -299,8 +383,11 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
                 "y. Pass y, or bins='quantile'."
             )
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
-        y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
         check_consistent_length(X, y)
+        return y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _tree_edges(self, X, y, weights):
+        """Return the edges that a tree of each feature alone finds."""
         tree = self._tree(y)
         return [_cut(tree, x, y, weights) for x in X.T]
 

@@ -1,6 +1,6 @@
 """Robust standardization: median, interquartile range, and smooth clipping."""
 
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -14,12 +14,16 @@ from sknn_notes.preprocessing._base import (
     SCALED_FLOATS,
     ColumnwiseMap,
     check_fit_data,
+    checked_weights,
+    in_unit_of_largest,
     quiet,
     raise_if_infinite,
     raise_if_overflowing,
     relative_weights,
+    validated,
 )
-from sknn_notes.preprocessing._moments import dense_kernel, is_constant
+from sknn_notes.preprocessing._moments import dense_kernel, is_constant, pool_range
+from sknn_notes.preprocessing._row_sample import sample_to_extend
 
 # Elements of a block that is clipped, which stays in a near cache.
 BLOCK_SIZE = 2**15
@@ -48,6 +52,10 @@ class RobustStandardizer(ColumnwiseMap):
         (height, width, channel), ``"first"`` for (channel, height, width).
     copy : bool, default=True
         If False, ``transform`` writes into X where X is a writeable float array.
+    subsample : int, default=10000
+        The largest number of rows that ``partial_fit`` keeps. ``fit`` takes all.
+    random_state : int, RandomState instance or None, default=None
+        Which rows ``partial_fit`` keeps once a stream has more than ``subsample``.
 
     Attributes
     ----------
@@ -64,7 +72,7 @@ class RobustStandardizer(ColumnwiseMap):
 
     See Also
     --------
-    Standardizer : Scale by mean and standard deviation; it streams and takes sparse X.
+    Standardizer : Scale by mean and standard deviation; it takes sparse X.
     PiecewiseLinearEncoder : Encode each feature by where it lies among its quantiles.
 
     Notes
@@ -75,9 +83,14 @@ class RobustStandardizer(ColumnwiseMap):
 
     Quartiles that fall between two values are their mean (numpy's
     "averaged_inverted_cdf"), so that whole sample weights act as repeated rows. NaN is
-    ignored in ``fit`` and kept in ``transform``. There is no ``partial_fit``, since
-    quantiles need all the data at once. Sparse matrices raise an error, since
+    ignored in ``fit`` and kept in ``transform``. Sparse matrices raise an error, since
     centering fills them.
+
+    Quantiles need all the data at once. ``partial_fit`` keeps a uniform random sample
+    of ``subsample`` rows (Vitter's algorithm R [2]_), and minimum and maximum of all.
+    The result is exact while the stream has no more rows than that. Beyond it the
+    standard error of a median is that of the median of ``subsample`` rows, for a
+    normal feature 1.25 standard deviations divided by ``sqrt(subsample)``.
 
     ``inverse_transform`` is exact to rounding, which grows with the distance from the
     center: the relative error of ``z`` is about ``eps * (1 + (z / clip)**2)``. Values
@@ -88,6 +101,8 @@ class RobustStandardizer(ColumnwiseMap):
     ----------
     .. [1] D. Holzmüller, L. Grinsztajn and I. Steinwart, "Better by default: strong
        pre-tuned MLPs and boosted trees on tabular data", NeurIPS, 2024.
+    .. [2] J. S. Vitter, "Random sampling with a reservoir", ACM Transactions on
+       Mathematical Software 11, 1985.
 
     Examples
     --------
@@ -105,6 +120,8 @@ class RobustStandardizer(ColumnwiseMap):
     _parameter_constraints: dict = {
         **ColumnwiseMap._parameter_constraints,
         "clip": [Interval(Real, 0.001, None, closed="left"), None],
+        "subsample": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
     }
     _statistics = "ranges of the features"
 
@@ -116,16 +133,20 @@ class RobustStandardizer(ColumnwiseMap):
         n_channels=None,
         channels="last",
         copy=True,
+        subsample=10_000,
+        random_state=None,
     ):
         self.clip = clip
         self.per = per
         self.n_channels = n_channels
         self.channels = channels
         self.copy = copy
+        self.subsample = subsample
+        self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
-        """Find medians and interquartile ranges.
+        """Find medians and interquartile ranges, forgetting any earlier data.
 
         Parameters
         ----------
@@ -147,15 +168,66 @@ class RobustStandardizer(ColumnwiseMap):
             fit_task(self, X, y, sample_weight=sample_weight),
             unchanged_on_error(self),
         ):
-            data = check_fit_data(self, X, reset=True, floats=SCALED_FLOATS)
-            raise_if_infinite(self, data)
+            data = self._check_data(X, reset=True)
+            self.__dict__.pop("_sample", None)
             weights = relative_weights(sample_weight, data)
-            self._fitted_groups = self._groups()
-            self._set_statistics(*_quartiles(data, self._fitted_groups, weights))
-            if np.isinf(self.scale_).any():
-                raise_if_overflowing(self, data)
-            self._bound = bound
+            self._set_quartiles(data, weights, bound)
         return self
+
+    @validated
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Update medians and interquartile ranges with one more chunk of data.
+
+        They are those of all rows while these are no more than ``subsample``, and then
+        those of a random sample of as many. After ``fit``, which keeps no rows, a new
+        stream starts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The next chunk; NaN is ignored, infinity raises an error.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights of the samples.
+
+        Returns
+        -------
+        RobustStandardizer
+            The fitted transformer.
+        """
+        bound = self._checked_bound()
+        self._raise_if_sparse(X)
+        with (
+            fit_task(self, X, y, sample_weight=sample_weight),
+            unchanged_on_error(self),
+        ):
+            sample = sample_to_extend(self)
+            data = self._check_data(X, reset=sample.X is None)
+            weights = checked_weights(sample_weight, data)
+            self._sample = sample = sample.extended(data, None, weights)
+            weights = in_unit_of_largest(sample.weights)
+            limits = sample.low, sample.high
+            self._set_quartiles(sample.X, weights, bound, limits)
+        return self
+
+    def _check_data(self, X, *, reset):
+        data = check_fit_data(self, X, reset=reset, floats=SCALED_FLOATS)
+        raise_if_infinite(self, data)
+        return data
+
+    def _set_quartiles(self, X, weights, bound, limits=None):
+        """Set the statistics of some rows; ``limits`` are the range of all rows."""
+        self._fitted_groups = self._groups()
+        quartiles = _quartiles(X, self._fitted_groups, weights)
+        if limits is not None:
+            low, high = limits
+            quartiles[[0, -1]] = pool_range(low, high, self._fitted_groups)
+        self._set_statistics(*quartiles)
+        if np.isinf(self.scale_).any():
+            raise_if_overflowing(self, X)
+        self._bound = bound
 
     def _checked_bound(self):
         # MinMaxNormalizer has a parameter of this name that is a bool.

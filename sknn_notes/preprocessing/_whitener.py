@@ -33,6 +33,7 @@ from sknn_notes.preprocessing._linear_map import (
     rotation_map,
     symmetric_map,
 )
+from sknn_notes.preprocessing._row_sample import warn_of_new_stream
 from sknn_notes.preprocessing._shrinkage import shrinkage_share
 
 METHODS = ("pca", "zca", "pca_cor", "zca_cor", "cholesky")
@@ -265,13 +266,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         seen = vars(self).get("_scatter")
         fitted = "mean_" in vars(self)
         if fitted and seen is None:
-            warnings.warn(
-                "Whitener.fit keeps no statistics for partial_fit, which starts with "
-                "this chunk and forgets the data of fit. Pass that data to "
-                "partial_fit, too, to go on from it.",
-                UserWarning,
-                stacklevel=4,
-            )
+            warn_of_new_stream(self)
         with fit_task(self, X, y), unchanged_on_error(self), quiet():
             data = self._check_data(X, reset=not fitted, whole=False)
             scatter = cov.add_rows(seen, data)

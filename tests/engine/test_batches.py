@@ -5,6 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from sknn_notes._engine.batches import Batches
+from sknn_notes._engine.rows import Rows, as_matrix, blocks_of, rows_of
 
 N = 11
 every_layout = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
@@ -168,3 +169,34 @@ def test_a_sample_is_random_rows_without_repetition(sparse):
     ]
     assert {len(np.unique(row)) for row in rows} == {4}
     assert len({tuple(row) for row in rows}) > 1
+
+
+@every_layout
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_rows_of_a_larger_matrix_make_the_batches_of_their_copy(sparse, shuffle):
+    X = np.arange(60.0).reshape(20, 3)
+    X = csr_array(X) if sparse else X
+    index = np.array([3, 19, 4, 0, 7, 12, 8])
+    y = np.arange(7)
+    lazy, copied = (
+        Batches(data, y, None, batch_size=3, shuffle=shuffle)
+        for data in (rows_of(X, index), X[index])
+    )
+    generators = np.random.default_rng(0), np.random.default_rng(0)
+    epochs = map(Batches.epoch, (lazy, copied), generators)
+    for (one, _, _), (other, _, _) in zip(*epochs, strict=True):
+        np.testing.assert_array_equal(dense(one), dense(other))
+    blocks = [next(b.blocks(np.random.default_rng(1), 2))[0] for b in (lazy, copied)]
+    np.testing.assert_array_equal(*map(dense, blocks))
+
+
+def test_rows_of_rows_convert_what_they_read():
+    X = np.arange(60, dtype=np.uint8).reshape(20, 3)
+    expected = X[10:].astype(np.float32)[[5, 1, 2]]
+    rows = Rows(X, np.arange(10, 20), np.float32).of(np.array([5, 1, 2]))
+    assert rows.shape == (3, 3)
+    assert rows.dtype == np.float32
+    found = as_matrix(rows), rows[:], np.array(list(rows.T)).T, *blocks_of(rows)
+    for each in found:
+        assert each.dtype == np.float32
+        np.testing.assert_array_equal(each, expected)

@@ -185,10 +185,6 @@ def test_results_that_overflow_raise_without_clipping():
     assert RobustStandardizer().fit(train).transform(X) == pytest.approx(3)
 
 
-def test_it_does_not_stream():
-    assert not hasattr(RobustStandardizer, "partial_fit")
-
-
 @each_dtype
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_transform_takes_the_memory_of_its_result(dtype, order):

@@ -1,0 +1,62 @@
+"""The inputs of a network, validated; memory maps stay in their files."""
+
+import numpy as np
+from sklearn.utils import assert_all_finite
+from sklearn.utils.validation import validate_data
+
+from sknn_notes._engine.rows import Rows, blocks_of
+
+
+def validated(estimator, *data, dtype, reset, order=None, **checks):
+    """Validate X, and y where it is passed, as scikit-learn does.
+
+    A memory map that would have to be converted is not: its rows are converted when
+    they are read, and checked here block by block.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    *data : X, or X and y
+        As passed by the user.
+    dtype : dtype or list of dtype
+        The types that X may have; the first one stands for others.
+    reset, order, **checks
+        As ``validate_data`` takes them.
+
+    Returns
+    -------
+    X : {ndarray, CSR array, Rows} of shape (n_samples, n_features)
+        ``Rows`` of a memory map of another type, or in another order, than asked for.
+    y : ndarray
+        If it was passed.
+    """
+    X = data[0]
+    types = dtype if isinstance(dtype, list) else [dtype]
+    if not _is_converted(X, types, order):
+        return validate_data(
+            estimator,
+            *data,
+            accept_sparse="csr",
+            dtype=dtype,
+            order=order,
+            reset=reset,
+            **checks,
+        )
+    found = validate_data(
+        estimator, *data, dtype=None, ensure_all_finite=False, reset=reset, **checks
+    )
+    X, *y = found if len(data) == 2 else (found,)
+    rows = Rows(X, dtype=X.dtype if X.dtype in types else types[0])
+    if X.dtype.kind == "f":
+        for block in blocks_of(rows):
+            assert_all_finite(
+                block, estimator_name=type(estimator).__name__, input_name="X"
+            )
+    return (rows, *y) if y else rows
+
+
+def _is_converted(X, types, order):
+    """Tell whether X is a memory map that scikit-learn would convert as a whole."""
+    if not isinstance(X, np.memmap) or X.ndim != 2 or X.dtype.kind not in "biuf":
+        return False
+    return X.dtype not in types or (order == "C" and not X.flags.c_contiguous)

@@ -1,0 +1,132 @@
+"""A bounded sample of the rows of a stream, for statistics that take sorted values."""
+
+import copy
+import warnings
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from sknn_notes.preprocessing._moments import dense_kernel
+
+
+class RowSample:
+    """A uniform sample of the rows seen so far, all of them while they are few.
+
+    Vitter's algorithm R: row number ``i``, counted from 1, takes the place of one of
+    the ``size`` rows that are kept with probability ``size / i`` [1]_. The sample
+    depends on the seed and on the rows, not on how they were cut into chunks. Rows of
+    weight 0 are left out.
+
+    Parameters
+    ----------
+    size : int
+        The largest number of rows that are kept.
+    random_state : int, RandomState instance or None
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_kept, n_features)
+    y : ndarray of shape (n_kept,) or (n_kept, n_outputs), or None
+    n_seen : int
+    low, high : ndarray of shape (n_features,)
+        The smallest and largest values of all rows seen. NaN without any.
+
+    References
+    ----------
+    .. [1] J. S. Vitter, "Random sampling with a reservoir", ACM Transactions on
+       Mathematical Software 11, 1985.
+    """
+
+    low: np.ndarray
+    high: np.ndarray
+
+    def __init__(self, size, random_state):
+        seed = check_random_state(random_state).randint(2**31 - 1)
+        self._rng = np.random.default_rng(seed)
+        self.size, self.n_seen = size, 0
+        self.X = self.y = self._weights = None
+        self._is_weighted = False
+
+    def extended(self, X, y=None, weights=None):
+        """Return the sample after a chunk of further rows; this one stays as it is.
+
+        Raises
+        ------
+        ValueError
+            If earlier chunks came without ``y``, or with another number of outputs.
+        """
+        if y is not None and self.n_seen:
+            if self.y is None:
+                raise ValueError(
+                    "The earlier chunks of this stream were kept without y, which "
+                    "trees need. Start a new stream with a clone of the encoder."
+                )
+            if self.y.shape[1:] != y.shape[1:]:
+                raise ValueError(
+                    f"y has shape {y.shape}, and that of earlier chunks "
+                    f"{self.y.shape}. Pass as many outputs for every chunk."
+                )
+        sample = copy.copy(self)
+        sample._rng = copy.deepcopy(self._rng)
+        sample._add(X, y, weights)
+        return sample
+
+    def _add(self, X, y, weights):
+        if weights is None:
+            weights = np.ones(len(X))
+        else:
+            self._is_weighted = True
+            seen = weights > 0
+            X, weights = X[seen], weights[seen]
+            y = None if y is None else y[seen]
+        low, high = dense_kernel("column_range", X)(X)
+        first = self.n_seen == 0
+        self.low = low if first else np.fmin(self.low, low)
+        self.high = high if first else np.fmax(self.high, high)
+        places = np.arange(self.n_seen, self.n_seen + len(X))
+        late = places >= self.size
+        places[late] = self._rng.integers(places[late] + 1)
+        kept = np.flatnonzero(places < self.size)
+        places = places[kept]
+        self.n_seen += len(X)
+        self.X = self._placed(self.X, X[kept], places)
+        self._weights = self._placed(self._weights, weights[kept], places)
+        self.y = None if y is None else self._placed(self.y, y[kept], places)
+
+    def _placed(self, old, new, places):
+        """Return an array of those kept, with new rows in their places."""
+        n_rows = min(self.n_seen, self.size)
+        n_old = 0 if old is None else len(old)
+        dtype = new.dtype if old is None else np.result_type(old, new)
+        rows = np.empty((n_rows, *new.shape[1:]), dtype)
+        if n_old:
+            rows[:n_old] = old
+        # Where a place comes twice, the later row stays.
+        rows[places] = new
+        return rows
+
+    @property
+    def weights(self):
+        """Weights of the rows that are kept, None if no chunk had any."""
+        return self._weights if self._is_weighted else None
+
+
+def sample_to_extend(estimator):
+    """Return the sample of an estimator's stream, a new one for a new stream."""
+    sample = vars(estimator).get("_sample")
+    if sample is not None:
+        return sample
+    if hasattr(estimator, "n_features_in_"):
+        warn_of_new_stream(estimator, stacklevel=6)
+    return RowSample(estimator.subsample, estimator.random_state)
+
+
+def warn_of_new_stream(estimator, stacklevel=5):
+    """Warn that ``partial_fit`` does not go on from ``fit``."""
+    warnings.warn(
+        f"{type(estimator).__name__}.fit keeps no statistics for partial_fit, which "
+        "starts with this chunk and forgets the data of fit. Pass that data to "
+        "partial_fit, too, to go on from it.",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
