@@ -2,13 +2,14 @@
 
     python benchmarks/cost_model.py --threads 1
 
-A fit costs what a row costs in each epoch, in proportion to the weights (products) and to
-the units (everything else), what a step costs in proportion to the weights (update) and
-beside it, what reading the data costs, and a constant. Small fits give the six constants
-of this machine. Then three searches that are larger than those are predicted before they
-run: two in this process, one on two Dask workers, which takes the extra ``dask``. Times
-are processor times, on several workers the mean over them, so that other programs disturb
-less; the last line gives the clock's time, too. To predict another search alone:
+A fit costs what a row costs in each epoch, in proportion to the weights (products) and
+to the units (everything else), what a step costs in proportion to the weights (update)
+and beside it, what reading the data costs, and a constant. Small fits give the six
+constants of this machine. Then three searches that are larger than those are predicted
+before they run: two in this process, one on two Dask workers, which takes the extra
+``dask``. Times are processor times, on several workers the mean over them, so that
+other programs disturb less; the last line gives the clock's time, too. To predict
+another search alone:
 
     python benchmarks/cost_model.py --rows 1000000 --columns 100 --hidden 256 256 \\
         --epochs 50 --candidates 60 --folds 5 --cores 64
@@ -76,7 +77,7 @@ class Training(NamedTuple):
 
 
 class Search(NamedTuple):
-    """A grid search over one kind of training, with a fit for each candidate and fold."""
+    """A grid search: a fit for each candidate and fold, and a last one."""
 
     training: Training
     candidates: int
@@ -88,8 +89,11 @@ class Search(NamedTuple):
         rows = self.training.rows * (self.folds - 1) // self.folds
         fold = self.training._replace(rows=rows).amounts() @ constants
         # A score is one pass forward, where a row of training is three.
-        fold += self.training.rows / self.folds * constants[:2] @ (
-            self.training._replace(rows=1, epochs=1).amounts()[:2] / 3
+        fold += (
+            self.training.rows
+            / self.folds
+            * constants[:2]
+            @ (self.training._replace(rows=1, epochs=1).amounts()[:2] / 3)
         )
         rounds = ceil(self.candidates * self.folds / self.cores)
         return rounds * fold + self.training.amounts() @ constants
@@ -209,7 +213,10 @@ def main():
             options.batch_size,
             options.epochs,
         )
-        show(Search(training, options.candidates, options.folds, options.cores), constants)
+        show(
+            Search(training, options.candidates, options.folds, options.cores),
+            constants,
+        )
         return
     checked = []
     for search in CHECKED:

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("distributed", reason="the extra dask brings it")
 
 import dask.array as da
-from distributed import get_worker, wait
+from distributed import get_worker
 from joblib import Parallel, delayed, parallel_config
 from sklearn.base import clone
 from sklearn.datasets import make_classification
@@ -178,6 +178,7 @@ def test_parts_and_callbacks_reach_the_workers(client, data):
         np.testing.assert_array_equal(far.coefs_[0], near.coefs_[0])
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(
     not _kernels.active().__name__.endswith("_numba"), reason="nothing is compiled"
 )
@@ -217,6 +218,35 @@ def test_a_worker_compiles_loops_that_it_was_sent_once(client, data):
     assert len({(pid, n) for pid, _, n in done}) == len(pids)
 
 
+def test_networks_of_an_ensemble_share_the_thread_of_their_task(client, data):
+    def threads(n_jobs):
+        seen = set()
+
+        def scorer(model, X, y):
+            seen.add(threading.get_ident())
+            return 0.0
+
+        network(n_networks=3, n_jobs=n_jobs, early_stopping=True, scoring=scorer).fit(
+            *data
+        )
+        return len(seen), threading.get_ident() in seen
+
+    with parallel_config("dask"):
+        assert threads(None) == (1, True)
+        assert threads(2) == (2, False)
+        assert Parallel()(delayed(threads)(None) for _ in range(2)) == [(1, True)] * 2
+
+
+def test_a_fit_computes_a_dask_array(data):
+    X, y = data
+    far = da.from_array(X, chunks=(400, 8)), da.from_array(y, chunks=400)
+    np.testing.assert_array_equal(
+        network().fit(*far).coefs_[0], network().fit(X, y).coefs_[0]
+    )
+    assert isinstance(network().fit(*far).predict(far[0]), np.ndarray)
+
+
+# The last one: a worker takes seconds to start again.
 def test_a_killed_worker_costs_time_and_not_the_result(client, data, tmp_path):
     killed = tmp_path / "killed"
     score = make_scorer()
@@ -233,44 +263,8 @@ def test_a_killed_worker_costs_time_and_not_the_result(client, data, tmp_path):
     search = GridSearchCV(network(), grid, cv=3, refit=False, error_score="raise")
     with threadpool_limits(1):
         here = scores(clone(search).set_params(scoring=score).fit(*data))
-    with parallel_config("dask", client=RecoverableClient(client)):
+    with parallel_config("dask", client=RecoverableClient(client), scatter=[*data]):
         there = scores(search.set_params(scoring=deadly).fit(*data))
     np.testing.assert_array_equal(there["score"], here["score"])
     # What the dead worker had not delivered was computed again.
     assert len(killed.read_text().split()) > here["score"].size
-
-
-def test_what_the_client_sends_can_be_awaited(client):
-    far = RecoverableClient(client)
-    futures = far.scatter([np.arange(3), np.arange(4)])
-    wait(futures)
-    assert [len(each) for each in client.gather(futures)] == [3, 4]
-    assert far.ncores() == client.ncores()
-
-
-def test_networks_of_an_ensemble_share_the_thread_of_their_task(client, data):
-    def threads(n_jobs):
-        seen = set()
-
-        def scorer(model, X, y):
-            seen.add(threading.get_ident())
-            return 0.0
-
-        network(
-            n_networks=3, n_jobs=n_jobs, early_stopping=True, scoring=scorer
-        ).fit(*data)
-        return len(seen), threading.get_ident() in seen
-
-    with parallel_config("dask"):
-        assert threads(None) == (1, True)
-        assert threads(2) == (2, False)
-        assert Parallel()(delayed(threads)(None) for _ in range(2)) == [(1, True)] * 2
-
-
-def test_a_fit_computes_a_dask_array(data):
-    X, y = data
-    far = da.from_array(X, chunks=(400, 8)), da.from_array(y, chunks=400)
-    np.testing.assert_array_equal(
-        network().fit(*far).coefs_[0], network().fit(X, y).coefs_[0]
-    )
-    assert isinstance(network().fit(*far).predict(far[0]), np.ndarray)

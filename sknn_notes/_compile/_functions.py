@@ -16,7 +16,10 @@ def first_of(function):
     """Return the first function seen that has the same code and the same constants."""
     try:
         return _first.setdefault(_content(function, ()), function)
-    except (TypeError, ValueError):  # A constant without a hash, a cell without a value.
+    except (
+        TypeError,
+        ValueError,
+    ):  # A constant without a hash, a cell without a value.
         return function
 
 

@@ -90,7 +90,11 @@ def _key(function, loops, dtype):
 
 def _register_helpers(*functions):
     """Make the helpers known to numba, also those that came from another process."""
-    helpers = [f for f in functions_of(*functions) if hasattr(f, "is_helper")]
+    helpers: list[Callable] = [
+        function
+        for function in functions_of(*functions)
+        if hasattr(function, "is_helper")
+    ]
     while HELPERS:
         helpers.append(HELPERS.pop())
     for function in helpers:
