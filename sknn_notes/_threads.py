@@ -6,6 +6,8 @@ from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 from threading import Lock
 
+from joblib import effective_n_jobs
+from joblib.parallel import ThreadingBackend, get_active_backend
 from threadpoolctl import ThreadpoolController
 
 # Multiplications that occupy one thread for so long that waking it is worth it.
@@ -99,6 +101,19 @@ def _counts_by_thread(blas):
 _blas = _BlasThreads()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_blas.forget)
+
+
+def n_threads(n_jobs):
+    """Return how many threads of this process ``n_jobs`` stands for.
+
+    Under joblib's own backends it is what joblib takes it for. The backends of a
+    cluster count all its workers, which can't run a thread of this process: None is 1
+    there, and negative numbers count the cores of this machine.
+    """
+    backend, _ = get_active_backend()
+    if type(backend).__module__ == ThreadingBackend.__module__:
+        return effective_n_jobs(n_jobs)
+    return ThreadingBackend().effective_n_jobs(n_jobs)
 
 
 def share_of_threads(n_jobs):

@@ -30,6 +30,7 @@ TITLES = {
     "sknn_notes.inspection": "Inspection",
     "sknn_notes.onnx": "Export to ONNX",
     "sknn_notes.compile": "Compiling ahead",
+    "sknn_notes.clusters": "Searches on a cluster",
 }
 # Their names are those of the package itself.
 REEXPORTED = {"sknn_notes.neural_network", "sknn_notes.preprocessing"}

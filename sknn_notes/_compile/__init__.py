@@ -81,6 +81,8 @@ HELPERS: list[Callable] = []
 def helper(function: F) -> F:
     """Let compiled loops call a plain function, which is compiled into them."""
     HELPERS.append(function)
+    # Pickled with a function that is sent to another process by value.
+    vars(function)["is_helper"] = True
     return function
 
 

@@ -4,7 +4,7 @@ import pickle
 import sys
 import tempfile
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from hashlib import sha256
 from importlib import resources
@@ -94,21 +94,18 @@ def _sources(folder):
 @contextmanager
 def locked():
     """Let one process compile at a time, so that the others find what it has kept."""
-    try:
-        import fcntl
+    with ExitStack() as stack:
+        # Not on Windows, nor on network file systems without locks. Without a directory
+        # nothing is kept anyway.
+        with suppress(ImportError, OSError):
+            import fcntl
 
-        _stamp()  # Raises where nothing can be kept, before a directory is made.
-        file = (directory() / "lock").open("w")
-    except (ImportError, OSError):  # Not on Windows; and nothing is kept anyway.
-        yield
-        return
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
+            _stamp()  # Raises where nothing can be kept, before a directory is made.
+            file = stack.enter_context((directory() / "lock").open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX)
             # A process that was forked meanwhile has the file open, too.
-            fcntl.flock(file, fcntl.LOCK_UN)
+            stack.callback(fcntl.flock, file, fcntl.LOCK_UN)
+        yield
 
 
 @cache

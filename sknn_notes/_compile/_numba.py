@@ -18,6 +18,7 @@ from sknn_notes import _compile
 # while it compiles what calls them.
 from sknn_notes._compile import HELPERS, Memory, _math  # noqa: F401
 from sknn_notes._compile._cache import DiskCache, locked
+from sknn_notes._compile._functions import first_of, functions_of
 
 # No full fastmath: it assumes that NaN and infinity don't occur, and so would blind
 # the checks for them. Never parallel: threads of two libraries fight for the cores.
@@ -49,20 +50,21 @@ def _name(function):
 # Operations.
 
 _addresses: dict[tuple, int] = {}
+_registered: set[Callable] = set()
 
 
 def address(function, loops, dtype):
     """See ``sknn_notes._compile.address``."""
-    key = function, loops, dtype
+    key = _key(function, loops, dtype)
+    function, loops, _ = key
     if key not in _addresses:
-        while HELPERS:
-            register_jitable(**OPTIONS)(HELPERS.pop())
         for loop in loops:
             if not isinstance(loop, FunctionType):
                 raise TypeError(
                     f"{loop!r} is no plain function. Define the loops of a part as "
                     "static methods."
                 )
+        _register_helpers(function, *loops)
         dispatcher, signature = _dispatcher(*key), _signature(dtype)
         try:
             if is_kept(*key):
@@ -82,6 +84,25 @@ def address(function, loops, dtype):
     return _addresses[key]
 
 
+def _key(function, loops, dtype):
+    return first_of(function), tuple(map(first_of, loops)), dtype
+
+
+def _register_helpers(*functions):
+    """Make the helpers known to numba, also those that came from another process."""
+    helpers: list[Callable] = [
+        function
+        for function in functions_of(*functions)
+        if hasattr(function, "is_helper")
+    ]
+    while HELPERS:
+        helpers.append(HELPERS.pop())
+    for function in helpers:
+        if function not in _registered:
+            register_jitable(**OPTIONS)(function)
+            _registered.add(function)
+
+
 def n_operations():
     """Return how many operations this process has compiled or loaded."""
     return len(_addresses)
@@ -89,9 +110,10 @@ def n_operations():
 
 def is_kept(function, loops, dtype):
     """Tell whether an operation needs no compiling: it is on disk, or was compiled."""
-    if (function, loops, dtype) in _addresses:
+    key = _key(function, loops, dtype)
+    if key in _addresses:
         return True
-    dispatcher = _dispatcher(function, loops, dtype)
+    dispatcher = _dispatcher(*key)
     codegen = dispatcher.targetctx.codegen()
     cache = dispatcher._cache
     return isinstance(cache, DiskCache) and cache.holds(_signature(dtype), codegen)

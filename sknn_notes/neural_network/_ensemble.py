@@ -8,14 +8,13 @@ from contextvars import copy_context
 from threading import Event, Lock
 from typing import Any
 
-from joblib import effective_n_jobs
 from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sknn_notes._messages import listening, warn
-from sknn_notes._threads import share_of_threads
+from sknn_notes._threads import n_threads, share_of_threads
 from sknn_notes.neural_network._fit import dtypes, is_first, prepare
 from sknn_notes.neural_network._validation import Fold, of_validation
 
@@ -54,7 +53,7 @@ def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks, 
     data = _checked(estimator, X, y, sample_weight, validation, partial)
     networks, folds = _start(estimator, partial)
     training = _Training(estimator, networks, folds, data, partial, tasks, record)
-    n_jobs = min(effective_n_jobs(estimator.n_jobs), estimator.n_networks)
+    n_jobs = min(n_threads(estimator.n_jobs), estimator.n_networks)
     training.run(n_jobs)
     networks, folds = training.trained()
     if training.interrupted:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -547,6 +548,40 @@ def test_loops_that_are_replaced_on_their_class_are_compiled_again(both, tmp_pat
     second = both("classes", activation=own())
     assert second.executor_ == "numba"
     assert not np.allclose(first.loss_curve_, second.loss_curve_, rtol=1e-3)
+
+
+def test_loops_that_are_sent_by_value_are_compiled_once(both):
+    from sknn_notes._compile._numba import n_operations
+
+    def own(factor):
+        class Own(Activation):
+            def forward(self, Z, xp):
+                return xp.tanh(factor * Z)
+
+            def backward(self, delta, A, Z, xp):
+                return factor * delta * (1 - A * A)
+
+            @staticmethod
+            def value(z, p):
+                return math.tanh(cast(factor, z) * z)
+
+            @staticmethod
+            def slope(a, z, p):
+                return cast(factor, a) * (cast(1, a) - a * a)
+
+        return Own()
+
+    part = own(0.5)
+    first = both("classes", activation=part)
+    before = n_operations()
+    # The loops that arrive are other objects, with the same code and constants.
+    arrived = cloudpickle.loads(cloudpickle.dumps(part))
+    again = both("classes", activation=arrived)
+    assert n_operations() == before
+    assert again.loss_curve_ == first.loss_curve_
+    other = both("classes", activation=own(1.0))
+    assert n_operations() > before
+    assert not np.allclose(first.loss_curve_, other.loss_curve_, rtol=1e-3)
 
 
 def test_edited_loops_are_compiled_in_the_next_process(tmp_path):

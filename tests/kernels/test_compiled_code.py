@@ -171,6 +171,17 @@ def test_an_installation_where_nothing_can_be_written(tmp_path, home):
     assert "PermissionError: no directory of ['" in warning
 
 
+def test_a_file_system_without_locks_keeps_code_all_the_same(home):
+    pytest.importorskip("fcntl")
+    before = "import fcntl; fcntl.flock = lambda *_: Path('none').read_bytes()"
+    before = "from pathlib import Path; " + before
+    environment = {"PYTHONPATH": PACKAGE.parent, "HOME": home}
+    environment["NUMBA_CACHE_DIR"] = home / "cache"
+    for hits in (0, 1):
+        process = Process(before=before, **environment)
+        assert (process.hits, process.result, process.warnings) == (hits, RIGHT, [])
+
+
 def test_what_is_compiled_ages_with_all_of_the_sources(tmp_path, home):
     package = tmp_path / "library" / PACKAGE.name
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
