@@ -68,6 +68,10 @@ class Tree:
             self.leaf_parents[leaves], self.leaf_right[leaves] = nodes, side
         self.depths = 1 + node_depths[self.leaf_parents]
         self.levels = np.searchsorted(node_depths, np.arange(node_depths[-1] + 2))
+        # Past the root stands a node n_nodes, its own parent: not every library has
+        # indices below 0.
+        parents = np.where(self.parents < 0, n_nodes, self.parents)
+        self._upward = np.append(parents, n_nodes), np.append(self.right, False)
 
     @classmethod
     def balanced(cls, n_leaves):
@@ -146,14 +150,9 @@ class Tree:
         shape, leaves = leaves.shape, xp.reshape(leaves, (-1,))
         depths = self.depths[leaves] if xp is np else self.depths
         longest = int(np.max(depths, initial=1))
-        # Past the root stands a node n_nodes, its own parent: not every library has
-        # indices below 0.
-        n_nodes = len(self.parents)
-        parents = np.append(np.where(self.parents < 0, n_nodes, self.parents), n_nodes)
-        tables = [self.leaf_parents, self.leaf_right, parents]
-        tables.append(np.append(self.right, False))
+        n_nodes, tables = len(self.parents), (self.leaf_parents, self.leaf_right)
         of_leaf, leaf_right, parents, turns = (
-            from_numpy(table, leaves, xp) for table in tables
+            from_numpy(table, leaves, xp) for table in (*tables, *self._upward)
         )
         nodes = [xp.take(of_leaf, leaves, axis=0)]
         right = [xp.take(leaf_right, leaves, axis=0)]

@@ -13,6 +13,7 @@ import warnings
 from time import perf_counter
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from sknn_notes import (
     Centerer,
@@ -52,6 +53,9 @@ def _settings():
             if part.stochastic:
                 bounded = settings | {"max_norm": 1.0, "clip_norm": 1.0}
                 yield f"{solver} with {penalty}, bounds", MLPRegressor, bounded
+            if part.stochastic and penalty not in ("elasticnet", "group_lasso", None):
+                name = f"{solver} with {penalty}, sparse inputs"
+                yield name, (MLPRegressor, "sparse"), settings
     for name, value in {
         "batch_norm": True,
         "layer_norm": True,
@@ -63,6 +67,8 @@ def _settings():
         "feature_scaling": True,
     }.items():
         yield name, MLPRegressor, {name: value}
+    for name in ("hierarchical_softmax", "sampled_softmax"):
+        yield f"loss {name}, many classes", (MLPClassifier, "many"), {"loss": name}
     for name in EMBEDDINGS:
         yield f"embedding {name}", MLPRegressor, {"embedding": name}
 
@@ -76,6 +82,10 @@ def _fit(cls, settings, dtype):
         "multilabel": (X[:, :2] > 0.5).astype(int),
     }
     cls, task = cls if isinstance(cls, tuple) else (cls, "")
+    if task == "sparse":
+        X, targets[task] = csr_array(np.eye(12, 60, dtype=dtype)), X[:, 0]
+    if task == "many":
+        X, targets[task] = np.ones((300, 4), dtype), np.arange(300)
     options = {"hidden_layer_sizes": (4, 4), "max_iter": 1, "random_state": 0}
     cls(**options | settings).fit(X, targets.get(task, X[:, 0]))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from sknn_notes._arrays import copied
 from sknn_notes._checks import Interval, Registry
-from sknn_notes._compile import cast
+from sknn_notes._compile import cast, helper
 from sknn_notes._part import Part
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "RMSProp"]
@@ -53,6 +53,22 @@ class Optimizer(Part):
     proximal_move: Callable | None = None
     size: Callable | None = None
     settle: Callable | None = None
+
+    # For a large matrix of which a step changes some rows alone. In a step that leaves
+    # a row out its gradient is 0, and what such steps in a row do to its weights is
+    # told by a few numbers ``s``, which are ``idle_start`` before the first of them.
+    idle_start: tuple[float, ...] | None = None
+    # idle_step(s, p, l1, pull, keep, proximal) adds a step to them, in place. The
+    # penalty shrinks weights by the soft threshold of ``l1`` times the step size, has
+    # the gradient ``pull * w``, and leaves ``keep`` of a weight under weight decay;
+    # ``proximal`` is 1 where steps are proximal ones.
+    idle_step: Callable | None = None
+    # c = idle_factors(s, p, like): what does not differ from weight to weight, and
+    # w, a, b = idle(w, a, b, c): the steps, or proximal_idle(w, a, b, c) if they are
+    # proximal ones. Array code gives all of them arrays: they contain no conditions.
+    idle_factors: Callable | None = None
+    idle: Callable | None = None
+    proximal_idle: Callable | None = None
 
     def numbers(self):
         """Return the numbers that ``constants`` takes."""
@@ -105,11 +121,44 @@ class Optimizer(Part):
         """
         raise NotImplementedError
 
+    @staticmethod
+    def ahead(w, a, p):
+        """Return where proximal steps of a solver with ``begin_epoch`` start.
+
+        It is the loop of ``begin_epoch``; the last array of the state is then that of
+        the weights themselves.
+        """
+        return w
+
     def begin_epoch(self, theta, state, xp=np):
         """Move ``theta`` to where proximal steps take their gradients."""
 
     def end_epoch(self, theta, state):
         """Move ``theta`` back to the last result of a proximal step."""
+
+
+@helper
+def soft(w, cut):
+    """Return weights moved towards 0 by ``cut``, and no further."""
+    # What is left is exactly 0 also where a compiler rounds w twice.
+    return np.sign(w) * np.maximum(np.abs(w) - cut, w - w)
+
+
+@helper
+def pulled(w, pull):
+    """Return weights less a pull, but on the same side of 0."""
+    bound = np.abs(w)
+    return w - np.minimum(np.maximum(pull, -bound), bound)
+
+
+@helper
+def length_of(square, y):
+    """Return the length of a vector of two elements, one of which is squared."""
+    return np.sqrt(square + y * y)
+
+
+# In place of sums that are 0.
+_TINY = 1e-30
 
 
 class SGD(Optimizer):
@@ -219,6 +268,54 @@ class SGD(Optimizer):
         a = w - b
         return w + (momentum * a if nesterov > 0 else 0 * a), a, w
 
+    @staticmethod
+    def ahead(w, a, p):
+        return w + p[1] * p[2] * a
+
+    # Weights and velocities after idle steps are linear in those before:
+    # w = s[0] w + s[1] v and v = s[2] w + s[3] v, shrunk by s[4] and s[5].
+    idle_start = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+
+    @staticmethod
+    def idle_step(s, p, l1, pull, keep, proximal):
+        rate, momentum, nesterov = p
+        shrink, looks_ahead = rate * pull, nesterov * (1 - proximal)
+        # With Nesterov's momentum a proximal step takes the gradient ahead of w.
+        drag = momentum * (1 - shrink * nesterov * proximal)
+        for i in range(2):
+            w, v = keep * s[i], s[2 + i]
+            v = drag * v - shrink * w
+            s[2 + i] = v
+            s[i] = w + v + looks_ahead * (momentum * v - v - shrink * w)
+        w = keep * s[4]
+        v = drag * s[5] - shrink * w + rate * l1
+        s[5] = v
+        s[4] = w + v
+
+    @staticmethod
+    def idle_factors(s, p, like):
+        return (
+            cast(s[0], like),
+            cast(s[1], like),
+            cast(s[2], like),
+            cast(s[3], like),
+            cast(s[4], like),
+            cast(s[5], like),
+            cast(1 - np.sign(s[4]), like),
+        )
+
+    @staticmethod
+    def idle(w, a, b, c):
+        return c[0] * w + c[1] * a, c[2] * w + c[3] * a, b
+
+    @staticmethod
+    def proximal_idle(w, a, b, c):
+        z = c[0] * w + c[1] * a
+        w, v = soft(z, c[4]), c[2] * w + c[3] * a
+        # A weight that the soft threshold has brought to 0 stays there.
+        moves = np.maximum(np.abs(np.sign(w)), c[6])
+        return w, (v - c[5] * np.sign(z)) * moves, b
+
 
 class Adam(Optimizer):
     """Adam: steps scaled by running moments of the gradient, corrected for their start.
@@ -319,6 +416,62 @@ class Adam(Optimizer):
     @staticmethod
     def settle(w, a, b, p):
         return w, a, b
+
+    # In idle steps the moments fade, and so does what the first one moves. Without a
+    # penalty the sum of these steps is exact, except that epsilon is taken in its
+    # proportion to the root of the second moment. The pull of a penalty is that of the
+    # weight as it was before, and does not take it across 0. Its steps are divided by
+    # sqrt(x + y), where x is left of the second moment and y is what the pull has added
+    # to it: as if the two were proportional, which is right where one of them is small.
+    # s: what is left of a weight and of its two moments; the sums of the pull and of
+    # its square in them; what the first moment moves; sums of the steps by the pull
+    # over sqrt(x) and over sqrt(y), and of those of the soft threshold.
+    idle_start = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+    @staticmethod
+    def idle_step(s, p, l1, pull, keep, proximal):
+        beta_1, beta_2, _, rate, size = p
+        s[0] *= keep
+        s[1] *= beta_1
+        s[2] *= beta_2
+        s[3] = beta_1 * s[3] + pull
+        s[4] = beta_2 * s[4] + pull * pull
+        by_old = 1 / np.sqrt(np.maximum(s[2], _TINY))
+        by_pull = 1 / np.sqrt(np.maximum(s[4], _TINY))
+        s[5] = keep * s[5] + rate * s[1] * by_old
+        s[6] = keep * s[6] + rate * s[3] * by_old
+        s[7] = keep * s[7] + rate * s[3] * by_pull
+        s[8] = keep * s[8] + size * l1 * by_old
+        s[9] = keep * s[9] + size * l1 * by_pull
+
+    @staticmethod
+    def idle_factors(s, p, like):
+        return (
+            cast(s[0], like),
+            cast(s[1], like),
+            cast(s[2], like),
+            cast(s[3], like),
+            cast(s[4], like),
+            cast(s[5], like),
+            cast(s[6], like),
+            cast(s[6] / np.maximum(s[7], _TINY), like),
+            cast(s[8], like),
+            cast(s[8] / np.maximum(s[9], _TINY), like),
+            cast(p[2], like),
+        )
+
+    @staticmethod
+    def idle(w, a, b, c):
+        factor = 1 / (length_of(b, w * c[7]) + c[10])
+        v = pulled(c[0] * w - c[5] * a * factor, c[6] * w * factor)
+        return v, c[1] * a + c[3] * v, c[2] * b + c[4] * (w * w)
+
+    @staticmethod
+    def proximal_idle(w, a, b, c):
+        factor = 1 / (length_of(b, w * c[7]) + c[10])
+        v = pulled(c[0] * w - c[5] * a * factor, c[6] * w * factor)
+        v = soft(v, c[8] / (length_of(b, w * c[9]) + c[10]))
+        return v, c[1] * a + c[3] * v, c[2] * b + c[4] * (w * w)
 
 
 class AdamW(Adam):
@@ -431,6 +584,47 @@ class RMSProp(Optimizer):
     @staticmethod
     def settle(w, a, b, p):
         return w, a, b
+
+    # As Adam's, without a first moment. s: what is left of a weight and of the mean;
+    # the sum of the square of the pull in the mean; the same sums of steps.
+    idle_start = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+
+    @staticmethod
+    def idle_step(s, p, l1, pull, keep, proximal):
+        rho, _, rate = p
+        s[0] *= keep
+        s[1] *= rho
+        s[2] = rho * s[2] + pull * pull
+        by_old = 1 / np.sqrt(np.maximum(s[1], _TINY))
+        by_pull = 1 / np.sqrt(np.maximum(s[2], _TINY))
+        s[3] = keep * s[3] + rate * pull * by_old
+        s[4] = keep * s[4] + rate * pull * by_pull
+        s[5] = keep * s[5] + rate * l1 * by_old
+        s[6] = keep * s[6] + rate * l1 * by_pull
+
+    @staticmethod
+    def idle_factors(s, p, like):
+        return (
+            cast(s[0], like),
+            cast(s[1], like),
+            cast(s[2], like),
+            cast(s[3], like),
+            cast(s[3] / np.maximum(s[4], _TINY), like),
+            cast(s[5], like),
+            cast(s[5] / np.maximum(s[6], _TINY), like),
+            cast(p[1], like),
+        )
+
+    @staticmethod
+    def idle(w, a, b, c):
+        v = pulled(c[0] * w, c[3] * w / (length_of(a, w * c[4]) + c[7]))
+        return v, c[1] * a + c[2] * (w * w), b
+
+    @staticmethod
+    def proximal_idle(w, a, b, c):
+        v = pulled(c[0] * w, c[3] * w / (length_of(a, w * c[4]) + c[7]))
+        v = soft(v, c[5] / (length_of(a, w * c[6]) + c[7]))
+        return v, c[1] * a + c[2] * (w * w), b
 
 
 class LBFGS(Optimizer):

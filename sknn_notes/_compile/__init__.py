@@ -20,6 +20,7 @@ import numpy as np
 
 __all__ = [
     "HELPERS",
+    "Active",
     "Memory",
     "Tape",
     "address",
@@ -28,6 +29,7 @@ __all__ = [
     "helper",
     "matrix",
     "n_missing",
+    "prefetch",
 ]
 
 # Fits may run on several threads.
@@ -43,6 +45,11 @@ class Memory(NamedTuple):
     three empty where there are none. ``work`` holds what lives for a step, ``bits`` is
     room for the random bits of a row; ``first`` and ``second`` are the memory of the
     optimizer.
+
+    Of a sparse batch, ``x`` are the stored entries. ``entries`` tells where they stand:
+    the columns of row ``i`` are its elements from ``entries[i] + i`` to
+    ``entries[i + 1] + i + 1``. Where a step chooses outputs, they are ``classes``, and
+    ``targets`` belong to them; see ``ChosenOutputs``.
     """
 
     x: np.ndarray
@@ -56,6 +63,23 @@ class Memory(NamedTuple):
     running: np.ndarray
     first: np.ndarray
     second: np.ndarray
+    entries: np.ndarray
+
+
+class Active(NamedTuple):
+    """What the operations read and write that choose the active rows of a step.
+
+    ``theta``, ``first`` and ``second`` are parameters and memory of the whole network;
+    see ``sknn_notes._engine.active``.
+    """
+
+    theta: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    marks: np.ndarray
+    ledger: np.ndarray
+    at: np.ndarray
+    addresses: np.ndarray
 
 
 class Tape(NamedTuple):
@@ -104,6 +128,10 @@ def cast(number: float, like: Any) -> Any:
     return number
 
 
+def prefetch(array: np.ndarray, place: int) -> None:
+    """Have an element of an array fetched to the cache, which compiled loops do."""
+
+
 def n_missing(operations: Iterable, dtype: Any) -> int:
     """Return how many operations are yet to be compiled.
 
@@ -116,11 +144,13 @@ def n_missing(operations: Iterable, dtype: Any) -> int:
     """
     from sknn_notes._compile import _numba
 
-    keys = {(function, loops, np.dtype(dtype)) for function, loops in operations}
+    keys = {(*operation, np.dtype(dtype)) for operation in operations}
     return sum(not _numba.is_kept(*key) for key in keys)
 
 
-def address(function: Callable, *loops: Callable, dtype: Any) -> int:
+def address(
+    function: Callable, *loops: Callable, dtype: Any, active: bool = False
+) -> int:
     """Return the address of a compiled operation.
 
     Parameters
@@ -131,8 +161,10 @@ def address(function: Callable, *loops: Callable, dtype: Any) -> int:
         Plain functions of parts.
     dtype : dtype
         float32 or float64.
+    active : bool, default=False
+        Whether it is an operation on ``Active``, too.
     """
     from sknn_notes._compile import _numba
 
     with _compiling:
-        return _numba.address(function, loops, np.dtype(dtype))
+        return _numba.address(function, loops, np.dtype(dtype), active)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.core.errors import NumbaError
@@ -16,7 +17,7 @@ from sknn_notes import _compile
 
 # _math is imported for numba, which does not see functions that are made known to it
 # while it compiles what calls them.
-from sknn_notes._compile import HELPERS, Memory, _math  # noqa: F401
+from sknn_notes._compile import HELPERS, Active, Memory, _math  # noqa: F401
 from sknn_notes._compile._cache import DiskCache, locked
 from sknn_notes._compile._functions import first_of, functions_of
 
@@ -53,7 +54,7 @@ _addresses: dict[tuple, int] = {}
 _registered: set[Callable] = set()
 
 
-def address(function, loops, dtype):
+def address(function, loops, dtype, active=False):
     """See ``sknn_notes._compile.address``."""
     key = _key(function, loops, dtype)
     function, loops, _ = key
@@ -65,9 +66,9 @@ def address(function, loops, dtype):
                     "static methods."
                 )
         _register_helpers(function, *loops)
-        dispatcher, signature = _dispatcher(*key), _signature(dtype)
+        dispatcher, signature = _dispatcher(*key), _signature(dtype, active)
         try:
-            if is_kept(*key):
+            if is_kept(function, loops, dtype, active):
                 dispatcher.compile(signature)
             else:
                 with locked():
@@ -108,7 +109,7 @@ def n_operations():
     return len(_addresses)
 
 
-def is_kept(function, loops, dtype):
+def is_kept(function, loops, dtype, active=False):
     """Tell whether an operation needs no compiling: it is on disk, or was compiled."""
     key = _key(function, loops, dtype)
     if key in _addresses:
@@ -116,7 +117,8 @@ def is_kept(function, loops, dtype):
     dispatcher = _dispatcher(*key)
     codegen = dispatcher.targetctx.codegen()
     cache = dispatcher._cache
-    return isinstance(cache, DiskCache) and cache.holds(_signature(dtype), codegen)
+    signature = _signature(dtype, active)
+    return isinstance(cache, DiskCache) and cache.holds(signature, codegen)
 
 
 @cache
@@ -135,16 +137,25 @@ def _loop(function):
     return njit(**OPTIONS, **INSIDE, forceinline=True)(function)
 
 
-def _signature(dtype):
+def _signature(dtype, active=False):
     floats = types.Array(numba.from_dtype(dtype), 1, "C")
     integers = types.Array(types.int64, 1, "C")
-    bits = types.Array(types.uint32, 1, "C")
-    fields = {
-        name: integers if name == "classes" else bits if name == "bits" else floats
-        for name in Memory._fields
-    }
-    memory = types.NamedTuple(tuple(fields.values()), Memory)
     numbers = types.Array(types.float64, 1, "C")
+    others = {
+        "classes": integers,
+        "entries": integers,
+        "bits": types.Array(types.uint32, 1, "C"),
+        "marks": integers,
+        "at": integers,
+        "addresses": integers,
+        "ledger": numbers,
+    }
+    memory, rows = (
+        types.NamedTuple([others.get(name, floats) for name in kind._fields], kind)
+        for kind in (Memory, Active)
+    )
+    if active:
+        return types.float64(rows, memory, numbers, types.int64, types.int64)
     return types.float64(
         memory, integers, numbers, types.int64, types.uint64, types.int64
     )
@@ -153,7 +164,20 @@ def _signature(dtype):
 @intrinsic
 def _call(typing_context, address, memory, at, numbers, n, key, t):
     """Call the operation at an address."""
-    argument_types = memory, at, numbers, n, key, t
+    return _caller(address, memory, at, numbers, n, key, t)
+
+
+@intrinsic
+def _call_active_at(typing_context, address, rows, memory, numbers, n, t):
+    """Call the operation on active rows at an address."""
+    return _caller(address, rows, memory, numbers, n, t)
+
+
+# The types of intrinsics are those of numba's callers.
+_call_active: Any = _call_active_at
+
+
+def _caller(address, *argument_types):
     signature = types.float64(address, *argument_types)
 
     def generate(context, builder, signature, arguments):
@@ -169,6 +193,29 @@ def _call(typing_context, address, memory, at, numbers, n, key, t):
         return result
 
     return signature, generate
+
+
+@intrinsic
+def _prefetch(typing_context, array, place):
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        pointer = builder.gep(data, [arguments[1]])
+        pointer = builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        integer, name = ir.IntType(32), "llvm.prefetch.p0"
+        types_ = [pointer.type, integer, integer, integer]
+        function = builder.module.globals.get(name) or ir.Function(
+            builder.module, ir.FunctionType(ir.VoidType(), types_), name
+        )
+        # To be read, to stay in the cache, data.
+        builder.call(function, [pointer, integer(0), integer(3), integer(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, place), generate
+
+
+@overload(_compile.prefetch)
+def _prefetched(array, place):
+    return lambda array, place: _prefetch(array, place)  # type: ignore[call-arg]
 
 
 @overload(_compile.cast)
@@ -208,8 +255,9 @@ def run_steps(tape, numbers, memory, n_features, edges, keys, t):
     for step in range(len(edges) - 1):
         first, last = edges[step], edges[step + 1]
         n = last - first
+        x, entries = _inputs(memory, n_features, first, last, edges[-1])
         batch = Memory(
-            memory.x[first * n_features : last * n_features],
+            x,
             memory.targets[first * n_targets : last * n_targets],
             memory.classes[first:last],
             memory.weights[first:last],
@@ -220,20 +268,115 @@ def run_steps(tape, numbers, memory, n_features, edges, keys, t):
             memory.running,
             memory.first,
             memory.second,
+            entries,
         )
         row = numbers[min(step, len(numbers) - 1)]
-        value = 0.0
-        for i in range(len(tape.addresses)):
-            if i == tape.n_objective and not np.isfinite(value):
-                return value
-            value += _call(  # type: ignore[call-arg]
-                tape.addresses[i],
-                batch,
-                tape.at[tape.at_edges[i] : tape.at_edges[i + 1]],
-                row[tape.number_edges[i] : tape.number_edges[i + 1]],
-                n,
-                keys[step, tape.keys[i]] if tape.keys[i] >= 0 else np.uint64(0),
-                t + step + 1,
+        value = _run_step(tape, row, batch, n, keys[step], t + step + 1)
+        if not np.isfinite(value):
+            return value
+        total += value * n
+    return total
+
+
+@compiled
+def run_active_steps(
+    tape, numbers, memory, active, n_features, n_own, n_shared, edges, keys, t
+):
+    """Make one step for each batch, on the rows of large matrices that are active.
+
+    ``memory`` has parameters and gradient of the compact network, with room for the
+    most active rows there can be. Of the outputs that are chosen, ``n_own`` are a
+    sample's own and ``n_shared`` are those of all samples of a batch. The others are as
+    in ``run_steps``.
+    """
+    total = 0.0
+    n_numbers = tape.number_edges[-1]
+    for step in range(len(edges) - 1):
+        first, last = edges[step], edges[step + 1]
+        n = last - first
+        x, entries = _inputs(memory, n_features, first, last, edges[-1])
+        classes, targets = memory.classes[first:last], memory.targets
+        if n_own > 0:
+            begin = first * n_own + step * n_shared
+            end = last * n_own + (step + 1) * n_shared
+            classes, targets = memory.classes[begin:end], memory.targets[begin:end]
+        else:
+            width = len(targets) // max(1, edges[-1])
+            targets = targets[first * width : last * width]
+        row = numbers[min(step, len(numbers) - 1)]
+        # All of the parameters, and then those that are in use.
+        used = len(memory.theta)
+        for phase in range(2):
+            batch = Memory(
+                x,
+                targets,
+                classes,
+                memory.weights[first:last],
+                memory.work,
+                memory.bits,
+                memory.theta[:used],
+                memory.grad[:used],
+                memory.running,
+                memory.first[:used],
+                memory.second[:used],
+                entries,
+            )
+            if phase == 0:
+                used = int(
+                    _call_active(
+                        active.addresses[0],
+                        active,
+                        batch,
+                        row[n_numbers:],
+                        n,
+                        t + step + 1,
+                    )
+                )
+        value = _run_step(tape, row, batch, n, keys[step], t + step + 1)
+        if not np.isfinite(value):
+            return value
+        value += _call_active(
+            active.addresses[1], active, batch, row[n_numbers:], n, t + step + 1
+        )
+        if active.marks[0] == active.at[5]:
+            value += _call_active(
+                active.addresses[2], active, batch, row[n_numbers:], n, t + step + 1
             )
         total += value * n
     return total
+
+
+@compiled
+def run_active_operation(active, memory, numbers, i, t):
+    """Call one of the operations on active rows."""
+    return _call_active(active.addresses[i], active, memory, numbers, 0, t)
+
+
+@register_jitable(**OPTIONS)
+def _inputs(memory, n_features, first, last, n_rows):
+    """Return the inputs of some rows, and the places of their entries."""
+    entries = memory.entries
+    if len(entries) == 0:
+        return memory.x[first * n_features : last * n_features], entries
+    start = entries[first] + first - n_rows - 1
+    stop = entries[last] + last - n_rows - 1
+    return memory.x[start:stop], entries[first:]
+
+
+@register_jitable(**OPTIONS)
+def _run_step(tape, numbers, memory, n, keys, t):
+    """Call all operations; return the objective, as soon as it is not finite."""
+    value = 0.0
+    for i in range(len(tape.addresses)):
+        if i == tape.n_objective and not np.isfinite(value):
+            return value
+        value += _call(  # type: ignore[call-arg]
+            tape.addresses[i],
+            memory,
+            tape.at[tape.at_edges[i] : tape.at_edges[i + 1]],
+            numbers[tape.number_edges[i] : tape.number_edges[i + 1]],
+            n,
+            keys[tape.keys[i]] if tape.keys[i] >= 0 else np.uint64(0),
+            t,
+        )
+    return value

@@ -1,17 +1,19 @@
 """Who makes the steps of a program: compiled loops, or Python over arrays."""
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sknn_notes import _kernels
 from sknn_notes._compile import Memory, n_missing
 from sknn_notes._engine.program import Step, memory_of, run
-from sknn_notes._engine.rows import is_sparse
+from sknn_notes._engine.rows import is_sparse, n_entries
 from sknn_notes._engine.tape import CompiledTape, Recorder
 from sknn_notes._messages import say
 from sknn_notes._part import NoLoopsError
+from sknn_notes.layers._dense import Dense
 from sknn_notes.layers._input_noise import InputNoise
 
 # Numbers in the widest buffer that the steps of one call go through.
@@ -19,7 +21,7 @@ _BLOCK_SIZE = 2**18
 
 
 class Executor:
-    """Makes the steps of a program.
+    """Makes the steps of a program on all parameters.
 
     Each half of a step, the objective and the update, is made by compiled operations if
     all its parts have loops, else in array code: the parts decide it, nothing else.
@@ -39,11 +41,19 @@ class Executor:
     ----------
     reason : str
         What keeps the compiled executor away, "" if nothing does.
+    whole : Network
+        The network that is trained.
     """
+
+    # Whether the network has weights of the inputs of a batch alone, and what returns
+    # the numbers of active rows.
+    chooses_inputs = False
+    _active_numbers: Any = None
 
     def __init__(self, program, X, y, max_rows, verbose=False):
         self.verbose = verbose
         self.program, self.network = program, program.network
+        self.whole = program.network
         self.reason = ""
         self._objective, self._updates = program.objective, program.updates
         self._head: list = []
@@ -69,15 +79,17 @@ class Executor:
             (i + 1 for i, x in enumerate(noises) if not x.has_loops), default=0
         )
         self._head = noises[:n_done]
-        tape = Recorder(self.network, max_rows, len(self._head))
+        kind = {"is_sparse": is_sparse(X), "chooses_inputs": self.chooses_inputs}
+        tape = Recorder(self.network, max_rows, len(self._head), **kind)
         reasons = []
-        if is_sparse(X):
+        takes_sparse = isinstance(layers[0], Dense) and not layers[0].is_random
+        if is_sparse(X) and not takes_sparse:
             reasons.append("X is sparse")
         else:
             reasons.append(_record(self._objective, tape, y))
         if reasons[0]:
             self._head = []
-            tape = Recorder(self.network, max_rows)
+            tape = Recorder(self.network, max_rows, **kind)
         reasons.append(_record(self._updates, tape, y))
         self.reason = "; ".join(filter(None, reasons))
         objective, updates, averages = tape.objective, tape.updates, tape.averages
@@ -85,7 +97,8 @@ class Executor:
             _tell_compiling([*objective, *updates, *averages], dtype)
         if not self.reason:
             every = [*updates, *averages]
-            self._whole = CompiledTape(objective, every, tape.has_rate, dtype)
+            arguments = objective, every, tape.has_rate, dtype
+            self._whole = CompiledTape(*arguments, self._active_numbers)
         if not reasons[0]:
             self._tapes[0] = CompiledTape(objective, (), (), dtype)
             self._tapes[2] = CompiledTape((), averages, (), dtype)
@@ -93,7 +106,10 @@ class Executor:
             self._tapes[1] = CompiledTape((), updates, tape.has_rate, dtype)
         self._work, self._none = np.empty(tape.n_work, dtype), np.empty(0, dtype)
         widths = [layer.n_units for layer in layers if hasattr(layer, "n_units")]
-        widest = max([*widths, *(shape[0] for shape in self.network.shapes)])
+        n_inputs = [shape[0] for shape in self.network.shapes]
+        if is_sparse(X):
+            n_inputs[0] = int(np.ceil(np.mean(n_entries(X))))
+        widest = max([*widths, *n_inputs])
         self._bits = np.empty(widest + 1, np.uint32)
         self._n_batches = max(1, _BLOCK_SIZE // (max_rows * widest))
 
@@ -130,8 +146,7 @@ class Executor:
         for X, y, sample_weight, edges in batches.blocks(state.rng, self._n_batches):
             steps = slice(done, done + len(edges) - 1)
             keys = self._keys(state.rng, len(edges) - 1)
-            if self._head:
-                X, keys = self._through_head(X, edges, keys)
+            X, keys = self._through_head(X, edges, keys)
             if numbers is None:
                 rows = _scheduled_numbers(whole, rates, scheduled, steps)
             else:
@@ -203,16 +218,18 @@ class Executor:
 
     def keys(self, rng):
         """Return the keys of one step, None where nothing is random."""
-        n = self.network.n_random
+        n = self.program.n_random
         return rng.bit_generator.random_raw(n) if n else None
 
     def _keys(self, rng, n_steps):
-        n = self.network.n_random
+        n = self.program.n_random
         return rng.bit_generator.random_raw(n * n_steps).reshape(n_steps, n)
 
     def _through_head(self, X, edges, keys):
         """Return the inputs of the compiled layers, and their keys."""
         n = len(self._head)
+        if not n:
+            return X, keys
         noisy = []
         for i, own in enumerate(keys):
             rows = X[edges[i] : edges[i + 1]]
@@ -221,16 +238,29 @@ class Executor:
             noisy.append(rows)
         return np.concatenate(noisy), np.ascontiguousarray(keys[:, n:])
 
-    def _call(self, tape, data, numbers, state, edges, keys):
+    def _memory(self, data, state):
+        """Return what compiled operations read and write.
+
+        ``data`` are inputs, targets and weights of the samples, or None. Inputs may be
+        sparse, and targets a pair of classes and others.
+        """
         network, none = self.network, self._none
-        x, targets, classes, weights = none, none, _NO_CLASSES, none
+        x, targets, classes, weights = none, none, _NO_INTEGERS, none
+        entries = _NO_INTEGERS
         if data is not None:
             X, y, sample_weight = data
-            x = X.reshape(-1)
-            targets, classes = (none, y) if y.ndim == 1 else (y.reshape(-1), classes)
+            x = X.data if issparse(X) else X.reshape(-1)
+            entries = entries_of(X) if issparse(X) else entries
+            if isinstance(y, list):
+                classes, targets = y
+            elif y.ndim == 1:
+                classes = y
+            else:
+                targets = y.reshape(-1)
             weights = none if sample_weight is None else sample_weight
         arrays = [*memory_of(state), none, none]
-        memory = Memory(
+        first, second = arrays[:2]
+        return Memory(
             x,
             targets,
             classes,
@@ -240,10 +270,15 @@ class Executor:
             network.theta,
             network.grad,
             network.running,
-            *arrays[:2],
+            first,
+            second,
+            entries,
         )
+
+    def _call(self, tape, data, numbers, state, edges, keys):
+        memory = self._memory(data, state)
         t = state.get("t", 0)
-        n_features = len(x) // max(1, edges[-1])
+        n_features = len(memory.x) // max(1, edges[-1])
         value = tape.run(memory, numbers, n_features, edges, keys, t)
         if "t" in state:
             state["t"] = t + len(edges) - 1
@@ -253,7 +288,14 @@ class Executor:
 _ONE_ROW = np.array([0, 1])
 _NO_RATE = np.zeros(1)
 _NO_KEYS = np.empty((1, 0), np.uint64)
-_NO_CLASSES = np.empty(0, np.int64)
+_NO_INTEGERS = np.empty(0, np.int64)
+
+
+def entries_of(X):
+    """Return where the entries of a CSR array are; see ``Memory``."""
+    n = X.shape[0]
+    starts = X.indptr.astype(np.int64) + np.arange(n + 1, 0, -1)
+    return np.concatenate([starts, X.indices.astype(np.int64)])
 
 
 def _check_memory(optimizer, state, theta):

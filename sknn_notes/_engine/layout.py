@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sknn_notes._arrays import transpose
+
 # Within theta in this order: what penalties are on lies together.
 ROLES = ("weights", "biases", "others")
 
@@ -14,7 +16,8 @@ class Entry(NamedTuple):
     """One array: of which layer, by which name, and where.
 
     ``layer`` is the place in the list of layers, ``depth`` that of the layer's part of
-    the network: the hidden layer, or the output.
+    the network: the hidden layer, or the output. The columns of a ``transposed`` matrix
+    lie together.
     """
 
     layer: int
@@ -22,13 +25,16 @@ class Entry(NamedTuple):
     role: str
     depth: int
     shape: tuple
+    transposed: bool
     start: int
     stop: int
 
     def view(self, vector, xp=np):
         """Return the array within a vector, or within each of several."""
-        shape = (*vector.shape[:-1], *self.shape)
-        return xp.reshape(vector[..., self.start : self.stop], shape)
+        shape = self.shape[::-1] if self.transposed else self.shape
+        slices = vector[..., self.start : self.stop]
+        array = xp.reshape(slices, (*vector.shape[:-1], *shape))
+        return transpose(array) if self.transposed else array
 
 
 class Layout:
@@ -37,30 +43,34 @@ class Layout:
     Parameters
     ----------
     layers : list of Layer
+    last : sequence of (int, str), default=()
+        Places in the list, and names, of learned arrays that lie at the end, in order.
     """
 
-    def __init__(self, layers):
+    def __init__(self, layers, last=()):
         learned = [
-            (i, name, parameter.role, layer.depth, parameter.shape)
+            (i, name, role, layer.depth, parameter.shape, parameter.transposed)
             for role in ROLES
             for i, layer in enumerate(layers)
             for name, parameter in layer.parameters().items()
             if parameter.role == role
         ]
+        keys = list(last)
+        learned.sort(key=lambda x: keys.index(x[:2]) if x[:2] in keys else -1)
         averages = [
-            (i, name, "running", layer.depth, shape)
+            (i, name, "running", layer.depth, shape, False)
             for i, layer in enumerate(layers)
             for name, shape in layer.running().items()
         ]
         self.learned, self.size = _placed(learned)
         self.averages, self.n_averages = _placed(averages)
         entries = [*self.learned, *self.averages]
-        self._starts = {(entry.layer, entry.name): entry.start for entry in entries}
+        self._entries = {(entry.layer, entry.name): entry for entry in entries}
         self._n_layers = len(layers)
 
-    def start(self, layer, name):
-        """Return where an array of a layer starts in its vector."""
-        return self._starts[layer, name]
+    def entry(self, layer, name):
+        """Return the entry of an array of a layer."""
+        return self._entries[layer, name]
 
     def views(self, theta, running=None, xp=np):
         """Return for every layer a dict of its arrays, views of the vectors."""
@@ -87,20 +97,25 @@ class Layout:
             Whether the biases are covered, too.
         """
         roles = ROLES[: 1 + penalize_bias]
-        covered = [entry for entry in self.learned if entry.role in roles]
+        kinds = [
+            (entry.role in roles, keys[entry.depth] if entry.role in roles else None)
+            for entry in self.learned
+        ]
         slices = []
-        for key, group in groupby(covered, lambda entry: keys[entry.depth]):
-            entries = list(group)
-            slices.append((entries[0].start, entries[-1].stop, key))
+        for (covered, key), group in groupby(
+            zip(kinds, self.learned, strict=True), lambda pair: pair[0]
+        ):
+            entries = [entry for _, entry in group]
+            if covered:
+                slices.append((entries[0].start, entries[-1].stop, key))
         return slices
 
 
 def _placed(arrays):
     """Return entries one after the other, and where the last one stops."""
     entries, start = [], 0
-    for *what, shape in arrays:
-        stop = start + prod(shape)
-        layer, name, role, depth = what
-        entries.append(Entry(layer, name, role, depth, shape, start, stop))
+    for what in arrays:
+        stop = start + prod(what[4])
+        entries.append(Entry._make([*what, start, stop]))
         start = stop
     return entries, start

@@ -31,11 +31,13 @@ class Network:
     layers : list of Layer
     dtype : dtype
         float32 or float64.
+    last : sequence of (int, str), default=()
+        Arrays at the end of the vector; see ``Layout``.
     """
 
-    def __init__(self, layers, dtype):
+    def __init__(self, layers, dtype, last=()):
         self.layers = layers
-        self.layout = Layout(layers)
+        self.layout = Layout(layers, last)
         self.theta = np.zeros(self.layout.size, dtype)
         self.grad = np.zeros_like(self.theta)
         self.running = np.zeros(self.layout.n_averages, dtype)
@@ -221,6 +223,7 @@ def hidden_layers(
     augment=(),
     embedding=None,
     feature_scaling=False,
+    chooses_outputs=False,
 ):
     """Return the layers of a network, in order.
 
@@ -247,6 +250,8 @@ def hidden_layers(
         Started; it comes after the noise.
     feature_scaling : bool, default=False
         Whether the (embedded) inputs are multiplied by learned factors.
+    chooses_outputs : bool, default=False
+        Whether a step of training needs single outputs, which then lie together.
     """
 
     def mask(rate):
@@ -287,6 +292,7 @@ def hidden_layers(
             len(activations),
             is_output=True,
             dropconnect=mask(dropconnect),
+            transposed=chooses_outputs and len(shapes) > 1 and not dropconnect,
         )
     )
     return layers

@@ -56,7 +56,7 @@ class Objective:
 
     def mean(self, batches, rng):
         """Return the mean over an epoch's batches, and leave the parameters alone."""
-        total, n = 0.0, self.network.n_random
+        total, n = 0.0, self.program.n_random
         for X, y, sample_weight in batches.epoch(rng):
             keys = rng.bit_generator.random_raw(n) if n else None
             total += self.mean_loss(X, y, sample_weight, keys)[0] * len(y)

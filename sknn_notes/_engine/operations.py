@@ -54,18 +54,50 @@ def mean_loss(losses, weights, out):
     return total / n
 
 
-# What is done to theta and its gradient, slice by slice. Operands: where the
-# slices end.
+def chosen_loss(loops):
+    """Return the mean loss of outputs that are chosen.
+
+    Operands: places of the raw outputs, of their gradient, of the losses, of room for
+    as many numbers; how many outputs a sample has of its own, and the rows that there
+    is room for these. See ``ChosenOutputs`` for where they lie.
+    """
+
+    def operation(m, at, numbers, n, key, t):
+        n_own = at[4]
+        n_shared = 0
+        for j in range(n * n_own, len(m.classes)):
+            n_shared += m.classes[j] >= 0
+        own, out = matrix(m.work, at[0], n, n_own), matrix(m.work, at[1], n, n_own)
+        first = at[5] * n_own
+        shared = matrix(m.work, at[0] + first, n_shared, n)
+        shared_out = matrix(m.work, at[1] + first, n_shared, n)
+        losses, spare = m.work[at[2] : at[2] + n], m.work[at[3] : at[3] + n]
+        places = m.classes[: n * n_own].reshape(n, n_own)
+        targets = matrix(m.targets, 0, n, n_own)
+        loops(own, places, targets, shared, out, shared_out, losses, spare)
+        share = cast(1 / n, losses[0])
+        for i in range(n):
+            weight = share * m.weights[i] if len(m.weights) else share
+            for j in range(n_own):
+                out[i, j] *= weight
+        return mean_loss(losses, m.weights, shared_out)
+
+    return operation
+
+
+# What is done to theta and its gradient, slice by slice. Operands: where the slices
+# end, the last one with the part of theta that is in use.
 
 
 def penalize(m, at, numbers, n, key, t):
     """Add the gradient of the L2 part; numbers of a slice: L1, L2, what to add."""
     value, start = 0.0, 0
     for s in range(len(at)):
+        stop = min(at[s], len(m.theta))
         pull = cast(numbers[3 * s + 2], m.theta[0])
         squares, sizes = 0.0, 0.0
-        for first in range(start, at[s], _SUM_SIZE):
-            last = min(at[s], first + _SUM_SIZE)
+        for first in range(start, stop, _SUM_SIZE):
+            last = min(stop, first + _SUM_SIZE)
             w, g = m.theta[first:last], m.grad[first:last]
             square, size = cast(0, pull), cast(0, pull)
             for i in range(len(w)):
@@ -75,7 +107,7 @@ def penalize(m, at, numbers, n, key, t):
             squares += square
             sizes += size
         value += penalty_value(numbers[3 * s], numbers[3 * s + 1], sizes, squares)
-        start = at[s]
+        start = stop
     return value
 
 
@@ -124,10 +156,11 @@ def smooth_update(constants, move):
         p = constants(numbers[1 : 1 + at[0]], numbers[0], t, m.theta[0])
         value, start, zero = 0.0, 0, cast(0, m.theta[0])
         for s in range(len(at) - 1):
+            stop = min(at[1 + s], len(m.theta))
             _, _, l2, pull, keep = slice_numbers(numbers, at[0], s, m.theta[0])
             squares = 0.0
-            for first in range(start, at[1 + s], _SUM_SIZE):
-                last = min(at[1 + s], first + _SUM_SIZE)
+            for first in range(start, stop, _SUM_SIZE):
+                last = min(stop, first + _SUM_SIZE)
                 w, g, a = m.theta[first:last], m.grad[first:last], m.first[first:last]
                 part = zero
                 for i in range(len(w)):
@@ -135,7 +168,7 @@ def smooth_update(constants, move):
                     w[i], a[i], _ = move(keep * w[i], g[i] + pull * w[i], a[i], zero, p)
                 squares += part
             value += penalty_value(0.0, l2, 0.0, squares)
-            start = at[1 + s]
+            start = stop
         return value
 
     return operation
@@ -148,10 +181,11 @@ def smooth_update_of_two(constants, move):
         p = constants(numbers[1 : 1 + at[0]], numbers[0], t, m.theta[0])
         value, start, zero = 0.0, 0, cast(0, m.theta[0])
         for s in range(len(at) - 1):
+            stop = min(at[1 + s], len(m.theta))
             _, _, l2, pull, keep = slice_numbers(numbers, at[0], s, m.theta[0])
             squares = 0.0
-            for first in range(start, at[1 + s], _SUM_SIZE):
-                last = min(at[1 + s], first + _SUM_SIZE)
+            for first in range(start, stop, _SUM_SIZE):
+                last = min(stop, first + _SUM_SIZE)
                 w, g = m.theta[first:last], m.grad[first:last]
                 a, b = m.first[first:last], m.second[first:last]
                 part = zero
@@ -162,7 +196,7 @@ def smooth_update_of_two(constants, move):
                     )
                 squares += part
             value += penalty_value(0.0, l2, 0.0, squares)
-            start = at[1 + s]
+            start = stop
         return value
 
     return operation
@@ -176,11 +210,12 @@ def proximal_update(constants, move, size, settle):
         value, start, zero = 0.0, 0, cast(0, m.theta[0])
         two = len(m.second) > 0
         for s in range(len(at) - 1):
+            stop = min(at[1 + s], len(m.theta))
             l1, shown, l2, pull, keep = slice_numbers(numbers, at[0], s, m.theta[0])
             strength = cast(l1, zero)
             squares, sizes = 0.0, 0.0
-            for first in range(start, at[1 + s], _SUM_SIZE):
-                last = min(at[1 + s], first + _SUM_SIZE)
+            for first in range(start, stop, _SUM_SIZE):
+                last = min(stop, first + _SUM_SIZE)
                 w, g, a = m.theta[first:last], m.grad[first:last], m.first[first:last]
                 # Without a second array the first stands in, and is written last.
                 b = m.second[first:last] if two else a
@@ -196,7 +231,7 @@ def proximal_update(constants, move, size, settle):
                 squares += square
                 sizes += length
             value += penalty_value(shown, l2, sizes, squares)
-            start = at[1 + s]
+            start = stop
         return value
 
     return operation
@@ -209,16 +244,17 @@ def begin_proximal(constants, move, size):
         p = constants(numbers[1 : 1 + at[0]], numbers[0], t, m.theta[0])
         start, two = 0, len(m.second) > 0
         for s in range(len(at) - 1):
+            stop = min(at[1 + s], len(m.theta))
             _, _, _, pull, keep = slice_numbers(numbers, at[0], s, m.theta[0])
-            w, g = m.theta[start : at[1 + s]], m.grad[start : at[1 + s]]
-            a = m.first[start : at[1 + s]]
-            b = m.second[start : at[1 + s]] if two else a
+            w, g = m.theta[start:stop], m.grad[start:stop]
+            a = m.first[start:stop]
+            b = m.second[start:stop] if two else a
             for i in range(len(w)):
                 w[i], c, d = move(keep * w[i], g[i] + pull * w[i], a[i], b[i], p)
                 b[i] = d
                 a[i] = c
                 g[i] = size(c, d, p)
-            start = at[1 + s]
+            start = stop
         return 0.0
 
     return operation
@@ -256,12 +292,13 @@ def soft_threshold(m, at, numbers, n, key, t):
     """Move weights towards 0 by a number of each slice times their step sizes."""
     start = 0
     for s in range(len(at)):
+        stop = min(at[s], len(m.theta))
         strength = cast(numbers[s], m.theta[0])
-        w, g = m.theta[start : at[s]], m.grad[start : at[s]]
+        w, g = m.theta[start:stop], m.grad[start:stop]
         for i in range(len(w)):
             cut = strength * g[i]
             w[i] -= min(max(w[i], -cut), cut)
-        start = at[s]
+        start = stop
     return 0.0
 
 
@@ -287,8 +324,16 @@ def matrix_prox(loops):
 
 
 def project(m, at, numbers, n, key, t):
-    """Shorten the columns of a matrix that are longer than a number."""
+    """Shorten the columns of a matrix that are longer than a number.
+
+    The last operand tells whether the matrix is transposed.
+    """
     W, norm = matrix(m.theta, at[0], at[1], at[2]), cast(numbers[0], m.theta[0])
+    if at[4]:
+        for j in range(at[2]):
+            start = at[0] + j * at[1]
+            shorten(m.theta[start : start + at[1]], norm)
+        return 0.0
     factor = m.work[at[3] : at[3] + at[2]]
     fill(factor, 0)
     for i in range(at[1]):
@@ -307,6 +352,21 @@ def project(m, at, numbers, n, key, t):
             for j in range(at[2]):
                 W[i, j] *= factor[j]
     return 0.0
+
+
+@helper
+def shorten(w, norm):
+    """Shorten a vector that is longer than a number."""
+    squares = cast(0, norm)
+    for i in range(len(w)):
+        squares += w[i] * w[i]
+    if not squares <= norm * norm:
+        if squares == np.inf:
+            factor = huge_factor(w.reshape(len(w), 1), 0, norm)
+        else:
+            factor = norm / np.sqrt(squares)
+        for i in range(len(w)):
+            w[i] *= factor
 
 
 @helper

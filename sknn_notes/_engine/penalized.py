@@ -29,6 +29,7 @@ class Penalized:
 
     def __init__(self, layout, penalty, alphas, penalize_bias):
         self.penalty, self.alphas = penalty, list(alphas)
+        self.specs, self.penalize_bias = list(alphas), penalize_bias
         self.scheduled = []
         self._matrices, self._places = [], []
         if penalty is None:
@@ -84,6 +85,11 @@ class Penalized:
         """Return the penalty."""
         return sum(self.penalty.value(W, a, xp) for W, a in self.views(theta, xp))
 
+    def depth_at(self, place):
+        """Return what tells the strength at a place in theta, None for none."""
+        depths = [depth for start, stop, depth in self._places if start <= place < stop]
+        return depths[0] if depths else None
+
     # For the compiled step.
 
     def ends(self, size):
@@ -107,6 +113,8 @@ class Penalized:
     def record(self, tape, function, name):
         """Add an operation of the penalty's loops for every matrix to a tape."""
         for entry in self._matrices:
+            if entry.transposed:
+                raise NoLoopsError(self.penalty)
 
             def numbers(depth=entry.depth):
                 return self.alphas[depth], *self.penalty.numbers()

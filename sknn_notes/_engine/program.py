@@ -15,6 +15,7 @@ from sknn_notes._engine.penalized import Penalized
 from sknn_notes._engine.tape import Value
 from sknn_notes._part import NoLoopsError, form_of
 from sknn_notes.layers._dropout import Dropout
+from sknn_notes.losses._base import weighted_mean
 
 # Elements that numpy handles at a time where several passes are made over arrays of
 # theta's size: so many of each stay in a core's cache between the passes.
@@ -80,6 +81,11 @@ class Program:
             self.updates.append(Optimize(self))
             # A proximal step is followed by its own projection.
             self.updates += [self.bounds] if self.smooth and self.bounds else []
+
+    @property
+    def n_random(self):
+        """How many keys of random numbers a step takes."""
+        return self.network.n_random + self.loss.is_random
 
     @property
     def scheduled(self):
@@ -209,14 +215,19 @@ class Loss(Stage):
     )
 
     def run(self, step):
-        xp = self.network.xp
-        value, step.delta = self.program.loss.mean(
-            step.raw, step.y, step.sample_weight, xp
-        )
+        xp, part = self.network.xp, self.program.loss
+        raw, y, weight = step.raw, step.y, step.sample_weight
+        if part.is_random and step.keys is not None:
+            losses, gradient = part.sampled(raw, y, step.keys[-1], xp)
+            value, step.delta = weighted_mean(losses, gradient, weight, xp)
+        else:
+            value, step.delta = part.mean(raw, y, weight, xp)
         step.value = step.value + as_value(value)
 
     def record(self, tape, y):
         part, raw = self.program.loss, tape.raw
+        if part.is_random:
+            raise NoLoopsError(part)
         kind = operations.class_loss if y.ndim == 1 else operations.loss
         name = "class_loops" if y.ndim == 1 else "loops"
         n_targets = 1 if y.ndim == 1 else y.shape[1]
@@ -227,6 +238,23 @@ class Loss(Stage):
             at=np.concatenate([(*places, raw.width, n_targets), part.table()]),
             numbers=part.numbers,
         )
+
+
+class ChosenLoss(Stage):
+    """As ``Loss``, for outputs that the loss has chosen."""
+
+    def run(self, step):
+        xp, part = self.network.xp, self.program.loss
+        choice = self.network.layers[-1].choice
+        losses, gradient = part.of_choice(step.raw, choice, xp)
+        value, step.delta = weighted_mean(losses, gradient, step.sample_weight, xp)
+        step.value = step.value + as_value(value)
+
+    def record(self, tape, y):
+        raw, rooms = tape.raw, (tape.room(1), tape.room(1))
+        at = raw.start, raw.delta, *rooms, self.network.layers[-1].n_own, tape.max_rows
+        loops = form_of(self.program.loss, "choice_loops", "of_choice")
+        tape.forward(operations.chosen_loss, loops, at=at)
 
 
 class Backward(Stage):
@@ -415,7 +443,8 @@ class Project(Stage):
 
     def record(self, tape, y):
         for entry, norm in self._bounds:
-            at = entry.start, *entry.shape, tape.room(entry.shape[1], per_row=False)
+            room = tape.room(entry.shape[1], per_row=False)
+            at = entry.start, *entry.shape, room, entry.transposed
             tape.update(operations.project, at=at, numbers=lambda norm=norm: (norm,))
 
 

@@ -50,6 +50,12 @@ class Rows:
             for j in range(self.shape[1])
         )
 
+    @property
+    def n_entries(self):
+        """How many entries every row of a sparse matrix has."""
+        counts = np.diff(self._X.indptr)
+        return counts if self._index is None else counts[self._index]
+
     def read(self, rows, out):
         """Write the rows at some positions into ``out``, and return it."""
         if self._index is not None:
@@ -92,6 +98,13 @@ def as_matrix(X):
 def is_sparse(X):
     """Tell whether a matrix, or what ``Rows`` are of, is sparse."""
     return X.is_sparse if isinstance(X, Rows) else issparse(X)
+
+
+def n_entries(X):
+    """Return how many entries every row of a sparse matrix has."""
+    if not isinstance(X, Rows):
+        return np.diff(X.indptr)
+    return X.n_entries
 
 
 def blocks_of(X):

@@ -48,6 +48,10 @@ class Recorder:
         Rows of the largest batch.
     n_done : int, default=0
         How many of the first layers are not recorded.
+    is_sparse : bool, default=False
+        Whether the inputs are sparse.
+    chooses_inputs : bool, default=False
+        Whether a step chooses the inputs that it has weights of.
 
     Attributes
     ----------
@@ -61,8 +65,11 @@ class Recorder:
         The updates whose first number is the learning rate.
     """
 
-    def __init__(self, network, max_rows, n_done=0):
-        self._layout, self._max_rows = network.layout, max_rows
+    def __init__(
+        self, network, max_rows, n_done=0, is_sparse=False, chooses_inputs=False
+    ):
+        self._layout, self.max_rows = network.layout, max_rows
+        self.is_sparse, self.chooses_inputs = is_sparse, chooses_inputs
         self.layers = network.layers[n_done:]
         self.n_inputs = network.n_inputs
         self._index = {id(layer): i for i, layer in enumerate(network.layers)}
@@ -77,12 +84,12 @@ class Recorder:
 
     def place(self, layer, name):
         """Return where an array of a layer starts in its vector."""
-        return self._layout.start(self._index[id(layer)], name)
+        return self._layout.entry(self._index[id(layer)], name).start
 
     def room(self, width, per_row=True):
         """Return the place of numbers for every row of a batch, or for all."""
         start = self.n_work
-        self.n_work += width * (self._max_rows if per_row else 1)
+        self.n_work += width * (self.max_rows if per_row else 1)
         return start
 
     def value(self, width, *, delta=None, has_delta=True, bias=-1):
@@ -136,13 +143,16 @@ class CompiledTape:
     has_rate : sequence of int
         The updates whose first number is the learning rate.
     dtype : dtype
+    active_numbers : callable, default=None
+        Returns the numbers of the operations on active rows, the learning rate first.
     """
 
-    def __init__(self, objective, updates, has_rate, dtype):
-        from sknn_notes._compile._numba import run_steps
+    def __init__(self, objective, updates, has_rate, dtype, active_numbers=None):
+        from sknn_notes._compile import _numba
 
-        self._run_steps = run_steps
+        self._functions = _numba
         self._operations = [*objective, *updates]
+        self._active_numbers = active_numbers or _none
         addresses = [
             _compile.address(x.function, *x.loops, dtype=dtype)
             for x in self._operations
@@ -159,6 +169,9 @@ class CompiledTape:
         rates = [len(objective) + i for i in has_rate]
         self._row = None
         self._rate_columns = self._tape.number_edges[rates]
+        if active_numbers is not None:
+            last = self._tape.number_edges[-1]
+            self._rate_columns = np.append(self._rate_columns, last)
 
     def numbers(self, rates, fresh=False):
         """Return the numbers of all operations, one row a rate, or one for equal ones.
@@ -167,7 +180,7 @@ class CompiledTape:
         """
         if fresh or self._row is None:
             row = [number for x in self._operations for number in x.numbers()]
-            self._row = np.array(row, np.float64)
+            self._row = np.array([*row, *self._active_numbers()], np.float64)
         n_rows = 1 if (rates == rates[0]).all() else len(rates)
         numbers = np.empty((n_rows, len(self._row)))
         numbers[:] = self._row
@@ -176,7 +189,19 @@ class CompiledTape:
 
     def run(self, memory, numbers, n_features, edges, keys, t):
         """Run all operations for each batch; see ``run_steps``."""
-        return self._run_steps(self._tape, numbers, memory, n_features, edges, keys, t)
+        run_steps = self._functions.run_steps
+        return run_steps(self._tape, numbers, memory, n_features, edges, keys, t)
+
+    def run_active(self, memory, active, numbers, n_features, widths, edges, keys, t):
+        """Run all operations for each batch; see ``run_active_steps``."""
+        run = self._functions.run_active_steps
+        sizes = n_features, *widths
+        return run(self._tape, numbers, memory, active, *sizes, edges, keys, t)
+
+    def run_active_operation(self, active, memory, numbers, i):
+        """Run operation ``i`` on active rows alone."""
+        run = self._functions.run_active_operation
+        return run(active, memory, numbers, i, 1)
 
 
 def _edges(lengths):

@@ -89,7 +89,6 @@ def train(
         left at the end predicts no finite values for the training data.
     """
     monitor.n_without_improvement = state.n_without_improvement
-    program = executor.program
     rates = np.array([base_rate])
     converged = False
     try:
@@ -142,7 +141,7 @@ def train(
     when = f"after epoch {state.epoch} at a learning rate of {rates.max():g}"
     # Weights that a validation score chose predict finite values for that set.
     X = None if restored else batches.X
-    check_finite(program.network, program.loss, X, when)
+    check_finite(executor.whole, executor.program.loss, X, when)
     return converged
 
 

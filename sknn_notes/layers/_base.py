@@ -12,11 +12,12 @@ class Parameter(NamedTuple):
     """An array that a layer learns: its shape, and what treats it alike.
 
     ``role`` is "weights", which penalties are on, "biases", on which they may be, or
-    "others".
+    "others". Where it is ``transposed``, the columns of the matrix lie together.
     """
 
     shape: tuple
     role: str
+    transposed: bool = False
 
 
 class Fitted(NamedTuple):
@@ -79,6 +80,10 @@ class Layer:
 
     depth = 0
     is_random = False
+
+    def __repr__(self):
+        # It is part of ``executor_``, which should be the same in every process.
+        return type(self).__name__
 
     def parameters(self) -> dict[str, Parameter]:
         """Return what the layer learns."""

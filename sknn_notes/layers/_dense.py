@@ -4,7 +4,8 @@ import numpy as np
 from scipy.sparse import issparse
 
 from sknn_notes._arrays import transpose
-from sknn_notes._compile import matrix
+from sknn_notes._compile import fill, matrix
+from sknn_notes._part import NoLoopsError
 from sknn_notes.layers._base import Layer, Parameter
 from sknn_notes.layers._dropout import Mask, mask_rows
 
@@ -23,6 +24,8 @@ class Dense(Layer):
         over each row of them, so that they lie units first in memory.
     dropconnect : Mask or None, default=None
         Drops weights, others in every batch.
+    transposed : bool, default=False
+        Whether the weights of a unit lie together, which makes single units cheap.
     """
 
     def __init__(
@@ -34,14 +37,17 @@ class Dense(Layer):
         has_bias=True,
         is_output=False,
         dropconnect=None,
+        transposed=False,
     ):
+        self.transposed = transposed
         self.n_inputs, self.n_units, self.depth = n_inputs, n_units, depth
         self.has_bias, self.is_output = has_bias, is_output
         self.dropconnect: Mask | None = dropconnect
         self.is_random = dropconnect is not None
 
     def parameters(self):
-        learned = {"W": Parameter((self.n_inputs, self.n_units), "weights")}
+        shape = self.n_inputs, self.n_units
+        learned = {"W": Parameter(shape, "weights", self.transposed)}
         if self.has_bias:
             learned["b"] = Parameter((self.n_units,), "biases")
         return learned
@@ -99,6 +105,10 @@ class Dense(Layer):
         if self.has_bias:
             b = tape.place(self, "b")
         shape = self.n_inputs, self.n_units
+        if tape.is_sparse and value.start < 0:
+            return self._record_sparse(tape, W, b)
+        if self.transposed and not (self.is_output and self.dropconnect is None):
+            raise NoLoopsError(self)
         if self.dropconnect is not None:
             kept = tape.room(self.n_inputs * self.n_units, per_row=False)
             drops = kept, W, *shape
@@ -122,11 +132,28 @@ class Dense(Layer):
             *shape,
         )
         if self.is_output:
-            tape.forward(output_forward, at=at)
-            tape.backward(output_backward, at=at)
+            tape.forward(output_forward, at=(*at, self.transposed))
+            tape.backward(output_backward, at=(*at, self.transposed))
             return out._replace(bias=-1)
         tape.forward(forward, at=at)
         tape.backward(backward, at=at)
+        return out
+
+    def _record_sparse(self, tape, W, b):
+        # The gradient of rows that a step chooses is 0 when it starts.
+        n_zeros = 0 if tape.chooses_inputs else self.n_inputs
+        out = tape.value(self.n_units, bias=b)
+        rows = out.start, out.delta
+        if self.is_output:
+            rows = tape.room(self.n_units), tape.room(self.n_units)
+        at = *rows, W, self.n_units, n_zeros
+        tape.forward(sparse_forward, at=at)
+        tape.backward(sparse_backward, at=at)
+        if self.is_output:
+            places = *rows, out.start, out.delta, b, self.n_units
+            tape.forward(transpose_forward, at=places)
+            tape.backward(transpose_backward, at=places)
+            out = out._replace(bias=-1)
         return out
 
 
@@ -152,9 +179,12 @@ def backward(m, at, numbers, n, key, t):
 def output_forward(m, at, numbers, n, key, t):
     n_inputs, n_units = at[8], at[9]
     A = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, n_inputs)
-    W = matrix(m.work if at[5] else m.theta, at[4], n_inputs, n_units)
     Z = matrix(m.work, at[1], n_units, n)
-    np.dot(W.T, A.T, Z)
+    if at[10]:
+        np.dot(matrix(m.theta, at[4], n_units, n_inputs), A.T, Z)
+    else:
+        W = matrix(m.work if at[5] else m.theta, at[4], n_inputs, n_units)
+        np.dot(W.T, A.T, Z)
     for k in range(n_units):
         b = m.theta[at[7] + k]
         for i in range(n):
@@ -171,10 +201,71 @@ def output_backward(m, at, numbers, n, key, t):
         for i in range(n):
             total += delta[k, i]
         m.grad[at[7] + k] = total
-    np.dot(A.T, delta.T, matrix(m.grad, at[6], n_inputs, n_units))
+    if at[10]:
+        np.dot(delta, A, matrix(m.grad, at[6], n_units, n_inputs))
+    else:
+        np.dot(A.T, delta.T, matrix(m.grad, at[6], n_inputs, n_units))
     if at[3] >= 0:
-        W = matrix(m.work if at[5] else m.theta, at[4], n_inputs, n_units)
-        np.dot(delta.T, W.T, matrix(m.work, at[3], n, n_inputs))
+        out = matrix(m.work, at[3], n, n_inputs)
+        if at[10]:
+            np.dot(delta.T, matrix(m.theta, at[4], n_units, n_inputs), out)
+        else:
+            W = matrix(m.work if at[5] else m.theta, at[4], n_inputs, n_units)
+            np.dot(delta.T, W.T, out)
+    return 0.0
+
+
+# Of sparse inputs. Operands: places of the outputs, of their gradient and of the
+# weights; number of units; how many rows of the gradient are to be set to 0.
+
+
+def sparse_forward(m, at, numbers, n, key, t):
+    n_units, e = at[3], m.entries
+    for i in range(n):
+        z = m.work[at[0] + i * n_units : at[0] + (i + 1) * n_units]
+        fill(z, 0)
+        for k in range(e[i] + i, e[i + 1] + i + 1):
+            x, start = m.x[k - e[0]], at[2] + e[k] * n_units
+            w = m.theta[start : start + n_units]
+            for j in range(n_units):
+                z[j] += x * w[j]
+    return 0.0
+
+
+def sparse_backward(m, at, numbers, n, key, t):
+    n_units, e = at[3], m.entries
+    fill(m.grad[at[2] : at[2] + at[4] * n_units], 0)
+    for i in range(n):
+        delta = m.work[at[1] + i * n_units : at[1] + (i + 1) * n_units]
+        for k in range(e[i] + i, e[i + 1] + i + 1):
+            x, start = m.x[k - e[0]], at[2] + e[k] * n_units
+            g = m.grad[start : start + n_units]
+            for j in range(n_units):
+                g[j] += x * delta[j]
+    return 0.0
+
+
+# Operands: places of rows of a batch and of their gradient, of the same units first;
+# place of the biases; number of units.
+
+
+def transpose_forward(m, at, numbers, n, key, t):
+    rows, Z = matrix(m.work, at[0], n, at[5]), matrix(m.work, at[2], at[5], n)
+    for k in range(at[5]):
+        b = m.theta[at[4] + k]
+        for i in range(n):
+            Z[k, i] = rows[i, k] + b
+    return 0.0
+
+
+def transpose_backward(m, at, numbers, n, key, t):
+    rows, delta = matrix(m.work, at[1], n, at[5]), matrix(m.work, at[3], at[5], n)
+    for k in range(at[5]):
+        total = m.grad.dtype.type(0)
+        for i in range(n):
+            total += delta[k, i]
+            rows[i, k] = delta[k, i]
+        m.grad[at[4] + k] = total
     return 0.0
 
 

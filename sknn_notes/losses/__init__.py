@@ -16,6 +16,7 @@ from sknn_notes.losses._regression import (
     Poisson,
     SquaredError,
 )
+from sknn_notes.losses._sampled import SampledSoftmax
 
 __all__ = [
     "CLASSIFICATION_LOSSES",
@@ -32,6 +33,7 @@ __all__ = [
     "Poisson",
     "Quantile",
     "RegressionLoss",
+    "SampledSoftmax",
     "SquaredError",
     "SquaredHinge",
     "Tweedie",
@@ -42,6 +44,7 @@ _CLASS_ALIASES = {
     "bce_with_logits": "log_loss",
     "bce_with_logits_loss": "log_loss",
     "binary_cross_entropy": "log_loss",
+    "candidate_sampling": "sampled_softmax",
     "categorical_cross_entropy": "log_loss",
     "categorical_hinge": "hinge",
     "cross_entropy": "log_loss",
@@ -51,8 +54,11 @@ _CLASS_ALIASES = {
     "log": "log_loss",
     "logistic": "log_loss",
     "multi_margin": "hinge",
+    "nce": "sampled_softmax",
+    "negative_sampling": "sampled_softmax",
     "nll": "log_loss",
     "nll_loss": "log_loss",
+    "sampled_softmax_loss": "sampled_softmax",
     "softmax": "log_loss",
     "sparse_categorical_cross_entropy": "log_loss",
     "svm": "hinge",
@@ -95,6 +101,7 @@ _FOR_CLASSES: dict[str, type[ClassificationLoss]] = {
     "hierarchical_softmax": HierarchicalSoftmax,
     "hinge": Hinge,
     "log_loss": LogLoss,
+    "sampled_softmax": SampledSoftmax,
     "squared_hinge": SquaredHinge,
 }
 _FOR_NUMBERS: dict[str, type[RegressionLoss]] = {

@@ -1,6 +1,7 @@
 """What every loss does, and what the losses for one kind of targets share."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,21 @@ from sknn_notes.links import Identity
 
 class Loss(Part):
     """Base class of losses."""
+
+    @property
+    def is_random(self) -> bool:
+        """Whether a step of training draws random numbers for the loss."""
+        return False
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a step of training needs some of the raw outputs alone."""
+        return False
+
+    @property
+    def n_chosen(self) -> tuple[int, int]:
+        """How many of them a sample has of its own and, at most, with others."""
+        return 0, 0
 
     def n_raw(self, n_outputs):
         """Return the number of raw outputs for a problem's number of outputs.
@@ -77,13 +93,11 @@ class Loss(Part):
         gradient : array of shape (..., n_samples, n_raw)
         """
         losses, gradient = self.per_sample(raw, y, xp)
-        share = 1 / raw.shape[-2]
-        if sample_weight is None:
-            gradient *= share
-        else:
-            gradient *= sample_weight[..., None] * share
-            losses = losses * sample_weight
-        return xp.sum(losses, axis=-1) * share, gradient
+        return weighted_mean(losses, gradient, sample_weight, xp)
+
+    def sampled(self, raw, y, key, xp):
+        """``per_sample`` as training approximates it; ``key`` tells what is drawn."""
+        raise NotImplementedError
 
     # Loops, for the compiled step: static functions of
     #
@@ -126,6 +140,38 @@ class Loss(Part):
         return np.zeros(n_raw)
 
 
+def weighted_mean(losses, gradient, sample_weight, xp):
+    """Return the mean of the weighted losses; make their gradient that of the mean."""
+    share = 1 / losses.shape[-1]
+    if sample_weight is None:
+        gradient *= share
+    else:
+        gradient *= sample_weight[..., None] * share
+        losses = losses * sample_weight
+    return xp.sum(losses, axis=-1) * share, gradient
+
+
+class Choice(NamedTuple):
+    """The raw outputs that training needs of a batch, or of several.
+
+    Attributes
+    ----------
+    own : ndarray of int of shape (n_samples, n_own)
+        Those of each sample; -1 for none.
+    targets : ndarray of shape (n_samples, n_own)
+        What they should be, in the form that the loss defines.
+    shared : ndarray of int of shape (n_batches, n_shared)
+        Those of all samples of a batch, each once; -1 for none, at the end.
+    shift : ndarray of shape (n_batches, n_shared)
+        Is added to them.
+    """
+
+    own: np.ndarray
+    targets: np.ndarray
+    shared: np.ndarray
+    shift: np.ndarray
+
+
 class ClassificationLoss(Loss):
     """Base class of classification losses.
 
@@ -156,6 +202,56 @@ class ClassificationLoss(Loss):
             How often each class occurs, sample weights counted; None where
             ``partial_fit`` starts, which sees one batch only.
         """
+
+    # For a loss that ``chooses``, the form of its training on chosen outputs.
+    # ``choice_loops(own, places, targets, shared, own_out, shared_out, losses, spare)``
+    # is the compiled one of ``of_choice``: raw outputs of a sample are rows of ``own``
+    # and columns of ``shared``, those of a row of ``places`` below 0 are none.
+    choice_loops: Callable | None = None
+
+    def most_chosen(self, n_samples):
+        """Return the most outputs that a batch may need."""
+        raise NotImplementedError
+
+    def choose(self, y, keys, dtype):
+        """Return the outputs that training needs.
+
+        Parameters
+        ----------
+        y : ndarray of int of shape (n_samples,)
+            Classes of the samples of all batches.
+        keys : sequence of int
+            One of every batch, which tells its random numbers.
+        dtype : dtype
+            Of the raw outputs.
+
+        Returns
+        -------
+        choice : Choice
+            ``n_chosen`` is the number of outputs of a sample's own, and with others.
+        """
+        raise NotImplementedError
+
+    def of_choice(self, raw, choice, xp):
+        """Return the loss of every sample of a batch, and its gradient.
+
+        Parameters
+        ----------
+        raw : array of shape (n_samples, n_own + n_shared)
+            First the raw outputs of each sample's own.
+        choice : Choice
+            Of one batch. Its outputs may be places in an order of one's own, in which
+            those of all samples are the first.
+        xp : module
+            The array namespace of ``raw``.
+
+        Returns
+        -------
+        losses : array of shape (n_samples,)
+        gradient : array of shape (n_samples, n_own + n_shared)
+            0 where there is no output.
+        """
+        raise NotImplementedError
 
     def per_sample(self, raw, y, xp):
         # Indices have no axis of outputs; labels that models share are floats.

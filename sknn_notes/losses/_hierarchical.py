@@ -17,7 +17,10 @@ from sknn_notes._compile import cast, fill, math
 from sknn_notes._sklearn import StrOptions
 from sknn_notes._trees import Tree
 from sknn_notes.links import Logit, TreePaths
-from sknn_notes.losses._base import ClassificationLoss
+from sknn_notes.losses._base import Choice, ClassificationLoss
+
+# A node of a path takes as much time as so many of a product of matrices.
+_SPEED = 32
 
 
 class HierarchicalSoftmax(ClassificationLoss):
@@ -53,8 +56,10 @@ class HierarchicalSoftmax(ClassificationLoss):
 
     Notes
     -----
-    Only the loss and its gradient skip the nodes off a sample's path: the network's
-    last layer is dense and computes the outputs of all nodes.
+    With at least 32 times as many classes as nodes on the longest path, a step of
+    training computes and updates the nodes on the paths of its batch alone. With fewer
+    classes it computes all nodes, which takes less time then. ``predict`` searches for
+    the most probable class without visiting all nodes; ``predict_proba`` visits them.
 
     References
     ----------
@@ -83,6 +88,8 @@ class HierarchicalSoftmax(ClassificationLoss):
     _parameter_constraints = {
         "tree": [StrOptions({"balanced", "huffman"}), tuple, list]
     }
+
+    depths_: np.ndarray
 
     def __init__(self, *, tree="balanced"):
         self.tree = tree
@@ -179,6 +186,42 @@ class HierarchicalSoftmax(ClassificationLoss):
         costs = xp.where(on_path, logistic_cost(decisions, right, xp), zero)
         pull = xp.where(on_path, expit(decisions, xp) - right, zero)
         return xp.sum(costs, axis=-1), pull
+
+    @property
+    def chooses(self):
+        """Whether a step needs so few nodes that it computes them one by one."""
+        depths = vars(self).get("depths_")
+        return depths is not None and len(depths) >= _SPEED * np.max(depths)
+
+    @property
+    def n_chosen(self):
+        """The number of nodes on the longest path, which no others share."""
+        return int(np.max(self.depths_)), 0
+
+    def most_chosen(self, n_samples):
+        return int(np.minimum(np.diff(self.tree_.levels), n_samples).sum())
+
+    def choose(self, y, keys, dtype):
+        nodes, right = self.tree_.paths(y)
+        shape = len(y), self.n_chosen[0]
+        own, targets = np.full(shape, -1), np.zeros(shape, dtype)
+        own[:, : nodes.shape[1]], targets[:, : nodes.shape[1]] = nodes, right
+        none = np.empty((len(keys), 0), int)
+        return Choice(own, targets, none, none.astype(dtype))
+
+    def of_choice(self, raw, choice, xp):
+        return self.of_paths(raw, choice.targets, choice.own >= 0, xp)
+
+    @staticmethod
+    def choice_loops(own, places, targets, shared, own_out, shared_out, losses, spare):
+        for i in range(own.shape[0]):
+            losses[i] = 0
+            for j in range(own.shape[1]):
+                z, right = own[i, j], targets[i, j]
+                cost, pull = math.softplus(z) - right * z, math.logistic(z) - right
+                on_path = places[i, j] >= 0
+                own_out[i, j] = pull if on_path else pull - pull
+                losses[i] += cost if on_path else cost - cost
 
     def table(self):
         tree = self.tree_

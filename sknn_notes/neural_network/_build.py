@@ -244,6 +244,7 @@ class Plan:
             augment=self.augment,
             embedding=self.embedding,
             feature_scaling=self.feature_scaling,
+            chooses_outputs=self.loss.chooses,
         )
         return Network(layers, dtype)
 

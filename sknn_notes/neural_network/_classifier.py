@@ -117,8 +117,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Training stops after more than this many epochs in a row without improvement.
     max_fun : int, default=15000
         Largest number of evaluations of the objective under 'lbfgs'.
-    loss : {'log_loss', 'hinge', 'squared_hinge', 'hierarchical_softmax'} or \
-            ClassificationLoss, default='log_loss'
+    loss : {'log_loss', 'hinge', 'squared_hinge', 'hierarchical_softmax', \
+            'sampled_softmax'} or ClassificationLoss, default='log_loss'
         The loss. A part of :mod:`sknn_notes.losses` carries its own parameters, such as
         ``Hinge(margin=0.5)``. The hinge losses have no probabilities.
     n_hidden_layers : int or None, default=None

@@ -9,8 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from sknn_notes._checks import shown
+from sknn_notes._engine.active_executor import make_executor
 from sknn_notes._engine.batches import Batches
-from sknn_notes._engine.executor import Executor
 from sknn_notes._engine.finite import DivergenceError, divergence
 from sknn_notes._engine.monitor import Monitor
 from sknn_notes._engine.prediction import Predictor
@@ -234,9 +234,7 @@ class Training:
             return
         self.state.use(solver, self.network.theta)
         program = self.plan.program(self.network)
-        executor = Executor(
-            program, batches.X, batches.y, batches.max_rows, estimator.verbose
-        )
+        executor = make_executor(program, batches, estimator.verbose)
         self._tell_executor(executor)
         converged = train(
             executor,
@@ -247,7 +245,7 @@ class Training:
             base_rate=base_rate(estimator)[1],
             max_iter=estimator.max_iter,
             n_epochs=self._n_epochs - len(self.monitor.losses),
-            scheduled=program.scheduled,
+            scheduled=executor.program.scheduled,
             verbose=estimator.verbose,
             tasks=tasks,
         )

@@ -36,7 +36,7 @@ def test_places_follow_each_other_without_gaps(options):
         assert ends[-1] == size
         for entry in entries:
             assert entry.stop - entry.start == np.prod(entry.shape)
-            assert layout.start(entry.layer, entry.name) == entry.start
+            assert layout.entry(entry.layer, entry.name) == entry
 
 
 @every_network

@@ -193,6 +193,8 @@ LABELS_AT_CHANCE = {
     "log_loss": lambda K: K * np.log(2),
     "squared_hinge": lambda K: K,
 }
+for of_loss in (CLASSES_AT_CHANCE, LABELS_AT_CHANCE):
+    of_loss["sampled_softmax"] = of_loss["log_loss"]
 TARGETS_AT_CHANCE = {
     "absolute_error": lambda y: np.mean(np.sum(y, axis=1)),
     "gamma": lambda y: np.mean(np.sum(y - np.log(y) - 1, axis=1)),

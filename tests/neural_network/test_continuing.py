@@ -102,14 +102,14 @@ def assert_same(one, other):
         assert_same(*pair)
 
 
-@pytest.mark.parametrize("i", range(len(NETWORKS)), ids=map(str, NETWORKS))
+@pytest.mark.parametrize("i", range(len(NETWORKS)))
 def test_warm_start(i, trained_on):
     here, there = trained_on
     assert here[i].warm_start
     assert_same(there[i], here[i])
 
 
-@pytest.mark.parametrize("i", range(len(STREAMING)), ids=map(str, STREAMING))
+@pytest.mark.parametrize("i", range(len(STREAMING)))
 def test_partial_fit(i, trained_on):
     here, there = (networks[len(NETWORKS) + i] for networks in trained_on)
     assert not here.warm_start

@@ -303,8 +303,8 @@ def test_a_mistake_is_told_with_what_to_do(make, problem, params, parts, request
     [
         (
             {"loss": 3},
-            "one of ['hierarchical_softmax', 'hinge', 'log_loss', 'squared_hinge'] or "
-            "an instance of sknn_notes.losses.ClassificationLoss",
+            "one of ['hierarchical_softmax', 'hinge', 'log_loss', 'sampled_softmax', "
+            "'squared_hinge'] or an instance of sknn_notes.losses.ClassificationLoss",
         ),
         (
             {"penalty": ()},

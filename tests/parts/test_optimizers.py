@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sknn_notes.optimizers import LBFGS, OPTIMIZERS, SGD, Adam, AdamW, RMSProp
-from sknn_notes.penalties import L1
+from sknn_notes.penalties import L1, L2, ElasticNet
 
 STOCHASTIC = {name: cls for name, cls in OPTIMIZERS.items() if cls.stochastic}
 every_solver = pytest.mark.parametrize("solver", STOCHASTIC.values(), ids=STOCHASTIC)
@@ -274,3 +274,119 @@ def test_proximal_steps_end_at_the_minimum_with_exact_zeros(form, part):
 def test_lbfgs_takes_no_steps_of_its_own():
     assert not LBFGS.stochastic
     assert set(STOCHASTIC) == set(OPTIMIZERS) - {"lbfgs"}
+
+
+# Steps that leave a row out
+
+
+def idle_problem(solver, n=40):
+    """Return weights, a state in the midst of training, and rates of the steps."""
+    rng = np.random.default_rng(0)
+    theta = rng.normal(size=n) * 0.1
+    state = solver.start(theta)
+    for name, array in state.items():
+        if name == "t":
+            state["t"] = 20
+        else:
+            array[...] = 0.01 * rng.normal(size=n)
+    if "v" in state:
+        state["v"][...] = state.get("m", 0.01) ** 2 * rng.uniform(5, 50, n)
+    return theta, state, 1e-3 * rng.uniform(0.5, 1.5, 30)
+
+
+def with_gradient_0(solver, penalty, alpha, theta, state, rates):
+    """Return weights and state after steps that see the penalty alone."""
+    theta, state = theta.copy(), copy.deepcopy(state)
+
+    def prox(size):
+        theta[...] = penalty.prox(theta[None], alpha, size)[0]
+
+    if not penalty.smooth:
+        solver.begin_epoch(theta, state)
+    for rate in rates:
+        gradient = penalty.gradient(theta[None], alpha)
+        grad = np.zeros_like(theta)
+        if solver.decoupled:
+            theta *= 1 - rate * penalty.decay(alpha)
+        elif gradient is not None:
+            grad += gradient[0]
+        if penalty.smooth:
+            solver.step(theta, grad, rate, state)
+        else:
+            solver.proximal_step(theta, grad, rate, state, prox)
+    if not penalty.smooth:
+        solver.end_epoch(theta, state)
+    return [theta, *(x for x in state.values() if isinstance(x, np.ndarray))]
+
+
+def at_once(solver, penalty, alpha, theta, state, rates, dtype=np.float64):
+    """Return what the solver's ``idle`` makes of them."""
+    s, (l1, l2) = np.array(solver.idle_start), penalty.strengths(alpha)
+    pull, decay = (0.0, l2) if solver.decoupled else (l2, 0.0)
+    for i, rate in enumerate(rates):
+        t = state.get("t", 0) + 1 + i
+        p = solver.constants(solver.numbers(), rate, t, 1.0)
+        proximal = float(not penalty.smooth)
+        solver.idle_step(s, p, l1, pull, 1 - rate * decay, proximal)
+    numbers = [dtype(number) for number in p]
+    c = solver.idle_factors(s.astype(dtype), numbers, dtype(0))
+    memory = [x.astype(dtype) for x in state.values() if isinstance(x, np.ndarray)]
+    idle = solver.idle if penalty.smooth else solver.proximal_idle
+    return idle(theta.astype(dtype), *(*memory, memory[0])[:2], c)[: 1 + len(memory)]
+
+
+PLAIN, HEAVY = SGD(momentum=0), SGD(nesterovs_momentum=False)
+
+
+@pytest.mark.parametrize(
+    ("solver", "penalty", "alpha", "error"),
+    [
+        (HEAVY, L2(), 0.1, 1e-12),
+        (SGD(), L2(), 0.1, 1e-12),
+        (PLAIN, L1(), 1.0, 1e-12),
+        (PLAIN, ElasticNet(), 1.0, 1e-12),
+        # With momentum a step may carry a weight across 0.
+        (HEAVY, L1(), 0.1, 0.2),
+        (SGD(), ElasticNet(), 0.1, 0.2),
+        # Without a pull they are exact but for epsilon.
+        (Adam(), L2(), 0.0, 1e-5),
+        (AdamW(), L2(), 0.1, 1e-5),
+        (RMSProp(), L2(), 0.0, 1e-12),
+        (Adam(), L2(), 1e-3, 0.03),
+        (RMSProp(), L2(), 1e-3, 0.03),
+        (Adam(), L1(), 1e-3, 0.03),
+        (AdamW(), ElasticNet(), 1e-3, 0.03),
+        (RMSProp(), ElasticNet(), 1e-3, 0.03),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("n_steps", [1, 30])
+def test_idle_steps_are_those_with_a_gradient_of_0(
+    solver, penalty, alpha, error, n_steps
+):
+    theta, state, rates = idle_problem(solver)
+    problem = penalty, alpha, theta, state, rates[:n_steps]
+    results = at_once(solver, *problem), with_gradient_0(solver, *problem)
+    moved = np.mean(np.abs(results[1][0] - theta))
+    for i, (one, other) in enumerate(zip(*results, strict=True)):
+        scale = max(moved, 1e-12) if i == 0 else np.mean(np.abs(other)) + 1e-12
+        assert np.mean(np.abs(one - other)) <= error * scale
+
+
+@every_solver
+def test_idle_steps_of_a_strong_l1_penalty_leave_exact_zeros(solver):
+    theta, state, rates = idle_problem(solver())
+    for dtype in (np.float64, np.float32):
+        w, *_ = at_once(solver(), L1(), 1e3, theta, state, rates, dtype)
+        assert w.dtype == dtype
+        assert (w == 0).all()
+
+
+@every_solver
+def test_a_thousand_idle_steps_are_finite(solver):
+    theta, state, _ = idle_problem(solver())
+    rates = np.full(1024, 1e-3)
+    for dtype in (np.float64, np.float32):
+        for penalty in (L2(), ElasticNet()):
+            results = at_once(solver(), penalty, 0.01, theta, state, rates, dtype)
+            assert all(np.isfinite(x).all() for x in results)

@@ -1,0 +1,203 @@
+"""Sampled softmax: training compares a class with a sample of the others."""
+
+from numbers import Integral
+
+import numpy as np
+
+from sknn_notes._arrays import add_at, concatenated, random_words, take
+from sknn_notes._checks import Interval
+from sknn_notes._compile import math
+from sknn_notes._sklearn import StrOptions
+from sknn_notes.losses._base import Choice
+from sknn_notes.losses._classification import LogLoss
+
+
+class SampledSoftmax(LogLoss):
+    """Cross-entropy whose softmax is over the right class and a sample of the others.
+
+    A step of training draws ``n_negatives`` classes from a distribution ``q``, the same
+    for all samples of a batch. The sum over all other classes, ``sum_j exp(f_j)``, is
+    estimated by the mean of ``exp(f_j) / q_j`` over those drawn, which is the softmax
+    with ``log(n_negatives * q_j)`` taken off the raw output of every class drawn. Where
+    the right class is drawn, it does not count twice. Prediction, validation and scores
+    use all classes. With as many negatives as there are other classes, or for two
+    classes, training does so, too: the loss is ``log_loss`` then.
+
+    The gradient is biased, the less so the more negatives there are.
+
+    Parameters
+    ----------
+    n_negatives : int, default=256
+        Number of classes drawn in a step.
+    distribution : {"log_uniform", "frequency", "uniform"}, default="log_uniform"
+        What they are drawn from, with replacement. "log_uniform" draws the class of
+        rank r, from 0, with probability
+        ``log((r + 2) / (r + 1)) / log(n_classes + 1)``. Ranks are those of the
+        frequencies in the training data or, in ``partial_fit``, which sees no
+        frequencies, the order of the classes. "frequency" draws classes as often as
+        they occur; it needs ``fit``.
+
+    Attributes
+    ----------
+    probabilities_ : ndarray of shape (n_classes,)
+        The distribution.
+
+    References
+    ----------
+    Bengio, Y. and Senecal, J.-S. (2008). Adaptive importance sampling to accelerate
+    training of a neural probabilistic language model. IEEE Transactions on Neural
+    Networks 19.
+
+    Jean, S., Cho, K., Memisevic, R. and Bengio, Y. (2015). On using very large target
+    vocabulary for neural machine translation. ACL.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknn_notes.losses import SampledSoftmax
+    >>> loss = SampledSoftmax(n_negatives=2, distribution="frequency")
+    >>> loss.start(np.arange(4), counts=np.array([4.0, 2.0, 1.0, 1.0]))
+    >>> loss.probabilities_
+    array([0.5  , 0.25 , 0.125, 0.125])
+    >>> raw = np.zeros((1, 4))
+    >>> losses, gradient = loss.sampled(raw, np.array([3]), key=0, xp=np)
+    >>> losses.round(3)  # The classes 0 and 2 are drawn: log(1 + 1 + 4).
+    array([1.792])
+    >>> gradient.round(3)
+    array([[ 0.167,  0.   ,  0.667, -0.833]])
+    """
+
+    tasks = ("binary", "multiclass")
+    label_smoothing = 0.0
+    _parameter_constraints = {
+        "n_negatives": [Interval(Integral, 1, None, closed="left")],
+        "distribution": [StrOptions({"log_uniform", "frequency", "uniform"})],
+    }
+    probabilities_: np.ndarray
+
+    def __init__(self, *, n_negatives=256, distribution="log_uniform"):
+        self.n_negatives = n_negatives
+        self.distribution = distribution
+
+    def start(self, classes, counts):
+        """Set the distribution of the classes.
+
+        Parameters
+        ----------
+        classes : ndarray of shape (n_classes,)
+            Sorted class labels.
+        counts : ndarray of shape (n_classes,) or None
+            How often each class occurs; needed for "frequency".
+
+        Raises
+        ------
+        ValueError
+            If ``counts`` are needed and None.
+        """
+        n_classes = len(classes)
+        if self.distribution == "uniform":
+            self.probabilities_ = np.full(n_classes, 1 / n_classes)
+        elif self.distribution == "log_uniform":
+            order = np.arange(n_classes)
+            if counts is not None:
+                order = np.argsort(-np.asarray(counts), kind="stable")
+            shares = np.log1p(1 / np.arange(1.0, n_classes + 1)) / np.log(n_classes + 1)
+            self.probabilities_ = np.empty(n_classes)
+            self.probabilities_[order] = shares
+        elif counts is None:
+            raise ValueError(
+                "distribution='frequency' needs to know how frequent the classes are, "
+                "which partial_fit can't tell from its first batch. Call fit, or pass "
+                "loss=SampledSoftmax(distribution='log_uniform') or 'uniform'."
+            )
+        else:
+            self.probabilities_ = counts / np.sum(counts)
+        self._ends = np.cumsum(self.probabilities_)
+
+    @property
+    def is_random(self):
+        """Whether classes are drawn, rather than all of them used."""
+        q = vars(self).get("probabilities_")
+        return q is not None and 2 < len(q) > self.n_negatives + 1
+
+    @property
+    def chooses(self):
+        """Whether training needs some of the raw outputs alone."""
+        return self.is_random
+
+    @property
+    def n_chosen(self):
+        """How many outputs a sample has of its own, and with others."""
+        return 1, self.n_negatives
+
+    def most_chosen(self, n_samples):
+        return min(n_samples + self.n_negatives, len(self.probabilities_))
+
+    def choose(self, y, keys, dtype):
+        drawn = [self._draw(key) for key in keys]
+        shared, shift = (np.array(each) for each in zip(*drawn, strict=True))
+        own = y[:, None].copy()
+        return Choice(own, np.ones(own.shape, dtype), shared, shift.astype(dtype))
+
+    def _draw(self, key):
+        """Return the classes of a step, each once, and what their outputs shift by."""
+        n, q = self.n_negatives, self.probabilities_
+        shares = (random_words(key, np.arange(n)) + 0.5) / 2**32
+        drawn = np.searchsorted(self._ends, shares * self._ends[-1], side="right")
+        classes, counts = np.unique(drawn, return_counts=True)
+        shared, shift = np.full(n, -1), np.zeros(n)
+        shared[: len(classes)] = classes
+        shift[: len(classes)] = np.log(counts / (n * q[classes]))
+        return shared, shift
+
+    def of_choice(self, raw, choice, xp):
+        own = raw[..., :1]
+        others = xp.where(choice.own == choice.shared, -xp.inf, raw[..., 1:])
+        logits = concatenated([own, others], xp)
+        top = xp.max(logits, axis=-1, keepdims=True)
+        p = xp.exp(logits - top)
+        total = xp.sum(p, axis=-1, keepdims=True)
+        losses = (xp.log(total) + top - own)[..., 0]
+        p /= total
+        p[..., 0] -= 1
+        return losses, p
+
+    def sampled(self, raw, y, key, xp):
+        # Numpy's alone: with all outputs at hand there is no reason to sample.
+        choice = self.choose(y, [key], raw.dtype)
+        classes, shift = choice.shared[0], choice.shift[0]
+        classes, shift = classes[classes >= 0], shift[classes >= 0]
+        own = take(raw, y, xp)[:, None]
+        chosen = concatenated([own, raw[:, classes] + shift], xp)
+        choice = choice._replace(shared=classes)
+        losses, pull = self.of_choice(chosen, choice, xp)
+        gradient = xp.zeros_like(raw)
+        gradient[:, classes] = pull[:, 1:]
+        add_at(gradient, y, pull[:, 0], xp)
+        return losses, gradient
+
+    @staticmethod
+    def choice_loops(own, places, targets, shared, own_out, shared_out, losses, spare):
+        n_shared, n = shared.shape
+        top, total = losses, spare
+        for i in range(n):
+            top[i] = own[i, 0]
+            if places[i, 0] < n_shared:
+                shared[places[i, 0], i] = -np.inf
+        for k in range(n_shared):
+            for i in range(n):
+                top[i] = top[i] if shared[k, i] < top[i] else shared[k, i]
+        for i in range(n):
+            total[i] = math.exp(own[i, 0] - top[i])
+            own_out[i, 0] = total[i]
+        for k in range(n_shared):
+            for i in range(n):
+                e = math.exp(shared[k, i] - top[i])
+                shared_out[k, i] = e
+                total[i] += e
+        for k in range(n_shared):
+            for i in range(n):
+                shared_out[k, i] /= total[i]
+        for i in range(n):
+            own_out[i, 0] = own_out[i, 0] / total[i] - 1
+            losses[i] = math.log(total[i]) + top[i] - own[i, 0]
