@@ -291,6 +291,8 @@ def test_penalty_alone(penalty, n_hidden, penalize_bias, per_layer):
 # Loss and penalty together
 
 
+# A product of all, whose factors have tests of their own.
+@pytest.mark.nightly
 @every_loss
 @every_penalty
 @pytest.mark.parametrize(

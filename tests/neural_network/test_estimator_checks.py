@@ -120,17 +120,30 @@ CONFIGURATIONS = [
 ]
 
 
+# Every third one runs with each change, the others nightly.
+OFTEN = [estimator for estimator, _ in CONFIGURATIONS[::3]]
+NIGHTLY = [estimator for estimator, _ in CONFIGURATIONS if estimator not in OFTEN]
+
+
 def expected_failures(estimator):
     return next(reasons for known, reasons in CONFIGURATIONS if known is estimator)
 
 
 # The data of some checks has fewer rows than a batch.
 @pytest.mark.filterwarnings("ignore:Got batch_size")
-@parametrize_with_checks(
-    [estimator for estimator, _ in CONFIGURATIONS],
-    expected_failed_checks=expected_failures,
-)
+@parametrize_with_checks(OFTEN, expected_failed_checks=expected_failures)
 def test_real_configurations(estimator, check):
+    run(estimator, check)
+
+
+@pytest.mark.nightly
+@pytest.mark.filterwarnings("ignore:Got batch_size")
+@parametrize_with_checks(NIGHTLY, expected_failed_checks=expected_failures)
+def test_more_configurations(estimator, check):
+    run(estimator, check)
+
+
+def run(estimator, check):
     name = check.func.__name__
     # Two checks pass or fail by chance, so that no expectation holds.
     if estimator.dtype == "float32" and name == "check_methods_subset_invariance":
