@@ -523,6 +523,7 @@ def test_groups_of_units():
 # All at once
 
 
+@pytest.mark.nightly
 @every_loss
 @every_penalty
 @pytest.mark.parametrize(("sparse", "residual"), [(True, False), (False, True)])
