@@ -12,7 +12,7 @@ that matrix as it is. More columns mean fewer n-grams in each, and hardly a slow
 # Names of airports
 # -----------------
 # The package ``airportsdata`` ships 28,000 of them. Here are the countries with at
-# least 200, but for the United States, which have almost half of all.
+# least 200, except for the United States, which have almost half of all.
 import warnings
 from time import process_time
 

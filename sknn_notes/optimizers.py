@@ -54,18 +54,18 @@ class Optimizer(Part):
     size: Callable | None = None
     settle: Callable | None = None
 
-    # For a large matrix of which a step changes some rows alone. In a step that leaves
-    # a row out its gradient is 0, and what such steps in a row do to its weights is
-    # told by a few numbers ``s``, which are ``idle_start`` before the first of them.
+    # For a large matrix of which a step changes only some rows. A row that is left out
+    # has a gradient of 0. A few numbers ``s`` describe what several such steps do to
+    # its weights; they are ``idle_start`` before the first step.
     idle_start: tuple[float, ...] | None = None
     # idle_step(s, p, l1, pull, keep, proximal) adds a step to them, in place. The
-    # penalty shrinks weights by the soft threshold of ``l1`` times the step size, has
-    # the gradient ``pull * w``, and leaves ``keep`` of a weight under weight decay;
-    # ``proximal`` is 1 where steps are proximal ones.
+    # penalty has the gradient ``pull * w`` and the soft threshold ``l1`` times the step
+    # size, and weight decay multiplies weights by ``keep``; ``proximal`` is 1 if steps
+    # are proximal ones, else 0.
     idle_step: Callable | None = None
-    # c = idle_factors(s, p, like): what does not differ from weight to weight, and
+    # c = idle_factors(s, p, like): what all weights of a row have in common, and
     # w, a, b = idle(w, a, b, c): the steps, or proximal_idle(w, a, b, c) if they are
-    # proximal ones. Array code gives all of them arrays: they contain no conditions.
+    # proximal ones. Array code passes arrays to all of these, so they have no branches.
     idle_factors: Callable | None = None
     idle: Callable | None = None
     proximal_idle: Callable | None = None

@@ -3,8 +3,8 @@
 Of the first weight matrix a step on sparse inputs needs the rows of the features that
 occur in the batch; of the last one, the units that the loss chooses. These rows are
 copied to a *compact* network, where the step is made as in any other, and back. All
-other rows are idle. What idle steps do to a row is made up for, by the solver's
-``idle``, when it is active again.
+other rows are idle. When a row is active again, the solver's ``idle`` first does to it
+what the steps since then would have done.
 """
 
 from copy import copy
@@ -34,9 +34,9 @@ _CHUNK_SIZE = 2**18
 def capacities(program, batches):
     """Return how many rows of the first and columns of the last matrix a step needs.
 
-    0 stands for a step on the whole matrix. So are all of them where the solver does
-    not know what idle steps do, or where the penalty or a bound sees more than single
-    weights; then the results are the same, but a step takes time for every weight.
+    0 stands for a step on the whole matrix. All steps are such if the solver does not
+    know what idle steps do, or if the penalty or a bound sees more than single weights.
+    They are exact, but take time for every weight.
     """
     network, loss = program.network, program.loss
     first, last = network.layers[0], network.layers[-1]
@@ -257,17 +257,16 @@ class ActiveRows:
         )
 
     def numbers(self):
-        """Return the numbers of a step: the rate, the solver's, five of every block.
+        """Return the numbers of a step: the rate, the solver's, four of every block.
 
-        Those of a block are as of a slice in the solver's operations: the strength of
-        the soft threshold, of the L1 and the L2 part of the value, of the pull, and of
-        weight decay.
+        Those of a block are the strengths of the L1 and the L2 part of its penalty, of
+        the L2 part in the gradient, and of weight decay.
         """
         decoupled, numbers = self.program.decoupled, []
         for block in self.blocks:
             l1, l2 = self.program.penalized.strengths(block.depth)
             pull, decay = (0.0, l2) if decoupled else (l2, 0.0)
-            numbers += [l1, l1, l2, pull, decay]
+            numbers += [l1, l2, pull, decay]
         return 0.0, *self.optimizer.numbers(), *numbers
 
     def _constants(self, rate, t):
@@ -380,7 +379,7 @@ class ActiveRows:
         return value
 
     def catch_up(self):
-        """Let all rows catch up, and count them in anew.
+        """Let all rows catch up, and count all of them in the sums again.
 
         Returns
         -------

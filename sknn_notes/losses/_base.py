@@ -240,8 +240,8 @@ class ClassificationLoss(Loss):
         raw : array of shape (n_samples, n_own + n_shared)
             First the raw outputs of each sample's own.
         choice : Choice
-            Of one batch. Its outputs may be places in an order of one's own, in which
-            those of all samples are the first.
+            Of one batch. Its outputs may be numbered in another order, with those of
+            all samples first.
         xp : module
             The array namespace of ``raw``.
 

@@ -348,7 +348,7 @@ PLAIN, HEAVY = SGD(momentum=0), SGD(nesterovs_momentum=False)
         # With momentum a step may carry a weight across 0.
         (HEAVY, L1(), 0.1, 0.2),
         (SGD(), ElasticNet(), 0.1, 0.2),
-        # Without a pull they are exact but for epsilon.
+        # Without a pull they are exact, except for epsilon.
         (Adam(), L2(), 0.0, 1e-5),
         (AdamW(), L2(), 0.1, 1e-5),
         (RMSProp(), L2(), 0.0, 1e-12),

@@ -15,7 +15,7 @@ from sknn_notes import (
     Whitener,
 )
 
-# Those whose statistics merge exactly but for rounding.
+# Those whose statistics merge exactly, except for rounding.
 MERGING = [
     Centerer(),
     Centerer(per="all"),
