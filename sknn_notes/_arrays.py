@@ -10,6 +10,9 @@ that depend on values. What is here and in numpy's namespace, too, is what numpy
 lacks before 2.1, or what PyTorch's does not take.
 """
 
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import numpy as np
 from scipy import special
 
@@ -27,12 +30,14 @@ __all__ = [
     "expit",
     "fill_bits",
     "from_numpy",
+    "keeping_constants",
     "logistic_cost",
     "maximum",
     "minimum",
     "namespace",
     "ndtr",
     "normals",
+    "numpy_dtype",
     "of_matrices",
     "of_rows",
     "put_along_last_axis",
@@ -40,6 +45,7 @@ __all__ = [
     "random_mask",
     "random_words",
     "take",
+    "to_numpy",
     "transpose",
     "xlogy",
 ]
@@ -78,9 +84,48 @@ def arange(n, like, xp):
     return np.arange(n) if xp is np else xp.arange(n, device=like.device)
 
 
+# Arrays that ``from_numpy`` has made, by what they hold.
+_constants: ContextVar[dict | None] = ContextVar("constants", default=None)
+
+
+@contextmanager
+def keeping_constants(kept):
+    """Let ``from_numpy`` look in a dict for what it has made before, and keep it there.
+
+    A step that a device records may use what is on the device alone.
+    """
+    token = _constants.set(kept)
+    try:
+        yield
+    finally:
+        _constants.reset(token)
+
+
 def from_numpy(array, like, xp):
     """Return an array of numpy's as one of the namespace, where ``like`` is."""
-    return array if xp is np else xp.asarray(array, device=like.device)
+    if xp is np:
+        return array
+    kept = _constants.get()
+    if kept is None:
+        return xp.asarray(array, device=like.device)
+    key = array.dtype.str, array.shape, array.tobytes()
+    if key not in kept:
+        kept[key] = xp.asarray(array, device=like.device)
+    return kept[key]
+
+
+def to_numpy(array):
+    """Return an array of any namespace and device as one of numpy's."""
+    if isinstance(array, np.ndarray):
+        return array
+    if hasattr(array, "cpu"):  # PyTorch
+        return array.detach().cpu().numpy()
+    return np.from_dlpack(array)
+
+
+def numpy_dtype(x):
+    """Return numpy's dtype for that of an array of any namespace."""
+    return np.dtype(str(x.dtype).rpartition(".")[2])
 
 
 def maximum(x, y, xp):
@@ -233,20 +278,22 @@ def random_words(key, places, xp=np):
 
     Parameters
     ----------
-    key : int
-        Of 64 bits.
-    places : array of int
+    key : int or array of int64 of shape (..., 1)
+        Of 64 bits; several keys give as many streams.
+    places : array of int of shape (n_words,)
         Left unchanged.
     xp : module, default=numpy
         The array namespace of ``places``.
 
     Returns
     -------
-    words : array of uint32, or of int64 where the namespace can't shift uint32
+    words : array of shape (..., n_words)
+        Of uint32, or of int64 where the namespace can't shift uint32.
     """
     kind = xp.uint32 if xp is np else xp.int64
     every_bit = 0xFFFFFFFF
-    low, high = int(key) & every_bit, int(key) >> 32
+    key = key if hasattr(key, "ndim") and key.ndim else int(key)
+    low, high = key & every_bit, (key >> 32) & every_bit
 
     def times(words, factor):
         if xp is np:
@@ -257,7 +304,7 @@ def random_words(key, places, xp=np):
 
     words = copied(astype(places, kind, xp), xp)
     words = times(words, 0x9E3779B9)
-    words += low
+    words = words + low
     words &= every_bit
     words ^= words >> 16
     words = times(words, 0x21F0AAAD)
@@ -286,26 +333,30 @@ def random_mask(key, shape, threshold, xp=np, like=None):
     """Return where 16 random bits are below ``threshold``, an array of this shape.
 
     A row starts with a word of its own, of which every element takes half. The mask is
-    where the array ``like`` is.
+    where the array ``like`` is. Several keys of shape (..., 1) give as many masks.
     """
     n_rows, n_columns = shape
     n_words = -(-n_columns // 2)
     words = random_words(key, arange(n_rows * n_words, like, xp), xp)
     halves = xp.stack([words & 0xFFFF, words >> 16], axis=-1)
-    return xp.reshape(halves, (n_rows, 2 * n_words))[:, :n_columns] < threshold
+    halves = xp.reshape(halves, (*words.shape[:-1], n_rows, 2 * n_words))
+    return halves[..., :n_columns] < threshold
 
 
 def normals(key, shape, xp=np, like=None):
     """Return standard normal numbers, two from every two words (Box and Muller).
 
     A row starts with words of its own. The numbers are float64, where the array
-    ``like`` is.
+    ``like`` is. Several keys of shape (..., 1) give as many arrays.
     """
     n_rows, n_columns = shape
     n_pairs = -(-n_columns // 2)
     words = random_words(key, arange(n_rows * 2 * n_pairs, like, xp), xp)
-    uniforms = xp.reshape(astype(words, xp.float64, xp), (n_rows, n_pairs, 2))
+    leading = words.shape[:-1]
+    words = astype(words, xp.float64, xp)
+    uniforms = xp.reshape(words, (*leading, n_rows, n_pairs, 2))
     radius = xp.sqrt(-2 * xp.log((uniforms[..., 0] + 0.5) / 2**32))
     angle = uniforms[..., 1] * (2 * xp.pi / 2**32)
     pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=-1)
-    return xp.reshape(pairs, (n_rows, 2 * n_pairs))[:, :n_columns]
+    pairs = xp.reshape(pairs, (*leading, n_rows, 2 * n_pairs))
+    return pairs[..., :n_columns]

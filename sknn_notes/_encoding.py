@@ -12,7 +12,7 @@ References
 
 import numpy as np
 
-from sknn_notes._arrays import from_numpy, maximum, minimum
+from sknn_notes._arrays import from_numpy, maximum, minimum, numpy_dtype
 
 __all__ = [
     "bins_of",
@@ -154,7 +154,7 @@ def encode(X, edges, xp=np, *, clip_ends=True):
     components : array of shape (..., n_samples, n_components)
         Of X's dtype.
     """
-    dtype = X.dtype if xp is np else np.dtype(str(X.dtype).rpartition(".")[2])
+    dtype = numpy_dtype(X)
     features, lower, width = bins_of(edges, dtype)
     low, high = component_limits(edges, clip_ends=clip_ends, dtype=dtype)
     lower, width, low, high = (

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -54,33 +54,170 @@ class TrainingState:
             self.optimizer_state = optimizer.start(theta)
 
 
-def train(
-    executor,
-    batches,
-    schedule,
-    monitor,
-    state,
-    *,
-    base_rate,
-    max_iter,
-    n_epochs,
-    scheduled=(),
-    verbose=False,
-    tasks=None,
-):
-    """Minimize the objective batch by batch for up to ``n_epochs`` epochs.
+class EpochPlan(NamedTuple):
+    """The numbers of the steps of an epoch.
 
-    ``executor`` makes the steps. ``base_rate`` and ``max_iter``, a number of epochs,
-    are what the schedule plans with. ``scheduled`` holds what else changes from step to
-    step: pairs of a function that sets it, and of its schedule or number. ``state`` and
-    the network's ``theta`` are updated in place; the monitor holds the curves.
-    ``tasks`` is told of every epoch by ``begin()`` and ``end()``, whose True ends
-    training.
+    Attributes
+    ----------
+    rates : ndarray of shape (n_steps,)
+        Learning rates.
+    scheduled : list of (callable, ndarray of shape (n_steps,))
+        What else changes from step to step: each is called with its value.
+    """
 
-    Returns
-    -------
+    rates: np.ndarray
+    scheduled: list
+
+
+class Epochs:
+    """The epochs of one training: which numbers they take, and when they end.
+
+    Who makes the steps iterates over it, which yields an ``EpochPlan``, and then tells
+    ``finish_epoch`` the loss; in the end ``finish`` keeps the best weights.
+
+    Parameters
+    ----------
+    batches : Batches
+    schedule : Schedule
+    monitor : Monitor
+        Holds the curves.
+    state : TrainingState
+        Updated in place.
+    base_rate : float
+        Learning rate that the schedule starts from.
+    max_iter : int
+        Number of epochs that the schedule plans with.
+    n_epochs : int
+        Most epochs of this call.
+    scheduled : sequence of (callable, Schedule or number, float), default=()
+        What else changes from step to step: a function that sets it, its schedule or
+        number, and a bound that it stays below.
+    verbose : bool, default=False
+    tasks : EpochTasks, default=None
+        Told of every epoch by ``begin()`` and ``end()``, whose True ends training.
+
+    Attributes
+    ----------
     converged : bool
         Whether training stopped by itself before its last epoch was over.
+    """
+
+    def __init__(
+        self,
+        batches,
+        schedule,
+        monitor,
+        state,
+        *,
+        base_rate,
+        max_iter,
+        n_epochs,
+        scheduled=(),
+        verbose=False,
+        tasks=None,
+    ):
+        self.batches, self.schedule = batches, schedule
+        self.monitor, self.state = monitor, state
+        self.base_rate, self.max_iter, self._left = base_rate, max_iter, n_epochs
+        self.scheduled, self.verbose, self.tasks = scheduled, verbose, tasks
+        self.converged = False
+        self._rates = np.array([base_rate])
+        monitor.n_without_improvement = state.n_without_improvement
+
+    @property
+    def done(self):
+        """Whether there are no more epochs."""
+        return self.converged or self._left <= 0
+
+    def __iter__(self):
+        while not self.done:
+            yield self.plan_epoch()
+
+    def plan_epoch(self):
+        """Return the numbers of the next epoch, which begins."""
+        state = self.state
+        if self.tasks is not None:
+            self.tasks.begin()
+        progress = Progress(
+            epoch=state.epoch,
+            n_steps=self.batches.n_batches,
+            n_seen=state.n_seen,
+            n_plateaus=state.n_plateaus,
+            loss=state.loss,
+            max_iter=self.max_iter,
+        )
+        self._rates = self.schedule.rates(self.base_rate, progress)
+        others = [
+            (change, values(spec, progress, below=below))
+            for change, spec, below in self.scheduled
+        ]
+        return EpochPlan(self._rates, others)
+
+    def finish_epoch(self, loss):
+        """Take the loss of the epoch, and decide whether another one follows.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss is not finite and the monitor kept no better weights.
+        """
+        state, monitor = self.state, self.monitor
+        self._left -= 1
+        if not math.isfinite(loss):
+            _stop_diverged(monitor, loss, state.epoch + 1, self._rates.max())
+            # The solver's state belongs to weights that are discarded.
+            state.optimizer, state.optimizer_state = None, {}
+            self.converged = True
+            return
+        state.epoch += 1
+        state.n_seen += self.batches.n_samples
+        state.loss = loss
+        monitor.update(loss)
+        if self.tasks is not None and self.tasks.end():
+            self.converged = True
+        elif monitor.on_plateau:
+            self._leave_plateau()
+
+    def _leave_plateau(self):
+        if not self.schedule.goes_on(float(self._rates[-1])):
+            if self.verbose:
+                say(_plateau_message(self.monitor) + " Stopping.")
+            self.converged = True
+            return
+        self.state.n_plateaus += 1
+        self.monitor.n_without_improvement = 0
+        if self.verbose:
+            say(_plateau_message(self.monitor) + " Lowering the learning rate.")
+
+    def interrupt(self):
+        """End training here, as the user wants it, with a warning."""
+        _stop_interrupted(self.monitor, stacklevel=9)
+        self.converged = True
+
+    def restore_best(self):
+        """Put the best weights back where a score chose them; tell whether it did."""
+        restored = self.monitor.restore_best()
+        self.state.n_without_improvement = self.monitor.n_without_improvement
+        return restored
+
+    def check(self, network, loss, restored):
+        """Raise DivergenceError if what is left predicts no finite values."""
+        rate = self._rates.max()
+        when = f"after epoch {self.state.epoch} at a learning rate of {rate:g}"
+        # Weights that a validation score chose predict finite values for that set.
+        check_finite(network, loss, None if restored else self.batches.X, when)
+
+
+def train(executor, epochs):
+    """Minimize the objective batch by batch.
+
+    The network's ``theta`` is updated in place.
+
+    Parameters
+    ----------
+    executor : Executor
+        Makes the steps.
+    epochs : Epochs
 
     Raises
     ------
@@ -88,61 +225,17 @@ def train(
         Where the loss is not finite and the monitor kept no better weights, or what is
         left at the end predicts no finite values for the training data.
     """
-    monitor.n_without_improvement = state.n_without_improvement
-    rates = np.array([base_rate])
-    converged = False
     try:
-        for _ in range(n_epochs):
-            if tasks is not None:
-                tasks.begin()
-            progress = Progress(
-                epoch=state.epoch,
-                n_steps=batches.n_batches,
-                n_seen=state.n_seen,
-                n_plateaus=state.n_plateaus,
-                loss=state.loss,
-                max_iter=max_iter,
+        for plan in epochs:
+            loss = executor.run_epoch(
+                epochs.batches, plan.rates, epochs.state, plan.scheduled
             )
-            rates = schedule.rates(base_rate, progress)
-            others = [
-                (change, values(spec, progress, below=below))
-                for change, spec, below in scheduled
-            ]
-            loss = executor.run_epoch(batches, rates, state, others)
-            if not math.isfinite(loss):
-                _stop_diverged(monitor, loss, state.epoch + 1, rates.max())
-                # The solver's state belongs to weights that are discarded.
-                state.optimizer, state.optimizer_state = None, {}
-                converged = True
-                break
-            state.epoch += 1
-            state.n_seen += batches.n_samples
-            state.loss = loss
-            monitor.update(loss)
-            if tasks is not None and tasks.end():
-                converged = True
-                break
-            if monitor.on_plateau:
-                if not schedule.goes_on(float(rates[-1])):
-                    if verbose:
-                        say(_plateau_message(monitor) + " Stopping.")
-                    converged = True
-                    break
-                state.n_plateaus += 1
-                monitor.n_without_improvement = 0
-                if verbose:
-                    say(_plateau_message(monitor) + " Lowering the learning rate.")
+            epochs.finish_epoch(loss)
     except KeyboardInterrupt:
-        _stop_interrupted(monitor)
-        converged = True
+        epochs.interrupt()
     finally:
-        restored = monitor.restore_best()
-        state.n_without_improvement = monitor.n_without_improvement
-    when = f"after epoch {state.epoch} at a learning rate of {rates.max():g}"
-    # Weights that a validation score chose predict finite values for that set.
-    X = None if restored else batches.X
-    check_finite(executor.whole, executor.program.loss, X, when)
-    return converged
+        restored = epochs.restore_best()
+    epochs.check(executor.whole, executor.program.loss, restored)
 
 
 def _plateau_message(monitor):
@@ -161,7 +254,7 @@ def _stop_diverged(monitor, value, epoch, rate):
         f"The training loss {what}. Training stopped and the best weights so far were "
         f"restored. {REMEDIES}",
         ConvergenceWarning,
-        stacklevel=8,
+        stacklevel=9,
     )
 
 
@@ -278,10 +371,10 @@ def _take_averages(network, X):
     network.set_running()
 
 
-def _stop_interrupted(monitor):
+def _stop_interrupted(monitor, stacklevel=8):
     monitor.interrupted = True
     warn(
         f"Training interrupted by user after {len(monitor.losses)} epochs; the weights "
         "reached so far are kept.",
-        stacklevel=8,
+        stacklevel=stacklevel,
     )

@@ -4,7 +4,15 @@ from numbers import Integral
 
 import numpy as np
 
-from sknn_notes._arrays import add_at, concatenated, random_words, take
+from sknn_notes._arrays import (
+    concatenated,
+    from_numpy,
+    numpy_dtype,
+    put_along_last_axis,
+    put_at,
+    random_words,
+    take,
+)
 from sknn_notes._checks import Interval
 from sknn_notes._compile import math
 from sknn_notes._sklearn import StrOptions
@@ -163,18 +171,19 @@ class SampledSoftmax(LogLoss):
         return losses, p
 
     def sampled(self, raw, y, key, xp):
-        # Numpy's alone: with all outputs at hand there is no reason to sample.
-        choice = self.choose(y, [key], raw.dtype)
-        classes, shift = choice.shared[0], choice.shift[0]
-        classes, shift = classes[classes >= 0], shift[classes >= 0]
-        own = take(raw, y, xp)[:, None]
-        chosen = concatenated([own, raw[:, classes] + shift], xp)
-        choice = choice._replace(shared=classes)
+        classes, shift = self._draw(key)
+        drawn = classes >= 0
+        classes = from_numpy(classes[drawn], raw, xp)
+        shift = from_numpy(shift[drawn].astype(numpy_dtype(raw)), raw, xp)
+        others = xp.take(raw, classes, axis=-1) + shift
+        chosen = concatenated([take(raw, y, xp)[..., None], others], xp)
+        choice = Choice(y[..., None], y[..., None], classes, shift)
         losses, pull = self.of_choice(chosen, choice, xp)
+        places = xp.broadcast_to(classes, others.shape)
         gradient = xp.zeros_like(raw)
-        gradient[:, classes] = pull[:, 1:]
-        add_at(gradient, y, pull[:, 0], xp)
-        return losses, gradient
+        gradient = put_along_last_axis(gradient, places, pull[..., 1:], xp)
+        own = take(gradient, y, xp) + pull[..., 0]
+        return losses, put_at(gradient, y, own, xp)
 
     @staticmethod
     def choice_loops(own, places, targets, shared, own_out, shared_out, losses, spare):

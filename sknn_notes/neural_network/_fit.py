@@ -15,7 +15,7 @@ from sknn_notes._engine.finite import DivergenceError, divergence
 from sknn_notes._engine.monitor import Monitor
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes._engine.rows import as_matrix, rows_of
-from sknn_notes._engine.training import TrainingState, train, train_lbfgs
+from sknn_notes._engine.training import Epochs, TrainingState, train, train_lbfgs
 from sknn_notes._messages import say, warn
 from sknn_notes._threads import threads_for
 from sknn_notes.neural_network._baseline import warn_if_at_chance
@@ -236,25 +236,32 @@ class Training:
         program = self.plan.program(self.network)
         executor = make_executor(program, batches, estimator.verbose)
         self._tell_executor(executor)
-        converged = train(
-            executor,
-            batches,
+        epochs = self._epochs(executor.program.scheduled, tasks)
+        train(executor, epochs)
+        self._warn_unless_converged(epochs)
+
+    def _epochs(self, scheduled, tasks):
+        estimator = self.estimator
+        return Epochs(
+            self.batches,
             self.schedule,
             self.monitor,
             self.state,
             base_rate=base_rate(estimator)[1],
             max_iter=estimator.max_iter,
             n_epochs=self._n_epochs - len(self.monitor.losses),
-            scheduled=executor.program.scheduled,
+            scheduled=scheduled,
             verbose=estimator.verbose,
             tasks=tasks,
         )
-        if not converged and not self.partial:
+
+    def _warn_unless_converged(self, epochs):
+        if not (epochs.converged or self.partial):
             warn(
-                f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) "
+                f"Stochastic Optimizer: Maximum iterations ({epochs.max_iter}) "
                 "reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
 
     def _tell_executor(self, executor):
