@@ -15,6 +15,7 @@ from contextvars import ContextVar
 
 import numpy as np
 from scipy import special
+from scipy.sparse import issparse
 
 from sknn_notes._compile import helper
 from sknn_notes._sklearn import array_namespace
@@ -115,8 +116,8 @@ def from_numpy(array, like, xp):
 
 
 def to_numpy(array):
-    """Return an array of any namespace and device as one of numpy's."""
-    if isinstance(array, np.ndarray):
+    """Return an array of any namespace and device as one of numpy's or scipy's."""
+    if isinstance(array, np.ndarray) or issparse(array):
         return array
     if hasattr(array, "cpu"):  # PyTorch
         return array.detach().cpu().numpy()

@@ -22,7 +22,16 @@ class Batches:
         Whether each epoch visits the rows in a new random order.
     min_rows : int, default=1
         A last batch with fewer rows is merged into the one before.
+
+    Attributes
+    ----------
+    starts : list of int
+        Where the batches of an epoch begin.
+    source : object
+        What tells its rows apart from those of other batches, if that is known.
     """
+
+    source: object = None
 
     def __init__(self, X, y, sample_weight, *, batch_size, shuffle, min_rows=1):
         self.X, self.y, self.sample_weight = X, y, sample_weight
@@ -30,12 +39,23 @@ class Batches:
         starts = list(range(0, self.n_samples, batch_size))
         if len(starts) > 1 and self.n_samples - starts[-1] < min_rows:
             del starts[-1]
+        self.starts = starts
         self._rows = [slice(*pair) for pair in pairwise([*starts, self.n_samples])]
         self.n_batches = len(self._rows)
         self._edges = np.array([*starts, self.n_samples])
         self.max_rows = max(rows.stop - rows.start for rows in self._rows)
         self._buffers: list = []
         self._capacity = 0
+
+    def signature(self, counts_rows):
+        """Return what batches have in common that several networks go through together.
+
+        Their last ones may have different numbers of rows, unless ``counts_rows``.
+        """
+        arrays = self.y, self.sample_weight
+        kinds = [None if a is None else (str(a.dtype), a.shape[1:]) for a in arrays]
+        n_rows = self.n_samples if counts_rows else None
+        return tuple(self.starts), self.shuffle, self.X.shape[1], *kinds, n_rows
 
     def epoch(self, rng):
         """Yield the (X, y, sample_weight) of every batch of one epoch."""

@@ -5,6 +5,7 @@ from time import perf_counter
 
 import numpy as np
 
+from sknn_notes._arrays import to_numpy
 from sknn_notes._messages import say
 
 
@@ -51,7 +52,7 @@ class Monitor:
         # training starts from count as the best where they have a score.
         weights = None
         if self.watches_score:
-            weights = self._copies() if math.isfinite(best) else None
+            weights = self.copy_weights() if math.isfinite(best) else None
             best = best if math.isfinite(best) else -math.inf
         self._state = 0, best, 0, weights
 
@@ -83,7 +84,8 @@ class Monitor:
     def _curve(self, i):
         return [values[i] for values in self._epochs[: self._state[0]] if values[i:]]
 
-    def _copies(self):
+    def copy_weights(self):
+        """Return copies of the arrays; who trains them elsewhere has another one."""
         return [array.copy() for array in self.arrays]
 
     def history(self):
@@ -117,7 +119,7 @@ class Monitor:
         elif math.isfinite(watched[0]):
             improved = watched[0] >= best + self.tol
             if watched[0] > best:
-                best, epoch, weights = watched[0], n_epochs + 1, self._copies()
+                best, epoch, weights = watched[0], n_epochs + 1, self.copy_weights()
         else:
             improved = False
         self._record((loss, *watched), best, epoch, weights)
@@ -177,5 +179,5 @@ class Monitor:
         *_, weights = self._state
         if weights is not None:
             for array, best in zip(self.arrays, weights, strict=True):
-                np.copyto(array, best)
+                np.copyto(array, to_numpy(best))
         return weights is not None

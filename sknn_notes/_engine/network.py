@@ -88,6 +88,11 @@ class Network:
         return [x.activation for x in self.layers if isinstance(x, Activate)]
 
     @property
+    def has_batch_norm(self):
+        """Whether units are normalized over the rows of a batch."""
+        return any(isinstance(layer, BatchNormLayer) for layer in self.layers)
+
+    @property
     def has_noise(self):
         """Whether training draws random numbers."""
         return self.n_random > 0

@@ -95,6 +95,11 @@ def as_matrix(X):
     return X[:] if isinstance(X, Rows) else X
 
 
+def matrix_and_index(X):
+    """Return the matrix that ``Rows`` are of, and which rows: None for all."""
+    return (X._X, X._index) if isinstance(X, Rows) else (X, None)
+
+
 def is_sparse(X):
     """Tell whether a matrix, or what ``Rows`` are of, is sparse."""
     return X.is_sparse if isinstance(X, Rows) else issparse(X)

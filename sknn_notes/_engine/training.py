@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from sknn_notes._arrays import to_numpy
 from sknn_notes._engine.finite import REMEDIES, check_finite, divergence
 from sknn_notes._messages import say, warn
 from sknn_notes._scipy import minimize
@@ -46,11 +47,14 @@ class TrainingState:
     n_without_improvement: int = 0
     loss: float = math.nan
 
+    def is_of(self, optimizer, theta):
+        """Tell whether the solver's state is of this class and dtype."""
+        return self.optimizer == (type(optimizer), theta.dtype.name)
+
     def use(self, optimizer, theta):
         """Keep the solver's state if it is of this class and dtype, else start it."""
-        kind = type(optimizer), theta.dtype.name
-        if self.optimizer != kind:
-            self.optimizer = kind
+        if not self.is_of(optimizer, theta):
+            self.optimizer = type(optimizer), theta.dtype.name
             self.optimizer_state = optimizer.start(theta)
 
 
@@ -367,7 +371,7 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
 
 def _take_averages(network, X):
     """Let batch norm predict with the averages of all the data."""
-    network.forward(X)
+    network.forward(to_numpy(X))
     network.set_running()
 
 

@@ -1,5 +1,8 @@
 """The layers of the noise on the inputs."""
 
+import numpy as np
+
+from sknn_notes._arrays import from_numpy, namespace, to_numpy
 from sknn_notes._part import NoLoopsError, form_of
 from sknn_notes.layers._base import Layer
 
@@ -30,16 +33,24 @@ class InputNoise(Layer):
 
     def forward(self, p, A, flow):
         if flow.keys is None:
-            return self.noise.predict(A), None
-        return self.noise.noisy(A, next(flow.keys)), None
+            return self._on(A, self.noise.predict), None
+        key = next(flow.keys)
+        return self._on(A, lambda X: self.noise.noisy(X, key)), None
+
+    def _on(self, A, function, by_numpy=False):
+        """Return what a method of the noise makes of inputs, by numpy if need be."""
+        xp = namespace(A)
+        if xp is np or (self.noise.in_array_code and not by_numpy):
+            return function(A)
+        return from_numpy(function(to_numpy(A)), A, xp)
 
     def backward(self, p, g, delta, kept, flow, needed=True):
         return None
 
     def predict(self, p, A, flow):
         if flow.rng is None:
-            return self.noise.predict(A)
-        return self.noise.sample(A, flow.rng)
+            return self._on(A, self.noise.predict)
+        return self._on(A, lambda X: self.noise.sample(X, flow.rng), by_numpy=True)
 
     def onnx(self, graph, p, A, skips):
         return form_of(self.noise, "onnx", "predict")(graph, A)

@@ -203,6 +203,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Number of networks that are trained at the same time, on threads; -1 is one a
         processor. None is 1 unless in a :obj:`joblib.parallel_config` context. The
         results do not depend on it.
+    device : str or None, default=None
+        Where the network is trained: 'cpu', or a device of PyTorch such as 'cuda' or
+        'cuda:1'. None is where ``X`` is: arrays of numpy are trained on the CPU, and
+        a tensor on its device. Arrays of numpy are moved there once; what they fit are
+        arrays of numpy, too, which predict on the CPU.
 
     Attributes
     ----------
@@ -364,6 +369,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         dtype="auto",
         n_networks=1,
         n_jobs=None,
+        device=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -414,6 +420,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.dtype = dtype
         self.n_networks = n_networks
         self.n_jobs = n_jobs
+        self.device = device
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(

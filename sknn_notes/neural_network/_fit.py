@@ -1,6 +1,7 @@
 """One call of fit or partial_fit: prepare the training, run it, publish its results."""
 
 import copy
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,19 @@ from sklearn.utils import check_random_state
 from sknn_notes._checks import shown
 from sknn_notes._engine.active_executor import make_executor
 from sknn_notes._engine.batches import Batches
+from sknn_notes._engine.device import Device
+from sknn_notes._engine.device_objective import DeviceObjective
 from sknn_notes._engine.finite import DivergenceError, divergence
 from sknn_notes._engine.monitor import Monitor
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes._engine.rows import as_matrix, rows_of
+from sknn_notes._engine.side_by_side import Member, train_side_by_side
 from sknn_notes._engine.training import Epochs, TrainingState, train, train_lbfgs
 from sknn_notes._messages import say, warn
 from sknn_notes._threads import threads_for
 from sknn_notes.neural_network._baseline import warn_if_at_chance
 from sknn_notes.neural_network._build import Plan
+from sknn_notes.neural_network._devices import device_of
 from sknn_notes.neural_network._guidance import check_scorer
 from sknn_notes.neural_network._inactive import tell_inactive
 from sknn_notes.neural_network._parameters import (
@@ -77,6 +82,7 @@ def prepare(
     vars(estimator).update(targets.attributes)
     plan = Plan(estimator, targets.loss, solver)
     plan.check_inputs(X)
+    device = device_of(estimator, X)
     schedule = _schedule(estimator, plan, partial)
     check_scorer(estimator)
     tell_inactive(estimator, plan, validation is not None)
@@ -100,7 +106,16 @@ def prepare(
     batches = _batches(estimator, X, y, loss_weight, plan, partial)
     network = _network(estimator, plan, batches, state, first)
     return Training(
-        estimator, plan, schedule, network, batches, validation, state, first, partial
+        estimator,
+        plan,
+        schedule,
+        network,
+        batches,
+        validation,
+        state,
+        first,
+        partial,
+        device,
     )
 
 
@@ -122,6 +137,8 @@ class Training:
         What training goes on from, and leaves for the next call.
     first, partial : bool
         Whether the weights are new, and whether the data are a chunk.
+    device : Device or None
+        What trains it, None for the CPU.
     """
 
     estimator: Any
@@ -133,33 +150,89 @@ class Training:
     state: TrainingState
     first: bool
     partial: bool
+    device: Device | None = None
 
     def run(self, tasks=None, progress=None):
         """Train, on from some progress; ``tasks`` are told of every epoch."""
+        if self.in_steps_of_device:
+            member = self.member(tasks, progress)
+            train_side_by_side([member], self.device)
+            self.finish(member)
+            return
         shapes = self.network.shapes
         units = shapes[0][0], *(width for _, width in shapes)
         # Numbers that overflow end in a loss that is not finite, which is reported.
         with threads_for(self.batches.max_rows, units), np.errstate(all="ignore"):
-            self.monitor = self._monitor()
-            self._resumed = progress
-            if progress is not None:
-                np.copyto(self.network.theta, progress.theta)
-                np.copyto(self.network.running, progress.running)
-                self.state = copy.deepcopy(progress.state)
-                self.monitor.take_up(progress.epochs)
-            if tasks is not None:
-                tasks.begin_fit(lambda: copy.deepcopy(self.fitted()))
+            self._begin(tasks, progress)
             try:
                 self._minimize(tasks)
             except DivergenceError as error:
-                remedy = self.estimator._targets.remedy(self.batches.y)
-                if not remedy:
-                    raise
-                raise DivergenceError(f"{error} {remedy}") from None
+                raise self._explained(error) from None
+        self.end(tasks)
+
+    @property
+    def in_steps_of_device(self):
+        """Whether a device makes the steps."""
+        return self.device is not None and self.plan.solver.stochastic
+
+    def _begin(self, tasks=None, progress=None):
+        self.monitor = self._monitor()
+        self._resumed = progress
+        if progress is not None:
+            np.copyto(self.network.theta, progress.theta)
+            np.copyto(self.network.running, progress.running)
+            self.state = copy.deepcopy(progress.state)
+            self.monitor.take_up(progress.epochs)
+        if tasks is not None:
+            tasks.begin_fit(lambda: copy.deepcopy(self.fitted()))
+
+    def end(self, tasks=None):
+        """Tell that training is over; check what the monitor has seen."""
         if tasks is not None:
             tasks.end_fit()
         if self.validation is not None:
             check_scores(self.estimator, self.validation, self.monitor)
+
+    def _explained(self, error):
+        """Return an error with what the targets tell about it."""
+        remedy = self.estimator._targets.remedy(self.batches.y)
+        return DivergenceError(f"{error} {remedy}") if remedy else error
+
+    def member(self, tasks=None, progress=None, context=nullcontext):
+        """Begin, and return what a device trains beside others.
+
+        ``context`` returns a context for what is done for this training alone.
+        """
+        with np.errstate(all="ignore"):
+            self._begin(tasks, progress)
+        self._tell_executor(f"torch on {self.device}")
+        program = self.plan.program(self.network)
+        watches_score = self.validation is not None
+        member = Member(
+            program,
+            self._epochs(program.scheduled, tasks),
+            self.validation.X if watches_score else None,
+            context,
+            is_followed=tasks is not None
+            or (watches_score and self.estimator.scoring not in (None, "loss")),
+        )
+        if watches_score:
+            self.monitor.evaluate = evaluation(
+                self.estimator,
+                self.network,
+                self.validation,
+                lambda: [(slice(None), member.raw)],
+            )
+        return member
+
+    def finish(self, member):
+        """Take what a device has trained; raise what ended it before its time."""
+        if isinstance(member.error, DivergenceError):
+            raise self._explained(member.error)
+        if member.error is not None:
+            raise member.error
+        self._warn_unless_converged(member.epochs)
+        self.end(member.epochs.tasks)
 
     def progress(self):
         """Return how far training has come, between two epochs."""
@@ -220,8 +293,13 @@ class Training:
         if not solver.stochastic:
             # It looks at all rows at once.
             batch = as_matrix(batches.X), batches.y, batches.sample_weight
-            objective = self.plan.objective(self.network, batch)
-            self._tell_executor(objective.executor)
+            if self.device is None:
+                objective: Any = self.plan.objective(self.network, batch)
+                self._tell_executor(objective.executor.description)
+            else:
+                program = self.plan.objective(self.network).program
+                objective = DeviceObjective(program, batch, self.device)
+                self._tell_executor(f"torch on {self.device}")
             train_lbfgs(
                 objective,
                 batch,
@@ -235,7 +313,7 @@ class Training:
         self.state.use(solver, self.network.theta)
         program = self.plan.program(self.network)
         executor = make_executor(program, batches, estimator.verbose)
-        self._tell_executor(executor)
+        self._tell_executor(executor.description)
         epochs = self._epochs(executor.program.scheduled, tasks)
         train(executor, epochs)
         self._warn_unless_converged(epochs)
@@ -265,7 +343,7 @@ class Training:
             )
 
     def _tell_executor(self, executor):
-        self.executor = executor.description
+        self.executor = executor
         if self.estimator.verbose:
             say(f"The steps run in {self.executor}.")
         if self._resumed is not None and self._resumed.executor != self.executor:

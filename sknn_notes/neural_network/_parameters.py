@@ -126,6 +126,7 @@ CONSTRAINTS: dict[str, list] = {
     "dtype": [Names(DTYPES)],
     "n_networks": [Interval(Integral, 1, None, closed="left")],
     "n_jobs": [None, Integral],
+    "device": [None, str],
 }
 
 

@@ -200,10 +200,12 @@ def check_weighted(train_weight, held_out_weight):
         )
 
 
-def evaluation(estimator, network, validation):
+def evaluation(estimator, network, validation, chunks=None):
     """Return a function that gives the score to watch, and the loss, as they are now.
 
     The loss is without the penalty. What ``estimator.scoring`` names is the score.
+    ``chunks`` returns pairs of some rows and their raw outputs, where the network is
+    trained elsewhere.
     """
     # Views of the parameters, which follow them.
     arrays = network.fitted
@@ -221,9 +223,14 @@ def evaluation(estimator, network, validation):
         # A scorer takes a matrix.
         validation = validation._replace(X=as_matrix(validation.X))
 
+    def own_chunks():
+        return estimator._predictor.chunks(validation.X, arrays)
+
+    chunks = chunks or own_chunks
+
     def evaluate():
         losses, predicted, finite = [], [], True
-        for rows, raw in estimator._predictor.chunks(validation.X, arrays):
+        for rows, raw in chunks():
             losses.append(loss.per_sample(raw, validation.targets[rows], np)[0])
             finite = finite and are_predictions_finite(loss, raw)
             if estimator.scoring is None:

@@ -24,9 +24,13 @@ class Noise(Part):
     needs_non_negative : bool
         Whether inputs below 0 raise an error; then no part before this one may make
         some.
+    in_array_code : bool
+        Whether ``noisy`` and ``predict`` take arrays of any namespace, and keys that
+        are arrays. Otherwise a device hands the inputs to numpy.
     """
 
     needs_non_negative = False
+    in_array_code = False
 
     # The compiled form, an operation of a training step (see ``sknn_notes._compile``):
     # ``at`` are the places of the inputs and of the outputs, and their number.

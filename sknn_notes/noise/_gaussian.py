@@ -39,6 +39,7 @@ class GaussianNoise(Noise):
     False
     """
 
+    in_array_code = True
     _parameter_constraints = {"std": [Interval(Real, 0, None, closed="left")]}
 
     def __init__(self, *, std=0.1):

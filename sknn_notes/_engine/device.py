@@ -1,0 +1,157 @@
+"""Where training runs if not on the CPU: PyTorch, imported when it is asked for."""
+
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from sknn_notes._arrays import numpy_dtype
+from sknn_notes._engine.rows import as_matrix
+
+# Steps that run before a recording, in which libraries set themselves up.
+_N_WARM_UP = 2
+# Memory that stacks may take on a device that does not tell how much is free.
+_UNKNOWN_MEMORY = 2**30
+
+
+class Device:
+    """A device of PyTorch.
+
+    Parameters
+    ----------
+    name : str or torch.device
+
+    Attributes
+    ----------
+    torch : module
+    device : torch.device
+    """
+
+    def __init__(self, name):
+        import torch
+
+        self.torch: Any = torch
+        # An error tells here that there is no such device.
+        self.device: Any = torch.empty(0, device=name).device
+        self.is_cuda = self.device.type == "cuda"
+
+    def __repr__(self):
+        return str(self.device)
+
+    def array(self, x):
+        """Return an array of numpy's, or a tensor, as a tensor of the device."""
+        if isinstance(x, self.torch.Tensor):
+            return x.to(self.device)
+        # PyTorch has no tensors that are read-only.
+        x = np.require(x, requirements=["C", "W"])
+        return self.torch.from_numpy(x).to(self.device, copy=True)
+
+    def zeros(self, shape, dtype):
+        """Return a new tensor; ``dtype`` is the name of one."""
+        kind = getattr(self.torch, dtype)
+        return self.torch.zeros(shape, dtype=kind, device=self.device)
+
+    def joined(self, arrays, dtype=None):
+        """Return arrays as one tensor, in which one follows the other."""
+        if dtype is not None:
+            arrays = [a if self.has(a) else np.asarray(a, dtype) for a in arrays]
+        tensors = [self.array(array) for array in arrays]
+        return tensors[0] if len(tensors) == 1 else self.torch.cat(tensors)
+
+    def has(self, array):
+        """Tell whether an array is a tensor of the device."""
+        return isinstance(array, self.torch.Tensor) and array.device == self.device
+
+    def free_memory(self):
+        """Return how many bytes are free."""
+        if not self.is_cuda:
+            return _UNKNOWN_MEMORY
+        cuda = self.torch.cuda
+        free, _ = cuda.mem_get_info(self.device)
+        return (
+            free
+            + cuda.memory_reserved(self.device)
+            - cuda.memory_allocated(self.device)
+        )
+
+    @contextmanager
+    def active(self):
+        """Let the block run on the device, without gradients of PyTorch's own."""
+        with self.torch.no_grad():
+            if self.is_cuda:
+                with self.torch.cuda.device(self.device):
+                    yield
+            else:
+                yield
+
+    def recorded(self, function, tensors):
+        """Return a function that does the same on the device in one go.
+
+        On a GPU it is recorded as a graph, which takes a few runs; ``tensors`` are what
+        these change, and are restored. Elsewhere it is the function itself.
+        """
+        if not self.is_cuda:
+            return function
+        cuda = self.torch.cuda
+        before = [tensor.clone() for tensor in tensors]
+        stream = cuda.Stream()
+        stream.wait_stream(cuda.current_stream())
+        with cuda.stream(stream):
+            for _ in range(_N_WARM_UP):
+                function()
+        cuda.current_stream().wait_stream(stream)
+        graph = cuda.CUDAGraph()
+        with cuda.graph(graph, capture_error_mode="thread_local"):
+            function()
+        for tensor, old in zip(tensors, before, strict=True):
+            tensor.copy_(old)
+        return graph.replay
+
+    def stream(self, batches, n_rows):
+        """Return a buffer for the inputs of some batches, sent piece by piece."""
+        return Stream(self, batches, n_rows)
+
+
+class Stream:
+    """Inputs that are sent to a device block by block, from pinned memory.
+
+    While the steps of one block run, the rows of the next are gathered.
+
+    Parameters
+    ----------
+    device : Device
+    batches : Batches
+    n_rows : int
+        Most rows of a block.
+    """
+
+    def __init__(self, device, batches, n_rows):
+        self._device, self._X = device, batches.X
+        torch, shape = device.torch, (n_rows, batches.X.shape[1])
+        dtype = numpy_dtype(batches.X).name
+        self._start = device.zeros((), "int64")
+        self._block = device.zeros(shape, dtype)
+        self._pinned = [
+            torch.zeros(shape, dtype=self._block.dtype, pin_memory=device.is_cuda)
+            for _ in range(2)
+        ]
+        self._sent: list = [None, None]
+
+    def rows(self, at):
+        """Return the inputs at places within the epoch, which lie in the block."""
+        return self._block.index_select(0, at - self._start)
+
+    def send(self, order, start, stop):
+        """Send the rows at places of an order."""
+        self._pinned.reverse()
+        self._sent.reverse()
+        if self._sent[0] is not None:
+            self._sent[0].synchronize()
+        n, pinned = stop - start, self._pinned[0]
+        X = self._X[order[start:stop]]
+        pinned[:n] = self._device.torch.from_numpy(np.ascontiguousarray(as_matrix(X)))
+        self._block[:n].copy_(pinned[:n], non_blocking=True)
+        self._start.fill_(start)
+        if self._device.is_cuda:
+            self._sent[0] = self._device.torch.cuda.Event()
+            self._sent[0].record()

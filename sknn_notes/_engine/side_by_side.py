@@ -1,0 +1,303 @@
+"""Trainings that go on side by side on a device, until each one is done."""
+
+from collections import defaultdict
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from sknn_notes._arrays import to_numpy
+from sknn_notes._engine.alike import Stacked, signature
+from sknn_notes._engine.rows import as_matrix
+from sknn_notes._engine.stack import Stack, needs_host
+from sknn_notes._engine.stacked_data import Shuffles, source_of
+from sknn_notes.layers._base import Flow
+
+# Of the memory that is free, what a stack may take.
+_SHARE_OF_MEMORY = 0.5
+# Arrays of the size of theta, and of a batch in every layer, that a step needs.
+_N_VECTORS, _N_ARRAYS = 8, 8
+# So many models on the same batches go into a stack of their own: its inputs are read
+# once for all.
+_SHARED_STACK = 256
+# What is left of a stack that is built anew, without those that are done.
+_SHARE_LEFT = 0.5
+# Numbers of a layer's outputs in prediction at a time.
+_PREDICTED = 2**26
+
+
+@dataclass(eq=False)
+class Member:
+    """A training that may go on beside others.
+
+    Parameters
+    ----------
+    program : Program
+        Of a network on the CPU, which has the weights before and after.
+    epochs : Epochs
+    validation : array of shape (n_samples, n_features), default=None
+        Inputs for which ``epochs.monitor`` asks after every epoch.
+    context : callable, default=nullcontext
+        Returns a context for what is done for this training alone.
+    is_followed : bool, default=False
+        Whether the network on the CPU has to follow after every epoch.
+
+    Attributes
+    ----------
+    error : Exception or None
+        What ended the training.
+    raw : array of shape (n_samples, n_raw) or None
+        Raw outputs for the validation set, after the last epoch.
+    """
+
+    program: Any
+    epochs: Any
+    validation: Any = None
+    context: Any = nullcontext
+    is_followed: bool = False
+    error: Exception | None = None
+    raw: Any = None
+
+    @property
+    def network(self):
+        """The network on the CPU."""
+        return self.program.network
+
+    @property
+    def batches(self):
+        """The training data."""
+        return self.epochs.batches
+
+    @property
+    def state(self):
+        """What training goes on from, and leaves."""
+        return self.epochs.state
+
+    @property
+    def is_new(self):
+        """Whether there is no state of the solver yet."""
+        return not self.state.is_of(self.program.optimizer, self.network.theta)
+
+    @property
+    def is_done(self):
+        """Whether there are no more epochs."""
+        return self.error is not None or self.epochs.done
+
+    def signature(self):
+        """Return what members of a stack have in common."""
+        state = {} if self.is_new else self.state.optimizer_state
+        return (
+            signature(self.program),
+            self.batches.signature(self.network.has_batch_norm),
+            tuple((k, v) for k, v in state.items() if not np.ndim(v)),
+            self.is_new,
+            # What draws its numbers on the host does it for one network.
+            id(self) if needs_host(self.program) else None,
+        )
+
+    def n_bytes(self):
+        """Return about how much memory a step takes."""
+        widths = [n_units for _, n_units in self.network.shapes]
+        widths += [self.network.shapes[0][0]]
+        size = self.network.theta.size * _N_VECTORS
+        size += self.batches.max_rows * sum(widths) * _N_ARRAYS
+        return size * self.network.theta.itemsize
+
+
+def train_side_by_side(members, device, most=None, finish=None):
+    """Train networks on a device, those of one signature in the same steps.
+
+    Each has its own numbers, its own weights and its own end. What ended a training
+    before its time is in ``error``.
+
+    Parameters
+    ----------
+    members : list of Member
+    device : Device
+    most : int, default=None
+        Most members of a stack; None is what the free memory allows.
+    finish : callable, default=None
+        Is called with each member whose training is over.
+
+    Returns
+    -------
+    interrupted : bool
+        Whether the user interrupted the training.
+    """
+    for stack in stacks_of(members, device, most):
+        if _SideBySide(stack, device, finish).train():
+            return True
+    return False
+
+
+def stacks_of(members, device, most=None):
+    """Return lists of members that can be trained as one."""
+    alike = defaultdict(list)
+    for member in members:
+        alike[member.signature()].append(member)
+    stacks = []
+    for group in alike.values():
+        size = most
+        if most is None:
+            free = _SHARE_OF_MEMORY * device.free_memory()
+            size = max(1, int(free / max(member.n_bytes() for member in group)))
+        for part in _by_batches(group):
+            stacks += [part[i : i + size] for i in range(0, len(part), size)]
+    return stacks
+
+
+def _by_batches(group):
+    """Return members by their batches if many have the same, else all together."""
+    shuffles = Shuffles([(x.state.rng, x.batches.n_samples) for x in group])
+    parts = defaultdict(list)
+    for member, generator in zip(group, shuffles.of_member, strict=True):
+        parts[source_of(member.batches), generator].append(member)
+    if min(map(len, parts.values())) >= _SHARED_STACK:
+        return list(parts.values())
+    return [group]
+
+
+class _SideBySide:
+    """The training of a stack."""
+
+    def __init__(self, members, device, finish):
+        self._members, self._device, self._finish = members, device, finish
+
+    def train(self):
+        """Train all members; return whether the user interrupted it."""
+        self._end([member for member in self._members if member.is_done])
+        active = [member for member in self._members if not member.is_done]
+        if active:
+            self._use(Stack(active, self._device))
+        try:
+            while active:
+                active = self._train_epoch(active)
+        except KeyboardInterrupt:
+            for member in active:
+                with member.context():
+                    member.epochs.interrupt()
+            self._leave(active)
+            return True
+        return False
+
+    def _use(self, stack):
+        """Let a stack train from now on."""
+        self._stack = stack
+        watching = defaultdict(list)
+        for index, member in enumerate(stack.members):
+            if member.validation is not None:
+                watching[id(member.validation)].append(index)
+                copies = partial(stack.weights_of, index)
+                member.epochs.monitor.copy_weights = copies
+        self._watching = [
+            (
+                indices,
+                Predictions(
+                    [stack.members[i].program for i in indices],
+                    stack.members[indices[0]].validation,
+                    self._device,
+                ),
+            )
+            for indices in watching.values()
+        ]
+
+    def _train_epoch(self, active):
+        """Go once over the data; return the members that go on."""
+        stack, plans = self._stack, {}
+        for member in active:
+            with _catching(member):
+                plans[id(member)] = member.epochs.plan_epoch()
+        if plans:
+            # Members that are done go along until the stack is built anew.
+            any_plan = next(iter(plans.values()))
+            of_all = [plans.get(id(member), any_plan) for member in stack.members]
+            losses = dict(
+                zip(map(id, stack.members), stack.run_epoch(of_all), strict=True)
+            )
+            self._look_at(active)
+        for member in active:
+            if id(member) in plans:
+                with _catching(member):
+                    member.epochs.finish_epoch(float(losses[id(member)]))
+        self._leave([member for member in active if member.is_done])
+        left = [member for member in active if not member.is_done]
+        if left and len(left) <= _SHARE_LEFT * len(stack.members):
+            gone = [i for i, member in enumerate(stack.members) if member.is_done]
+            self._use(stack.without(gone))
+        return left
+
+    def _look_at(self, active):
+        """Find what monitors and callbacks ask for after an epoch."""
+        stack = self._stack
+        network = stack.network
+        for indices, predictions in self._watching:
+            raw = predictions.raw(network.theta[indices], network.running[indices])
+            for index, own in zip(indices, raw, strict=True):
+                stack.members[index].raw = own
+        self._bring_home([member for member in active if member.is_followed])
+
+    def _bring_home(self, members):
+        places = {id(member): i for i, member in enumerate(self._stack.members)}
+        if members:
+            self._stack.bring_home([places[id(member)] for member in members])
+
+    def _leave(self, members):
+        self._bring_home(members)
+        self._end(members)
+
+    def _end(self, members):
+        for member in members:
+            with _catching(member):
+                restored = member.epochs.restore_best()
+                if member.error is None:
+                    network, loss = member.network, member.program.loss
+                    member.epochs.check(network, loss, restored)
+            if self._finish is not None:
+                self._finish(member)
+
+
+@contextmanager
+def _catching(member):
+    """Let an error of a block end the training of the member, and no other one."""
+    try:
+        with member.context():
+            yield
+    except Exception as error:
+        member.error = error
+
+
+class Predictions:
+    """Raw outputs of several networks for the same inputs, on a device.
+
+    Parameters
+    ----------
+    programs : list of Program
+        Of one signature.
+    X : {ndarray, Rows, tensor} of shape (n_samples, n_features)
+    device : Device
+    """
+
+    def __init__(self, programs, X, device):
+        self._device, network = device, programs[0].network
+        self._X = device.array(X if device.has(X) else as_matrix(X))
+        shape, dtype = (len(programs),), network.theta.dtype.name
+        theta = device.zeros((*shape, network.layout.size), dtype)
+        running = device.zeros((*shape, network.layout.n_averages), dtype)
+        self._network = Stacked(programs, device.array, theta, running).program.network
+        widest = max(map(max, network.shapes))
+        self._n_rows = max(1, _PREDICTED // (widest * len(programs)))
+
+    def raw(self, theta, running):
+        """Return the raw outputs, ndarray of shape (n_networks, n_samples, n_raw)."""
+        network, parts = self._network, []
+        with self._device.active():
+            network.theta[...] = theta
+            network.running[...] = running
+            for start in range(0, len(self._X), self._n_rows):
+                A, flow = self._X[start : start + self._n_rows], Flow(theta)
+                for layer, p in zip(network.layers, network.p, strict=True):
+                    A = layer.predict(p, A, flow)
+                parts.append(to_numpy(A))
+        return np.concatenate(parts, axis=1)

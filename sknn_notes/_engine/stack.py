@@ -1,0 +1,271 @@
+"""The steps of several networks alike, side by side in array code on a device.
+
+What the steps of an epoch need is on the device before it begins, and the losses are
+read after it: in between the host waits for nothing. On a GPU a step is recorded once,
+as a graph.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from sknn_notes._arrays import keeping_constants, namespace, numpy_dtype, to_numpy
+from sknn_notes._engine.alike import Stacked
+from sknn_notes._engine.program import Step, run
+from sknn_notes._engine.stacked_data import Shuffles, StackedData
+from sknn_notes._part import Part
+from sknn_notes.layers._base import Layer
+from sknn_notes.layers._input_noise import InputNoise
+
+
+def needs_host(program):
+    """Tell whether steps need numbers on the host, so that they can't be recorded.
+
+    So it is with noise on images, losses that draw classes, and parts of other
+    packages.
+    """
+    layers = program.network.layers
+    noises = [layer.noise for layer in layers if isinstance(layer, InputNoise)]
+    return (
+        program.loss.is_random
+        or not all(noise.in_array_code for noise in noises)
+        or any(map(_is_foreign, _parts(program)))
+    )
+
+
+def _parts(program):
+    yield from (program.loss, program.optimizer, program.penalized.penalty)
+    for layer in program.network.layers:
+        yield layer
+        yield from vars(layer).values()
+
+
+def _is_foreign(part):
+    package = type(part).__module__.partition(".")[0]
+    return isinstance(part, Part | Layer) and package != __name__.partition(".")[0]
+
+
+class Stack:
+    """Makes the steps of several networks on a device.
+
+    Parameters
+    ----------
+    members : list of Member
+        Of one signature.
+    device : Device
+    vectors : tuple of (theta, running, state), default=None
+        Parameters, averages and the solver's state, if they are on the device already.
+
+    Attributes
+    ----------
+    network : Network
+        Of all members.
+    """
+
+    def __init__(self, members, device, vectors=None):
+        self.members, self.device = members, device
+        self._shuffles = Shuffles([(x.state.rng, x.batches.n_samples) for x in members])
+        batches = [member.batches for member in members]
+        self._data = StackedData(batches, self._shuffles, device)
+        first = members[0].program
+        self._is_recorded = not needs_host(first)
+        theta, running, self._state = vectors or self._vectors()
+        programs = [member.program for member in members]
+        stacked = Stacked(programs, device.array, theta, running)
+        self.program, self._scheduled = stacked.program, stacked.scheduled
+        self.network = self.program.network
+        self._constants: dict = {}
+        self._steps: dict[tuple, Any] = {}
+        self._begun: dict[str, Any] = {}
+        self._make_tables()
+
+    def _vectors(self):
+        """Return the vectors of the members, on the device."""
+        array, members = self.device.array, self.members
+        networks = [member.network for member in members]
+        theta = array(np.stack([network.theta for network in networks]))
+        running = array(np.stack([network.running for network in networks]))
+        first = members[0]
+        optimizer, is_new = first.program.optimizer, first.is_new
+        for member in members:
+            member.state.use(optimizer, member.network.theta)
+        if is_new:
+            state = optimizer.start(theta, namespace(theta))
+        else:
+            states = [member.state.optimizer_state for member in members]
+            state = {
+                name: array(np.stack([own[name] for own in states]))
+                if np.ndim(value)
+                else value
+                for name, value in states[0].items()
+            }
+        for name, value in state.items():
+            if not getattr(value, "ndim", 0):
+                # In full precision: PyTorch does not let it widen what it meets.
+                state[name] = array(np.array(float(value)))
+        return theta, running, state
+
+    def _make_tables(self):
+        """Make room for the numbers of the steps of an epoch."""
+        n, zeros = len(self.members), self.device.zeros
+        n_steps, dtype = self._data.first.n_batches, theta_dtype(self.network.theta)
+        self._step, self._position = zeros((), "int64"), zeros((), "int64")
+        self._totals = zeros((n,), "float64")
+        self._rates = zeros((n_steps, n, 1), dtype)
+        self._n_keys = self.program.n_random
+        n_streams = len(self._shuffles.different)
+        shape = (1,) if n_streams == 1 else (n, 1)
+        self._keys = zeros((n_steps, self._n_keys, *shape), "int64")
+        self._cells = [
+            (
+                cell,
+                of_values,
+                self.device.torch.zeros_like(cell).repeat(n_steps, 1, 1, 1),
+            )
+            for cells in self._scheduled
+            for cell, of_values in cells
+        ]
+
+    # An epoch.
+
+    def run_epoch(self, plans):
+        """Go once over the data; return the mean loss of each member.
+
+        Parameters
+        ----------
+        plans : list of EpochPlan
+            One a member.
+        """
+        with self.device.active():
+            self._load(plans)
+            program, state = self.program, self._state
+            theta, xp = self.network.theta, self.network.xp
+            if not program.smooth:
+                program.optimizer.begin_epoch(theta, state, xp)
+                self._keep_places(state)
+            starts = [*self._data.first.starts, self._data.n_rows]
+            for first in range(0, len(starts) - 1, self._data.block):
+                stop = min(first + self._data.block, len(starts) - 1)
+                self._data.send(starts[first], starts[stop])
+                for i in range(first, stop):
+                    self._take_step(i, starts[i + 1] - starts[i])
+            if not program.smooth:
+                program.optimizer.end_epoch(theta, state)
+            return to_numpy(self._totals) / self._data.n_samples
+
+    def _load(self, plans):
+        """Bring the numbers of the coming steps to the device."""
+        array, data = self.device.array, self._data
+        dtype = numpy_dtype(self.network.theta)
+        rates = np.stack([plan.rates for plan in plans], axis=-1)[..., None]
+        self._rates[...] = array(rates.astype(dtype))
+        data.shuffle()
+        if self._n_keys:
+            n_steps = data.first.n_batches
+            words = self._shuffles.words(self._n_keys * n_steps)
+            words = words.reshape(n_steps, self._n_keys, -1)
+            self._host_keys = words[..., 0].view(np.uint64)
+            if words.shape[-1] > 1:
+                words = words[..., self._shuffles.of_member, None]
+            self._keys[...] = array(words)
+        scheduled = iter(self._cells)
+        for i, cells in enumerate(self._scheduled):
+            values = np.stack([plan.scheduled[i][1] for plan in plans], axis=-1)
+            for _ in cells:
+                cell, of_values, table = next(scheduled)
+                numbers = of_values(values).reshape(table.shape)
+                table[...] = array(numbers.astype(numpy_dtype(cell)))
+        for tensor in self._step, self._position, self._totals:
+            tensor.zero_()
+
+    def _keep_places(self, state):
+        """Let what an optimizer makes for an epoch lie where the recorded step has it.
+
+        The recorded step reads and writes the places of the first epoch.
+        """
+        for name, value in state.items():
+            if name not in self._begun:
+                self._begun[name] = value
+            elif self._begun[name] is not value:
+                self._begun[name].copy_(value)
+                state[name] = self._begun[name]
+
+    def _take_step(self, index, size):
+        is_filled = self._data.is_filled(index)
+        if not self._is_recorded:
+            keys = self._host_keys[index] if self._n_keys else None
+            self._run_step(size, is_filled, keys)
+            return
+        with keeping_constants(self._constants):
+            if (size, is_filled) not in self._steps:
+                self._steps[size, is_filled] = self.device.recorded(
+                    lambda: self._run_step(size, is_filled), self._changing()
+                )
+            self._steps[size, is_filled]()
+
+    def _changing(self):
+        """Return the tensors that a step changes."""
+        cells = (cell for cell, *_ in self._cells)
+        places = self._step, self._position, self._totals
+        vectors = self.network.theta, self.network.running
+        return [*vectors, *self._state.values(), *places, *cells]
+
+    def _run_step(self, size, is_filled, keys=None):
+        """Make a step on the next batch, of so many rows."""
+        program, at = self.program, self._step[None]
+        for cell, _, table in self._cells:
+            cell[...] = table.index_select(0, at)[0]
+        X, y, weight = self._data.batch(self._position, size, is_filled)
+        if keys is None and self._n_keys:
+            keys = self._keys.index_select(0, at)[0]
+        rate = self._rates.index_select(0, at)[0]
+        step = Step(X, y, weight, keys, rate, self._state)
+        run(program.objective + program.updates, step)
+        self.network.update_running()
+        self._totals += step.value * self._data.n_rows_of(size, is_filled)
+        self._position += size
+        self._step += 1
+
+    # Members that leave.
+
+    def bring_home(self, indices):
+        """Copy the vectors of some members to their networks on the CPU."""
+        places = self.device.array(np.asarray(indices))
+        theta = to_numpy(self.network.theta[places])
+        running = to_numpy(self.network.running[places])
+        state = {}
+        for name, value in self._state.items():
+            is_number = not value.ndim
+            state[name] = value.item() if is_number else to_numpy(value[places])
+        for row, index in enumerate(indices):
+            member = self.members[index]
+            member.network.theta[...] = theta[row]
+            member.network.running[...] = running[row]
+            self._shuffles.leave(index)
+            known = member.state.optimizer_state
+            member.state.optimizer_state = {
+                name: state[name][row].copy()
+                if np.ndim(state[name])
+                else type(known[name])(state[name])
+                for name in known
+            }
+
+    def weights_of(self, index):
+        """Return copies of the vectors of a member, on the device."""
+        network = self.network
+        return [network.theta[index].clone(), network.running[index].clone()]
+
+    def without(self, indices):
+        """Return a stack of the others."""
+        left = [i for i in range(len(self.members)) if i not in set(indices)]
+        places = self.device.array(np.array(left))
+        for index in left:
+            self._shuffles.leave(index)
+        state = {k: v[places] if v.ndim else v for k, v in self._state.items()}
+        vectors = self.network.theta[places], self.network.running[places], state
+        return Stack([self.members[i] for i in left], self.device, vectors)
+
+
+def theta_dtype(theta):
+    """Return the name of the dtype of a tensor."""
+    return numpy_dtype(theta).name

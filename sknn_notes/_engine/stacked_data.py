@@ -1,0 +1,241 @@
+"""The data of networks that are trained side by side, on a device."""
+
+from typing import Any
+
+import numpy as np
+
+from sknn_notes._arrays import arange, namespace, numpy_dtype, random_words
+from sknn_notes._engine.rows import matrix_and_index
+
+# The share of the free memory that inputs may take; more is sent piece by piece.
+_SHARE_OF_MEMORY = 0.4
+# Numbers of inputs that are sent at a time.
+_BLOCK_SIZE = 2**24
+# More shuffles than this in one epoch are made by the device.
+_MOST_SHUFFLES = 64
+
+
+class Shuffles:
+    """The generators of several trainings: equal ones draw once for all of them.
+
+    Parameters
+    ----------
+    members : list of (Generator, int)
+        The generator of each training, and its number of rows. Orders of different
+        numbers of rows leave a generator in different states.
+
+    Attributes
+    ----------
+    of_member : ndarray of int of shape (n_members,)
+        Which of the different generators a training has.
+    different : list of (Generator, int)
+    """
+
+    def __init__(self, members):
+        places: dict[tuple, int] = {}
+        keys = [(repr(rng.bit_generator.state), n) for rng, n in members]
+        self.of_member = np.array([places.setdefault(k, len(places)) for k in keys])
+        _, first = np.unique(self.of_member, return_index=True)
+        self.different = [members[i] for i in first]
+        self._members = members
+
+    def leave(self, index):
+        """Set the generator of a training to where the common one is."""
+        own, common = self._members[index][0], self.different[self.of_member[index]][0]
+        if own is not common:
+            own.bit_generator.state = common.bit_generator.state
+
+    def words(self, n):
+        """Return random numbers of 64 bits, shape (n, n_different)."""
+        drawn = [rng.bit_generator.random_raw(n) for rng, _ in self.different]
+        return np.stack(drawn, axis=-1).view(np.int64)
+
+
+def source_of(batches):
+    """Return what tells the rows of some batches."""
+    if batches.source is None:
+        batches.source = _source_of(batches)
+    return batches.source
+
+
+def _source_of(batches):
+    X, index = matrix_and_index(batches.X)
+    arrays = index, batches.y, batches.sample_weight
+    return id(X), *(None if a is None else hash(a.tobytes()) for a in arrays)
+
+
+class StackedData:
+    """Inputs, targets and weights on a device, and the order of their rows.
+
+    Members whose rows and generator are equal share their batches.
+
+    Parameters
+    ----------
+    members : list of Batches
+        Of one signature.
+    shuffles : Shuffles
+    device : Device
+
+    Attributes
+    ----------
+    n_samples : ndarray of int of shape (n_members,)
+    n_rows : int
+        The largest of them: last batches of other members are filled up.
+    block : int
+        Batches whose inputs are on the device at a time.
+    """
+
+    def __init__(self, members, shuffles, device):
+        self.device, self._shuffles = device, shuffles
+        self.first = first = members[0]
+        self.n_samples = np.array([batches.n_samples for batches in members])
+        places: dict[tuple, int] = {}
+        of_member = [places.setdefault(source_of(x), len(places)) for x in members]
+        starts = [of_member.index(i) for i in range(len(places))]
+        self._sources = [members[i] for i in starts]
+        # What has its own order of rows, and to which of these each member belongs.
+        pairs: dict[tuple, int] = {}
+        keys = zip(of_member, shuffles.of_member.tolist(), strict=True)
+        of_pair = [pairs.setdefault(key, len(pairs)) for key in keys]
+        self._pairs = list(pairs)
+        self.are_shared = len(pairs) == 1
+        self._of_pair = device.array(np.array(of_pair))
+        self._is_own = of_pair == list(range(len(of_pair)))
+        self.n_rows = max(batches.n_samples for batches in self._sources)
+        self._place(first)
+        n = self.n_rows if self.are_shared else (len(pairs), self.n_rows)
+        self._order = device.zeros(n, "int64")
+        self._fill_up()
+
+    def _place(self, first):
+        """Put the inputs, targets and weights on the device."""
+        device, sources = self.device, self._sources
+        lengths = [batches.n_samples for batches in sources]
+        self._starts = np.cumsum([0, *lengths[:-1]])
+        self._y = device.joined([batches.y for batches in sources])
+        weights = [batches.sample_weight for batches in sources]
+        self._weight = None if weights[0] is None else device.joined(weights)
+        found = [matrix_and_index(batches.X) for batches in sources]
+        matrices = list({id(X): X for X, _ in found}.values())
+        self._dtype = dtype = numpy_dtype(first.X)
+        size = sum(X.shape[0] for X in matrices) * found[0][0].shape[1]
+        fits = size * dtype.itemsize <= _SHARE_OF_MEMORY * device.free_memory()
+        self._rows: Any = None
+        if not (fits or all(map(device.has, matrices))):
+            self._check_streamed()
+            n_batches = _BLOCK_SIZE // (first.X.shape[1] * first.max_rows)
+            self.block = max(1, min(first.n_batches, n_batches))
+            self._stream = device.stream(first, self.block * first.max_rows)
+            return
+        self.block, self._stream = first.n_batches, None
+        self._X = device.joined(matrices, dtype)
+        if len(matrices) == len(sources) and all(index is None for _, index in found):
+            return
+        offsets = dict(
+            zip(
+                map(id, matrices),
+                np.cumsum([0, *(X.shape[0] for X in matrices[:-1])]),
+                strict=True,
+            )
+        )
+        self._rows = device.joined(
+            [
+                offsets[id(X)] + (np.arange(X.shape[0]) if index is None else index)
+                for X, index in found
+            ]
+        )
+
+    def _check_streamed(self):
+        if not self.are_shared:
+            raise MemoryError(
+                f"The inputs of these trainings take more than {_SHARE_OF_MEMORY:.0%} "
+                f"of the free memory of {self.device!r}, and they differ. Train them "
+                "with fewer folds at a time, or on the CPU: device='cpu'."
+            )
+
+    def _fill_up(self):
+        """Find the weights of the rows of last batches that are filled up, if any."""
+        last = self.first.starts[-1]
+        counts = self.n_samples - last
+        self._filling: Any = None
+        if np.all(counts == counts[0]):
+            return
+        size = self.n_rows - last
+        inside = np.arange(size) < counts[:, None]
+        weights = inside * (size / counts[:, None])
+        self._filling = self.device.array(weights.astype(self._dtype))
+        self._counts = self.device.array(counts.astype(float))
+
+    def is_filled(self, index):
+        """Tell whether a batch has rows that do not count for some members."""
+        return self._filling is not None and index == self.first.n_batches - 1
+
+    def n_rows_of(self, size, is_filled):
+        """Return how many rows of a batch count for each member."""
+        return self._counts if is_filled else size
+
+    def shuffle(self):
+        """Draw the order of the rows of an epoch."""
+        batches = self.first
+        lengths = [each.n_samples for each in self._sources]
+        if not batches.shuffle:
+            orders = [np.arange(lengths[source]) for source, _ in self._pairs]
+        elif len(self._shuffles.different) > _MOST_SHUFFLES:
+            self._order[...] = self._shuffled(self._shuffles.words(1)[0], lengths)
+            return
+        else:
+            drawn = [rng.permutation(n) for rng, n in self._shuffles.different]
+            orders = [drawn[generator] for _, generator in self._pairs]
+        order = np.zeros((len(orders), self.n_rows), np.int64)
+        for row, (source, _), own in zip(order, self._pairs, orders, strict=True):
+            row[: len(own)] = own
+            row += self._starts[source]
+        self._host_order = order[0]
+        self._order[...] = self.device.array(order[0] if self.are_shared else order)
+
+    def _shuffled(self, keys, lengths):
+        """Return orders that random words tell: those of the rows, from low to high."""
+        array, torch = self.device.array, self.device.torch
+        sources = np.array([source for source, _ in self._pairs])
+        own = array(keys[[generator for _, generator in self._pairs]][:, None])
+        places = array(np.arange(self.n_rows))
+        words = random_words(own, places, namespace(places))
+        filled = places >= array(np.array(lengths)[sources][:, None])
+        words = torch.where(filled, 2**33, words)
+        order = torch.argsort(words, dim=-1, stable=True)
+        order = torch.where(torch.gather(filled, 1, order), 0, order)
+        return order + array(self._starts[sources][:, None])
+
+    def batch(self, position, size, is_filled):
+        """Return the inputs, targets and weights of the rows from a position on.
+
+        Parameters
+        ----------
+        position : tensor of int64 of shape ()
+        size : int
+        is_filled : bool
+            Whether some of the rows do not count for some members.
+        """
+        at = position + arange(size, position, namespace(position))
+        rows = self._order.index_select(-1, at)
+        if self._stream is not None:
+            X = self._stream.rows(at)
+        else:
+            X = self._take(self._X, rows if self._rows is None else self._rows[rows])
+        weight = None if self._weight is None else self._take(self._weight, rows)
+        if is_filled:
+            filling = self._filling
+            weight = filling if weight is None else filling * weight
+        return X, self._take(self._y, rows), weight
+
+    def _take(self, array, rows):
+        """Return rows of an array, for each model its own where they differ."""
+        found = array[rows]
+        if self.are_shared or self._is_own:
+            return found
+        return found.index_select(0, self._of_pair)
+
+    def send(self, start, stop):
+        """Send the inputs at places of the epoch, if they are not on the device."""
+        if self._stream is not None:
+            self._stream.send(self._host_order, start, stop)
