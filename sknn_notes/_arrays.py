@@ -12,6 +12,7 @@ lacks before 2.1, or what PyTorch's does not take.
 
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -52,11 +53,17 @@ __all__ = [
 ]
 
 
+# The namespaces of types of arrays.
+_namespaces: dict[type, Any] = {}
+
+
 def namespace(array):
     """Return the array namespace of an array, plain numpy for numpy's own."""
-    if isinstance(array, np.ndarray | np.generic):
-        return np
-    return array_namespace(array)
+    kind = type(array)
+    if kind not in _namespaces:
+        is_numpy = issubclass(kind, np.ndarray | np.generic)
+        _namespaces[kind] = np if is_numpy else array_namespace(array)
+    return _namespaces[kind]
 
 
 def astype(x, dtype, xp):

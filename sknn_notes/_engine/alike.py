@@ -34,9 +34,6 @@ def signature(program):
     return (
         network.theta.dtype.str,
         *map(_signature, parts),
-        # Of a penalty that has no strength there are no stages.
-        bool(penalized),
-        program.smooth,
         tuple(isinstance(spec, Schedule) for spec in alphas),
         tuple(scheduled),
         penalized.penalize_bias,

@@ -1,5 +1,7 @@
 """The objective of L-BFGS on a device, which holds all the data."""
 
+from typing import Any
+
 from sknn_notes._arrays import to_numpy
 from sknn_notes._engine.alike import Stacked
 from sknn_notes._engine.program import Step, run
@@ -27,7 +29,8 @@ class DeviceObjective:
 
     def __call__(self, X, y, sample_weight=None):
         """Return the value for the batch, and fill ``network.grad``."""
-        program, step = self._program, Step(*self._batch)
+        program = self._program
+        step: Any = Step(*self._batch)
         with self._device.active():
             program.network.theta[...] = self._device.array(self.network.theta)
             run(program.objective + program.updates, step)

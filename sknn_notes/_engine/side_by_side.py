@@ -37,15 +37,15 @@ class Member:
     program : Program
         Of a network on the CPU, which has the weights before and after.
     epochs : Epochs
-    validation : array of shape (n_samples, n_features), default=None
-        Inputs for which ``epochs.monitor`` asks after every epoch.
     context : callable, default=nullcontext
         Returns a context for what is done for this training alone.
-    is_followed : bool, default=False
-        Whether the network on the CPU has to follow after every epoch.
 
     Attributes
     ----------
+    validation : array of shape (n_samples, n_features) or None
+        Inputs for which ``epochs.monitor`` asks after every epoch.
+    is_followed : bool
+        Whether the network on the CPU has to follow after every epoch.
     error : Exception or None
         What ended the training.
     raw : array of shape (n_samples, n_raw) or None
@@ -54,8 +54,8 @@ class Member:
 
     program: Any
     epochs: Any
-    validation: Any = None
     context: Any = nullcontext
+    validation: Any = None
     is_followed: bool = False
     error: Exception | None = None
     raw: Any = None

@@ -207,16 +207,12 @@ class Training:
             self._begin(tasks, progress)
         self._tell_executor(f"torch on {self.device}")
         program = self.plan.program(self.network)
-        watches_score = self.validation is not None
-        member = Member(
-            program,
-            self._epochs(program.scheduled, tasks),
-            self.validation.X if watches_score else None,
-            context,
-            is_followed=tasks is not None
-            or (watches_score and self.estimator.scoring not in (None, "loss")),
-        )
-        if watches_score:
+        member = Member(program, self._epochs(program.scheduled, tasks), context)
+        member.is_followed = tasks is not None
+        if self.validation is not None:
+            member.validation = self.validation.X
+            # A scorer asks the estimator.
+            member.is_followed |= self.estimator.scoring not in (None, "loss")
             self.monitor.evaluate = evaluation(
                 self.estimator,
                 self.network,
