@@ -298,7 +298,6 @@ def random_words(key, places, xp=np):
     words : array of shape (..., n_words)
         Of uint32, or of int64 where the namespace can't shift uint32.
     """
-    kind = xp.uint32 if xp is np else xp.int64
     every_bit = 0xFFFFFFFF
     key = key if hasattr(key, "ndim") and key.ndim else int(key)
     low, high = key & every_bit, (key >> 32) & every_bit
@@ -310,9 +309,8 @@ def random_words(key, places, xp=np):
         # Products of 32 bits are cut to 64, whose lower half is right.
         return (words * factor) & every_bit
 
-    words = copied(astype(places, kind, xp), xp)
-    words = times(words, 0x9E3779B9)
-    words = words + low
+    kind = xp.uint32 if xp is np else xp.int64
+    words = times(copied(astype(places, kind, xp), xp), 0x9E3779B9) + low
     words &= every_bit
     words ^= words >> 16
     words = times(words, 0x21F0AAAD)
@@ -345,10 +343,16 @@ def random_mask(key, shape, threshold, xp=np, like=None):
     """
     n_rows, n_columns = shape
     n_words = -(-n_columns // 2)
-    words = random_words(key, arange(n_rows * n_words, like, xp), xp)
+    words = random_words(key, _places_of_words(n_rows * n_words, like, xp), xp)
     halves = xp.stack([words & 0xFFFF, words >> 16], axis=-1)
     halves = xp.reshape(halves, (*words.shape[:-1], n_rows, 2 * n_words))
     return halves[..., :n_columns] < threshold
+
+
+def _places_of_words(n, like, xp):
+    # Not made on the device: what compiles its steps would take large products of
+    # them for indices, and fail.
+    return from_numpy(np.arange(n), like, xp)
 
 
 def normals(key, shape, xp=np, like=None):
@@ -359,7 +363,7 @@ def normals(key, shape, xp=np, like=None):
     """
     n_rows, n_columns = shape
     n_pairs = -(-n_columns // 2)
-    words = random_words(key, arange(n_rows * 2 * n_pairs, like, xp), xp)
+    words = random_words(key, _places_of_words(n_rows * 2 * n_pairs, like, xp), xp)
     leading = words.shape[:-1]
     words = astype(words, xp.float64, xp)
     uniforms = xp.reshape(words, (*leading, n_rows, n_pairs, 2))

@@ -84,28 +84,61 @@ class Device:
             else:
                 yield
 
-    def recorded(self, function, tensors):
+    def recorded(self, function, changed, others, is_long=False):
         """Return a function that does the same on the device in one go.
 
-        On a GPU it is recorded as a graph, which takes a few runs; ``tensors`` are what
-        these change, and are restored. Elsewhere it is the function itself.
+        On a GPU it is recorded as a graph, after a few runs. Elsewhere it is the
+        function itself.
+
+        Parameters
+        ----------
+        function : callable
+            Without arguments.
+        changed : list of tensor
+            What it changes, which the runs before the recording do not.
+        others : list of tensor
+            What else it reads that may change between two calls.
+        is_long : bool, default=False
+            Whether it will run for so long that it is worth compiling, which takes
+            seconds.
         """
         if not self.is_cuda:
             return function
         cuda = self.torch.cuda
-        before = [tensor.clone() for tensor in tensors]
+        before = [tensor.clone() for tensor in changed]
+
+        def restore():
+            for tensor, old in zip(changed, before, strict=True):
+                tensor.copy_(old)
+
         stream = cuda.Stream()
         stream.wait_stream(cuda.current_stream())
         with cuda.stream(stream):
-            for _ in range(_N_WARM_UP):
+            function()
+            restore()
+            if is_long:
+                # The trace is a run, too.
+                function = self._compiled(function, [*changed, *others])
+                restore()
                 function()
+                restore()
         cuda.current_stream().wait_stream(stream)
         graph = cuda.CUDAGraph()
+        # What is recorded does not run yet.
         with cuda.graph(graph, capture_error_mode="thread_local"):
             function()
-        for tensor, old in zip(tensors, before, strict=True):
-            tensor.copy_(old)
         return graph.replay
+
+    def _compiled(self, function, tensors):
+        """Return a function of fewer kernels, whose results differ by rounding."""
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        def of(*arguments):
+            function()
+            return ()
+
+        compiled = self.torch.compile(make_fx(of)(*tensors), dynamic=False)
+        return lambda: compiled(*tensors)
 
     def stream(self, batches, n_rows):
         """Return a buffer for the inputs of some batches, sent piece by piece."""
@@ -136,6 +169,10 @@ class Stream:
             for _ in range(2)
         ]
         self._sent: list = [None, None]
+
+    def tensors(self):
+        """Return the tensors that change when a block is sent."""
+        return [self._start, self._block]
 
     def rows(self, at):
         """Return the inputs at places within the epoch, which lie in the block."""

@@ -12,16 +12,12 @@ from sknn_notes._arrays import to_numpy
 from sknn_notes._engine.alike import Stacked, signature
 from sknn_notes._engine.rows import as_matrix
 from sknn_notes._engine.stack import Stack, needs_host
-from sknn_notes._engine.stacked_data import Shuffles, source_of
 from sknn_notes.layers._base import Flow
 
 # Of the memory that is free, what a stack may take.
 _SHARE_OF_MEMORY = 0.5
 # Arrays of the size of theta, and of a batch in every layer, that a step needs.
 _N_VECTORS, _N_ARRAYS = 8, 8
-# So many models on the same batches go into a stack of their own: its inputs are read
-# once for all.
-_SHARED_STACK = 256
 # What is left of a stack that is built anew, without those that are done.
 _SHARE_LEFT = 0.5
 # Numbers of a layer's outputs in prediction at a time.
@@ -143,20 +139,8 @@ def stacks_of(members, device, most=None):
         if most is None:
             free = _SHARE_OF_MEMORY * device.free_memory()
             size = max(1, int(free / max(member.n_bytes() for member in group)))
-        for part in _by_batches(group):
-            stacks += [part[i : i + size] for i in range(0, len(part), size)]
+        stacks += [group[i : i + size] for i in range(0, len(group), size)]
     return stacks
-
-
-def _by_batches(group):
-    """Return members by their batches if many have the same, else all together."""
-    shuffles = Shuffles([(x.state.rng, x.batches.n_samples) for x in group])
-    parts = defaultdict(list)
-    for member, generator in zip(group, shuffles.of_member, strict=True):
-        parts[source_of(member.batches), generator].append(member)
-    if min(map(len, parts.values())) >= _SHARED_STACK:
-        return list(parts.values())
-    return [group]
 
 
 class _SideBySide:

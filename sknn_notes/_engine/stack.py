@@ -17,6 +17,11 @@ from sknn_notes._part import Part
 from sknn_notes.layers._base import Layer
 from sknn_notes.layers._input_noise import InputNoise
 
+# Seconds that a step takes on a large GPU for its kernels, about, and the bytes and the
+# multiplications of a second; training that takes longer than _LONG is compiled.
+_LAUNCHES, _BYTES, _PRODUCTS = 2e-4, 2e12, 2e13
+_LONG = 8
+
 
 def needs_host(program):
     """Tell whether steps need numbers on the host, so that they can't be recorded.
@@ -198,17 +203,41 @@ class Stack:
             return
         with keeping_constants(self._constants):
             if (size, is_filled) not in self._steps:
-                self._steps[size, is_filled] = self.device.recorded(
-                    lambda: self._run_step(size, is_filled), self._changing()
-                )
+                self._steps[size, is_filled] = self._recorded(size, is_filled)
             self._steps[size, is_filled]()
 
-    def _changing(self):
-        """Return the tensors that a step changes."""
-        cells = (cell for cell, *_ in self._cells)
-        places = self._step, self._position, self._totals
-        vectors = self.network.theta, self.network.running
-        return [*vectors, *self._state.values(), *places, *cells]
+    def _recorded(self, size, is_filled):
+        def step():
+            # What follows the step of a compiler has to see where views come from.
+            self.network.bind()
+            self._run_step(size, is_filled)
+
+        network, cells = self.network, self._cells
+        changed = [
+            *(network.theta, network.running, network.grad, *self._state.values()),
+            *(self._step, self._position, self._totals, *(cell for cell, *_ in cells)),
+        ]
+        tables = [self._rates, self._keys, *(table for *_, table in cells)]
+        others = [*tables, *self._data.tensors()]
+        is_full = size == self._data.first.max_rows and not is_filled
+        is_long = is_full and self._seconds() > _LONG
+        recorded = self.device.recorded(step, changed, others, is_long)
+        self.network.bind()
+        return recorded
+
+    def _seconds(self):
+        """Return about how long training may take, by kernels, bytes and products."""
+        n_models = len(self.members)
+        weights = sum(fan_in * fan_out for fan_in, fan_out in self.network.shapes)
+        units = sum(n_units for _, n_units in self.network.shapes)
+        n_rows = self._data.first.max_rows
+        n_numbers = 30 * self.network.theta.shape[-1] + 20 * n_rows * units
+        n_bytes = n_numbers * numpy_dtype(self.network.theta).itemsize
+        step = _LAUNCHES + n_models * (
+            n_bytes / _BYTES + 6 * n_rows * weights / _PRODUCTS
+        )
+        n_epochs = max(member.epochs.n_left for member in self.members)
+        return step * n_epochs * self._data.first.n_batches
 
     def _run_step(self, size, is_filled, keys=None):
         """Make a step on the next batch, of so many rows."""

@@ -158,6 +158,7 @@ class StackedData:
         last = self.first.starts[-1]
         counts = self.n_samples - last
         self._filling: Any = None
+        self._counts: Any = None
         if np.all(counts == counts[0]):
             return
         size = self.n_rows - last
@@ -173,6 +174,13 @@ class StackedData:
     def n_rows_of(self, size, is_filled):
         """Return how many rows of a batch count for each member."""
         return self._counts if is_filled else size
+
+    def tensors(self):
+        """Return the tensors that change between steps, and those of the data."""
+        found = [self._order, self._y, self._weight, self._rows, self._of_pair]
+        found += [self._filling, self._counts]
+        found += [self._X] if self._stream is None else self._stream.tensors()
+        return [tensor for tensor in found if tensor is not None]
 
     def shuffle(self):
         """Draw the order of the rows of an epoch."""

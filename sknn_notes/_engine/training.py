@@ -104,6 +104,8 @@ class Epochs:
     ----------
     converged : bool
         Whether training stopped by itself before its last epoch was over.
+    n_left : int
+        How many epochs there may be.
     """
 
     def __init__(
@@ -122,7 +124,7 @@ class Epochs:
     ):
         self.batches, self.schedule = batches, schedule
         self.monitor, self.state = monitor, state
-        self.base_rate, self.max_iter, self._left = base_rate, max_iter, n_epochs
+        self.base_rate, self.max_iter, self.n_left = base_rate, max_iter, n_epochs
         self.scheduled, self.verbose, self.tasks = scheduled, verbose, tasks
         self.converged = False
         self._rates = np.array([base_rate])
@@ -131,7 +133,7 @@ class Epochs:
     @property
     def done(self):
         """Whether there are no more epochs."""
-        return self.converged or self._left <= 0
+        return self.converged or self.n_left <= 0
 
     def __iter__(self):
         while not self.done:
@@ -166,7 +168,7 @@ class Epochs:
             If the loss is not finite and the monitor kept no better weights.
         """
         state, monitor = self.state, self.monitor
-        self._left -= 1
+        self.n_left -= 1
         if not math.isfinite(loss):
             _stop_diverged(monitor, loss, state.epoch + 1, self._rates.max())
             # The solver's state belongs to weights that are discarded.
