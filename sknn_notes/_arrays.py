@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 from scipy import special
 from scipy.sparse import issparse
+from sklearn import get_config
+from sklearn.utils import get_tags
 
 from sknn_notes._compile import helper
-from sknn_notes._sklearn import array_namespace
+from sknn_notes._sklearn import array_namespace, has_array_dispatch
 
 __all__ = [
     "add_at",
@@ -32,6 +34,7 @@ __all__ = [
     "expit",
     "fill_bits",
     "from_numpy",
+    "input_namespace",
     "keeping_constants",
     "logistic_cost",
     "maximum",
@@ -64,6 +67,53 @@ def namespace(array):
         is_numpy = issubclass(kind, np.ndarray | np.generic)
         _namespaces[kind] = np if is_numpy else array_namespace(array)
     return _namespaces[kind]
+
+
+def input_namespace(X, estimator):
+    """Return the namespace that an estimator computes in for what is passed to it.
+
+    It is that of X if X is an array and scikit-learn's array API dispatch is on, else
+    numpy's, which then has to be able to read X.
+
+    Parameters
+    ----------
+    X : object
+        As passed to a method of the estimator.
+    estimator : estimator
+        Its tag ``array_api_support`` says if it takes arrays of other libraries.
+
+    Raises
+    ------
+    TypeError
+        If X is an array on another device and dispatch is off, or is an array of
+        another library, dispatch is on and the estimator takes numpy's alone.
+    """
+    if isinstance(X, np.ndarray) or not hasattr(X, "__dlpack_device__"):
+        return np
+    name, kind = type(estimator).__name__, f"{type(X).__module__}.{type(X).__name__}"
+    supported = get_tags(estimator).array_api_support
+    if get_config()["array_api_dispatch"]:
+        if supported or not has_array_dispatch:
+            return array_namespace(X)
+        raise TypeError(
+            f"{name} takes numpy arrays only. Got {kind} while array_api_dispatch is "
+            "on. Pass a numpy array."
+        )
+    try:
+        np.asarray(X)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        device = getattr(X, "device", "its device")
+        advice = "Pass a numpy array."
+        if supported:
+            advice = (
+                "Call it under sklearn.config_context(array_api_dispatch=True) to "
+                "compute there (scikit-learn 1.9 or later), or pass a numpy array."
+            )
+        raise TypeError(
+            f"{name} got {kind} on {device}, which numpy can't read: "
+            f"{str(error).rstrip('.')}. {advice}"
+        ) from error
+    return np
 
 
 def astype(x, dtype, xp):

@@ -1,10 +1,13 @@
 """Mini-batches: an epoch's worth of rows, in a new order each time."""
 
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
 
-from sknn_notes._engine.rows import is_sparse, take
+from sknn_notes._arrays import to_numpy
+from sknn_notes._engine.finite import input_size
+from sknn_notes._engine.rows import Rows, as_matrix, is_sparse, rows_of, take
 
 
 class Batches:
@@ -29,6 +32,8 @@ class Batches:
         Where the batches of an epoch begin.
     source : object
         What tells its rows apart from those of other batches, if that is known.
+    chances : dict
+        Losses of constant predictions, by the loss, as far as they are known.
     """
 
     source: object = None
@@ -44,8 +49,14 @@ class Batches:
         self.n_batches = len(self._rows)
         self._edges = np.array([*starts, self.n_samples])
         self.max_rows = max(rows.stop - rows.start for rows in self._rows)
+        self.chances: dict = {}
         self._buffers: list = []
         self._capacity = 0
+
+    @cached_property
+    def input_size(self):
+        """What no input exceeds in size."""
+        return input_size(self.X)
 
     def signature(self, counts_rows):
         """Return what batches have in common that several networks go through together.
@@ -86,11 +97,13 @@ class Batches:
 
     def sample(self, rng):
         """Return the inputs of as many random rows as a batch has."""
-        return self.X[np.sort(rng.permutation(self.n_samples)[: self.max_rows])]
+        rows = np.sort(rng.permutation(self.n_samples)[: self.max_rows])
+        return to_numpy(as_matrix(rows_of(self.X, rows)))
 
     def _sliced(self, rows):
         weight = self.sample_weight
-        return self.X[rows], self.y[rows], None if weight is None else weight[rows]
+        X = to_numpy(self.X[rows])
+        return X, self.y[rows], None if weight is None else weight[rows]
 
     def _gathered(self, indices, capacity):
         arrays = self.X, self.y, self.sample_weight
@@ -98,12 +111,13 @@ class Batches:
             self._capacity = capacity
             self._buffers = [
                 None
-                if a is None or is_sparse(a)
+                if a is None or not isinstance(a, np.ndarray | Rows) or is_sparse(a)
                 else np.empty((capacity, *a.shape[1:]), a.dtype)
                 for a in arrays
             ]
         n, found = len(indices), []
         for array, buffer in zip(arrays, self._buffers, strict=True):
             out = None if buffer is None else buffer[:n]
-            found.append(None if array is None else take(array, indices, out))
+            rows = None if array is None else take(array, indices, out)
+            found.append(None if rows is None else to_numpy(rows))
         return found

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from scipy.sparse import issparse
 
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes._engine.rows import blocks_of
@@ -27,7 +28,7 @@ def divergence(what):
 
 
 @np.errstate(all="ignore")
-def check_finite(network, loss, X, when):
+def check_finite(network, loss, X, when, size=None):
     """Raise DivergenceError unless the network is finite and so are its predictions.
 
     Parameters
@@ -40,6 +41,8 @@ def check_finite(network, loss, X, when):
         parameters alone.
     when : str
         How far training has come, for the error.
+    size : float, default=None
+        What ``input_size(X)`` returns, if it is known.
     """
     if not math.isfinite(_largest(network.theta)):
         raise divergence(f"The weights are not finite {when}.")
@@ -52,7 +55,8 @@ def check_finite(network, loss, X, when):
     # Far below the limit of the type no sample can go wrong, and there is no need to
     # predict them all.
     safe = math.sqrt(np.finfo(network.theta.dtype).max)
-    bound = np.full((1, network.shapes[-1][1]), _output_bound(network, X))
+    size = input_size(X) if size is None else size
+    bound = np.full((1, network.shapes[-1][1]), _output_bound(network, size))
     ends = np.concatenate([-bound, bound])
     if are_predictions_finite(loss, ends, safe):
         return
@@ -72,21 +76,25 @@ def are_predictions_finite(loss, raw, bound=np.inf):
 
 def _largest(array):
     """Return the largest absolute value, NaN where there is one."""
-    return max(float(np.max(array)), -float(np.min(array)))
+    # Those of a tensor, too.
+    return max(float(array.max()), -float(array.min()))
 
 
-def _output_bound(network, X):
-    """Return what no raw output exceeds in size, whatever the sample of ``X``."""
+def _output_bound(network, size):
+    """Return what no raw output exceeds in size, for inputs of up to ``size``."""
     weight = _largest(network.theta)
-    size = max(map(_input_size, blocks_of(X)))
     for layer, p in zip(network.layers, network.p, strict=True):
         size = layer.bound(p, size, weight)
     return size
 
 
-def _input_size(X):
+def input_size(X):
     """Return what no input exceeds in size."""
-    if isinstance(X, np.ndarray):
+    return max(map(_size_of_block, blocks_of(X)))
+
+
+def _size_of_block(X):
+    if not issparse(X):
         return _largest(X)
     # Entries of one place add up. The user's matrix stays as it is.
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from sknn_notes._arrays import copied, namespace
+from sknn_notes._arrays import copied, namespace, to_numpy
 from sknn_notes._engine.layout import Layout
 from sknn_notes.activations import Identity
 from sknn_notes.layers._activate import Activate
@@ -123,7 +123,7 @@ class Network:
         """Copy the arrays of an estimator into the network."""
         for layer, p in zip(self.layers, self.p, strict=True):
             for name, array in layer.fitted(fitted).items():
-                p[name][...] = array
+                p[name][...] = to_numpy(array)
 
     def initialize(self, init, bias_init, rng):
         """Draw the weights with the initializer ``init``; set all biases."""

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import gen_batches
 
+from sknn_notes._arrays import to_numpy
 from sknn_notes._engine.rows import as_matrix, blocks_of
 from sknn_notes._threads import threads_for
 from sknn_notes.embeddings._base import check_dense
@@ -185,9 +186,11 @@ class Predictor:
     def _forward(self, A, fitted, rng=None, layers=None):
         """Raw outputs of the average network or, with ``rng``, of a sampled one."""
         flow = Flow(fitted.coefs[0], rng=rng)
+        if flow.xp is np:  # Inputs may lie on a device, where the network is not.
+            A = to_numpy(A)
         for layer in self.layers if layers is None else layers:
             A = layer.predict(layer.fitted(fitted), A, flow)
-        return A
+        return to_numpy(A)
 
 
 def chunk_rows(n_outputs):

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy.sparse import issparse
 
+from sknn_notes._arrays import from_numpy, namespace
+
 # Numbers that are read at a time where all rows are looked at.
 _BLOCK_SIZE = 2**20
 
@@ -86,8 +88,13 @@ def take(array, rows, out):
 
 
 def rows_of(X, index):
-    """Return some rows of a matrix or of ``Rows``, not copied."""
-    return X.of(index) if isinstance(X, Rows) else Rows(X, index)
+    """Return some rows of a matrix or of ``Rows``, not copied; of a tensor, copied."""
+    if isinstance(X, Rows):
+        return X.of(index)
+    if isinstance(X, np.ndarray) or issparse(X):
+        return Rows(X, index)
+    xp = namespace(X)
+    return xp.take(X, from_numpy(index, X, xp), axis=0)
 
 
 def as_matrix(X):

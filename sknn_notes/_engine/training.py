@@ -211,7 +211,10 @@ class Epochs:
         rate = self._rates.max()
         when = f"after epoch {self.state.epoch} at a learning rate of {rate:g}"
         # Weights that a validation score chose predict finite values for that set.
-        check_finite(network, loss, None if restored else self.batches.X, when)
+        X, size = None, None
+        if not restored:
+            X, size = self.batches.X, self.batches.input_size
+        check_finite(network, loss, X, when, size)
 
 
 def train(executor, epochs):

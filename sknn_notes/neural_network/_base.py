@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_notes._arrays import input_namespace, numpy_dtype
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import (
     CallbackSupportMixin,
@@ -33,9 +34,19 @@ from sknn_notes.neural_network._ensemble import fit_networks, networks_to_contin
 from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
 from sknn_notes.neural_network._inputs import validated
+from sknn_notes.neural_network._namespaces import (
+    as_inputs,
+    as_numpy,
+    follows_input,
+)
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.neural_network._record import FitRecord
-from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets, fitted_arrays
+from sknn_notes.neural_network._targets import (
+    LARGE_WEIGHT,
+    Targets,
+    fitted_arrays,
+    move_arrays,
+)
 from sknn_notes.optimizers import OPTIMIZERS
 
 
@@ -58,6 +69,13 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     def _fit(
         self, X, y, sample_weight, *, validation=None, partial=False, checkpoint=None
     ):
+        xp, given = input_namespace(X, self), X
+        X = as_inputs(X, xp)
+        if validation is not None:
+            X_val, *others = validation
+            validation = as_inputs(X_val, xp), *map(as_numpy, others)
+        # They follow X.
+        y, sample_weight = as_numpy(y), as_numpy(sample_weight)
         tasks: Any = None
         record: Any = None
         if not partial:
@@ -74,12 +92,15 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 fit_networks(
                     self, X, y, sample_weight, **options, tasks=tasks, record=record
                 )
-                return self
-            self.__dict__.pop("networks_", None)
-            training = prepare(self, X, y, sample_weight, **options)
-            progress = None if record is None else record.follow(0, training)
-            training.run(tasks, progress)
-            training.publish()
+            else:
+                self.__dict__.pop("networks_", None)
+                training = prepare(self, X, y, sample_weight, **options)
+                progress = None if record is None else record.follow(0, training)
+                training.run(tasks, progress)
+                training.publish()
+            if xp is not np:
+                for each in {id(x): x for x in (self, *self._members)}.values():
+                    move_arrays(each, given, xp)
         return self
 
     def _tasks(self, X, y, sample_weight, validation, checkpoint):
@@ -161,6 +182,11 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     # Prediction.
 
+    @property
+    def _first_array(self):
+        """A fitted array, which tells where and in which namespace the fit was."""
+        return self.coefs_[0]
+
     def _check_is_fitted(self):
         # scikit-learn's check reads all tags first: a tenth of the time for one row.
         if not hasattr(self, "coefs_"):
@@ -169,7 +195,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     @np.errstate(all="ignore")
     def _fitted_arrays(self, X):
         """Return ``X`` validated and the arrays that prediction takes."""
-        X = validated(self, X, dtype=self.coefs_[0].dtype, reset=False)
+        X = validated(self, X, dtype=numpy_dtype(self.coefs_[0]), reset=False)
         self._predictor.check_inputs(X)
         return X, fitted_arrays(self)
 
@@ -224,6 +250,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         check_parameters(self, ["n_mc_samples"])
         return True
 
+    @follows_input
     def predict_spread(self, X):
         """Standard deviation of the predictions over Monte Carlo passes and networks.
 
@@ -274,5 +301,6 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
+        tags.array_api_support = True
         tags.input_tags.sparse = not self.augment and self.embedding is None
         return tags

@@ -5,6 +5,7 @@ from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import gen_batches
 
+from sknn_notes._arrays import to_numpy
 from sknn_notes._engine.prediction import chunk_rows
 from sknn_notes._messages import warn
 from sknn_notes.neural_network._parameters import base_rate, value_at_start
@@ -33,24 +34,22 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
     loss, n_raw = plan.loss, network.shapes[-1][1]
     n_rows = min(_N_ROWS, max(1, _N_OUTPUTS // n_raw))
     step = -(-batches.n_samples // n_rows)
-    X, y, weight = batches.X[::step], batches.y[::step], batches.sample_weight
-    constant = loss.constant(batches.y, weight, n_raw).astype(network.theta.dtype)
+    y, weight = batches.y[::step], batches.sample_weight
     if weight is not None:
         weight = weight[::step]
         if not weight.any():
             return
-    parts = list(gen_batches(len(y), chunk_rows(n_raw)))
-
-    def of_constant(outputs):
-        chunks = ((r, np.tile(outputs, (r.stop - r.start, 1))) for r in parts)
-        return _mean_loss(loss, chunks, y, weight)
-
-    chance, at_zero = of_constant(constant), of_constant(np.zeros_like(constant))
+    key = repr(loss)
+    if key not in batches.chances:
+        chances = _of_constants(loss, batches, y, weight, network)
+        batches.chances[key] = chances
+    chance, at_zero = batches.chances[key]
     # A constant that is all but right can't be improved on.
     # Likelihoods of densities give losses below 0, too.
     margin = abs(chance)
     if reached < chance - 0.1 * margin or chance <= 1e-3 * at_zero:
         return
+    X = batches.X[::step]
     chunks = estimator._predictor.chunks(X, network.fitted)
     value = _mean_loss(loss, chunks, y, weight)
     if value < chance - 1e-6 * margin:
@@ -64,6 +63,19 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
     )
 
 
+def _of_constants(loss, batches, y, weight, network):
+    """Return the loss of the best constant prediction, and that of zeros."""
+    n_raw, dtype = network.shapes[-1][1], network.theta.dtype
+    constant = loss.constant(batches.y, batches.sample_weight, n_raw).astype(dtype)
+    parts = list(gen_batches(len(y), chunk_rows(n_raw)))
+
+    def of_constant(outputs):
+        chunks = ((r, np.tile(outputs, (r.stop - r.start, 1))) for r in parts)
+        return _mean_loss(loss, chunks, y, weight)
+
+    return of_constant(constant), of_constant(np.zeros_like(constant))
+
+
 def _mean_loss(loss, chunks, y, weight):
     """Return the mean loss of raw outputs that come by chunks."""
     losses = [loss.per_sample(raw, y[rows], np)[0] for rows, raw in chunks]
@@ -71,6 +83,7 @@ def _mean_loss(loss, chunks, y, weight):
 
 
 def _likely_cause(estimator, plan, X, y):
+    X = to_numpy(X)
     largest = np.max(np.abs(X.data if issparse(X) else X), initial=0)
     if largest > 30 and not plan.has_norm:
         return (

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from sknn_notes._arrays import to_numpy
 from sknn_notes._checks import Interval, check_value, plain, shown
 from sknn_notes._engine.network import Network, hidden_layers
 from sknn_notes._engine.objective import Objective
@@ -16,6 +17,7 @@ from sknn_notes.embeddings import EMBEDDINGS
 from sknn_notes.embeddings._base import check_dense
 from sknn_notes.initializers import INITIALIZERS
 from sknn_notes.layers import BatchNorm, LayerNorm
+from sknn_notes.neural_network._inputs import is_tensor
 from sknn_notes.neural_network._parameters import (
     CONSTRAINTS,
     DROPOUT_RATE,
@@ -169,6 +171,11 @@ class Plan:
         return self.batch_norm is not None or self.layer_norm is not None
 
     @property
+    def has_batch_norm(self):
+        """Whether the hidden layers are normalized over the rows of a batch."""
+        return self.batch_norm is not None
+
+    @property
     def _constrained(self):
         return any(norm is not None for norm in self.max_norms)
 
@@ -214,6 +221,7 @@ class Plan:
         """
         self.embedding = kept(self.embedding, fitted)
         if self.embedding is not fitted:
+            X = to_numpy(X) if is_tensor(X) else X
             for noise in self.augment:
                 X = noise.predict(as_matrix(X))
             self.embedding.start(X, sample_weight)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
 
+from sknn_notes._arrays import numpy_dtype
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import StrOptions, _check_partial_fit_first_call, _fit_context
 from sknn_notes.links import TreePaths
@@ -11,6 +12,7 @@ from sknn_notes.losses import CLASSIFICATION_LOSSES, ClassificationLoss
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._class_targets import ClassTargets
 from sknn_notes.neural_network._guidance import available_if
+from sknn_notes.neural_network._namespaces import follows_input
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
 from sknn_notes.neural_network._validation import check_given
 
@@ -513,6 +515,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             _check_partial_fit_first_call(self, classes)
             return self._fit(X, y, sample_weight, partial=True)
 
+    @follows_input
     def predict(self, X):
         """Predict class labels.
 
@@ -543,6 +546,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return False
         return X.shape[0] * len(self.classes_) >= _MANY_OUTPUTS
 
+    @follows_input
     def decision_function(self, X):
         """Return the scores that decide, before softmax or logistic function.
 
@@ -599,10 +603,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         def average(passes, axis):
             return logsumexp(passes, axis=axis) - np.log(len(passes))
 
-        dtype = self.coefs_[0].dtype
+        dtype = numpy_dtype(self.coefs_[0])
         return self._mean(X, logs, average, lambda logs: finish(logs.astype(dtype)))
 
     @available_if(_has_probabilities)
+    @follows_input
     def predict_proba(self, X):
         """Predict probabilities; absent for losses that have none, such as 'hinge'.
 
@@ -629,6 +634,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._of_raw(X, lambda raw: function(np.hstack([-raw, raw])))
 
     @available_if(_has_probabilities)
+    @follows_input
     def predict_log_proba(self, X):
         """Predict logarithms of probabilities, finite also where those round to 0.
 

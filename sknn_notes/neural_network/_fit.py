@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from sknn_notes._arrays import numpy_dtype
 from sknn_notes._checks import shown
 from sknn_notes._engine.active_executor import make_executor
 from sknn_notes._engine.batches import Batches
@@ -33,6 +34,7 @@ from sknn_notes.neural_network._parameters import (
     check_start,
 )
 from sknn_notes.neural_network._record import Progress
+from sknn_notes.neural_network._shared import Shared
 from sknn_notes.neural_network._targets import fitted_arrays
 from sknn_notes.neural_network._validation import (
     ValidationSet,
@@ -51,7 +53,15 @@ def is_first(estimator, partial):
 
 
 def prepare(
-    estimator, X, y, sample_weight=None, *, validation=None, partial=False, fold=None
+    estimator,
+    X,
+    y,
+    sample_weight=None,
+    *,
+    validation=None,
+    partial=False,
+    fold=None,
+    shared=None,
 ):
     """Check the data and the parameters, and build all that training needs.
 
@@ -67,18 +77,25 @@ def prepare(
         Whether the data are a chunk, to go over once.
     fold : Fold, default=None
         What early stopping holds out where the estimator is one network of an ensemble.
+    shared : Shared, default=None
+        What first fits of other estimators to the same data have computed.
 
     Returns
     -------
     training : Training
     """
+    shared = Shared() if shared is None else shared
     first = is_first(estimator, partial)
     solver = estimator._resolve("solver")
-    X, y = estimator._validate_data(X, y, dtypes(estimator, solver, first), first)
-    sample_weight = estimator._check_weights(sample_weight, X, partial)
+    types = dtypes(estimator, solver, first)
+    X, y, sample_weight = _validated(
+        estimator, X, y, sample_weight, types, first, partial, shared
+    )
     begin = estimator._target_kind.start if first else estimator._targets.resume
-    targets, y = begin(estimator, y, sample_weight, partial)
-    estimator._targets = targets
+    spec = _what_targets_read(estimator), str(types)
+    targets, y = shared.once(
+        ("targets", spec), lambda: begin(estimator, y, sample_weight, partial)
+    )
     vars(estimator).update(targets.attributes)
     plan = Plan(estimator, targets.loss, solver)
     plan.check_inputs(X)
@@ -86,24 +103,22 @@ def prepare(
     schedule = _schedule(estimator, plan, partial)
     check_scorer(estimator)
     tell_inactive(estimator, plan, validation is not None)
-    loss_weight = targets.weights(y, sample_weight, partial)
     state = _start_state(estimator, first, partial)
-    data = X, y, sample_weight, loss_weight
-    if plan.batch_norm is not None and not partial:
-        data = _weighted_rows(*data)
-    if validation is not None:
-        validation = _check_validation(estimator, plan, X.dtype, *validation)
-    elif estimator.early_stopping:
-        data, validation = _split(estimator, *data, state, partial, fold)
-    X, y, _, loss_weight = data
-    targets.learn_scale(y, loss_weight)
-    y = targets.encode(y, X.dtype)
-    if validation is not None:
-        encoded = targets.encode(validation.y, X.dtype)
-        validation = validation._replace(targets=encoded)
-        targets.check_validation(encoded)
-        check_watched(estimator, validation)
-    batches = _batches(estimator, X, y, loss_weight, plan, partial)
+    # What they learn of the rows to train on is their own.
+    estimator._targets = copy.copy(targets)
+
+    def divide():
+        loss_weight = targets.weights(y, sample_weight, partial)
+        data = X, y, sample_weight, loss_weight
+        return _divided(estimator, plan, data, validation, state, partial, fold)
+
+    has_validation = validation is not None or estimator.early_stopping
+    batches_of = "batches", spec, plan.has_batch_norm, solver.stochastic
+    key = *batches_of, estimator.batch_size, estimator.shuffle
+    if has_validation:  # Which rows are held out depends on the seed.
+        shared = Shared()
+    batches, validation, targets = shared.once(key, divide)
+    estimator._targets = copy.copy(targets)
     network = _network(estimator, plan, batches, state, first)
     return Training(
         estimator,
@@ -117,6 +132,53 @@ def prepare(
         partial,
         device,
     )
+
+
+def _validated(estimator, X, y, sample_weight, types, first, partial, shared):
+    """Return the data checked; the estimator learns what they are."""
+
+    def validate():
+        data = estimator._validate_data(X, y, types, first)
+        weight = estimator._check_weights(sample_weight, data[0], partial)
+        names = "n_features_in_", "feature_names_in_"
+        seen = {k: v for k, v in vars(estimator).items() if k in names}
+        return *data, weight, seen
+
+    *data, seen = shared.once(("data", str(types)), validate)
+    vars(estimator).update(seen)
+    return data
+
+
+def _what_targets_read(estimator):
+    """Return what targets depend on beside the data."""
+    names = "class_weight", "standardize_target"
+    own = [repr(getattr(estimator, name, None)) for name in names]
+    return type(estimator), repr(estimator._resolve("loss")), *own
+
+
+def _divided(estimator, plan, data, validation, state, partial, fold):
+    """Return the batches to train on, the validation set, and what the targets know."""
+    targets = estimator._targets
+    if plan.has_batch_norm and not partial:
+        data = _weighted_rows(*data)
+    X, y, sample_weight, loss_weight = data
+    if validation is not None:
+        validation = _check_validation(estimator, plan, numpy_dtype(X), *validation)
+    elif estimator.early_stopping:
+        rows, validation = _split(
+            estimator, X, y, sample_weight, loss_weight, state, partial, fold
+        )
+        X, y, _, loss_weight = rows
+    targets.learn_scale(y, loss_weight)
+    dtype = numpy_dtype(X)
+    y = targets.encode(y, dtype)
+    if validation is not None:
+        encoded = targets.encode(validation.y, dtype)
+        validation = validation._replace(targets=encoded)
+        targets.check_validation(encoded)
+        check_watched(estimator, validation)
+    batches = _batches(estimator, X, y, loss_weight, plan, partial)
+    return batches, validation, targets
 
 
 @dataclass
@@ -404,7 +466,7 @@ def dtypes(estimator, solver, first):
     if not solver.stochastic:
         return np.float64
     if not first:
-        return estimator.coefs_[0].dtype
+        return numpy_dtype(estimator.coefs_[0])
     if estimator.dtype != "auto":
         return np.dtype(estimator.dtype)
     return [np.float64, np.float32]
@@ -503,11 +565,11 @@ def _batches(estimator, X, y, sample_weight, plan, partial):
             sample_weight = sample_weight / np.max(sample_weight)
             sample_weight /= np.mean(sample_weight)
         with np.errstate(over="ignore"):
-            sample_weight = sample_weight.astype(X.dtype)
+            sample_weight = sample_weight.astype(numpy_dtype(X))
         if not np.isfinite(sample_weight).all():
             raise ValueError(
                 "The weights of the samples, times those of their classes, are "
-                f"too large for {X.dtype.name}. partial_fit takes them as they "
+                f"too large for {numpy_dtype(X)}. partial_fit takes them as they "
                 "are: divide sample_weight by its mean over all the data."
             )
     stochastic, min_rows = plan.solver.stochastic, 1
@@ -550,7 +612,7 @@ def _network(estimator, plan, batches, state, first):
         weight = batches.sample_weight
         n_inputs = plan.start_embedding(batches.X, weight, fitted)
     n_raw = plan.loss.n_raw(estimator.n_outputs_)
-    network = plan.network(n_inputs, n_raw, batches.X.dtype)
+    network = plan.network(n_inputs, n_raw, numpy_dtype(batches.X))
     if first:
         network.initialize(plan.init, plan.bias_init, state.rng)
         if plan.init.needs_data:

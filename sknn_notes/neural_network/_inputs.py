@@ -1,9 +1,10 @@
 """The inputs of a network, validated; memory maps stay in their files."""
 
 import numpy as np
-from sklearn.utils import assert_all_finite
+from sklearn.utils import assert_all_finite, check_X_y
 from sklearn.utils.validation import validate_data
 
+from sknn_notes._arrays import namespace
 from sknn_notes._engine.rows import Rows, blocks_of
 
 
@@ -25,13 +26,16 @@ def validated(estimator, *data, dtype, reset, order=None, **checks):
 
     Returns
     -------
-    X : {ndarray, CSR array, Rows} of shape (n_samples, n_features)
-        ``Rows`` of a memory map of another type, or in another order, than asked for.
+    X : {ndarray, CSR array, Rows, tensor} of shape (n_samples, n_features)
+        A tensor of a device stays there. ``Rows`` are of a memory map of another type,
+        or in another order, than asked for.
     y : ndarray
         If it was passed.
     """
     X = data[0]
     types = dtype if isinstance(dtype, list) else [dtype]
+    if is_tensor(X):
+        return _validated_tensor(estimator, *data, types=types, reset=reset, **checks)
     if not _is_converted(X, types, order):
         return validate_data(
             estimator,
@@ -53,6 +57,22 @@ def validated(estimator, *data, dtype, reset, order=None, **checks):
                 block, estimator_name=type(estimator).__name__, input_name="X"
             )
     return (rows, *y) if y else rows
+
+
+def is_tensor(X):
+    """Tell whether X lies on a device, where it stays."""
+    return hasattr(X, "__dlpack__") and not isinstance(X, np.ndarray)
+
+
+def _validated_tensor(estimator, X, y=None, *, types, reset, **checks):
+    """Validate X where it is, and y on the CPU."""
+    xp = namespace(X)
+    dtypes = [getattr(xp, np.dtype(each).name) for each in types]
+    X = validate_data(estimator, X, dtype=dtypes, reset=reset)
+    if y is None:
+        return X
+    _, y = check_X_y(np.zeros((len(X), 1)), y, **checks)
+    return X, y
 
 
 def _is_converted(X, types, order):

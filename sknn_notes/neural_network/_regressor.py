@@ -7,6 +7,7 @@ from sknn_notes._sklearn import _fit_context
 from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._guidance import available_if
+from sknn_notes.neural_network._namespaces import follows_input
 from sknn_notes.neural_network._number_targets import (
     NumberTargets,
     moments_of_mixture,
@@ -492,6 +493,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, partial=True)
 
+    @follows_input
     def predict(self, X, return_std=False):
         """Predict the targets.
 
@@ -528,6 +530,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return targets.decode(moments[..., 0]), targets.decode(moments[..., 1])
 
     @available_if(_has_quantiles)
+    @follows_input
     def predict_quantiles(self, X):
         """Predict all quantiles of ``loss=Quantile(...)``.
 

@@ -4,9 +4,14 @@
 continues: an object that the estimator was fitted with does not change.
 """
 
+from functools import partial
 from typing import Any
 
+import numpy as np
+
+from sknn_notes._arrays import namespace
 from sknn_notes.layers._base import Fitted
+from sknn_notes.neural_network._namespaces import as_inputs, like, mapped
 
 # Sums of many weights up to here, and products with weights of classes, are finite.
 LARGE_WEIGHT = 1e100
@@ -14,7 +19,7 @@ LARGE_WEIGHT = 1e100
 
 def fitted_arrays(estimator):
     """Return the arrays of a fitted estimator that prediction takes."""
-    return Fitted(
+    fitted = Fitted(
         estimator.coefs_,
         estimator.intercepts_,
         estimator.batch_norm_,
@@ -23,6 +28,9 @@ def fitted_arrays(estimator):
         estimator.embedding_,
         estimator.feature_scales_,
     )
+    if isinstance(fitted.coefs[0], np.ndarray):
+        return fitted
+    return mapped(partial(as_inputs, xp=namespace(fitted.coefs[0])), fitted)
 
 
 def set_arrays(estimator, fitted):
@@ -35,6 +43,11 @@ def set_arrays(estimator, fitted):
     estimator.residual_coefs_ = fitted.residuals
     estimator.embedding_ = fitted.embedding
     estimator.feature_scales_ = fitted.feature_scales
+
+
+def move_arrays(estimator, X, xp):
+    """Let the fitted arrays be in the namespace of an array, and where it is."""
+    set_arrays(estimator, mapped(partial(like, X=X, xp=xp), fitted_arrays(estimator)))
 
 
 class Targets:

@@ -1,0 +1,75 @@
+"""Arrays of other libraries: in from the user, and out again, where they were.
+
+Those on the CPU are arrays of numpy for the networks, without a copy. Inputs on another
+device stay there; their targets and weights, and what is predicted, are numpy's inside.
+"""
+
+from functools import wraps
+
+import numpy as np
+
+from sknn_notes._arrays import input_namespace, to_numpy
+from sknn_notes._sklearn import check_same_namespace
+from sknn_notes.layers._base import Fitted
+from sknn_notes.neural_network._devices import is_host
+from sknn_notes.neural_network._inputs import is_tensor
+
+
+def follows_input(method):
+    """Let a method that takes X return arrays of X's namespace, on X's device."""
+
+    @wraps(method)
+    def call(self, X, *args, **options):
+        self._check_is_fitted()
+        xp = input_namespace(X, self)
+        check_same_namespace(X, self, attribute="_first_array", method=method.__name__)
+        results = method(self, as_inputs(X, xp), *args, **options)
+        if xp is np:
+            return results
+        if isinstance(results, tuple):
+            return tuple(like(result, X, xp) for result in results)
+        return like(results, X, xp)
+
+    return call
+
+
+def as_inputs(X, xp):
+    """Return inputs, which are computed with in a namespace, as the networks take them.
+
+    Without dispatch, arrays of other libraries are numpy's to read.
+    """
+    if not is_tensor(X):
+        return X
+    if xp is np:
+        return np.asarray(X)
+    return to_numpy(X) if is_host(getattr(X.device, "type", "cpu")) else X
+
+
+def as_numpy(array):
+    """Return an array of any namespace as one of numpy's; anything else as it is."""
+    return to_numpy(array) if is_tensor(array) else array
+
+
+def like(array, X, xp):
+    """Return an array of numpy's in the namespace of X, where X is.
+
+    Strings, which are numpy's alone, stay as they are.
+    """
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        return array
+    return xp.asarray(array, device=X.device, copy=True)
+
+
+def mapped(function, fitted):
+    """Return fitted arrays as a function makes them."""
+
+    def of(value):
+        if value is None:
+            return None
+        if isinstance(value, list):
+            return [of(each) for each in value]
+        if isinstance(value, dict):
+            return {name: of(each) for name, each in value.items()}
+        return function(value)
+
+    return Fitted(*map(of, fitted))
