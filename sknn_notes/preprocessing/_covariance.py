@@ -108,7 +108,8 @@ def covariance(scatter: Scatter, ddof: int) -> np.ndarray:
 
 def standard_deviations(scatter: Scatter, ddof: int) -> np.ndarray:
     """Standard deviation of each column, 0 where it is constant."""
-    std = np.sqrt(scatter.moments.m2 / _divisor(scatter, ddof))
+    # The rounding of chunks may leave less than nothing of a constant column.
+    std = np.sqrt(np.maximum(scatter.moments.m2, 0.0) / _divisor(scatter, ddof))
     return np.where(is_constant(std, scatter.moments.mean), 0.0, std)
 
 
