@@ -12,9 +12,11 @@ lacks before 2.1, or what PyTorch's does not take.
 
 import numpy as np
 from scipy import special
+from sklearn import get_config
+from sklearn.utils import get_tags
 
 from sknn_notes._compile import helper
-from sknn_notes._sklearn import array_namespace
+from sknn_notes._sklearn import array_namespace, has_array_dispatch
 
 __all__ = [
     "add_at",
@@ -26,7 +28,10 @@ __all__ = [
     "equal_numbers",
     "expit",
     "fill_bits",
+    "float_dtypes",
     "from_numpy",
+    "full",
+    "input_namespace",
     "logistic_cost",
     "maximum",
     "minimum",
@@ -50,6 +55,63 @@ def namespace(array):
     if isinstance(array, np.ndarray | np.generic):
         return np
     return array_namespace(array)
+
+
+def input_namespace(X, estimator):
+    """Return the namespace that an estimator computes in for what is passed to it.
+
+    It is that of X if X is an array and scikit-learn's array API dispatch is on, else
+    numpy's, which then has to be able to read X.
+
+    Parameters
+    ----------
+    X : object
+        As passed to a method of the estimator.
+    estimator : estimator
+        Its tag ``array_api_support`` says if it takes arrays of other libraries.
+
+    Raises
+    ------
+    TypeError
+        If X is an array on another device and dispatch is off, or is an array of
+        another library, dispatch is on and the estimator takes numpy's alone.
+    """
+    if isinstance(X, np.ndarray) or not hasattr(X, "__dlpack_device__"):
+        return np
+    name, kind = type(estimator).__name__, f"{type(X).__module__}.{type(X).__name__}"
+    supported = get_tags(estimator).array_api_support
+    if get_config()["array_api_dispatch"]:
+        if supported or not has_array_dispatch:
+            return array_namespace(X)
+        raise TypeError(
+            f"{name} takes numpy arrays only. Got {kind} while array_api_dispatch is "
+            "on. Pass a numpy array."
+        )
+    try:
+        np.asarray(X)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        device = getattr(X, "device", "its device")
+        advice = "Pass a numpy array."
+        if supported:
+            advice = (
+                "Call it under sklearn.config_context(array_api_dispatch=True) to "
+                "compute there (scikit-learn 1.9 or later), or pass a numpy array."
+            )
+        raise TypeError(
+            f"{name} got {kind} on {device}, which numpy can't read: "
+            f"{str(error).rstrip('.')}. {advice}"
+        ) from error
+    return np
+
+
+def float_dtypes(like, xp):
+    """Return float64 and float32, or the one that there is where ``like`` is."""
+    if xp is np:
+        return np.dtype(np.float64), np.dtype(np.float32)
+    dtypes = xp.__array_namespace_info__().dtypes(
+        kind="real floating", device=like.device
+    )
+    return tuple(dtypes[name] for name in ("float64", "float32") if name in dtypes)
 
 
 def astype(x, dtype, xp):
@@ -76,6 +138,13 @@ def beside(x, y, xp):
 def arange(n, like, xp):
     """Return the integers below ``n`` where the array ``like`` is."""
     return np.arange(n) if xp is np else xp.arange(n, device=like.device)
+
+
+def full(shape, value, like, xp):
+    """Return an array of one value, with the dtype of ``like`` and where that is."""
+    if xp is np:
+        return np.full(shape, value, like.dtype)
+    return xp.full(shape, value, dtype=like.dtype, device=like.device)
 
 
 def from_numpy(array, like, xp):

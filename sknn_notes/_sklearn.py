@@ -10,6 +10,8 @@ What replaces each name if it goes:
 - ``_check_sample_weight``: ``check_array`` to one float dtype and a length test.
 - ``_check_partial_fit_first_call``: compares ``classes`` with ``classes_``.
 - ``sklearn.externals.array_api_compat``: the package of that name.
+- ``check_same_namespace``: compares namespace and device of an array with those of a
+  fitted attribute.
 - ``_fit_and_score``, looked for among the callers: without it there is no warning about
   a validation set that a search has cut into folds.
 - ``check_matplotlib_support``, ``check_pandas_support``: an import in a try block, and
@@ -59,7 +61,9 @@ __all__ = [
     "array_namespace",
     "check_matplotlib_support",
     "check_pandas_support",
+    "check_same_namespace",
     "compute_class_weight",
+    "has_array_dispatch",
     "in_cross_validation",
     "make_constraint",
     "validate_parameter_constraints",
@@ -92,9 +96,23 @@ if "sample_weight" not in inspect.signature(compute_class_weight).parameters:
         return balanced[np.searchsorted(present, classes)]
 
 
+try:
+    from sklearn.utils._array_api import check_same_namespace
+except ImportError:  # before scikit-learn 1.9, where array_namespace raises
+
+    def check_same_namespace(X, estimator, *, attribute, method):
+        """Check nothing: estimators are fitted on numpy arrays alone."""
+
+    has_array_dispatch = False
+else:
+    has_array_dispatch = True
+
+
 def array_namespace(array):
     """Return the array API namespace of an array that is not numpy's."""
     try:
+        if not has_array_dispatch:
+            raise ImportError("scikit-learn is older than 1.9")
         # A plain import would have mypy take scikit-learn for a typed package.
         array_api_compat = importlib.import_module("sklearn.externals.array_api_compat")
     except ImportError as error:
