@@ -5,6 +5,8 @@ for a column is decided on the device, by ``where``; only the choice of a dtype,
 steps of a map and "is all finite" come to the host, as single numbers.
 """
 
+from operator import iadd, imul, isub, itruediv
+
 import numpy as np
 
 from sknn_notes._arrays import copied, float_dtypes, full, namespace
@@ -107,18 +109,18 @@ def affine(X, shift, divisor, factor, offset, out):
     high, low = _in_parts(shift, dtype, xp)
     end, end_low = _in_parts(offset, dtype, xp)
     steps = [
-        (xp.subtract, high, 0),
-        (xp.subtract, low, 0),
-        (xp.divide, xp.astype(divisor, dtype), 1),
-        (xp.multiply, xp.astype(factor, dtype), 1),
-        (xp.add, end_low, 0),
-        (xp.add, end, 0),
+        (isub, high, 0),
+        (isub, low, 0),
+        (itruediv, xp.astype(divisor, dtype), 1),
+        (imul, xp.astype(factor, dtype), 1),
+        (iadd, end_low, 0),
+        (iadd, end, 0),
     ]
     steps = [step for step in steps if xp.any(step[1] != step[2])]
 
     def run(block):
-        for function, vector, _ in steps:
-            block = function(block, vector)
+        for step, vector, _ in steps:
+            block = step(block, vector)
         return block
 
     return _map_blocks(X, dtype, run, out, xp)
@@ -141,12 +143,19 @@ def rescale(X, low, span, start, bounds, out, clip=False):
     span, start = xp.astype(span, dtype), xp.astype(start, dtype)
 
     def run(block):
-        share = (block - high_part - low_part) / span + start
+        block -= high_part
+        block -= low_part
+        block /= span
+        block += start
         if exact:
-            return share * width + a
-        upper = share >= 0.5
-        ends = xp.where(upper, b, full(share.shape, a, share, xp))
-        return xp.where(upper, share - 1, share) * width + ends
+            block *= width
+            block += a
+            return block
+        upper = block >= 0.5
+        block -= xp.astype(upper, dtype)
+        block *= width
+        block += xp.where(upper, b, xp.full_like(block, a))
+        return block
 
     return _map_blocks(X, dtype, run, out, xp, (a, b) if clip else None)
 
@@ -169,10 +178,13 @@ def _in_parts(vector, dtype, xp):
 
 
 def _map_blocks(X, dtype, run, out, xp, limits=None):
-    """Write into ``out`` what ``run`` makes of X; return if that is all finite."""
+    """Write into ``out`` what ``run`` makes of X; return if that is all finite.
+
+    ``run`` may change the copy that it gets.
+    """
     finite = True
     for rows in row_blocks(X, BLOCK_SIZE):
-        block = run(xp.astype(X[rows, :], dtype, copy=False))
+        block = run(xp.astype(X[rows, :], dtype))
         finite = _is_finite(block, xp) & finite
         if limits:
             block = xp.clip(block, *limits)

@@ -36,7 +36,7 @@ SCALERS = [
     Standardizer(ddof=1),
     Standardizer(per="all"),
     Standardizer(per="channel", n_channels=2, channels="first"),
-    MinMaxNormalizer((0.1, 0.3), clip=True),
+    MinMaxNormalizer((-0.3, 0.1), clip=True),
     MinMaxNormalizer(per="channel", n_channels=3),
 ]
 WHITENERS = [
