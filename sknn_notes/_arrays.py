@@ -33,7 +33,9 @@ __all__ = [
     "equal_numbers",
     "expit",
     "fill_bits",
+    "float_dtypes",
     "from_numpy",
+    "full",
     "input_namespace",
     "keeping_constants",
     "logistic_cost",
@@ -116,6 +118,16 @@ def input_namespace(X, estimator):
     return np
 
 
+def float_dtypes(like, xp):
+    """Return float64 and float32, or the one that there is where ``like`` is."""
+    if xp is np:
+        return np.dtype(np.float64), np.dtype(np.float32)
+    dtypes = xp.__array_namespace_info__().dtypes(
+        kind="real floating", device=like.device
+    )
+    return tuple(dtypes[name] for name in ("float64", "float32") if name in dtypes)
+
+
 def astype(x, dtype, xp):
     """Return an array in another dtype."""
     return x.astype(dtype) if xp is np else xp.astype(x, dtype)
@@ -157,6 +169,13 @@ def keeping_constants(kept):
         yield
     finally:
         _constants.reset(token)
+
+
+def full(shape, value, like, xp):
+    """Return an array of one value, with the dtype of ``like`` and where that is."""
+    if xp is np:
+        return np.full(shape, value, like.dtype)
+    return xp.full(shape, value, dtype=like.dtype, device=like.device)
 
 
 def from_numpy(array, like, xp):

@@ -45,15 +45,28 @@ def listening(name):
         _listener.reset(token)
 
 
-def warn(message, category=UserWarning, stacklevel=1):
-    """Warn as ``warnings.warn`` does, or tell whoever listens."""
+def warn(message, category=UserWarning):
+    """Warn of the line of the user's that called, or tell whoever listens."""
     listener = _listener.get()
     if listener is None:
-        warnings.warn(message, category, stacklevel=stacklevel + 1)
+        warnings.warn(message, category, stacklevel=_level())
         return
     caller = sys._getframe(1)
     place = caller.f_code.co_filename, caller.f_lineno
     listener.warnings.append(Told(message, category, place))
+
+
+def _level():
+    """Return how far up the caller of ``warn`` was called from other code than this."""
+    frame, level = sys._getframe(2), 2
+    while frame.f_back is not None and _is_between(frame):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _is_between(frame):
+    package = frame.f_globals.get("__name__", "").partition(".")[0]
+    return package in ("sknn_notes", "sklearn", "numpy", "joblib", "contextlib")
 
 
 def say(line):

@@ -29,6 +29,12 @@ def one_blas_thread():
         yield
 
 
+@pytest.fixture
+def array_api(monkeypatch):
+    """Let scikit-learn dispatch arrays, which it asks this variable for."""
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+
+
 @pytest.fixture(autouse=True)
 def nothing_told_before():
     """Let every test see the warnings that a process shows only once."""

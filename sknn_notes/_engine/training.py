@@ -197,7 +197,7 @@ class Epochs:
 
     def interrupt(self):
         """End training here, as the user wants it, with a warning."""
-        _stop_interrupted(self.monitor, stacklevel=9)
+        _stop_interrupted(self.monitor)
         self.converged = True
 
     def restore_best(self):
@@ -263,7 +263,6 @@ def _stop_diverged(monitor, value, epoch, rate):
         f"The training loss {what}. Training stopped and the best weights so far were "
         f"restored. {REMEDIES}",
         ConvergenceWarning,
-        stacklevel=9,
     )
 
 
@@ -284,7 +283,6 @@ def _warn_unless_converged(result, max_iter):
         "curvature from scratch: many short fits end far above one fit with as many "
         "iterations.",
         ConvergenceWarning,
-        stacklevel=8,
     )
 
 
@@ -380,10 +378,9 @@ def _take_averages(network, X):
     network.set_running()
 
 
-def _stop_interrupted(monitor, stacklevel=8):
+def _stop_interrupted(monitor):
     monitor.interrupted = True
     warn(
         f"Training interrupted by user after {len(monitor.losses)} epochs; the weights "
         "reached so far are kept.",
-        stacklevel=stacklevel,
     )

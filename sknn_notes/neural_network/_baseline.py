@@ -59,7 +59,6 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
         f"loss is {value:.4g}, that of a constant {chance:.4g}. "
         f"{_likely_cause(estimator, plan, X, batches.y)}",
         ConvergenceWarning,
-        stacklevel=7,  # the decorator is a frame too
     )
 
 

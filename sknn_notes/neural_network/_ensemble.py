@@ -62,7 +62,6 @@ def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks, 
         warn(
             f"Training interrupted by user: {len(networks)} of {estimator.n_networks} "
             "networks are kept, with the weights reached so far.",
-            stacklevel=5,
         )
     _pass_on(training.told, estimator.n_networks)
     names = getattr(estimator, "feature_names_in_", None)
@@ -287,4 +286,7 @@ def _pass_on(told, n_networks):
             key = message
         if key not in seen:
             seen.add(key)
-            warn(message, category, stacklevel=6)
+            warn(
+                message,
+                category,
+            )

@@ -219,8 +219,13 @@ class Training:
         if self.in_steps_of_device:
             member = self.member(tasks, progress)
             train_side_by_side([member], self.device)
-            self.finish(member)
-            return
+            self.take(member)
+        else:
+            self._run_here(tasks, progress)
+        self.end(tasks)
+
+    def _run_here(self, tasks, progress):
+        """Train on the CPU."""
         shapes = self.network.shapes
         units = shapes[0][0], *(width for _, width in shapes)
         # Numbers that overflow end in a loss that is not finite, which is reported.
@@ -230,7 +235,6 @@ class Training:
                 self._minimize(tasks)
             except DivergenceError as error:
                 raise self._explained(error) from None
-        self.end(tasks)
 
     @property
     def in_steps_of_device(self):
@@ -283,14 +287,13 @@ class Training:
             )
         return member
 
-    def finish(self, member):
+    def take(self, member):
         """Take what a device has trained; raise what ended it before its time."""
         if isinstance(member.error, DivergenceError):
             raise self._explained(member.error)
         if member.error is not None:
             raise member.error
         self._warn_unless_converged(member.epochs)
-        self.end(member.epochs.tasks)
 
     def progress(self):
         """Return how far training has come, between two epochs."""
@@ -397,7 +400,6 @@ class Training:
                 f"Stochastic Optimizer: Maximum iterations ({epochs.max_iter}) "
                 "reached and the optimization hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=7,
             )
 
     def _tell_executor(self, executor):
@@ -408,7 +410,6 @@ class Training:
             warn(
                 f"This fit began in {self._resumed.executor} and goes on in "
                 f"{self.executor}: its results are the same up to rounding only.",
-                stacklevel=7,
             )
 
     def fitted(self):
@@ -598,7 +599,6 @@ def _batch_size(estimator, n_samples):
         warn(
             f"Got batch_size={estimator.batch_size}, larger than the {n_samples} "
             "training samples. It is going to be clipped.",
-            stacklevel=7,
         )
     return min(estimator.batch_size, n_samples)
 

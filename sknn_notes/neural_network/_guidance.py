@@ -93,7 +93,6 @@ def warn_of_numbers(y, classes):
             f"y holds {n_classes} different floats, with {n / n_classes:.1f} samples "
             "each. They look like numbers, for which there is MLPRegressor; "
             "if they are classes, pass them as integers or strings.",
-            stacklevel=7,
         )
 
 

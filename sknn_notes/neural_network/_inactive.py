@@ -46,7 +46,9 @@ def tell_inactive(estimator, plan, has_validation_set):
     for name, reason in inactive(estimator, plan, has_validation_set):
         if name not in told:
             value = shown(getattr(estimator, name))
-            warn(f"{name}={value} has no effect: {reason}.", stacklevel=6)
+            warn(
+                f"{name}={value} has no effect: {reason}.",
+            )
             told.add(name)
 
 

@@ -107,7 +107,6 @@ class NumberTargets(Targets):
                 f"Validation targets lie {distance:.3g} standard deviations from those "
                 "to train on. y_val has to be in the unit of y: MLPRegressor needs no "
                 "TransformedTargetRegressor, which transforms y alone.",
-                stacklevel=6,
             )
 
     def decode(self, response):

@@ -59,7 +59,6 @@ def check_given(estimator, X, X_val, y_val, sample_weight_val):
             "scikit-learn's searches and cross-validation cut every fit parameter that "
             "is as long as X into folds: if X_val was, it is a part of what was "
             "passed. Pass a validation set that is longer or shorter than X.",
-            stacklevel=4,
         )
     return X_val, y_val, sample_weight_val
 
@@ -272,7 +271,6 @@ def check_watched(estimator, validation):
             f"The targets of {validation.name} are constant: R2 is 0 or less whatever "
             "the network predicts, so that it can't tell which epoch is best. Pass "
             "other validation data, or watch another score, such as scoring='loss'.",
-            stacklevel=6,
         )
 
 
@@ -303,7 +301,6 @@ def check_scores(estimator, validation, monitor):
         f"The score that early stopping watches, {name} on {validation.name}, was "
         f"not finite after {n_wrong} of {len(scores)} epochs. They count as no "
         "improvement.",
-        stacklevel=6,
     )
 
 

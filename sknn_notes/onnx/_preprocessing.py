@@ -48,9 +48,21 @@ def _set_shape(operator):
     operator.outputs[0].set_type(float_type(operator, [n_rows(operator), n_outputs]))
 
 
+def _check_numpy(model, fitted):
+    """Raise TypeError if a transformer was fitted on arrays of another library."""
+    if not isinstance(fitted, np.ndarray):
+        name, kind = type(model).__name__, type(fitted)
+        raise TypeError(
+            f"{name} was fitted on arrays of {kind.__module__}, and a graph is made of "
+            "numpy's. Move it first: "
+            "sklearn.utils._array_api.move_estimator_to(transformer, numpy, 'cpu')."
+        )
+
+
 def _convert_columnwise(scope, operator, container):
     """Add ``(X - shift) / divisor`` and what the transformer does after that."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
+    _check_numpy(model, model._fitted_groups)
     shift, divisor = (vector[model._fitted_groups] for vector in model._vectors())
     Z = graph.subtract(graph.input(), shift)
     if np.any(divisor != 1):
@@ -68,6 +80,7 @@ def _convert_columnwise(scope, operator, container):
 def _convert_whitener(scope, operator, container):
     """Add the product of the centered inputs with the whitening matrix."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
+    _check_numpy(model, model.mean_)
     left, right, diagonal = model._forward.factors()
     X = graph.subtract(graph.input(), model.mean_)
     Z = graph.add("MatMul", X, left)

@@ -1,7 +1,8 @@
 """What the column-wise transformers share: input checks and the affine map."""
 
+import math
 from functools import partial, wraps
-from numbers import Integral
+from numbers import Integral, Number
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +12,13 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.sparsefuncs import inplace_column_scale
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sknn_notes._arrays import (
+    float_dtypes,
+    from_numpy,
+    full,
+    input_namespace,
+    namespace,
+)
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin
 from sknn_notes._kernels._numpy.columns import Moments, merge_moments
@@ -18,6 +26,8 @@ from sknn_notes._sklearn import (
     Interval,
     StrOptions,
     _check_sample_weight,
+    check_same_namespace,
+    has_array_dispatch,
     validate_parameter_constraints,
 )
 from sknn_notes.preprocessing._moments import (
@@ -28,9 +38,49 @@ from sknn_notes.preprocessing._moments import (
     samples_seen,
 )
 
-FLOATS = (np.float64, np.float32)
-# The types that scaling keeps; products of half precision would be of little use.
-SCALED_FLOATS = (*FLOATS, np.float16)
+
+def kept_dtypes(X, xp, *, half):
+    """Return the float types that a transformer keeps, the one for others first.
+
+    Half precision is for maps of columns; products of it would be of little use.
+    """
+    dtypes = float_dtypes(X, xp)
+    return (*dtypes, xp.float16) if half and hasattr(xp, "float16") else dtypes
+
+
+def check_namespace(estimator, X, attribute, method):
+    """Return the namespace of X; raise unless the estimator was fitted in it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        It is fitted.
+    X : object
+        As passed to the method.
+    attribute : str
+        A fitted attribute that is an array.
+    method : str
+        The name of the method that is called.
+
+    Raises
+    ------
+    TypeError
+        If X is an array that the estimator can't take.
+    ValueError
+        If namespace or device differ.
+    """
+    xp = input_namespace(X, estimator)
+    check_same_namespace(X, estimator, attribute=attribute, method=method)
+    fitted = namespace(getattr(estimator, attribute))
+    if fitted is not xp:  # array API dispatch is off by now
+        name, library = type(estimator).__name__, fitted.__name__
+        raise ValueError(
+            f"{name} was fitted on arrays of {library}, and array API dispatch is off. "
+            f"Call {method} under sklearn.config_context(array_api_dispatch=True), or "
+            "move the transformer to numpy: "
+            "sklearn.utils._array_api.move_estimator_to(transformer, numpy, 'cpu')."
+        )
+    return xp
 
 
 def quiet():
@@ -53,18 +103,23 @@ def validated(method):
     return checked
 
 
-def check_fit_data(estimator, X, *, reset, floats=FLOATS, **checks):
+def check_fit_data(estimator, X, *, reset, half=False, attribute=None, **checks):
     """Validate the X of a fit but for NaN and infinity, which the statistics show.
 
-    Integer arrays stay as they are, so that a memory-mapped set of images is
-    converted block by block only.
+    Integer arrays of numpy stay as they are, so that a memory-mapped set of images is
+    converted block by block only. Unless it is a first chunk, X has to be where the
+    array of that attribute is, if one is named.
     """
+    if reset or attribute is None:
+        xp = input_namespace(X, estimator)
+    else:
+        xp = check_namespace(estimator, X, attribute, "partial_fit")
     integer = isinstance(X, np.ndarray) and X.dtype.kind in "biu"
     return validate_data(
         estimator,
         X,
         reset=reset,
-        dtype=None if integer else floats,
+        dtype=None if integer else kept_dtypes(X, xp, half=half),
         ensure_all_finite=False,
         **checks,
     )
@@ -138,6 +193,7 @@ class ColumnwiseMap(
     _fitted_groups: np.ndarray
 
     def _groups(self) -> np.ndarray:
+        """Return for each feature the index of the statistic it shares, in numpy."""
         return feature_groups(
             self.per, self.n_features_in_, self.n_channels, self.channels
         )
@@ -164,30 +220,46 @@ class ColumnwiseMap(
         Returns the validated X, and the moments pooled over what shares a statistic.
         """
         self._raise_if_sparse(X)
-        data = check_fit_data(
-            self, X, reset=reset, floats=SCALED_FLOATS, accept_sparse=("csr", "csc")
-        )
-        self._fitted_groups = self._groups()
+        data = self._check_data(X, reset=reset, accept_sparse=("csr", "csc"))
+        groups = self._set_groups(data)
         if reset:
             self._moments, self._weight_unit = None, 1.0
             self._weighted, self._whole_weights = False, True
         weights = self._scaled_weights(sample_weight, data, whole)
         with quiet():
             moments = matrix_moments(data, weights)
+            xp = namespace(moments.n)
             if self._moments is not None:
-                moments = merge_moments(self._moments, moments)
-            pooled = pool_moments(moments, self._fitted_groups)
+                moments = merge_moments(self._moments, moments, xp)
+            pooled = pool_moments(moments, groups)
             count = moments.n * self._weight_unit
-        if not np.isfinite(count).all():
+        if not xp.all(xp.isfinite(count)):
             raise ValueError(
                 "The sum of sample_weight overflows float64. Divide the weights by a "
                 "constant first."
             )
-        if not (np.isfinite(moments.mean).all() and np.isfinite(pooled.mean).all()):
+        if not (xp.all(xp.isfinite(moments.mean)) and xp.all(xp.isfinite(pooled.mean))):
             raise_if_overflowing(self, data)
         self._moments = moments
         self.n_samples_seen_ = samples_seen(count, self._weighted)
         return data, pooled
+
+    def _check_data(self, X, *, reset, **checks):
+        return check_fit_data(
+            self, X, reset=reset, half=True, attribute="_fitted_groups", **checks
+        )
+
+    def _set_groups(self, X):
+        """Remember the statistic of each feature where X is; return it in numpy."""
+        groups = self._groups()
+        xp = np if sparse.issparse(X) else namespace(X)
+        self._fitted_groups = from_numpy(groups, X, xp)
+        return groups
+
+    def _of_features(self, *vectors):
+        """Return vectors of one number a statistic as such of one a feature."""
+        xp = namespace(self._fitted_groups)
+        return [xp.take(vector, self._fitted_groups, axis=0) for vector in vectors]
 
     def _scaled_weights(self, sample_weight, X, whole):
         """Return the weights in units of the first one's size, None if all are 1.
@@ -195,21 +267,28 @@ class ColumnwiseMap(
         Statistics don't depend on the unit, a power of two, but with it weights of any
         size can be multiplied by squares.
         """
+        xp = np if sparse.issparse(X) else namespace(X)
         if sample_weight is None:
-            if self._weight_unit == 1.0:
+            if self._moments is None or self._weight_unit == 1.0:
                 return None
-            return np.full(X.shape[0], 1 / self._weight_unit)
+            return full((X.shape[0],), 1 / self._weight_unit, self._moments.n, xp)
+        input_namespace(sample_weight, self)  # raises if numpy should, but can't read
+        if xp is not np and not isinstance(sample_weight, Number):
+            # scikit-learn moves arrays, but not lists and columns of tables.
+            is_array = hasattr(sample_weight, "__dlpack__")
+            sample_weight = sample_weight if is_array else np.asarray(sample_weight)
         weights = _check_sample_weight(
             sample_weight,
             X,
-            dtype=np.float64,
+            dtype=float_dtypes(X, xp)[0],
             ensure_non_negative=True,
             allow_all_zero_weights=not whole,
         )
         self._weighted = True
-        self._whole_weights &= bool((weights == np.floor(weights)).all())
-        if self._moments is None or not self._moments.n.any():
-            self._weight_unit = np.ldexp(1.0, np.frexp(weights.max() or 1.0)[1] - 1)
+        self._whole_weights &= bool(xp.all(weights == xp.floor(weights)))
+        if self._moments is None or not xp.any(self._moments.n > 0):
+            largest = float(xp.max(weights)) or 1.0
+            self._weight_unit = math.ldexp(1.0, math.frexp(largest)[1] - 1)
         return weights / self._weight_unit
 
     def _vectors(self):
@@ -218,20 +297,20 @@ class ColumnwiseMap(
 
     def _forward(self, X, out):
         """Write the transformed X into ``out``; return if all is finite."""
-        shift, divisor = (vector[self._fitted_groups] for vector in self._vectors())
+        shift, divisor = self._of_features(*self._vectors())
         if sparse.issparse(X):
             inplace_column_scale(out, 1 / divisor)
             return True
-        zeros, ones = np.zeros_like(shift), np.ones_like(shift)
+        zeros, ones = _neutral(shift)
         return dense_kernel("affine", X)(X, shift, divisor, ones, zeros, out)
 
     def _backward(self, X, out):
         """Write X in its original units into ``out``; return if all is finite."""
-        shift, factor = (vector[self._fitted_groups] for vector in self._vectors())
+        shift, factor = self._of_features(*self._vectors())
         if sparse.issparse(X):
             inplace_column_scale(out, factor)
             return True
-        zeros, ones = np.zeros_like(shift), np.ones_like(shift)
+        zeros, ones = _neutral(shift)
         return dense_kernel("affine", X)(X, zeros, ones, factor, shift, out)
 
     def transform(self, X, copy=None):
@@ -240,7 +319,8 @@ class ColumnwiseMap(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data to transform. NaN stays NaN; infinity raises an error.
+            The data to transform. NaN stays NaN; infinity raises an error. Under
+            scikit-learn's array API dispatch it has to be where ``fit`` had its own.
         copy : bool, default=None
             Whether to leave X as it is; None takes the parameter ``copy``.
 
@@ -248,7 +328,8 @@ class ColumnwiseMap(
         -------
         ndarray of shape (n_samples, n_features)
             The transformed data, of X's type where that is a float, else float64. It
-            is X itself if ``copy`` is False and X is a writeable array of floats.
+            is X itself if ``copy`` is False and X is a writeable array of floats. An
+            array of another library where that is what X is.
 
         Raises
         ------
@@ -257,7 +338,7 @@ class ColumnwiseMap(
         """
         check_is_fitted(self)
         check = partial(validate_data, self, reset=False)
-        return self._run(X, check, copy, self._forward)
+        return self._run(X, check, copy, self._forward, "transform")
 
     def inverse_transform(self, X, copy=None):
         """Undo ``transform``.
@@ -281,18 +362,21 @@ class ColumnwiseMap(
         """
         check_is_fitted(self)
         check = partial(check_array, input_name="X", estimator=self)
-        return self._run(X, check, copy, self._backward)
+        return self._run(X, check, copy, self._backward, "inverse_transform")
 
-    def _run(self, X, check, copy, map_columns):
+    def _run(self, X, check, copy, map_columns, method):
         """Validate X and map it, in place if the array is ours or the user says so."""
         self._check_parameters("copy")
         self._raise_if_sparse(X, fitted=True)
         copy = self.copy if copy is None else copy
-        converted = isinstance(X, np.ndarray) and X.dtype not in SCALED_FLOATS
+        xp = check_namespace(self, X, "_fitted_groups", method)
+        dtypes = kept_dtypes(X, xp, half=True)
+        is_array = xp is not np or isinstance(X, np.ndarray)
+        converted = is_array and X.dtype not in dtypes
         in_place = converted or not copy
         data = check(
             X,
-            dtype=SCALED_FLOATS,
+            dtype=dtypes,
             accept_sparse=("csr", "csc"),
             force_writeable=in_place,
             ensure_all_finite="allow-nan" if in_place else False,
@@ -306,13 +390,13 @@ class ColumnwiseMap(
             raise_if_infinite(self, data)
             out = data.copy() if copy else data
         else:
-            out = data if in_place else np.empty_like(data)
+            out = data if in_place else xp.empty_like(data)
         with quiet():
             finite = map_columns(data, out)
         if not finite:
             if not in_place:
                 raise_if_infinite(self, data)
-            if np.isinf(out).any():
+            if xp.any(xp.isinf(out)):
                 raise ValueError(
                     f"{type(self).__name__} makes of X values that overflow "
                     f"{out.dtype}. Pass X as float64, or drop columns whose training "
@@ -335,4 +419,11 @@ class ColumnwiseMap(
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = self._sparse_advice() is None
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.array_api_support = has_array_dispatch
         return tags
+
+
+def _neutral(shift):
+    """Return zeros and ones, which change nothing in a map of columns."""
+    xp = namespace(shift)
+    return xp.zeros_like(shift), xp.ones_like(shift)

@@ -1,7 +1,6 @@
 """Centering: subtract the mean of the training data."""
 
-import numpy as np
-
+from sknn_notes._arrays import namespace
 from sknn_notes._callbacks import fit_task
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
@@ -53,6 +52,10 @@ class Centerer(ColumnwiseMap):
     two numbers (Chan, Golub and LeVeque [1]_), so that it is right to the last place
     whatever chunks the data comes in. NaN is ignored in ``fit`` and kept in
     ``transform``. Sparse matrices raise an error, since centering fills them.
+
+    Under scikit-learn's array API dispatch X may be an array of PyTorch or another
+    library, on any device. Results and fitted attributes are arrays of that library on
+    that device, where ``fit`` and ``transform`` run.
 
     References
     ----------
@@ -130,8 +133,9 @@ class Centerer(ColumnwiseMap):
             unchanged_on_error(self),
         ):
             _, pooled = self._accumulate(X, sample_weight, **chunk)
-            self.mean_ = np.where(pooled.n > 0, pooled.full_mean(), np.nan)
+            xp = namespace(pooled.n)
+            self.mean_ = xp.where(pooled.n > 0, pooled.full_mean(), xp.nan)
         return self
 
     def _vectors(self):
-        return self.mean_, np.ones_like(self.mean_)
+        return self.mean_, namespace(self.mean_).ones_like(self.mean_)

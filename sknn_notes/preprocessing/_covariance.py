@@ -5,21 +5,22 @@ works on the rows instead: everything comes from the small side's Gram matrix, a
 matrix of features by features is made.
 """
 
+import math
 import os
 from typing import NamedTuple
 
 import numpy as np
 
+from sknn_notes._arrays import arange, astype, full, maximum, namespace, take
 from sknn_notes._kernels._numpy.columns import Moments
 from sknn_notes.preprocessing._linear_map import reciprocal
-from sknn_notes.preprocessing._moments import dense_kernel, is_constant
+from sknn_notes.preprocessing._moments import dense_kernel, is_constant, spacing
 
-EPS = np.finfo(np.float64).eps
-# What rounding leaves of a null eigenvalue of a correlation matrix, in EPS times the
-# largest, where features are too few to set the level.
+# What rounding leaves of a null eigenvalue of a correlation matrix, in units of the
+# spacing at the largest, where features are too few to set the level.
 ROUNDING = 16
-# An eigenvalue above this share of the largest has six digits.
-RESOLVED = 1e6 * EPS
+# An eigenvalue of as many units has six digits.
+RESOLVED = 1e6
 
 
 class Scatter(NamedTuple):
@@ -40,7 +41,13 @@ class Scatter(NamedTuple):
 
     @property
     def n_features(self) -> int:
-        return len(self.moments.n)
+        return self.moments.n.shape[0]
+
+    def __sklearn_array_api_convert__(self, convert):
+        """Return the sums in another namespace, for ``move_estimator_to``."""
+        moments = self.moments.__sklearn_array_api_convert__(convert)
+        gram, rows = (x if x is None else convert(x) for x in (self.gram, self.rows))
+        return self._replace(moments=moments, gram=gram, rows=rows)
 
 
 class Spectrum(NamedTuple):
@@ -63,8 +70,8 @@ def read_rows(X: np.ndarray) -> Scatter:
         return Scatter(*dense_kernel("centered_gram", X)(X))
     moments = dense_kernel("column_moments", X)(X, None)
     # That kernel skips NaN, which here must show.
-    seen_all = moments.n == X.shape[0]
-    moments = moments._replace(mean=np.where(seen_all, moments.mean, np.nan))
+    xp, seen_all = namespace(X), moments.n == X.shape[0]
+    moments = moments._replace(mean=xp.where(seen_all, moments.mean, xp.nan))
     return Scatter(moments, rows=X - moments.mean)
 
 
@@ -102,20 +109,22 @@ def covariance(scatter: Scatter, ddof: int) -> np.ndarray:
         assert scatter.rows is not None
         products = scatter.rows.T @ scatter.rows
     else:
-        products = scatter.gram + np.triu(scatter.gram, 1).T
+        products = _symmetric(scatter.gram)
     return products / _divisor(scatter, ddof)
 
 
 def standard_deviations(scatter: Scatter, ddof: int) -> np.ndarray:
     """Standard deviation of each column, 0 where it is constant."""
-    std = np.sqrt(scatter.moments.m2 / _divisor(scatter, ddof))
-    return np.where(is_constant(std, scatter.moments.mean), 0.0, std)
+    m2, xp = scatter.moments.m2, namespace(scatter.moments.m2)
+    # The rounding of chunks may leave less than nothing of a constant column.
+    std = xp.sqrt(xp.where(m2 > 0, m2, 0.0) / _divisor(scatter, ddof))
+    return xp.where(is_constant(std, scatter.moments.mean), 0.0, std)
 
 
 def null_level(values: np.ndarray, scatter: Scatter) -> float:
     """Eigenvalue of a correlation matrix up to which a direction has no variance."""
-    units = max(scatter.n_features, ROUNDING, np.sqrt(scatter.n_chunks))
-    return units * EPS * max(values.max(), 0.0)
+    units = max(scatter.n_features, ROUNDING, math.sqrt(scatter.n_chunks))
+    return units * spacing(values) * max(float(namespace(values).max(values)), 0.0)
 
 
 def decompose(scatter: Scatter, ddof: int, *, correlation: bool) -> Spectrum:
@@ -139,43 +148,59 @@ def decompose(scatter: Scatter, ddof: int, *, correlation: bool) -> Spectrum:
     """
     n, d = scatter.n_samples, scatter.n_features
     std = standard_deviations(scatter, ddof)
-    expected = min(n - 1, int(np.count_nonzero(std)))
+    xp = namespace(std)
+    expected = min(n - 1, count(std > 0))
     if correlation:
         values, vectors = _eigen(scatter, ddof, reciprocal(std))
-        rank = int(np.count_nonzero(values > null_level(values, scatter)))
+        rank = count(values > null_level(values, scatter))
     else:
         values, vectors = _eigen(scatter, ddof, None)
         rank = expected
         # An eigenvalue of the correlation matrix is at least that of the covariance
         # over the largest variance.
-        level = max(RESOLVED, d * d * EPS) * values[0]
+        level = max(RESOLVED, d * d) * spacing(values) * values[0]
         if expected and values[expected - 1] <= level:
             values, vectors, rank = _resolve(scatter, ddof, std)
     rank = min(rank, expected)
-    values = np.where(np.arange(len(values)) < rank, values, 0.0)[: min(n, d)]
-    vectors = fix_signs(vectors[: min(n, d)])
+    values = xp.where(arange(values.shape[0], values, xp) < rank, values, 0.0)
+    values, vectors = values[: min(n, d)], fix_signs(vectors[: min(n, d), :])
     if n < d:
-        vectors[rank:] = 0.0
+        vectors[rank:, :] = 0.0
     return Spectrum(values, vectors, rank, expected - rank)
 
 
 def _eigen(scatter, ddof, scale):
     """Eigenvalues and eigenvectors of the covariance of the scaled columns."""
-    divisor = _divisor(scatter, ddof)
+    divisor, xp = _divisor(scatter, ddof), namespace(scatter.moments.n)
     if scatter.gram is not None:
         matrix = scatter.gram / divisor
         if scale is not None:
             matrix *= scale
             matrix *= scale[:, None]
-        values, vectors = np.linalg.eigh(matrix, UPLO="U")
-        return np.maximum(values[::-1], 0.0), vectors.T[::-1]
-    rows = scatter.rows / np.sqrt(divisor)
+        if xp is np:
+            values, vectors = np.linalg.eigh(matrix, UPLO="U")
+        else:
+            values, vectors = xp.linalg.eigh(_symmetric(matrix))
+        return _descending(values, vectors, xp)
+    rows = scatter.rows / math.sqrt(divisor)
     if scale is not None:
         rows *= scale
-    values, rotation = np.linalg.eigh(rows @ rows.T)
-    values = np.maximum(values[::-1], 0.0)
-    length = reciprocal(np.sqrt(values))
-    return values, length[:, None] * (rotation.T[::-1] @ rows)
+    values, rotation = xp.linalg.eigh(rows @ rows.T)
+    values, vectors = _descending(values, rotation, xp)
+    length = reciprocal(xp.sqrt(values))
+    return values, length[:, None] * (vectors @ rows)
+
+
+def _descending(values, vectors, xp):
+    """Return what ``eigh`` found, largest first, with eigenvectors as rows."""
+    values = maximum(xp.flip(values, axis=0), 0.0, xp)
+    return values, xp.flip(vectors.T, axis=0)
+
+
+def _symmetric(upper):
+    """Return a symmetric matrix of which only the upper triangle is filled."""
+    xp = namespace(upper)
+    return upper + xp.triu(upper, k=1).T
 
 
 def _resolve(scatter, ddof, std):
@@ -185,18 +210,17 @@ def _resolve(scatter, ddof, std):
     eigenvalues, so that they keep twice as many digits of the small ones.
     """
     values, vectors = _eigen(scatter, ddof, reciprocal(std))
-    rank = int(np.count_nonzero(values > null_level(values, scatter)))
+    xp = namespace(values)
+    rank = count(values > null_level(values, scatter))
     if scatter.gram is not None:
-        factor = np.sqrt(values[:rank])[:, None] * vectors[:rank] * std
+        factor = xp.sqrt(values[:rank])[:, None] * vectors[:rank, :] * std
     else:
-        factor = scatter.rows / np.sqrt(_divisor(scatter, ddof))
+        factor = scatter.rows / math.sqrt(_divisor(scatter, ddof))
     n, d = scatter.n_samples, scatter.n_features
-    _, sizes, known = np.linalg.svd(factor, full_matrices=n >= d)
-    resolved = int(np.count_nonzero(sizes > d * EPS * sizes[0]))
-    values, vectors = np.zeros(min(n, d)), np.zeros((min(n, d), d))
-    values[: len(sizes)] = sizes**2
-    vectors[: len(known)] = known
-    return values, vectors, min(rank, resolved)
+    _, sizes, known = xp.linalg.svd(factor, full_matrices=n >= d)
+    resolved = count(sizes > d * spacing(sizes) * sizes[0])
+    values = padded(sizes**2, min(n, d))
+    return values, padded(known, min(n, d)), min(rank, resolved)
 
 
 def _divisor(scatter, ddof):
@@ -208,8 +232,23 @@ def fix_signs(vectors: np.ndarray) -> np.ndarray:
 
     Entries that tie to rounding count as equally large, or rounding would decide.
     """
-    size = np.abs(vectors)
-    largest = size >= (1 - 1e-6) * size.max(axis=1, keepdims=True)
-    first = largest.argmax(axis=1)
-    sign = np.where(vectors[np.arange(len(vectors)), first] < 0, -1.0, 1.0)
+    xp, size = namespace(vectors), abs(vectors)
+    largest = size >= (1 - 1e-6) * xp.max(size, axis=1, keepdims=True)
+    first = xp.argmax(astype(largest, xp.int64, xp), axis=1)
+    entries = take(vectors, first, xp)
+    sign = xp.where(entries < 0, -1.0, xp.ones_like(entries))
     return vectors * sign[:, None]
+
+
+def padded(rows: np.ndarray, n_rows: int) -> np.ndarray:
+    """First rows of an array, with zeros where there are too few."""
+    out = full((n_rows, *rows.shape[1:]), 0.0, rows, namespace(rows))
+    n_known = min(n_rows, rows.shape[0])
+    out[:n_known, ...] = rows[:n_known, ...]
+    return out
+
+
+def count(condition: np.ndarray) -> int:
+    """Return how often a condition holds."""
+    xp = namespace(condition)
+    return int(xp.sum(astype(condition, xp.int64, xp)))

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import linalg
 
+from sknn_notes._arrays import astype, copied, full, namespace
 from sknn_notes.preprocessing._moments import dense_kernel
 
 
@@ -20,6 +21,10 @@ class LinearMap:
     def __getstate__(self):
         return {"parts": self.parts, "_other": None}
 
+    def __sklearn_array_api_convert__(self, convert):
+        """Return the matrix in another namespace, for ``move_estimator_to``."""
+        return LinearMap(*(x if x is None else convert(x) for x in self.parts))
+
     def factors(self):
         """Return left, right and diagonal of ``left @ right + diag(diagonal)``."""
         analysis, weights, synthesis, diagonal = self.parts
@@ -29,30 +34,34 @@ class LinearMap:
     def matrix(self) -> np.ndarray:
         """Return the full matrix, (n_features, n_outputs)."""
         left, right, diagonal = self.factors()
-        full = left.copy() if right is None else left @ right
-        if diagonal is not None:
-            full[np.diag_indices_from(full)] += diagonal
-        return full
+        matrix = copied(left, namespace(left)) if right is None else left @ right
+        return matrix if diagonal is None else with_diagonal(matrix, diagonal)
 
     def apply(self, X: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, bool]:
         """Return ``(X - mean)`` times the matrix, in X's dtype, and if X is finite."""
         analysis, weights, synthesis, diagonal = self._parts_in(X.dtype)
-        out = np.empty((X.shape[0], len(analysis)), dtype=X.dtype)
+        xp, shape = namespace(X), (X.shape[0], analysis.shape[0])
+        out = np.empty(shape, X.dtype) if xp is np else full(shape, 0.0, X, xp)
         finite = dense_kernel("project", X)(X, mean, analysis.T, out)
         if weights is not None:
             out *= weights
         if synthesis is not None:
             out = out @ synthesis
         if diagonal is not None:
-            out += (X - mean) * diagonal
+            addend = (X - mean) * diagonal
+            if xp is np:
+                out += addend
+            else:  # which may not narrow a dtype in place
+                out = xp.astype(out + addend, X.dtype)
         return out, finite
 
     def _parts_in(self, dtype):
         if dtype == self.parts[0].dtype:
             return self.parts
         if self._other is None or self._other[0].dtype != dtype:
+            xp = namespace(self.parts[0])
             self._other = tuple(
-                None if part is None else part.astype(dtype) for part in self.parts
+                None if part is None else astype(part, dtype, xp) for part in self.parts
             )
         return self._other
 
@@ -97,13 +106,14 @@ def symmetric_map(vectors, weights, outside, scale, *, dense, back=False) -> Lin
     if scale is not None:
         ends[back] = reciprocal(scale) if back else scale
     if back:
-        weights, outside = reciprocal(weights), float(reciprocal(np.array(outside)))
-    known = np.any(vectors, axis=1)
-    weights = np.where(known, weights - outside, 0.0)
+        weights, outside = reciprocal(weights), 1 / outside if outside else 0.0
+    xp = namespace(vectors)
+    known = xp.any(vectors != 0, axis=1)
+    weights = xp.where(known, weights - outside, 0.0)
     left, right = (vectors if end is None else vectors * end for end in ends)
     diagonal = None
     if outside:
-        diagonal = np.full(vectors.shape[1], outside)
+        diagonal = full((vectors.shape[1],), outside, vectors, xp)
         for end in ends:
             diagonal *= 1.0 if end is None else end
     factored = LinearMap(left, weights, right, diagonal)
@@ -114,16 +124,44 @@ def cholesky_map(covariance) -> LinearMap:
     """Lower triangular L where ``L L'`` inverts ``covariance``."""
     # covariance = U U' with U upper makes L the inverse of U'; U comes from the
     # ordinary lower factor of the matrix with its order reversed.
-    upper = linalg.cholesky(covariance[::-1, ::-1], lower=True)[::-1, ::-1]
-    return LinearMap(linalg.solve_triangular(upper, np.eye(len(upper))))
+    xp = namespace(covariance)
+    turned = xp.flip(covariance, axis=(0, 1))
+    if xp is np:
+        lower = linalg.cholesky(turned, lower=True)
+    else:
+        lower = xp.linalg.cholesky(turned)
+    return LinearMap(_inverse(xp.flip(lower, axis=(0, 1))))
 
 
 def inverted(triangular: LinearMap) -> LinearMap:
     """Return the way back of ``cholesky_map``."""
-    inverse = triangular.parts[0]
-    return LinearMap(linalg.solve_triangular(inverse, np.eye(len(inverse))))
+    return LinearMap(_inverse(triangular.parts[0]))
+
+
+def _inverse(upper):
+    """Return the inverse of an upper triangular matrix."""
+    xp = namespace(upper)
+    if xp is np:
+        return linalg.solve_triangular(upper, np.eye(len(upper)))
+    # Of a triangular matrix, elimination leaves nothing to do: zeros stay exact.
+    return xp.linalg.solve(upper, with_diagonal(xp.zeros_like(upper), 1.0))
+
+
+def with_diagonal(matrix, values):
+    """Return a matrix, changed in place if possible, with values added on its diagonal.
+
+    ``values`` is a number or an array of one for each row.
+    """
+    xp = namespace(matrix)
+    if xp is np:
+        matrix[np.diag_indices_from(matrix)] += values
+        return matrix
+    n = matrix.shape[0]
+    return matrix + xp.eye(n, dtype=matrix.dtype, device=matrix.device) * values
 
 
 def reciprocal(values: np.ndarray) -> np.ndarray:
     """One over the values, and 0 for 0."""
-    return np.divide(1.0, values, out=np.zeros_like(values), where=values != 0)
+    xp = namespace(values)
+    zero = values == 0
+    return xp.where(zero, 0.0, 1 / xp.where(zero, 1.0, values))

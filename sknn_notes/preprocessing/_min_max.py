@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from sknn_notes._arrays import namespace
 from sknn_notes._callbacks import fit_task
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
+from sknn_notes.preprocessing._array_kernels import larger, smaller
 from sknn_notes.preprocessing._base import (
-    SCALED_FLOATS,
     ColumnwiseMap,
-    check_fit_data,
+    quiet,
     raise_if_infinite,
     raise_if_overflowing,
     validated,
@@ -73,6 +74,10 @@ class MinMaxNormalizer(ColumnwiseMap):
     the middle of the range, and unseen values of it shift about that. NaN is ignored
     in ``fit`` and kept in ``transform``. Sparse matrices raise an error, since the
     shift fills them.
+
+    Under scikit-learn's array API dispatch X may be an array of PyTorch or another
+    library, on any device. Results and fitted attributes are arrays of that library on
+    that device, where ``fit`` and ``transform`` run.
 
     References
     ----------
@@ -163,19 +168,20 @@ class MinMaxNormalizer(ColumnwiseMap):
         bounds = self._target()
         self._raise_if_sparse(X)
         with fit_task(self, X, y), unchanged_on_error(self):
-            data = check_fit_data(self, X, reset=reset, floats=SCALED_FLOATS)
+            data = self._check_data(X, reset=reset)
             low, high = dense_kernel("column_range", data)(data)
-            if np.isinf(low).any() or np.isinf(high).any():
+            xp = namespace(low)
+            if xp.any(xp.isinf(low)) or xp.any(xp.isinf(high)):
                 raise_if_infinite(self, data)
             if not reset:
-                low = np.fmin(low, self._range[0])
-                high = np.fmax(high, self._range[1])
+                low = smaller(low, self._range[0], xp)
+                high = larger(high, self._range[1], xp)
             self._range = low, high
             seen = 0 if reset else self.n_samples_seen_
             self.n_samples_seen_ = seen + data.shape[0]
-            self._fitted_groups = self._groups()
-            self._set_statistics(*pool_range(low, high, self._fitted_groups), bounds)
-            if np.isinf(self.data_range_).any():
+            groups = self._set_groups(data)
+            self._set_statistics(*pool_range(low, high, groups), bounds)
+            if xp.any(xp.isinf(self.data_range_)):
                 raise_if_overflowing(self, data)
         return self
 
@@ -193,31 +199,38 @@ class MinMaxNormalizer(ColumnwiseMap):
         return low, high
 
     def _set_statistics(self, low, high, bounds):
-        width = bounds[1] - bounds[0]
-        with np.errstate(all="ignore"):
+        xp, width = namespace(low), bounds[1] - bounds[0]
+        with quiet():
             self.data_min_, self.data_max_ = low, high
             self.data_range_ = high - low
             scale = width / self.data_range_
             # A range so small that the factor overflows is as good as constant.
-            constant = np.isinf(scale)
-            self.scale_ = np.where(constant, width, scale)
-            start = np.where(constant, bounds[0] + width / 2, bounds[0])
+            constant = xp.isinf(scale)
+            self.scale_ = xp.where(constant, width, scale)
+            start = _where_constant(constant, bounds[0] + width / 2, bounds[0], low)
             self.min_ = start - low * self.scale_
         self._bounds, self._constant = bounds, constant
 
     def _vectors(self):
-        return self.data_min_, np.where(self._constant, 1.0, self.data_range_)
+        xp = namespace(self.data_range_)
+        return self.data_min_, xp.where(self._constant, 1.0, self.data_range_)
 
     def _forward(self, X, out):
         self._check_parameters("clip")
-        low, span = (vector[self._fitted_groups] for vector in self._vectors())
-        start = np.where(self._constant, 0.5, 0.0)[self._fitted_groups]
+        start = _where_constant(self._constant, 0.5, 0.0, self.data_min_)
+        low, span, start = self._of_features(*self._vectors(), start)
         rescale = dense_kernel("rescale", X)
         return rescale(X, low, span, start, self._bounds, out, self.clip)
 
     def _backward(self, X, out):
-        low, span = (vector[self._fitted_groups] for vector in self._vectors())
         a, b = self._bounds
-        start = np.where(self._constant, a + (b - a) / 2, a)[self._fitted_groups]
-        width = np.full_like(low, b - a)
+        start = _where_constant(self._constant, a + (b - a) / 2, a, self.data_min_)
+        low, span, start = self._of_features(*self._vectors(), start)
+        width = namespace(low).full_like(low, b - a)
         return dense_kernel("affine", X)(X, start, width, span, low, out)
+
+
+def _where_constant(constant, value, other, like):
+    """Return one number where a statistic is constant, and another one elsewhere."""
+    xp = namespace(like)
+    return xp.where(constant, value, xp.full_like(like, other))

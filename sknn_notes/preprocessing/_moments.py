@@ -10,7 +10,9 @@ from scipy import sparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from sknn_notes import _kernels
+from sknn_notes._arrays import astype, from_numpy, namespace, take
 from sknn_notes._kernels._numpy.columns import Moments
+from sknn_notes.preprocessing import _array_kernels
 
 # Spread below this many units in the last place of the mean is rounding, not signal.
 CONSTANT_ULPS = 8
@@ -64,26 +66,37 @@ def feature_groups(
     return np.arange(n_features) // (n_features // n_channels)
 
 
+def _members(values, groups: np.ndarray, xp):
+    """Return the values of each group of features, which are of one size, as a row."""
+    order = from_numpy(np.argsort(groups, kind="stable"), values, xp)
+    return xp.reshape(xp.take(values, order, axis=0), (int(groups.max()) + 1, -1))
+
+
 def pool_moments(moments: Moments, groups: np.ndarray) -> Moments:
     """Moments of all the values of each group of features together."""
-    first = np.unique(groups, return_index=True)[1]
-    if len(first) == len(groups):
+    n_groups = int(groups.max()) + 1
+    if n_groups == len(groups):
         return moments
+    xp = namespace(moments.n)
+    index = from_numpy(groups, moments.n, xp)
 
     def total(values):
-        return np.bincount(groups, weights=values)
+        if xp is np:
+            return np.bincount(groups, weights=values)
+        return xp.sum(_members(values, groups, xp), axis=-1)
 
     count = total(moments.n)
-    divisor = np.where(count > 0, count, 1.0)
+    divisor = xp.where(count > 0, count, 1.0)
     # Means relative to the group's first feature with values, so that a large common
     # offset costs no digits.
-    seen = np.flatnonzero(moments.n)
-    reference = np.zeros(len(first))
-    reference[groups[seen[::-1]]] = moments.mean[seen[::-1]]
-    offset = (moments.mean - reference[groups]) + moments.mean_low
-    offset[moments.n == 0] = 0.0
+    seen = _members(moments.n, groups, xp) > 0
+    first = xp.argmax(astype(seen, xp.int64, xp), axis=-1)
+    reference = take(_members(moments.mean, groups, xp), first, xp)
+    offset = moments.mean - xp.take(reference, index, axis=0) + moments.mean_low
+    offset = xp.where(moments.n > 0, offset, 0.0)
     shift = total(moments.n * offset) / divisor
-    m2 = total(moments.m2 + moments.n * (offset - shift[groups]) ** 2)
+    distance = offset - xp.take(shift, index, axis=0)
+    m2 = total(moments.m2 + moments.n * distance**2)
     mean = reference + shift
     return Moments(count, mean, shift - (mean - reference), m2)
 
@@ -92,6 +105,11 @@ def pool_range(
     low: np.ndarray, high: np.ndarray, groups: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest value of each group of features."""
+    xp = namespace(low)
+    if xp is not np:
+        low, high = (_members(values, groups, xp) for values in (low, -high))
+        least = _array_kernels.least
+        return least(low, xp, axis=-1), -least(high, xp, axis=-1)
     pooled_low = np.full(groups.max() + 1, np.nan)
     pooled_high = pooled_low.copy()
     np.fmin.at(pooled_low, groups, low)
@@ -106,12 +124,15 @@ def matrix_moments(X, weights: np.ndarray | None) -> Moments:
     return dense_kernel("column_moments", X)(X, weights)
 
 
-def dense_kernel(name: str, X: np.ndarray):
+def dense_kernel(name: str, X):
     """Return the kernel of the set in use, or numpy's where the set is too narrow.
 
     Compiled kernels know contiguous float32 and float64; integers and strided views
-    are read block by block by the numpy ones.
+    are read block by block by the numpy ones. Arrays of other libraries have kernels
+    of their own.
     """
+    if not isinstance(X, np.ndarray):
+        return getattr(_array_kernels, name)
     plain = X.dtype in (np.float32, np.float64) and (
         X.flags.c_contiguous or X.flags.f_contiguous
     )
@@ -143,10 +164,17 @@ def _sparse_moments(X, weights: np.ndarray | None) -> Moments:
 
 def is_constant(spread: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Whether a spread is nothing but the rounding of values of that level."""
-    return spread <= CONSTANT_ULPS * np.finfo(np.float64).eps * np.abs(level)
+    return spread <= CONSTANT_ULPS * spacing(spread) * abs(level)
+
+
+def spacing(x: np.ndarray) -> float:
+    """Return the distance from 1 to the next number of the dtype of an array."""
+    return float(namespace(x).finfo(x.dtype).eps)
 
 
 def samples_seen(count: np.ndarray, weighted: bool):
     """Counts in scikit-learn's form: one number where every feature has the same."""
-    counts = count if weighted else count.astype(np.int64)
-    return counts[0] if counts.min() == counts.max() else counts
+    xp = namespace(count)
+    if xp.min(count) == xp.max(count):
+        return (float if weighted else int)(count[0])
+    return count if weighted else astype(count, xp.int64, xp)

@@ -10,6 +10,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sknn_notes._arrays import input_namespace
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin, fit_task
 from sknn_notes._checks import Interval, plain, shown
@@ -23,10 +24,10 @@ from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._kernels._numpy.columns import row_blocks
 from sknn_notes._sklearn import StrOptions, _fit_context
 from sknn_notes.preprocessing._base import (
-    FLOATS,
     check_fit_data,
     checked_weights,
     in_unit_of_largest,
+    kept_dtypes,
     quiet,
     raise_if_infinite,
     raise_if_overflowing,
@@ -356,7 +357,11 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
 
     def _check_data(self, X, *, reset):
         return validate_data(
-            self, X, reset=reset, dtype=FLOATS, ensure_all_finite="allow-nan"
+            self,
+            X,
+            reset=reset,
+            dtype=kept_dtypes(X, input_namespace(X, self), half=False),
+            ensure_all_finite="allow-nan",
         )
 
     def _check_fit_data(self, X, *, reset):

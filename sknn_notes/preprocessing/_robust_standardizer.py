@@ -11,9 +11,7 @@ from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._kernels._numpy.columns import row_blocks
 from sknn_notes._sklearn import InvalidParameterError, _fit_context
 from sknn_notes.preprocessing._base import (
-    SCALED_FLOATS,
     ColumnwiseMap,
-    check_fit_data,
     checked_weights,
     in_unit_of_largest,
     quiet,
@@ -212,18 +210,18 @@ class RobustStandardizer(ColumnwiseMap):
             self._set_quartiles(sample.X, weights, bound, limits)
         return self
 
-    def _check_data(self, X, *, reset):
-        data = check_fit_data(self, X, reset=reset, floats=SCALED_FLOATS)
+    def _check_data(self, X, *, reset, **checks):
+        data = super()._check_data(X, reset=reset, **checks)
         raise_if_infinite(self, data)
         return data
 
     def _set_quartiles(self, X, weights, bound, limits=None):
         """Set the statistics of some rows; ``limits`` are the range of all rows."""
-        self._fitted_groups = self._groups()
-        quartiles = _quartiles(X, self._fitted_groups, weights)
+        groups = self._set_groups(X)
+        quartiles = _quartiles(X, groups, weights)
         if limits is not None:
             low, high = limits
-            quartiles[[0, -1]] = pool_range(low, high, self._fitted_groups)
+            quartiles[[0, -1]] = pool_range(low, high, groups)
         self._set_statistics(*quartiles)
         if np.isinf(self.scale_).any():
             raise_if_overflowing(self, X)
@@ -255,8 +253,7 @@ class RobustStandardizer(ColumnwiseMap):
         return shift, self.scale_, np.where(self._constant, 0.0, 1.0)
 
     def _forward(self, X, out):
-        vectors = (vector[self._fitted_groups] for vector in self._vectors())
-        shift, divisor, factor = vectors
+        shift, divisor, factor = self._of_features(*self._vectors())
         zeros = np.zeros_like(shift)
         finite = dense_kernel("affine", X)(X, shift, divisor, factor, zeros, out)
         if self._bound is not None:
@@ -274,6 +271,12 @@ class RobustStandardizer(ColumnwiseMap):
         center = self.center_[self._fitted_groups]
         zeros, ones = np.zeros_like(center), np.ones_like(center)
         return dense_kernel("affine", X)(X, zeros, ones, factor, center, out)
+
+    def __sklearn_tags__(self):
+        """Tags: those of the other scalers, but it takes numpy arrays alone."""
+        tags = super().__sklearn_tags__()
+        tags.array_api_support = False
+        return tags
 
     def _raise_if_beyond(self, X):
         for rows in row_blocks(X, BLOCK_SIZE):

@@ -1,8 +1,12 @@
 """How much to pull a covariance towards a multiple of the identity."""
 
+import math
+
 import numpy as np
 
+from sknn_notes._arrays import namespace
 from sknn_notes._kernels._numpy.columns import row_blocks
+from sknn_notes.preprocessing._array_kernels import BLOCK_SIZE
 
 
 def shrinkage_share(
@@ -38,21 +42,21 @@ def shrinkage_share(
     if not isinstance(shrinkage, str):
         return float(shrinkage or 0.0)
     # The share has no unit: in units of the largest variance no square overflows.
-    unit = values.max() or 1.0
+    unit = float(namespace(values).max(values)) or 1.0
     values = values / unit
     if shrinkage == "oas":
-        return oas_shrinkage(values, n_samples, len(mean))
-    scale = (1.0 if scale is None else scale) / np.sqrt(unit)
-    fourth = mean_fourth_norm(X, mean, scale)
-    return ledoit_wolf_shrinkage(values, fourth, n_samples, len(mean))
+        return oas_shrinkage(values, n_samples, mean.shape[0])
+    factor = (1.0 if scale is None else scale) / math.sqrt(unit)
+    fourth = mean_fourth_norm(X, mean, factor)
+    return ledoit_wolf_shrinkage(values, fourth, n_samples, mean.shape[0])
 
 
 def oas_shrinkage(values: np.ndarray, n_samples: int, n_features: int) -> float:
     """Oracle-approximating shrinkage from biased eigenvalues (Chen et al. 2010)."""
     if n_features == 1:
         return 0.0
-    mean_square = np.sum(values**2) / n_features**2
-    mu = np.sum(values) / n_features
+    mean_square = _total(values**2) / n_features**2
+    mu = _total(values) / n_features
     denominator = (n_samples + 1) * (mean_square - mu**2 / n_features)
     if denominator <= 0:
         return 1.0
@@ -69,18 +73,28 @@ def ledoit_wolf_shrinkage(
     """
     if n_features == 1:
         return 0.0
-    mu = np.sum(values) / n_features
-    square = np.sum(values**2)
+    mu = _total(values) / n_features
+    square = _total(values**2)
     distance = (square - n_features * mu**2) / n_features
     noise = (fourth - square) / (n_features * n_samples)
     noise = min(noise, distance)
     return 0.0 if noise <= 0 else float(noise / distance)
 
 
-def mean_fourth_norm(X: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> float:
+def mean_fourth_norm(
+    X: np.ndarray, mean: np.ndarray, scale: float | np.ndarray
+) -> float:
     """Mean over rows of ``norm((x - mean) * scale) ** 4``."""
-    total = 0.0
-    for rows in row_blocks(X):
-        block = (X[rows] - mean) * scale
-        total += np.sum(np.einsum("ij,ij->i", block, block) ** 2)
+    xp, total = namespace(X), 0.0
+    for rows in row_blocks(X, None if xp is np else BLOCK_SIZE):
+        block = (X[rows, :] - mean) * scale
+        if xp is np:
+            squares = np.einsum("ij,ij->i", block, block)
+        else:
+            squares = xp.sum(block * block, axis=1)
+        total += _total(squares**2)
     return total / X.shape[0]
+
+
+def _total(values: np.ndarray) -> float:
+    return float(namespace(values).sum(values))

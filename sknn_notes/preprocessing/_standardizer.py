@@ -2,8 +2,7 @@
 
 from numbers import Integral
 
-import numpy as np
-
+from sknn_notes._arrays import namespace
 from sknn_notes._callbacks import fit_task
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import Options, _fit_context
@@ -77,6 +76,10 @@ class Standardizer(ColumnwiseMap):
     below the rounding of its mean counts as constant, and so does one whose variance
     is too small for float64, below about 1e-308. NaN is ignored in ``fit`` and
     kept in ``transform``.
+
+    Under scikit-learn's array API dispatch X may be an array of PyTorch or another
+    library, on any device. Results and fitted attributes are arrays of that library on
+    that device, where ``fit`` and ``transform`` run.
 
     References
     ----------
@@ -183,14 +186,15 @@ class Standardizer(ColumnwiseMap):
             unchanged_on_error(self),
         ):
             data, pooled = self._accumulate(X, sample_weight, **chunk)
-            if self.with_std and not np.isfinite(pooled.m2).all():
+            xp = namespace(pooled.n)
+            if self.with_std and not xp.all(xp.isfinite(pooled.m2)):
                 raise_if_overflowing(self, data)
             self._set_statistics(pooled)
         return self
 
     def _set_statistics(self, pooled):
-        seen = pooled.n > 0
-        mean = np.where(seen, pooled.full_mean(), np.nan)
+        xp, seen = namespace(pooled.n), pooled.n > 0
+        mean = xp.where(seen, pooled.full_mean(), xp.nan)
         self.mean_ = mean if self.with_mean or self.with_std else None
         self._centers = self.with_mean
         self.var_ = self.scale_ = None
@@ -204,13 +208,15 @@ class Standardizer(ColumnwiseMap):
             )
         ddof = self.ddof / self._weight_unit
         # One sample has no spread to correct.
-        n = np.where(pooled.n > ddof, pooled.n - ddof, 1.0)
-        std = np.sqrt(pooled.m2 / n)
+        n = xp.where(pooled.n > ddof, pooled.n - ddof, 1.0)
+        std = xp.sqrt(pooled.m2 / n)
         constant = is_constant(std, pooled.mean)
-        self.var_ = np.where(seen, np.where(constant, 0.0, pooled.m2 / n), np.nan)
-        self.scale_ = np.where(seen, np.where(constant, 1.0, std), np.nan)
+        self.var_ = xp.where(seen, xp.where(constant, 0.0, pooled.m2 / n), xp.nan)
+        self.scale_ = xp.where(seen, xp.where(constant, 1.0, std), xp.nan)
 
     def _vectors(self):
-        neutral = np.zeros(self._fitted_groups.max() + 1)
+        assert self._moments is not None
+        # One number a feature, which are at least as many as statistics.
+        neutral = namespace(self._moments.n).zeros_like(self._moments.n)
         shift = self.mean_ if self._centers else neutral
         return shift, neutral + 1 if self.scale_ is None else self.scale_

@@ -1,5 +1,6 @@
 """Whitening: rotate and scale the data so that its covariance is the identity."""
 
+import math
 import warnings
 from numbers import Integral, Real
 
@@ -13,14 +14,24 @@ from sklearn.base import (
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sknn_notes._arrays import astype, full, namespace
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin, fit_task
+from sknn_notes._checks import plain
 from sknn_notes._fitting import unchanged_on_error
-from sknn_notes._sklearn import Interval, Options, RealNotInt, StrOptions, _fit_context
+from sknn_notes._sklearn import (
+    Interval,
+    Options,
+    RealNotInt,
+    StrOptions,
+    _fit_context,
+    has_array_dispatch,
+)
 from sknn_notes.preprocessing import _covariance as cov
 from sknn_notes.preprocessing._base import (
-    FLOATS,
     check_fit_data,
+    check_namespace,
+    kept_dtypes,
     quiet,
     raise_if_infinite,
     raise_if_overflowing,
@@ -32,6 +43,7 @@ from sknn_notes.preprocessing._linear_map import (
     reciprocal,
     rotation_map,
     symmetric_map,
+    with_diagonal,
 )
 from sknn_notes.preprocessing._row_sample import warn_of_new_stream
 from sknn_notes.preprocessing._shrinkage import shrinkage_share
@@ -150,6 +162,10 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
     ``fit`` keeps what ``transform`` and ``inverse_transform`` need. ``partial_fit``
     keeps the matrix of cross products besides, ``8 * n_features**2`` bytes whatever the
     number of samples, and decomposes it when a component is first read after a chunk.
+
+    Under scikit-learn's array API dispatch X may be an array of PyTorch or another
+    library, on any device. Results and fitted attributes are arrays of that library on
+    that device, where the decompositions, too, run.
 
     References
     ----------
@@ -295,8 +311,13 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         """
         check_is_fitted(self)
         self._raise_if_sparse(X)
+        xp = check_namespace(self, X, "mean_", "transform")
         data = validate_data(
-            self, X, reset=False, dtype=FLOATS, ensure_all_finite=False
+            self,
+            X,
+            reset=False,
+            dtype=kept_dtypes(X, xp, half=False),
+            ensure_all_finite=False,
         )
         with quiet():
             out, finite = self._forward.apply(data, self.mean_)
@@ -325,7 +346,9 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         """
         check_is_fitted(self)
         self._raise_if_sparse(X)
-        data = check_array(X, dtype=FLOATS, input_name="X", estimator=self)
+        xp = check_namespace(self, X, "mean_", "inverse_transform")
+        dtypes = kept_dtypes(X, xp, half=False)
+        data = check_array(X, dtype=dtypes, input_name="X", estimator=self)
         rotates = self._fitted_with["method"] in ROTATIONS
         n_outputs = self.n_components_ if rotates else self.n_features_in_
         if data.shape[1] != n_outputs:
@@ -334,8 +357,9 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 f"returns {n_outputs}. Pass what transform returned."
             )
         with quiet():
-            out, _ = self._backward().apply(data, np.zeros(n_outputs))
-            out += self.mean_.astype(out.dtype)
+            no_mean = full((n_outputs,), 0.0, self.mean_, xp)
+            out, _ = self._backward().apply(data, no_mean)
+            out += astype(self.mean_, out.dtype, xp)
         return out
 
     def get_feature_names_out(self, input_features=None):
@@ -424,19 +448,19 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
     def _check_data(self, X, *, reset, whole):
         self._check_combination()
         self._raise_if_sparse(X)
-        data = check_fit_data(self, X, reset=reset)
+        data = check_fit_data(self, X, reset=reset, attribute="mean_")
         self._check_n_components(data, whole)
         return data
 
     def _begin(self, scatter, data):
         """Set what takes no decomposition, and forget what an earlier one made."""
-        moments = scatter.moments
-        if not np.isfinite(moments.mean + moments.m2).all():
+        moments, xp = scatter.moments, namespace(scatter.moments.n)
+        if not xp.all(xp.isfinite(moments.mean + moments.m2)):
             raise_if_overflowing(self, data, allow_nan=False)
         for name in DECOMPOSED:
             self.__dict__.pop(name, None)
         # Parameters that are set later change nothing before the next fit.
-        self._fitted_with = {name: getattr(self, name) for name in FITTED_WITH}
+        self._fitted_with = {name: plain(getattr(self, name)) for name in FITTED_WITH}
         self.n_samples_seen_ = scatter.n_samples
         self.mean_ = moments.full_mean()
         if self.n_components is None or isinstance(self.n_components, Integral):
@@ -468,7 +492,8 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             scale,
             n,
         )
-        total = spectrum.values.sum()
+        xp = namespace(spectrum.values)
+        total = float(xp.sum(spectrum.values))
         # The variance that shrinkage gives every direction, in and out of the span.
         floor = share * total / d
         values = (1 - share) * spectrum.values + floor
@@ -478,10 +503,10 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             self._warn_of_cut(spectrum, k)
         self.shrinkage_, self._floor, self._scale = share, floor, scale
         self.n_components_ = k
-        self.explained_variance_ = _padded(values, k)
+        self.explained_variance_ = cov.padded(values, k)
         self.explained_variance_ratio_ = self.explained_variance_ / (total or 1.0)
         known = values[:, None] > 0
-        self.components_ = _padded(np.where(known, spectrum.vectors, 0.0), k)
+        self.components_ = cov.padded(xp.where(known, spectrum.vectors, 0.0), k)
 
     def _count_components(self, values):
         """Return the number of components; ``values`` matter to a share alone."""
@@ -490,18 +515,20 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             return min(self.n_samples_seen_, self.n_features_in_)
         if isinstance(wanted, Integral):
             return int(wanted)
-        reached = np.cumsum(values) / (values.sum() or 1.0)
-        k = np.searchsorted(reached, wanted, side="right") + 1
-        return int(min(k, len(values)))
+        xp = namespace(values)
+        sums = np.cumsum(values) if xp is np else xp.cumulative_sum(values)
+        reached = sums / (float(xp.sum(values)) or 1.0)
+        return min(cov.count(reached <= wanted) + 1, values.shape[0])
 
     def _warn_of_eps(self, values):
-        eps = self._fitted_with["eps"]
-        damped = values[values < eps].sum()
-        if self._fitted_with["whiten"] and damped > 0.5 * values.sum():
+        eps, xp = self._fitted_with["eps"], namespace(values)
+        total = float(xp.sum(values))
+        damped = float(xp.sum(xp.where(values < eps, values, 0.0)))
+        if self._fitted_with["whiten"] and damped > 0.5 * total:
             warnings.warn(
                 f"eps={eps} exceeds the eigenvalues that hold "
-                f"{damped / values.sum():.0%} of the variance, so the result is mostly "
-                f"damped, not white. The largest eigenvalue is {values.max():.3g}: "
+                f"{damped / total:.0%} of the variance, so the result is mostly "
+                f"damped, not white. The largest eigenvalue is {xp.max(values):.3g}: "
                 "choose eps well below it, or standardize the data first.",
                 UserWarning,
                 stacklevel=4,
@@ -539,14 +566,15 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
 
     def _spectral_map(self, **form):
         fitted, values = self._fitted_with, self.explained_variance_
-        known = np.any(self.components_, axis=1)
+        xp = namespace(values)
+        known = xp.any(self.components_ != 0, axis=1)
         eps = fitted["eps"] if fitted["whiten"] else 0.0
-        weights = np.where(known, 1.0, 0.0)
+        weights = astype(known, values.dtype, xp)
         if fitted["whiten"]:
-            weights = np.sqrt(reciprocal(np.where(known, values + eps, 0.0)))
+            weights = xp.sqrt(reciprocal(xp.where(known, values + eps, 0.0)))
         if fitted["method"] in ROTATIONS:
             return rotation_map(self.components_, weights, self._scale, **form)
-        outside = 1 / np.sqrt(self._floor + eps) if self._floor else 0.0
+        outside = 1 / math.sqrt(self._floor + eps) if self._floor else 0.0
         return symmetric_map(self.components_, weights, outside, self._scale, **form)
 
     def _full_covariance(self, scatter):
@@ -554,9 +582,11 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         eps = self._fitted_with["eps"]
         covariance = cov.covariance(scatter, self._fitted_with["ddof"])
         covariance *= 1 - self.shrinkage_
-        covariance[np.diag_indices_from(covariance)] += self._floor + eps
-        scale = reciprocal(np.sqrt(covariance.diagonal()))
-        values = np.linalg.eigvalsh(covariance * scale * scale[:, None])
+        covariance = with_diagonal(covariance, self._floor + eps)
+        xp = namespace(covariance)
+        diagonal = np.diagonal if xp is np else xp.linalg.diagonal
+        scale = reciprocal(xp.sqrt(diagonal(covariance)))
+        values = xp.linalg.eigvalsh(covariance * scale * scale[:, None])
         if values[0] <= cov.null_level(values, scatter):
             raise ValueError(
                 f"method='cholesky' needs a covariance that can be inverted, but with "
@@ -569,11 +599,5 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         """Tags: both float types are kept."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        tags.array_api_support = has_array_dispatch
         return tags
-
-
-def _padded(rows, n_rows):
-    """First rows of an array, with zeros where there are too few."""
-    missing = max(n_rows - len(rows), 0)
-    padding = [(0, missing)] + [(0, 0)] * (rows.ndim - 1)
-    return np.pad(rows[:n_rows], padding)

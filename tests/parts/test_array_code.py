@@ -278,6 +278,7 @@ def test_namespaces():
 
 def test_an_array_library_is_asked_for_by_name(monkeypatch):
     torch = pytest.importorskip("torch")
+    monkeypatch.setattr(_arrays, "_namespaces", {})
     monkeypatch.setitem(sys.modules, "sklearn.externals.array_api_compat", None)
     with pytest.raises(
         ImportError, match=r"torch\.Tensor arrays need scikit-learn 1\.9"

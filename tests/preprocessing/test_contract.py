@@ -78,6 +78,8 @@ def rng():
 @pytest.mark.filterwarnings("ignore:n_components=1 is ignored")
 @pytest.mark.filterwarnings("ignore:.*fit keeps no statistics")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@pytest.mark.filterwarnings("ignore:.* of 10 directions map to 0")
+@pytest.mark.usefixtures("array_api")
 @parametrize_with_checks([*DEFAULTS, *CONFIGURATIONS])
 def test_scikit_learn_contract(estimator, check):
     of_sparse_data = check.func.__name__.endswith("_on_sparse_data")

@@ -14,12 +14,7 @@ import pytest
 
 from sknn_notes import MinMaxNormalizer, Standardizer
 
-NOT_NUMPY = "arrays of other libraries, by private helpers; ours take numpy's alone"
 LEFT_OUT = {
-    "test_standard_scaler_sample_weight_array_api": NOT_NUMPY,
-    "test_preprocessing_array_api_compliance": NOT_NUMPY,
-    "test_preprocessing_integer_array_api_on_float32_only_device": NOT_NUMPY,
-    "test_standard_scaler_array_api_compliance": NOT_NUMPY,
     "test_standard_scaler_near_constant_features": (
         "calls a feature constant by the rounding of scikit-learn's sums, which grows "
         "with the number of rows; ours keeps what the data resolves"
@@ -98,7 +93,10 @@ def _functions(source):
 
 
 # Of scikit-learn's own QuantileTransformer, in tests of several scalers.
-pytestmark = pytest.mark.filterwarnings("ignore:n_quantiles")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:n_quantiles"),
+    pytest.mark.usefixtures("array_api"),
+]
 
 SUITE = _read_suite()
 globals().update({k: v for k, v in SUITE.items() if k not in LEFT_OUT})

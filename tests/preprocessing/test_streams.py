@@ -142,6 +142,17 @@ def test_partial_fit_after_fit_starts_a_new_stream(transformer, X, y):
     np.testing.assert_array_equal(fitted.transform(X), expected)
 
 
+def test_rounding_leaves_a_constant_column_constant():
+    rng = np.random.default_rng(0)
+    for n in range(5, 80):
+        X = np.c_[np.full(n, rng.uniform(0, 10)), rng.normal(size=(n, 2))]
+        whitener = Whitener("pca_cor")
+        for chunk in np.array_split(X, 3):
+            whitener.partial_fit(chunk)
+        assert np.isfinite(whitener.transform(X)).all()
+        assert (whitener.components_[:, 0] == 0).all()
+
+
 def test_trees_need_targets_in_every_chunk(X, y):
     encoder = PiecewiseLinearEncoder(bins="tree").partial_fit(X, y)
     with pytest.raises(ValueError, match="requires y to be passed"):

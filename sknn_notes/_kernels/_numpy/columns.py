@@ -54,6 +54,10 @@ class Moments(NamedTuple):
         """Return the mean, rounded once."""
         return self.mean + self.mean_low
 
+    def __sklearn_array_api_convert__(self, convert):
+        """Return the moments in another namespace, for ``move_estimator_to``."""
+        return Moments(*map(convert, self))
+
 
 def _rows_per_block(X: np.ndarray, size: int | None) -> int:
     return max(1, min(X.shape[0], (size or BLOCK_SIZE) // X.shape[1]))
@@ -72,15 +76,18 @@ def _scratch(X: np.ndarray, dtype=np.float64, size: int | None = None) -> np.nda
     return np.empty_like(rows, dtype=dtype, order="K", subok=False)
 
 
-def merge_moments(a: Moments, b: Moments) -> Moments:
-    """Moments of two sets of rows together (Chan, Golub and LeVeque 1983)."""
+def merge_moments(a: Moments, b: Moments, xp=np) -> Moments:
+    """Moments of two sets of rows together (Chan, Golub and LeVeque 1983).
+
+    ``xp`` is the array namespace of all.
+    """
     n = a.n + b.n
-    share = np.divide(b.n, n, out=np.zeros_like(n), where=n > 0)
+    share = b.n / xp.where(n > 0, n, 1.0)
     step = share * (b.mean - a.mean)
     mean = a.mean + step
     # What this sum rounds away (Fast2Sum, the larger term first).
-    swap = np.abs(step) > np.abs(a.mean)
-    lost = np.where(swap, a.mean - (mean - step), step - (mean - a.mean))
+    swap = xp.abs(step) > xp.abs(a.mean)
+    lost = xp.where(swap, a.mean - (mean - step), step - (mean - a.mean))
     mean_low = a.mean_low + share * (b.mean_low - a.mean_low) + lost
     m2 = a.m2 + b.m2 + a.n * share * mean_step(a, b) ** 2
     return Moments(n, mean, mean_low, m2)
