@@ -6,9 +6,12 @@ its networks warn of; its lines name the network.
 
 import sys
 import warnings
+from collections import Counter
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from sklearn.exceptions import ConvergenceWarning
 
 
 class Told(NamedTuple):
@@ -54,6 +57,33 @@ def warn(message, category=UserWarning, stacklevel=1):
     caller = sys._getframe(1)
     place = caller.f_code.co_filename, caller.f_lineno
     listener.warnings.append(Told(message, category, place))
+
+
+def pass_on(told, total, what, stacklevel=1):
+    """Warn once of what several fits warn of from the same place in the code.
+
+    Parameters
+    ----------
+    told : list of Told
+    total : int
+        Number of fits.
+    what : str
+        What they are fits of, in the plural.
+    stacklevel : int, default=1
+        As ``warn`` takes it; 1 is the caller of this function.
+    """
+    counts = Counter(each.place for each in told)
+    seen: set = set()
+    for message, category, place in told:
+        if issubclass(category, ConvergenceWarning):
+            # Fits differ in the numbers of the message.
+            key: Any = place
+            message += f" (In {counts[place]} of {total} {what}.)"
+        else:
+            key = message
+        if key not in seen:
+            seen.add(key)
+            warn(message, category, stacklevel=stacklevel + 1)
 
 
 def say(line):
