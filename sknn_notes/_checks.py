@@ -248,6 +248,7 @@ def public_name(cls: type) -> str:
 _PHRASES = {
     "array-like": "an array-like",
     "boolean": "True or False",
+    "cv_object": "an int of at least 2, a splitter, an iterable of splits or None",
     "random_state": "an int from 0 to 2**32 - 1, a numpy.random.RandomState",
     "verbose": "True, False or an int of at least 0",
 }

@@ -6,9 +6,12 @@ its networks warn of; its lines name the network.
 
 import sys
 import warnings
+from collections import Counter
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from sklearn.exceptions import ConvergenceWarning
 
 
 class Told(NamedTuple):
@@ -67,6 +70,31 @@ def _level():
 def _is_between(frame):
     package = frame.f_globals.get("__name__", "").partition(".")[0]
     return package in ("sknn_notes", "sklearn", "numpy", "joblib", "contextlib")
+
+
+def pass_on(told, total, what):
+    """Warn once of what several fits warn of from the same place in the code.
+
+    Parameters
+    ----------
+    told : list of Told
+    total : int
+        Number of fits.
+    what : str
+        What they are fits of, in the plural.
+    """
+    counts = Counter(each.place for each in told)
+    seen: set = set()
+    for message, category, place in told:
+        if issubclass(category, ConvergenceWarning):
+            # Fits differ in the numbers of the message.
+            key: Any = place
+            message += f" (In {counts[place]} of {total} {what}.)"
+        else:
+            key = message
+        if key not in seen:
+            seen.add(key)
+            warn(message, category)
 
 
 def say(line):

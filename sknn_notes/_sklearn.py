@@ -12,8 +12,12 @@ What replaces each name if it goes:
 - ``sklearn.externals.array_api_compat``: the package of that name.
 - ``check_same_namespace``: compares namespace and device of an array with those of a
   fitted attribute.
-- ``_fit_and_score``, looked for among the callers: without it there is no warning about
-  a validation set that a search has cut into folds.
+- ``_fit_and_score``: one task of a search, which scores, handles errors and returns
+  what ``cv_results_`` is made of. It is also looked for among the callers: without it
+  there is no warning about a validation set that a search has cut into folds.
+- ``_safe_split``, ``_check_method_params``: the rows of a fold, of X, y and of what is
+  passed to ``fit``; indexing.
+- ``get_namespace``, ``device``: where indices of rows have to be.
 - ``check_matplotlib_support``, ``check_pandas_support``: an import in a try block, and
   an ImportError that says what to install.
 
@@ -24,12 +28,15 @@ function below adds it:
 - ``_check_sample_weight``: ``allow_all_zero_weights``, since 1.9.
 """
 
+import contextlib
+import contextvars
 import importlib
 import inspect
 
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.model_selection._validation import _fit_and_score
+from sklearn.utils._array_api import device, get_namespace
 from sklearn.utils._optional_dependencies import (
     check_matplotlib_support,
     check_pandas_support,
@@ -45,8 +52,9 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
 __all__ = [
     "HasMethods",
@@ -63,9 +71,11 @@ __all__ = [
     "check_pandas_support",
     "check_same_namespace",
     "compute_class_weight",
+    "cross_validating",
     "has_array_dispatch",
     "in_cross_validation",
     "make_constraint",
+    "rows_of_fold",
     "validate_parameter_constraints",
 ]
 
@@ -124,11 +134,37 @@ def array_namespace(array):
     return array_api_compat.array_namespace(array)
 
 
+_cross_validating = contextvars.ContextVar("_cross_validating", default=False)
+
+
+@contextlib.contextmanager
+def cross_validating():
+    """Let fits know that they are part of a cross-validation, whoever calls them."""
+    token = _cross_validating.set(True)
+    try:
+        yield
+    finally:
+        _cross_validating.reset(token)
+
+
 def in_cross_validation():
-    """Tell whether a search or a cross-validation of scikit-learn is calling."""
+    """Tell whether a search or a cross-validation is calling."""
+    if _cross_validating.get():
+        return True
     frame = inspect.currentframe()
     while frame is not None:
         if frame.f_code is _fit_and_score.__code__:
             return True
         frame = frame.f_back
     return False
+
+
+def rows_of_fold(estimator, X, y, fit_params, indices):
+    """Return X, y and the parameters of ``fit`` for some rows, as searches cut them."""
+    xp, is_array_api = get_namespace(X)
+    if is_array_api:
+        indices = xp.asarray(indices, device=device(X))
+    else:
+        indices = np.asarray(indices)
+    fit_params = _check_method_params(X, fit_params or {}, indices=indices)
+    return *_safe_split(estimator, X, y, indices), fit_params

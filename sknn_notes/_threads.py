@@ -1,13 +1,16 @@
-"""The number of BLAS threads that the matrix products of a network are worth."""
+"""Threads: how many BLAS threads products are worth, and calls side by side."""
 
 import os
 import sys
+from collections import deque
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar, copy_context
 from itertools import pairwise
-from threading import Lock
+from threading import Event, Lock, Thread
 
-from joblib import effective_n_jobs
-from joblib.parallel import ThreadingBackend, get_active_backend
+from joblib import effective_n_jobs, parallel_backend
+from joblib.parallel import SequentialBackend, ThreadingBackend, get_active_backend
+from sklearn import config_context, get_config
 from threadpoolctl import ThreadpoolController
 
 # Multiplications that occupy one thread for so long that waking it is worth it.
@@ -110,10 +113,15 @@ def n_threads(n_jobs):
     cluster count all its workers, which can't run a thread of this process: None is 1
     there, and negative numbers count the cores of this machine.
     """
-    backend, _ = get_active_backend()
-    if type(backend).__module__ == ThreadingBackend.__module__:
+    if on_this_machine():
         return effective_n_jobs(n_jobs)
     return ThreadingBackend().effective_n_jobs(n_jobs)
+
+
+def on_this_machine():
+    """Tell whether joblib's active backend is one of its own, not of a cluster."""
+    backend, _ = get_active_backend()
+    return type(backend).__module__ == ThreadingBackend.__module__
 
 
 def share_of_threads(n_jobs):
@@ -124,6 +132,76 @@ def share_of_threads(n_jobs):
     """
     share = max(1, _blas.count() // n_jobs)
     return lambda: _blas.limit(share)
+
+
+_stop: ContextVar[Event | None] = ContextVar("_stop", default=None)
+
+
+def stopped():
+    """Tell whether the calls are to end that ``run_on_threads`` runs, this among them.
+
+    The user has interrupted them, or another one has raised an error.
+    """
+    stop = _stop.get()
+    return stop is not None and stop.is_set()
+
+
+def run_on_threads(function, n_calls, n_jobs):
+    """Call ``function(i)`` for i below ``n_calls`` on ``n_jobs`` threads.
+
+    The threads share the BLAS threads of the caller. They have its context variables
+    and its configuration of scikit-learn. Where there are several of them, joblib
+    starts no further ones inside.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the user interrupts, as soon as the running calls have asked ``stopped``.
+    Exception
+        The first one that a call raises, as soon as the others have.
+    """
+    share, config, stop = share_of_threads(n_jobs), get_config(), Event()
+    backend, n_inner = get_active_backend()
+    if n_jobs > 1:
+        backend, n_inner = SequentialBackend(), 1
+    waiting, errors = deque(range(n_calls)), {}
+
+    def work():
+        _stop.set(stop)
+        inner = parallel_backend(backend, n_jobs=n_inner)
+        with config_context(**config), inner, share():
+            while waiting and not stop.is_set():
+                call()
+
+    def call():
+        try:
+            i = waiting.popleft()
+        except IndexError:  # Another thread was faster.
+            return
+        try:
+            function(i)
+        except BaseException as error:
+            # A call that was interrupted since it is to end is no reason of its own.
+            if not (isinstance(error, KeyboardInterrupt) and stop.is_set()):
+                errors[i] = error
+            stop.set()
+
+    # A thread does not inherit context variables.
+    threads = [Thread(target=copy_context().run, args=(work,)) for _ in range(n_jobs)]
+    started = []
+    # No executor: an interruption may come while it holds locks that its threads need.
+    try:
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+        for thread in started:
+            thread.join()
+    finally:
+        stop.set()
+        for thread in started:
+            thread.join()
+    if errors:
+        raise errors[min(errors)]
 
 
 def threads_for(n_rows, units):

@@ -16,6 +16,7 @@ import sknn_notes
 TITLES = {
     "sknn_notes": "Estimators and transformers",
     "sknn_notes.tabular": "Tables",
+    "sknn_notes.model_selection": "Searches",
     "sknn_notes.losses": "Losses",
     "sknn_notes.links": "Links",
     "sknn_notes.penalties": "Penalties",
@@ -106,9 +107,11 @@ def skip_request_methods(app, what, name, obj, skip, options):
 
 def unlink_sklearn(app, what, name, obj, options, lines):
     """Turn links into scikit-learn's own pages, which are not here, into plain text."""
-    if (getattr(obj, "__module__", None) or "").startswith("sklearn."):
+    function = getattr(obj, "fget", obj)
+    if (getattr(function, "__module__", None) or "").startswith("sklearn."):
         link = re.compile(r":(?:ref|term):`([^<`]*?)(?:\s*<[^>]*>)?`")
-        lines[:] = [link.sub(r"\1", line) for line in lines]
+        # As code: an underscore at the end would make a link of plain text.
+        lines[:] = [link.sub(r"``\1``", line) for line in lines]
 
 
 def escape_attributes_in_types(app, what, name, obj, options, lines):

@@ -7,6 +7,7 @@ import numpy as np
 
 from sknn_notes._arrays import to_numpy
 from sknn_notes._messages import say
+from sknn_notes._threads import stopped
 
 
 class Monitor:
@@ -110,7 +111,13 @@ class Monitor:
             self._state = n_epochs, loss, *rest
 
     def update(self, loss):
-        """Record an epoch that ended with this training loss."""
+        """Record an epoch that ended with this training loss.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If this fit is one of several that the user has interrupted.
+        """
         watched = self.evaluate() if self.watches_score else ()
         n_epochs, best, epoch, weights = self._state
         if not watched:
@@ -126,6 +133,8 @@ class Monitor:
         self.n_without_improvement = 0 if improved else self.n_without_improvement + 1
         if self.verbose:
             say(self._progress())
+        if stopped():
+            raise KeyboardInterrupt
 
     def _record(self, values, *best):
         """Make an epoch count, with what is best by then."""

@@ -1,7 +1,6 @@
 """Several networks in one estimator, trained side by side from seeds of their own."""
 
 import copy
-from collections import Counter
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from contextvars import copy_context
@@ -10,10 +9,9 @@ from typing import Any
 
 from sklearn import config_context, get_config
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from sknn_notes._messages import listening, warn
+from sknn_notes._messages import listening, pass_on, warn
 from sknn_notes._threads import n_threads, share_of_threads
 from sknn_notes.neural_network._fit import dtypes, is_first, prepare
 from sknn_notes.neural_network._validation import Fold, of_validation
@@ -63,7 +61,7 @@ def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks, 
             f"Training interrupted by user: {len(networks)} of {estimator.n_networks} "
             "networks are kept, with the weights reached so far.",
         )
-    _pass_on(training.told, estimator.n_networks)
+    pass_on(training.told, estimator.n_networks, "networks")
     names = getattr(estimator, "feature_names_in_", None)
     if names is not None:
         for network in networks:
@@ -271,22 +269,3 @@ class _Epochs:
             with self._lock:
                 return getattr(self._tasks, name)(*arguments)
         return None
-
-
-def _pass_on(told, n_networks):
-    """Warn once of what several networks warn of from the same place in the code."""
-    counts = Counter(each.place for each in told)
-    seen: set = set()
-    for message, category, place in told:
-        if issubclass(category, ConvergenceWarning):
-            # Networks differ in the numbers of the message.
-            key: Any = place
-            message += f" (In {counts[place]} of {n_networks} networks.)"
-        else:
-            key = message
-        if key not in seen:
-            seen.add(key)
-            warn(
-                message,
-                category,
-            )

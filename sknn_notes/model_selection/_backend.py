@@ -1,0 +1,92 @@
+"""How scikit-learn's searches hand over all their tasks at once: a joblib backend."""
+
+from contextlib import contextmanager
+
+from joblib import parallel_backend
+from joblib.parallel import ParallelBackendBase, get_active_backend
+
+from sknn_notes._threads import n_threads
+from sknn_notes.model_selection._program import Program
+
+
+@contextmanager
+def together(stack_size):
+    """Let the next ``joblib.Parallel`` of the block run its tasks as one program.
+
+    Parameters
+    ----------
+    stack_size : "auto" or int
+
+    Yields
+    ------
+    tasks : object
+        ``n_tasks`` is the number of tasks that were run, ``told`` what they warned of.
+    """
+    backend = _Together(stack_size)
+    context = parallel_backend(backend, n_jobs=get_active_backend()[1])
+    backend.leave = context.unregister
+    try:
+        yield backend
+    finally:
+        context.unregister()
+
+
+class _Together(ParallelBackendBase):
+    """Collects the tasks, and runs them when the first result is asked for."""
+
+    supports_sharedmem = True
+    uses_threads = True
+
+    def __init__(self, stack_size):
+        super().__init__(nesting_level=0)
+        self._stack_size = stack_size
+        self._batches = []
+        self.n_tasks, self.told = 0, []
+
+    def effective_n_jobs(self, n_jobs):
+        # joblib itself calls the tasks one by one where this is 1.
+        return 2
+
+    def configure(self, n_jobs=1, parallel=None, **options):
+        # What the tasks, callbacks and the last fit run in parallel is not ours.
+        self.leave()
+        self._n_jobs = n_threads(n_jobs)
+        self.parallel = parallel
+        parallel.pre_dispatch = "all"
+        return self.effective_n_jobs(n_jobs)
+
+    def submit(self, func, callback=None):
+        batch = _Batch(self, func.items, callback)
+        self._batches.append(batch)
+        return batch
+
+    # The name before joblib 1.5.
+    apply_async = submit
+
+    def run(self):
+        """Run all batches that were submitted."""
+        batches, self._batches = self._batches, []
+        counts = [len(batch.calls) for batch in batches]
+        calls = [call for batch in batches for call in batch.calls]
+        for batch in batches:
+            batch.calls = None
+        self.n_tasks += len(calls)
+        program = Program(calls, self._n_jobs, self._stack_size, self.told)
+        del calls
+        results = iter(program.run())
+        for batch, count in zip(batches, counts, strict=True):
+            batch.results = [next(results) for _ in range(count)]
+
+
+class _Batch:
+    """A few tasks; what joblib knows of them, and asks for their results."""
+
+    def __init__(self, backend, calls, callback):
+        self._backend, self._callback = backend, callback
+        self.calls, self.results = calls, None
+
+    def get(self, timeout=None):
+        if self.results is None:
+            self._backend.run()
+        self._callback(self.results)
+        return self.results

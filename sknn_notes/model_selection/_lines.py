@@ -1,0 +1,58 @@
+"""The lines that scikit-learn's searches print of every task under ``verbose``.
+
+Its own would leave out the time of the fit, which here comes before the task.
+"""
+
+from joblib.logger import short_format_time
+
+_WIDTH = 80
+
+
+def start_line(keywords):
+    """Print that a task begins, under ``verbose`` above 9."""
+    if keywords["verbose"] > 9:
+        line = f"{_name(keywords)} START {_parameters(keywords)}"
+        print(f"{line}{(_WIDTH - len(line)) * '.'}\n", end="")
+
+
+def end_line(keywords, result):
+    """Print the scores of a task and its time, under ``verbose`` above 1."""
+    verbose = keywords["verbose"]
+    if verbose < 2:
+        return
+    begin, end = f"{_name(keywords)} END ", _parameters(keywords)
+    end += ";" if end else ""
+    if verbose > 2:
+        end += _scores(result)
+    seconds = result["fit_time"] + result["score_time"]
+    end += f" total time={short_format_time(seconds)}"
+    # In one piece, so that the lines of several threads don't mix.
+    print(f"{begin}{end:.>{max(0, _WIDTH - len(begin))}}\n", end="")
+
+
+def _name(keywords):
+    name, verbose = "", keywords["verbose"]
+    split, candidate = (keywords[f"{each}_progress"] for each in ("split", "candidate"))
+    if verbose > 2:
+        name += f" {split[0] + 1}/{split[1]}"
+    if verbose > 9:
+        name += f"; {candidate[0] + 1}/{candidate[1]}"
+    return f"[CV{name}]"
+
+
+def _parameters(keywords):
+    parameters = keywords["parameters"]
+    return ", ".join(f"{name}={parameters[name]}" for name in sorted(parameters))
+
+
+def _scores(result):
+    test, train = result["test_scores"], result.get("train_scores")
+    if isinstance(test, dict):
+        lines = []
+        for name in sorted(test):
+            before = "" if train is None else f"train={train[name]:.3f}, "
+            lines.append(f" {name}: ({before}test={test[name]:.3f})")
+        return "".join(lines)
+    if train is None:
+        return f", score={test:.3f}"
+    return f", score=(train={train:.3f}, test={test:.3f})"
