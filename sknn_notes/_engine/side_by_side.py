@@ -4,6 +4,7 @@ from collections import defaultdict
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,8 @@ class Member:
         What ended the training.
     raw : array of shape (n_samples, n_raw) or None
         Raw outputs for the validation set, after the last epoch.
+    seconds : float
+        Time that the training took, by its share in the stack.
     """
 
     program: Any
@@ -55,6 +58,7 @@ class Member:
     is_followed: bool = False
     error: Exception | None = None
     raw: Any = None
+    seconds: float = 0.0
 
     @property
     def network(self):
@@ -151,6 +155,7 @@ class _SideBySide:
 
     def train(self):
         """Train all members; return whether the user interrupted it."""
+        self._shared_until = perf_counter()
         self._end([member for member in self._members if member.is_done])
         active = [member for member in self._members if not member.is_done]
         if active:
@@ -187,6 +192,13 @@ class _SideBySide:
             for indices in watching.values()
         ]
 
+    def _share_time(self, active):
+        """Add to each member its share of the time since the last call."""
+        now = perf_counter()
+        for member in active:
+            member.seconds += (now - self._shared_until) / len(active)
+        self._shared_until = now
+
     def _train_epoch(self, active):
         """Go once over the data; return the members that go on."""
         stack, plans = self._stack, {}
@@ -205,6 +217,7 @@ class _SideBySide:
             if id(member) in plans:
                 with _catching(member):
                     member.epochs.finish_epoch(float(losses[id(member)]))
+        self._share_time(active)
         self._leave([member for member in active if member.is_done])
         left = [member for member in active if not member.is_done]
         if left and len(left) <= _SHARE_LEFT * len(stack.members):

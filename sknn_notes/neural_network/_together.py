@@ -1,6 +1,7 @@
 """Many networks, each with data of its own, fitted by one call."""
 
 from numbers import Integral
+from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ from sknn_notes._checks import Interval, check_value
 from sknn_notes._messages import listening
 from sknn_notes._sklearn import StrOptions
 from sknn_notes._threads import n_threads, run_on_threads, stopped
+from sknn_notes.neural_network._stacks import fit_in_stacks, fits_in_stack
 
 STACK_SIZE = [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")]
 
@@ -35,8 +37,9 @@ class Outcome(NamedTuple):
 def fit_together(jobs, *, n_jobs=None, stack_size="auto", finish=None):
     """Fit many networks in place.
 
-    Every network is fitted by its own method ``fit``, on threads: compiled steps run
-    without Python's lock, and nothing is copied.
+    On a device, those that differ in numbers alone are trained as one; their seconds
+    are their share of that. Every other network is fitted by its own method ``fit``, on
+    threads: compiled steps run without Python's lock, and nothing is copied.
 
     Parameters
     ----------
@@ -74,8 +77,38 @@ def fit_together(jobs, *, n_jobs=None, stack_size="auto", finish=None):
         if finish is not None:
             finish(i, outcome)
 
-    run_on_threads(run, len(jobs), max(1, min(n_threads(n_jobs), len(jobs))))
+    n_jobs = max(1, min(n_threads(n_jobs), len(jobs)))
+    stacked = {i for i, job in enumerate(jobs) if fits_in_stack(job)}
+    others = [i for i in range(len(jobs)) if i not in stacked]
+    n_threads_of_others = max(1, min(n_jobs, len(others)))
+    run_on_threads(lambda i: run(others[i]), len(others), n_threads_of_others)
+    if stacked:
+        _fit_stacks(jobs, sorted(stacked), n_jobs, stack_size, outcomes, finish)
     return outcomes
+
+
+def _fit_stacks(jobs, indices, n_jobs, stack_size, outcomes, finish):
+    """Fit networks in stacks, and finish them on threads meanwhile."""
+    waiting: SimpleQueue = SimpleQueue()
+
+    def work():
+        while (index := waiting.get()) is not None and not stopped():
+            if finish is not None:
+                finish(index, outcomes[index])
+
+    def end(fit):
+        outcomes[fit.index] = Outcome(fit.seconds, fit.error, fit.told)
+        waiting.put(fit.index)
+
+    def train():
+        most = None if stack_size == "auto" else stack_size
+        try:
+            fit_in_stacks(jobs, indices, most, end)
+        finally:
+            for _ in range(n_jobs):
+                waiting.put(None)
+
+    run_on_threads(lambda i: work() if i else train(), 1 + n_jobs, 1 + n_jobs)
 
 
 def _fit(i, job):
