@@ -2,8 +2,9 @@
 
 import copy
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from contextvars import copy_context
+from functools import partial
 from threading import Event, Lock
 from typing import Any
 
@@ -11,9 +12,12 @@ from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from sknn_notes._engine.side_by_side import train_side_by_side
 from sknn_notes._messages import listening, pass_on, warn
 from sknn_notes._threads import n_threads, share_of_threads
+from sknn_notes.neural_network._devices import device_of
 from sknn_notes.neural_network._fit import dtypes, is_first, prepare
+from sknn_notes.neural_network._shared import Shared
 from sknn_notes.neural_network._validation import Fold, of_validation
 
 
@@ -160,7 +164,10 @@ class _Training:
         if self.tasks is not None:
             self.tasks.begin_fit()
         indices = range(len(self.networks))
-        if n_jobs == 1:
+        device = device_of(self.estimator, self.data[0])
+        if device is not None and self.estimator._resolve("solver").stochastic:
+            told = self._run_in_stack(indices, device)
+        elif n_jobs == 1:
             told = [self._train(i, nullcontext) for i in indices]
         else:
             told = self._run_on_threads(indices, n_jobs)
@@ -184,6 +191,56 @@ class _Training:
                 # If some still run, an error or the user ends their training.
                 self._stop.set()
         return [future.result() for future in futures]
+
+    def _run_in_stack(self, indices, device):
+        """Train all networks on a device; return what each warned of."""
+        X, y, sample_weight, validation = self.data
+        shared = Shared()
+        told: list[list] = [[] for _ in indices]
+        running: dict[int, Any] = {}
+        members = []
+
+        @contextmanager
+        def listens(index):
+            with listening(f"Network {index}") as own:
+                yield
+            told[index] += own
+
+        for index in indices:
+            network, record = self.networks[index], self.record
+            if record is not None and index in record.finished:
+                attributes, told[index] = record.finished[index]
+                vars(network).update(attributes)
+                continue
+            with listens(index):
+                training = prepare(
+                    network,
+                    X,
+                    y,
+                    sample_weight,
+                    validation=validation,
+                    partial=self.partial,
+                    fold=self.folds[index],
+                    shared=shared,
+                )
+                epochs = _Epochs(network, index, self.tasks, self._stop, self._lock)
+                progress = None if record is None else record.follow(index, training)
+                member = training.member(epochs, progress, partial(listens, index))
+            running[id(member)] = index, training, epochs
+            members.append(member)
+
+        def finish(member):
+            index, training, epochs = running.pop(id(member))
+            with listens(index):
+                training.take(member)
+                training.end(epochs)
+                training.publish()
+            if self.record is not None and not training.monitor.interrupted:
+                network = self.networks[index]
+                self.record.finish(index, _fitted_attributes(network), told[index])
+
+        self.interrupted = train_side_by_side(members, device, finish=finish)
+        return told
 
     def _train(self, index, limit):
         """Train one network unless all are to stop; return what it warned of."""

@@ -84,8 +84,9 @@ def prepare(
     -------
     training : Training
     """
-    shared = Shared() if shared is None else shared
     first = is_first(estimator, partial)
+    # What continues has targets of its own.
+    shared = shared if shared is not None and first else Shared()
     solver = estimator._resolve("solver")
     types = dtypes(estimator, solver, first)
     X, y, sample_weight = _validated(
