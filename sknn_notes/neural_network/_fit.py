@@ -182,6 +182,9 @@ def _divided(estimator, plan, data, validation, state, partial, fold):
     return batches, validation, targets
 
 
+_NO_CONTEXT = nullcontext()
+
+
 @dataclass
 class Training:
     """A training that may begin.
@@ -265,10 +268,10 @@ class Training:
         remedy = self.estimator._targets.remedy(self.batches.y)
         return DivergenceError(f"{error} {remedy}") if remedy else error
 
-    def member(self, tasks=None, progress=None, context=nullcontext):
+    def member(self, tasks=None, progress=None, context=_NO_CONTEXT):
         """Begin, and return what a device trains beside others.
 
-        ``context`` returns a context for what is done for this training alone.
+        What is done for this training alone is done in the context.
         """
         with np.errstate(all="ignore"):
             self._begin(tasks, progress)
