@@ -1,4 +1,4 @@
-"""Fits of many networks in stacks, on a device."""
+"""Fits of many networks, which share what they compute of their data and parameters."""
 
 from contextlib import contextmanager
 from time import perf_counter
@@ -18,14 +18,38 @@ from sknn_notes.neural_network._targets import move_arrays
 from sknn_notes.neural_network._validation import check_given
 
 
-def fits_in_stack(job):
-    """Tell whether a network may be trained beside others on a device.
+class SharedResults:
+    """What the fits of a search have in common.
 
-    It is a single one without callbacks, and its solver goes by batches.
+    Parameters
+    ----------
+    jobs : list of Job
     """
+
+    def __init__(self, jobs):
+        self._of_rows = {self._rows(job): Shared() for job in jobs}
+        self.of_parameters = Shared()
+
+    def of_rows(self, job):
+        """Return what fits to the same rows have in common."""
+        return self._of_rows[self._rows(job)]
+
+    @staticmethod
+    def _rows(job):
+        return id(job.X), id(job.y), id(job.fit_params.get("sample_weight"))
+
+
+def can_be_prepared(job):
+    """Tell whether a fit is that of one network which tells nobody how it goes."""
     estimator = job.estimator
     is_plain = estimator.n_networks == 1 and not hasattr(estimator, "_skl_callbacks")
-    if not is_plain or "checkpoint" in job.fit_params:
+    return is_plain and job.fit_params.get("checkpoint") is None
+
+
+def fits_in_stack(job):
+    """Tell whether a network may be trained beside others on a device."""
+    estimator = job.estimator
+    if not can_be_prepared(job):
         return False
     try:
         X = as_inputs(job.X, input_namespace(job.X, estimator))
@@ -35,7 +59,7 @@ def fits_in_stack(job):
         return False
 
 
-class StackedFit:
+class PreparedFit:
     """The fit of one network among others.
 
     Parameters
@@ -43,49 +67,69 @@ class StackedFit:
     index : int
         Of the job.
     job : Job
-    shared : Shared
-        What fits to the same rows have computed.
+    shared : SharedResults
 
     Attributes
     ----------
     seconds : float
     error : Exception or None
-    member : Member or None
-        None if the fit failed before the training.
+    training : Training
+        Unless there is an error.
     """
 
     def __init__(self, index, job, shared):
         self.index, self.estimator, self._X = index, job.estimator, job.X
         self.seconds, self._listening = 0.0, Listening(f"Fit {index}")
         self.error: Any = None
-        self.member: Any = None
+        self.training: Any = None
         with self._catching():
-            self._training = self._prepared(job, shared)
-            self.member = self._training.member(context=self._listening)
+            self.training = self._prepared(job, shared)
 
     def _prepared(self, job, shared):
-        estimator, X, y = self.estimator, job.X, job.y
+        estimator, rows, params = self.estimator, shared.of_rows(job), job.fit_params
         check_parameters(estimator)
-        weight, val = job.fit_params.get("sample_weight"), job.fit_params
         names = "X_val", "y_val", "sample_weight_val"
-        validation = check_given(estimator, X, *(val.get(name) for name in names))
-        self._xp = input_namespace(X, estimator)
+        validation = check_given(estimator, job.X, *(params.get(k) for k in names))
+        self._xp = input_namespace(job.X, estimator)
         if validation is not None:
             X_val, *others = validation
             validation = as_inputs(X_val, self._xp), *map(as_numpy, others)
-        X = shared.once("inputs", lambda: as_inputs(X, self._xp))
-        y, weight = shared.once("targets", lambda: (as_numpy(y), as_numpy(weight)))
-        return prepare(estimator, X, y, weight, validation=validation, shared=shared)
+        weight = params.get("sample_weight")
+        X = rows.once("inputs", lambda: as_inputs(job.X, self._xp))
+        y, weight = rows.once("targets", lambda: (as_numpy(job.y), as_numpy(weight)))
+        return prepare(
+            estimator,
+            X,
+            y,
+            weight,
+            validation=validation,
+            shared=rows,
+            known=shared.of_parameters,
+        )
 
-    def finish(self):
-        """Set the fitted attributes after the training."""
-        self.seconds += self.member.seconds
+    def run(self):
+        """Train on this thread."""
         with self._catching():
-            self._training.take(self.member)
-            self._training.end()
-            self._training.publish()
-            if self._xp is not np:
-                move_arrays(self.estimator, self._X, self._xp)
+            self.training.run()
+            self._publish()
+
+    def member(self):
+        """Return what a device trains beside others, or None after an error."""
+        with self._catching():
+            return self.training.member(context=self._listening)
+
+    def take(self, member):
+        """Take what a device has trained."""
+        self.seconds += member.seconds
+        with self._catching():
+            self.training.take(member)
+            self.training.end()
+            self._publish()
+
+    def _publish(self):
+        self.training.publish()
+        if self._xp is not np:
+            move_arrays(self.estimator, self._X, self._xp)
 
     @property
     def told(self):
@@ -103,7 +147,7 @@ class StackedFit:
         self.seconds += perf_counter() - begin
 
 
-def fit_in_stacks(jobs, indices, stack_size, finish):
+def fit_in_stacks(jobs, indices, shared, stack_size, finish):
     """Fit networks beside each other on their devices.
 
     Parameters
@@ -111,34 +155,32 @@ def fit_in_stacks(jobs, indices, stack_size, finish):
     jobs : list of Job
     indices : list of int
         Of the jobs, which ``fits_in_stack`` tells.
+    shared : SharedResults
     stack_size : int or None
         Most networks of a stack; None is what the memory of the device allows.
     finish : callable
-        ``finish(fit)`` is called with every ``StackedFit`` that is over.
+        ``finish(fit)`` is called with every ``PreparedFit`` that is over.
 
     Raises
     ------
     KeyboardInterrupt
         If the user interrupts, after the epoch.
     """
-    shared: dict[tuple, Shared] = {}
-    fits: dict[int, StackedFit] = {}
+    fits: dict[int, PreparedFit] = {}
     devices: dict[str, Any] = {}
     for index in indices:
-        job = jobs[index]
-        weight = job.fit_params.get("sample_weight")
-        rows = shared.setdefault((id(job.X), id(job.y), id(weight)), Shared())
-        fit = StackedFit(index, job, rows)
-        if fit.error is not None:
+        fit = PreparedFit(index, jobs[index], shared)
+        member = None if fit.error else fit.member()
+        if member is None:
             finish(fit)
             continue
-        fits[id(fit.member)] = fit
-        device = fit._training.device
-        devices.setdefault(str(device), (device, []))[1].append(fit.member)
+        fits[id(member)] = fit
+        device = fit.training.device
+        devices.setdefault(str(device), (device, []))[1].append(member)
 
     def end(member):
         fit = fits.pop(id(member))
-        fit.finish()
+        fit.take(member)
         finish(fit)
 
     for device, members in devices.values():
