@@ -212,6 +212,30 @@ def run_on_threads(function, n_calls, n_jobs):
         raise errors[min(errors)]
 
 
+def ahead(function):
+    """Call a function on another thread; return one that waits for its result."""
+    config = get_config()
+    done: list[tuple] = []
+
+    def call():
+        try:
+            with config_context(**config):
+                done.append((function(), None))
+        except BaseException as error:
+            done.append((None, error))
+
+    def result():
+        thread.join()
+        value, error = done[0]
+        if error is not None:
+            raise error
+        return value
+
+    thread = Thread(target=copy_context().run, args=(call,))
+    thread.start()
+    return result
+
+
 def threads_for(n_rows, units):
     """Return a context in which BLAS has the threads that the products are worth.
 

@@ -10,12 +10,16 @@ from sknn_notes._arrays import input_namespace
 from sknn_notes._checks import check_parameters
 from sknn_notes._engine.side_by_side import train_side_by_side
 from sknn_notes._messages import Listening
+from sknn_notes._threads import ahead
 from sknn_notes.neural_network._devices import device_of
 from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._namespaces import as_inputs, as_numpy
 from sknn_notes.neural_network._shared import Shared
 from sknn_notes.neural_network._targets import move_arrays
 from sknn_notes.neural_network._validation import check_given
+
+# So many fits are prepared, and trained, at a time: a stack of as many fills a GPU.
+_CHUNK = 1024
 
 
 class SharedResults:
@@ -46,11 +50,18 @@ def can_be_prepared(job):
     return is_plain and job.fit_params.get("checkpoint") is None
 
 
-def fits_in_stack(job):
+def fits_in_stack(job, shared):
     """Tell whether a network may be trained beside others on a device."""
-    estimator = job.estimator
     if not can_be_prepared(job):
         return False
+    estimator = job.estimator
+    solver = estimator.solver
+    key = "in stack", estimator.device, type(job.X), type(solver), repr(solver)
+    return shared.of_parameters.once(key, lambda: _is_stochastic_on_device(job))
+
+
+def _is_stochastic_on_device(job):
+    estimator = job.estimator
     try:
         X = as_inputs(job.X, input_namespace(job.X, estimator))
         is_stochastic = estimator._resolve("solver").stochastic
@@ -166,11 +177,38 @@ def fit_in_stacks(jobs, indices, shared, stack_size, finish):
     KeyboardInterrupt
         If the user interrupts, after the epoch.
     """
+    chunks = _chunks(jobs, indices)
+
+    def prepare_next():
+        fits = [PreparedFit(i, jobs[i], shared) for i in next(chunks, ())]
+        return [(fit, None if fit.error else fit.member()) for fit in fits]
+
+    # While one chunk is trained, the next one is prepared.
+    waiting = ahead(prepare_next)
+    while pairs := waiting():
+        waiting = ahead(prepare_next)
+        _train(pairs, stack_size, finish)
+
+
+def _chunks(jobs, indices):
+    """Yield indices of jobs, those together whose networks may be alike."""
+
+    def kind(index):
+        params = jobs[index].estimator.get_params(deep=False)
+        numbers = [k for k, v in params.items() if isinstance(v, float)]
+        return repr([(k, v) for k, v in params.items() if k not in numbers])
+
+    if len(indices) > _CHUNK:
+        indices = sorted(indices, key=kind)
+    for start in range(0, len(indices), _CHUNK):
+        yield indices[start : start + _CHUNK]
+
+
+def _train(pairs, stack_size, finish):
+    """Train prepared fits, those on one device together."""
     fits: dict[int, PreparedFit] = {}
     devices: dict[str, Any] = {}
-    for index in indices:
-        fit = PreparedFit(index, jobs[index], shared)
-        member = None if fit.error else fit.member()
+    for fit, member in pairs:
         if member is None:
             finish(fit)
             continue

@@ -87,7 +87,7 @@ def fit_together(jobs, *, n_jobs=None, stack_size="auto", finish=None):
             finish(i, outcome)
 
     n_jobs = max(1, min(n_threads(n_jobs), len(jobs)))
-    stacked = {i for i, job in enumerate(jobs) if fits_in_stack(job)}
+    stacked = {i for i, job in enumerate(jobs) if fits_in_stack(job, shared)}
     others = [i for i in range(len(jobs)) if i not in stacked]
     n_threads_of_others = max(1, min(n_jobs, len(others)))
     run_on_threads(lambda i: run(others[i]), len(others), n_threads_of_others)
