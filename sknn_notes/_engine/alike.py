@@ -13,7 +13,7 @@ from sknn_notes._engine.network import Network
 from sknn_notes._engine.program import Program
 from sknn_notes._part import Part
 from sknn_notes.layers._base import Layer
-from sknn_notes.layers._dropout import Mask
+from sknn_notes.layers._dropout import Dropout, Mask
 from sknn_notes.schedules import Schedule
 
 
@@ -21,19 +21,23 @@ def signature(program):
     """Return what programs have in common that can be run as one.
 
     Their numbers may differ: strengths, rates, and those parameters of parts that are
-    real numbers. Parts of other packages have to be equal.
+    real numbers. Parts of other packages have to be equal. Dropout may be missing in
+    some, which is a rate of 0.
     """
     network, penalized = program.network, program.penalized
+    layers, dropouts = _without_dropout(network.layers)
     alphas = penalized.specs
     scheduled = [
         next(i for i, other in enumerate(alphas) if other is spec)
         for spec in alphas
         if isinstance(spec, Schedule)
     ]
-    parts = program.loss, program.optimizer, penalized.penalty, *network.layers
+    parts = program.loss, program.optimizer, penalized.penalty, *layers
     return (
         network.theta.dtype.str,
         *map(_signature, parts),
+        tuple(i for i, layer in dropouts.items() if layer.schedule),
+        all(layer.mask.inverted for layer in dropouts.values()),
         tuple(isinstance(spec, Schedule) for spec in alphas),
         tuple(scheduled),
         penalized.penalize_bias,
@@ -42,14 +46,28 @@ def signature(program):
     )
 
 
+def _without_dropout(layers):
+    """Return the other layers, and the dropout by how many of them come before it."""
+    others: list[Layer] = []
+    dropouts = {}
+    for layer in layers:
+        if isinstance(layer, Dropout):
+            dropouts[len(others)] = layer
+        else:
+            others.append(layer)
+    return others, dropouts
+
+
 def _signature(value):
     if isinstance(value, Schedule):
         return "schedule"
     if isinstance(value, Mask):
         return "mask", value.inverted
     if isinstance(value, Part | Layer):
+        # An activation knows the mask of the dropout after it.
         numbers = _numbers(value)
-        items = ((k, v) for k, v in vars(value).items() if k not in numbers)
+        left_out = [*numbers, "mask"]
+        items = ((k, v) for k, v in vars(value).items() if k not in left_out)
         return type(value), tuple(numbers), *((k, _signature(v)) for k, v in items)
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
@@ -92,6 +110,9 @@ class Stacked:
     scheduled : list of list of (array, callable)
         For each pair in ``scheduled`` of a single program, the arrays that it sets, and
         what they hold for values of the schedule.
+    draws : list of tuple of bool
+        Of each program, for which of the random layers, and for a random loss, it draws
+        keys.
     """
 
     def __init__(self, programs, array, theta, running):
@@ -99,17 +120,51 @@ class Stacked:
         self._array, self._dtype = array, first.theta.dtype
         self._cells: dict[tuple, Any] = {}
         self._merged: dict[int, Any] = {}
-        dropouts = [x for x in first.layers if getattr(x, "schedule", None)]
-        self._varying = [id(layer.mask) for layer in dropouts]
-        layers = zip(*(program.network.layers for program in programs), strict=True)
-        network = Network([self._one(each) for each in layers], self._dtype)
+        self._scheduled_masks: list[_Masks] = []
+        layers, owners = self._layers([program.network.layers for program in programs])
+        self.draws = [
+            tuple(
+                i in own
+                for layer, own in zip(layers, owners, strict=True)
+                if layer.is_random
+            )
+            for i in range(len(programs))
+        ]
+        if programs[0].loss.is_random:
+            self.draws = [(*draws, True) for draws in self.draws]
+        network = Network(layers, self._dtype)
         network.theta, network.running = theta, running
         network.grad = namespace(theta).zeros_like(theta)
         network.bind()
         self.scheduled: list[list[tuple[Any, Any]]] = []
         self.program = self._program(programs, network)
-        for layer in dropouts:
-            self.scheduled.append(self._merged[id(layer.mask)].cells)
+        self.scheduled += [masks.cells for masks in self._scheduled_masks]
+
+    def _layers(self, of_models):
+        """Return the layers of all models, and for each the models that have it."""
+        every = range(len(of_models))
+        parts = [_without_dropout(layers) for layers in of_models]
+        others = [self._one(each) for each in zip(*(x for x, _ in parts), strict=True)]
+        merged: list[tuple[Any, Any]] = []
+        for i in range(len(others) + 1):
+            found = [dropouts.get(i) for _, dropouts in parts]
+            known = next((layer for layer in found if layer is not None), None)
+            if known is not None:
+                has = {j for j, layer in enumerate(found) if layer is not None}
+                merged.append((self._dropout(known, found), has))
+            if i < len(others):
+                merged.append((others[i], every))
+        return [layer for layer, _ in merged], [owners for _, owners in merged]
+
+    def _dropout(self, known, layers):
+        """Return the dropout of all models, some of which have none."""
+        none = Mask(0.0, known.mask.inverted)
+        masks = [none if layer is None else layer.mask for layer in layers]
+        varies = known.schedule is not None
+        dropout = copy.copy(known)
+        dropout.mask = _Masks(masks, varies, self._column, self._dtype)
+        self._scheduled_masks += [dropout.mask] if varies else []
+        return dropout
 
     def _program(self, programs, network):
         first = programs[0]
@@ -151,14 +206,15 @@ class Stacked:
     def _merge(self, values, n_axes):
         first = values[0]
         if isinstance(first, Mask):
-            varies = id(first) in self._varying
-            return _Masks(values, varies, self._column, self._dtype)
+            return _Masks(values, False, self._column, self._dtype)
         if not isinstance(first, Part | Layer) or isinstance(first, Schedule):
             return first
         merged, numbers = copy.copy(first), _numbers(first)
         for name, value in vars(first).items():
             own = [vars(each)[name] for each in values]
-            if name in numbers:
+            if name == "mask":
+                setattr(merged, name, None)  # For compiled steps alone.
+            elif name in numbers:
                 setattr(merged, name, self._number(own, n_axes))
             elif isinstance(value, Part | Layer | Mask):
                 setattr(merged, name, self._one(own, n_axes))

@@ -69,9 +69,6 @@ class Stack:
 
     def __init__(self, members, device, vectors=None):
         self.members, self.device = members, device
-        self._shuffles = Shuffles([(x.state.rng, x.batches.n_samples) for x in members])
-        batches = [member.batches for member in members]
-        self._data = StackedData(batches, self._shuffles, device)
         first = members[0].program
         self._is_recorded = not needs_host(first)
         theta, running, self._state = vectors or self._vectors()
@@ -79,6 +76,11 @@ class Stack:
         stacked = Stacked(programs, device.array, theta, running)
         self.program, self._scheduled = stacked.program, stacked.scheduled
         self.network = self.program.network
+        batches = [member.batches for member in members]
+        rngs = [member.state.rng for member in members]
+        sizes = [each.n_samples for each in batches]
+        self._shuffles = Shuffles(list(zip(rngs, sizes, stacked.draws, strict=True)))
+        self._data = StackedData(batches, self._shuffles, device)
         self._constants: dict = {}
         self._steps: dict[tuple, Any] = {}
         self._begun: dict[str, Any] = {}
@@ -166,9 +168,7 @@ class Stack:
         self._rates[...] = array(rates.astype(dtype))
         data.shuffle()
         if self._n_keys:
-            n_steps = data.first.n_batches
-            words = self._shuffles.words(self._n_keys * n_steps)
-            words = words.reshape(n_steps, self._n_keys, -1)
+            words = self._shuffles.keys(data.first.n_batches)
             self._host_keys = words[..., 0].view(np.uint64)
             if words.shape[-1] > 1:
                 words = words[..., self._shuffles.of_member, None]

@@ -20,20 +20,20 @@ class Shuffles:
 
     Parameters
     ----------
-    members : list of (Generator, int)
-        The generator of each training, and its number of rows. Orders of different
-        numbers of rows leave a generator in different states.
+    members : list of (Generator, int, tuple of bool)
+        The generator of each training, its number of rows, and for which random layers
+        it draws keys: what differs leaves generators in different states.
 
     Attributes
     ----------
     of_member : ndarray of int of shape (n_members,)
         Which of the different generators a training has.
-    different : list of (Generator, int)
+    different : list of (Generator, int, tuple of bool)
     """
 
     def __init__(self, members):
         places: dict[tuple, int] = {}
-        keys = [(repr(rng.bit_generator.state), n) for rng, n in members]
+        keys = [(repr(rng.bit_generator.state), *rest) for rng, *rest in members]
         self.of_member = np.array([places.setdefault(k, len(places)) for k in keys])
         _, first = np.unique(self.of_member, return_index=True)
         self.different = [members[i] for i in first]
@@ -45,10 +45,23 @@ class Shuffles:
         if own is not common:
             own.bit_generator.state = common.bit_generator.state
 
-    def words(self, n):
-        """Return random numbers of 64 bits, shape (n, n_different)."""
-        drawn = [rng.bit_generator.random_raw(n) for rng, _ in self.different]
-        return np.stack(drawn, axis=-1).view(np.int64)
+    def keys(self, n_steps):
+        """Return the keys of the random layers, shape (n_steps, n_keys, n_different).
+
+        They are 0 where a training draws none.
+        """
+        drawn = []
+        for rng, _, draws in self.different:
+            keys = np.zeros((n_steps, len(draws)), np.uint64)
+            words = rng.bit_generator.random_raw(n_steps * sum(draws))
+            keys[:, list(draws)] = words.reshape(n_steps, -1)
+            drawn.append(keys.view(np.int64))
+        return np.stack(drawn, axis=-1)
+
+    def seeds(self):
+        """Return a random number of 64 bits of each generator."""
+        drawn = [rng.bit_generator.random_raw() for rng, *_ in self.different]
+        return np.array(drawn, np.uint64).view(np.int64)
 
 
 def source_of(batches):
@@ -189,10 +202,10 @@ class StackedData:
         if not batches.shuffle:
             orders = [np.arange(lengths[source]) for source, _ in self._pairs]
         elif len(self._shuffles.different) > _MOST_SHUFFLES:
-            self._order[...] = self._shuffled(self._shuffles.words(1)[0], lengths)
+            self._order[...] = self._shuffled(self._shuffles.seeds(), lengths)
             return
         else:
-            drawn = [rng.permutation(n) for rng, n in self._shuffles.different]
+            drawn = [rng.permutation(n) for rng, n, _ in self._shuffles.different]
             orders = [drawn[generator] for _, generator in self._pairs]
         order = np.zeros((len(orders), self.n_rows), np.int64)
         for row, (source, _), own in zip(order, self._pairs, orders, strict=True):
