@@ -139,6 +139,11 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, Real) else value
 
 
+# Simple values that were checked: a search checks the same ones in every fit.
+_SIMPLE, _MOST_VALID = (type(None), bool, int, float, str), 10_000
+_valid: set[tuple] = set()
+
+
 def check_parameters(owner: Any, names: Iterable[str] | None = None) -> None:
     """Raise an error if a parameter of ``owner`` lies outside its domain.
 
@@ -158,10 +163,24 @@ def check_parameters(owner: Any, names: Iterable[str] | None = None) -> None:
     domains = owner._parameter_constraints
     if names is None:
         names = owner.get_params(deep=False)
+    cls = type(owner)
     for name in names:
         if domains.get(name, "no_validation") != "no_validation":
             value = getattr(owner, name)
-            check_value(type(owner).__name__, name, value, domains[name])
+            _check_once(cls, name, value, domains[name])
+
+
+def _check_once(cls, name, value, constraints):
+    """Check a parameter; a simple value that was valid before is so again."""
+    is_simple = type(value) in _SIMPLE
+    key = cls, name, type(value), value if is_simple else None
+    if key in _valid:
+        return
+    check_value(cls.__name__, name, value, constraints)
+    if is_simple:
+        if len(_valid) >= _MOST_VALID:
+            _valid.clear()
+        _valid.add(key)
 
 
 def check_value(owner: str, name: str, value: Any, constraints: list) -> None:

@@ -7,7 +7,6 @@ its networks warn of; its lines name the network.
 import sys
 import warnings
 from collections import Counter
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
@@ -22,30 +21,36 @@ class Told(NamedTuple):
     place: tuple[str, int]
 
 
-class _Listener(NamedTuple):
-    name: str
-    warnings: list[Told]
+class Listening:
+    """Collects the warnings of a block, and begins its lines with a name.
 
+    Other threads are not affected, as they are by ``warnings.catch_warnings``. Several
+    blocks may use it, one after the other.
 
-_listener: ContextVar[_Listener | None] = ContextVar("_listener", default=None)
+    Parameters
+    ----------
+    name : str
 
-
-@contextmanager
-def listening(name):
-    """Collect the warnings of the block, and begin its lines with a name.
-
-    Other threads are not affected, as they are by ``warnings.catch_warnings``.
-
-    Yields
-    ------
-    warnings : list of Told
+    Attributes
+    ----------
+    told : list of Told
+        What the blocks have warned of.
     """
-    listener = _Listener(name, [])
-    token = _listener.set(listener)
-    try:
-        yield listener.warnings
-    finally:
-        _listener.reset(token)
+
+    def __init__(self, name):
+        self.name = name
+        self.told: list[Told] = []
+        self._tokens: list = []
+
+    def __enter__(self):
+        self._tokens.append(_listener.set(self))
+        return self.told
+
+    def __exit__(self, *error):
+        _listener.reset(self._tokens.pop())
+
+
+_listener: ContextVar[Listening | None] = ContextVar("_listener", default=None)
 
 
 def warn(message, category=UserWarning):
@@ -56,7 +61,7 @@ def warn(message, category=UserWarning):
         return
     caller = sys._getframe(1)
     place = caller.f_code.co_filename, caller.f_lineno
-    listener.warnings.append(Told(message, category, place))
+    listener.told.append(Told(message, category, place))
 
 
 def _level():

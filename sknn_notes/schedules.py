@@ -106,6 +106,11 @@ class Schedule(Part):
     needs_max_iter = False
     needs_plateaus = False
 
+    @property
+    def is_constant(self):
+        """Whether the rate is the same in every step."""
+        return False
+
     _parameter_constraints: dict = {
         "start": [None, Interval(Real, 0, inf, closed="left")],
         "warmup": [Interval(Real, 0, inf, closed="left")],
@@ -270,6 +275,10 @@ class Constant(Schedule):
     >>> Constant(warmup=2).rates(0.1, Progress(epoch=0, n_steps=4))
     array([0.0125, 0.025 , 0.0375, 0.05  ])
     """
+
+    @property
+    def is_constant(self):
+        return not self.warmup and type(self).formula is Constant.formula
 
     def formula(self, base, epochs, progress):
         return base

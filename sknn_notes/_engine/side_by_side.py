@@ -1,7 +1,6 @@
 """Trainings that go on side by side on a device, until each one is done."""
 
 from collections import defaultdict
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -34,8 +33,8 @@ class Member:
     program : Program
         Of a network on the CPU, which has the weights before and after.
     epochs : Epochs
-    context : callable, default=nullcontext
-        Returns a context for what is done for this training alone.
+    context : context manager
+        Around all that is done for this training alone.
 
     Attributes
     ----------
@@ -53,7 +52,7 @@ class Member:
 
     program: Any
     epochs: Any
-    context: Any = nullcontext
+    context: Any
     validation: Any = None
     is_followed: bool = False
     error: Exception | None = None
@@ -165,7 +164,7 @@ class _SideBySide:
                 active = self._train_epoch(active)
         except KeyboardInterrupt:
             for member in active:
-                with member.context():
+                with member.context:
                     member.epochs.interrupt()
             self._leave(active)
             return True
@@ -203,8 +202,9 @@ class _SideBySide:
         """Go once over the data; return the members that go on."""
         stack, plans = self._stack, {}
         for member in active:
-            with _catching(member):
-                plans[id(member)] = member.epochs.plan_epoch()
+            plan = _attempt(member, member.epochs.plan_epoch)
+            if plan is not None:
+                plans[id(member)] = plan
         if plans:
             # Members that are done go along until the stack is built anew.
             any_plan = next(iter(plans.values()))
@@ -215,8 +215,8 @@ class _SideBySide:
             self._look_at(active)
         for member in active:
             if id(member) in plans:
-                with _catching(member):
-                    member.epochs.finish_epoch(float(losses[id(member)]))
+                loss = float(losses[id(member)])
+                _attempt(member, member.epochs.finish_epoch, loss)
         self._share_time(active)
         self._leave([member for member in active if member.is_done])
         left = [member for member in active if not member.is_done]
@@ -246,21 +246,19 @@ class _SideBySide:
 
     def _end(self, members):
         for member in members:
-            with _catching(member):
-                restored = member.epochs.restore_best()
-                if member.error is None:
-                    network, loss = member.network, member.program.loss
-                    member.epochs.check(network, loss, restored)
+            restored = _attempt(member, member.epochs.restore_best)
+            if member.error is None:
+                network, loss = member.network, member.program.loss
+                _attempt(member, member.epochs.check, network, loss, restored)
             if self._finish is not None:
                 self._finish(member)
 
 
-@contextmanager
-def _catching(member):
-    """Let an error of a block end the training of the member, and no other one."""
+def _attempt(member, function, *arguments):
+    """Call a function; its error ends the training of the member, and no other one."""
     try:
-        with member.context():
-            yield
+        with member.context:
+            return function(*arguments)
     except Exception as error:
         member.error = error
 

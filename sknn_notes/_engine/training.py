@@ -127,6 +127,7 @@ class Epochs:
         self.base_rate, self.max_iter, self.n_left = base_rate, max_iter, n_epochs
         self.scheduled, self.verbose, self.tasks = scheduled, verbose, tasks
         self.converged = False
+        self._plan: EpochPlan | None = None
         self._rates = np.array([base_rate])
         monitor.n_without_improvement = state.n_without_improvement
 
@@ -144,6 +145,8 @@ class Epochs:
         state = self.state
         if self.tasks is not None:
             self.tasks.begin()
+        if self._plan is not None and self.schedule.is_constant and not self.scheduled:
+            return self._plan
         progress = Progress(
             epoch=state.epoch,
             n_steps=self.batches.n_batches,
@@ -157,7 +160,8 @@ class Epochs:
             (change, values(spec, progress, below=below))
             for change, spec, below in self.scheduled
         ]
-        return EpochPlan(self._rates, others)
+        self._plan = EpochPlan(self._rates, others)
+        return self._plan
 
     def finish_epoch(self, loss):
         """Take the loss of the epoch, and decide whether another one follows.

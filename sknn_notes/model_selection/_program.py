@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
-from sknn_notes._messages import listening
+from sknn_notes._messages import Listening
 from sknn_notes._sklearn import cross_validating, rows_of_fold
 from sknn_notes._threads import run_on_threads
 from sknn_notes.model_selection._lines import end_line, start_line
@@ -129,7 +129,7 @@ class _Group:
         """Fit the transformers, and give them to all tasks."""
         first, *others = (tasks[i].estimator for i in self.indices)
         begin = perf_counter()
-        with listening(f"Transformers of fit {self.indices[0]}") as self.told:
+        with Listening(f"Transformers of fit {self.indices[0]}") as self.told:
             try:
                 self.rows = _fit_transformers(first, *self.fold.train)
             except Exception as error:

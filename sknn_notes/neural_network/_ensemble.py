@@ -2,9 +2,8 @@
 
 import copy
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from contextvars import copy_context
-from functools import partial
 from threading import Event, Lock
 from typing import Any
 
@@ -13,7 +12,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from sknn_notes._engine.side_by_side import train_side_by_side
-from sknn_notes._messages import listening, pass_on, warn
+from sknn_notes._messages import Listening, pass_on, warn
 from sknn_notes._threads import n_threads, share_of_threads
 from sknn_notes.neural_network._devices import device_of
 from sknn_notes.neural_network._fit import dtypes, is_first, prepare
@@ -196,23 +195,18 @@ class _Training:
         """Train all networks on a device; return what each warned of."""
         X, y, sample_weight, validation = self.data
         shared = Shared()
-        told: list[list] = [[] for _ in indices]
+        listening = [Listening(f"Network {index}") for index in indices]
         running: dict[int, Any] = {}
         members = []
-
-        @contextmanager
-        def listens(index):
-            with listening(f"Network {index}") as own:
-                yield
-            told[index] += own
 
         for index in indices:
             network, record = self.networks[index], self.record
             if record is not None and index in record.finished:
-                attributes, told[index] = record.finished[index]
+                attributes, told = record.finished[index]
                 vars(network).update(attributes)
+                listening[index].told += told
                 continue
-            with listens(index):
+            with listening[index]:
                 training = prepare(
                     network,
                     X,
@@ -225,22 +219,23 @@ class _Training:
                 )
                 epochs = _Epochs(network, index, self.tasks, self._stop, self._lock)
                 progress = None if record is None else record.follow(index, training)
-                member = training.member(epochs, progress, partial(listens, index))
+                member = training.member(epochs, progress, listening[index])
             running[id(member)] = index, training, epochs
             members.append(member)
 
         def finish(member):
             index, training, epochs = running.pop(id(member))
-            with listens(index):
+            with listening[index]:
                 training.take(member)
                 training.end(epochs)
                 training.publish()
             if self.record is not None and not training.monitor.interrupted:
                 network = self.networks[index]
-                self.record.finish(index, _fitted_attributes(network), told[index])
+                told = listening[index].told
+                self.record.finish(index, _fitted_attributes(network), told)
 
         self.interrupted = train_side_by_side(members, device, finish=finish)
-        return told
+        return [each.told for each in listening]
 
     def _train(self, index, limit):
         """Train one network unless all are to stop; return what it warned of."""
@@ -252,7 +247,7 @@ class _Training:
             attributes, told = record.finished[index]
             vars(network).update(attributes)
             return told
-        with listening(f"Network {index}") as told, limit():
+        with Listening(f"Network {index}") as told, limit():
             training = prepare(
                 network,
                 X,

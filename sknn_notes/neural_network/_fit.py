@@ -3,6 +3,7 @@
 import copy
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -152,9 +153,18 @@ def _validated(estimator, X, y, sample_weight, types, first, partial, shared):
 
 def _what_targets_read(estimator):
     """Return what targets depend on beside the data."""
-    names = "class_weight", "standardize_target"
-    own = [repr(getattr(estimator, name, None)) for name in names]
-    return type(estimator), repr(estimator._resolve("loss")), *own
+    cls: Any = type(estimator)
+    names = "class_weight", "standardize_target", "loss", *_of_losses(cls)
+    values = [getattr(estimator, name, None) for name in names]
+    simple = [v if isinstance(v, str | int | float) else repr(v) for v in values]
+    return cls, *simple
+
+
+@cache
+def _of_losses(cls):
+    """Return the estimator's parameters that some losses take."""
+    registry = cls._registries["loss"]
+    return sorted({name for x in registry.values() for name in x._get_param_names()})
 
 
 def _divided(estimator, plan, data, validation, state, partial, fold):
@@ -180,6 +190,9 @@ def _divided(estimator, plan, data, validation, state, partial, fold):
         check_watched(estimator, validation)
     batches = _batches(estimator, X, y, loss_weight, plan, partial)
     return batches, validation, targets
+
+
+_NO_CONTEXT = nullcontext()
 
 
 @dataclass
@@ -265,10 +278,10 @@ class Training:
         remedy = self.estimator._targets.remedy(self.batches.y)
         return DivergenceError(f"{error} {remedy}") if remedy else error
 
-    def member(self, tasks=None, progress=None, context=nullcontext):
+    def member(self, tasks=None, progress=None, context=_NO_CONTEXT):
         """Begin, and return what a device trains beside others.
 
-        ``context`` returns a context for what is done for this training alone.
+        What is done for this training alone is done in the context.
         """
         with np.errstate(all="ignore"):
             self._begin(tasks, progress)

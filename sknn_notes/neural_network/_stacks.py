@@ -9,7 +9,7 @@ import numpy as np
 from sknn_notes._arrays import input_namespace
 from sknn_notes._checks import check_parameters
 from sknn_notes._engine.side_by_side import train_side_by_side
-from sknn_notes._messages import listening
+from sknn_notes._messages import Listening
 from sknn_notes.neural_network._devices import device_of
 from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._namespaces import as_inputs, as_numpy
@@ -50,14 +50,13 @@ class StackedFit:
     ----------
     seconds : float
     error : Exception or None
-    told : list of Told
     member : Member or None
         None if the fit failed before the training.
     """
 
     def __init__(self, index, job, shared):
         self.index, self.estimator, self._X = index, job.estimator, job.X
-        self.seconds, self.told = 0.0, []
+        self.seconds, self._listening = 0.0, Listening(f"Fit {index}")
         self.error: Any = None
         self.member: Any = None
         with self._catching():
@@ -88,18 +87,15 @@ class StackedFit:
             if self._xp is not np:
                 move_arrays(self.estimator, self._X, self._xp)
 
-    @contextmanager
-    def _listening(self):
-        with listening(f"Fit {self.index}") as told:
-            try:
-                yield
-            finally:
-                self.told += told
+    @property
+    def told(self):
+        """What the fit has warned of."""
+        return self._listening.told
 
     @contextmanager
     def _catching(self):
         begin = perf_counter()
-        with self._listening(), np.errstate(under="ignore"):
+        with self._listening, np.errstate(under="ignore"):
             try:
                 yield
             except Exception as error:

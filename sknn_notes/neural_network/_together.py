@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 from sknn_notes._checks import Interval, check_value
-from sknn_notes._messages import listening
+from sknn_notes._messages import Listening
 from sknn_notes._sklearn import StrOptions
 from sknn_notes._threads import n_threads, run_on_threads, stopped
 from sknn_notes.neural_network._stacks import fit_in_stacks, fits_in_stack
@@ -113,7 +113,7 @@ def _fit_stacks(jobs, indices, n_jobs, stack_size, outcomes, finish):
 
 def _fit(i, job):
     begin, error = perf_counter(), None
-    with listening(f"Fit {i}") as told:
+    with Listening(f"Fit {i}") as told:
         try:
             job.estimator.fit(job.X, job.y, **job.fit_params)
         except Exception as raised:
