@@ -134,6 +134,9 @@ def share_of_threads(n_jobs):
     return lambda: _blas.limit(share)
 
 
+# Seconds that a thread may keep Python's lock while others wait for it.
+_SWITCH_INTERVAL = 2e-4
+
 _stop: ContextVar[Event | None] = ContextVar("_stop", default=None)
 
 
@@ -189,8 +192,12 @@ def run_on_threads(function, n_calls, n_jobs):
     # A thread does not inherit context variables.
     threads = [Thread(target=copy_context().run, args=(work,)) for _ in range(n_jobs)]
     started = []
+    interval = sys.getswitchinterval()
     # No executor: an interruption may come while it holds locks that its threads need.
     try:
+        if n_jobs > 1:
+            # Steps that return need Python's lock, which others hold for so long.
+            sys.setswitchinterval(min(interval, _SWITCH_INTERVAL))
         for thread in threads:
             thread.start()
             started.append(thread)
@@ -200,8 +207,33 @@ def run_on_threads(function, n_calls, n_jobs):
         stop.set()
         for thread in started:
             thread.join()
+        sys.setswitchinterval(interval)
     if errors:
         raise errors[min(errors)]
+
+
+def ahead(function):
+    """Call a function on another thread; return one that waits for its result."""
+    config = get_config()
+    done: list[tuple] = []
+
+    def call():
+        try:
+            with config_context(**config):
+                done.append((function(), None))
+        except BaseException as error:
+            done.append((None, error))
+
+    def result():
+        thread.join()
+        value, error = done[0]
+        if error is not None:
+            raise error
+        return value
+
+    thread = Thread(target=copy_context().run, args=(call,))
+    thread.start()
+    return result
 
 
 def threads_for(n_rows, units):

@@ -1,5 +1,6 @@
 """Mini-batches: an epoch's worth of rows, in a new order each time."""
 
+import copy
 from functools import cached_property
 from itertools import pairwise
 
@@ -57,6 +58,12 @@ class Batches:
     def input_size(self):
         """What no input exceeds in size."""
         return input_size(self.X)
+
+    def own(self):
+        """Return the same batches with buffers of their own, for another thread."""
+        batches = copy.copy(self)
+        batches._buffers, batches._capacity = [], 0
+        return batches
 
     def signature(self, counts_rows):
         """Return what batches have in common that several networks go through together.

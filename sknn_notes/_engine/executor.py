@@ -17,7 +17,7 @@ from sknn_notes.layers._dense import Dense
 from sknn_notes.layers._input_noise import InputNoise
 
 # Numbers in the widest buffer that the steps of one call go through.
-_BLOCK_SIZE = 2**18
+_BLOCK_SIZE = 2**20
 
 
 class Executor:

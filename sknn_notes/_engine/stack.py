@@ -20,7 +20,7 @@ from sknn_notes.layers._input_noise import InputNoise
 # Seconds that a step takes on a large GPU for its kernels, about, and the bytes and the
 # multiplications of a second; training that takes longer than _LONG is compiled.
 _LAUNCHES, _BYTES, _PRODUCTS = 2e-4, 2e12, 2e13
-_LONG = 8
+_LONG = 40
 
 
 def needs_host(program):

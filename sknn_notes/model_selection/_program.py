@@ -17,6 +17,7 @@ from sknn_notes._sklearn import cross_validating, rows_of_fold
 from sknn_notes._threads import run_on_threads
 from sknn_notes.model_selection._lines import end_line, start_line
 from sknn_notes.neural_network._base import BaseMLP
+from sknn_notes.neural_network._inputs import Inputs
 from sknn_notes.neural_network._together import Job, Outcome, fit_together
 
 # Training rows that are in memory at the same time, in bytes.
@@ -113,6 +114,8 @@ class _Fold:
         self.test = None
         if not keywords["return_train_score"]:
             self.test = cut(keywords["score_params"], keywords["test"])
+        # Networks without steps before them see these rows.
+        self.inputs = Inputs(None if self.test is None else self.test[0])
 
 
 class _Group:
@@ -259,7 +262,8 @@ class Program:
 
     def _finish(self, group, i, outcome):
         task = self._tasks.pop(i)
-        result = _scored(task, group.fold, outcome.error)
+        with group.fold.inputs.known():
+            result = _scored(task, group.fold, outcome.error)
         result["fit_time"] = group.seconds + outcome.seconds
         end_line(task.keywords, result)
         self._results[i] = result

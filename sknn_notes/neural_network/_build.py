@@ -110,6 +110,8 @@ class Plan:
             none=True,
         )
         self._flat, self._owner = flat, type(estimator).__name__
+        # What networks were checked; copies have it in common.
+        self._checked: list[tuple] = []
         self._check_solver()
 
     def _check_solver(self):
@@ -237,8 +239,10 @@ class Plan:
             domain when it is rounded to ``dtype``.
         """
         units = [n_inputs, *self.hidden, n_raw]
-        self._check_size(units)
-        self._check_numbers(np.dtype(dtype).type)
+        if (self.loss, n_inputs, n_raw, dtype) not in self._checked:
+            self._check_size(units)
+            self._check_numbers(np.dtype(dtype).type)
+            self._checked.append((self.loss, n_inputs, n_raw, dtype))
         layers = hidden_layers(
             units,
             self.activations,

@@ -63,6 +63,7 @@ def prepare(
     partial=False,
     fold=None,
     shared=None,
+    known=None,
 ):
     """Check the data and the parameters, and build all that training needs.
 
@@ -80,6 +81,8 @@ def prepare(
         What early stopping holds out where the estimator is one network of an ensemble.
     shared : Shared, default=None
         What first fits of other estimators to the same data have computed.
+    known : Shared, default=None
+        What first fits of other estimators have found of their parameters.
 
     Returns
     -------
@@ -88,7 +91,9 @@ def prepare(
     first = is_first(estimator, partial)
     # What continues has targets of its own.
     shared = shared if shared is not None and first else Shared()
-    solver = estimator._resolve("solver")
+    known = known if known is not None and first else Shared()
+    parameters = _parameters(estimator)
+    solver = known.once(("solver", parameters), lambda: estimator._resolve("solver"))
     types = dtypes(estimator, solver, first)
     X, y, sample_weight = _validated(
         estimator, X, y, sample_weight, types, first, partial, shared
@@ -99,12 +104,21 @@ def prepare(
         ("targets", spec), lambda: begin(estimator, y, sample_weight, partial)
     )
     vars(estimator).update(targets.attributes)
-    plan = Plan(estimator, targets.loss, solver)
+
+    def plan_fit():
+        plan = Plan(estimator, targets.loss, solver)
+        schedule = _schedule(estimator, plan, partial)
+        check_scorer(estimator)
+        tell_inactive(estimator, plan, validation is not None)
+        return plan, schedule
+
+    plan, schedule = known.once(("plan", parameters), plan_fit)
+    # What a fit changes is its own.
+    plan = copy.copy(plan)
+    plan.loss, plan.init = targets.loss, copy.copy(plan.init)
     plan.check_inputs(X)
-    device = device_of(estimator, X)
-    schedule = _schedule(estimator, plan, partial)
-    check_scorer(estimator)
-    tell_inactive(estimator, plan, validation is not None)
+    kind = "device", estimator.device, type(X)
+    device = known.once(kind, lambda: device_of(estimator, X))
     state = _start_state(estimator, first, partial)
     # What they learn of the rows to train on is their own.
     estimator._targets = copy.copy(targets)
@@ -120,6 +134,8 @@ def prepare(
     if has_validation:  # Which rows are held out depends on the seed.
         shared = Shared()
     batches, validation, targets = shared.once(key, divide)
+    if device is None:
+        batches = batches.own()
     estimator._targets = copy.copy(targets)
     network = _network(estimator, plan, batches, state, first)
     return Training(
@@ -151,13 +167,27 @@ def _validated(estimator, X, y, sample_weight, types, first, partial, shared):
     return data
 
 
+def _parameters(estimator):
+    """Return what tells the parameters that a plan depends on."""
+    values = estimator.get_params(deep=False)
+    if values["augment"] is not None or values["embedding"] is not None:
+        return id(estimator)  # Parts that learn from the data.
+    del values["random_state"]
+    return tuple((k, _plain(v)) for k, v in values.items())
+
+
+def _plain(value):
+    """Return a simple value with its type, or the text of another one."""
+    is_simple = value is None or isinstance(value, str | int | float)
+    return type(value), value if is_simple else repr(value)
+
+
 def _what_targets_read(estimator):
     """Return what targets depend on beside the data."""
     cls: Any = type(estimator)
     names = "class_weight", "standardize_target", "loss", *_of_losses(cls)
     values = [getattr(estimator, name, None) for name in names]
-    simple = [v if isinstance(v, str | int | float) else repr(v) for v in values]
-    return cls, *simple
+    return cls, *map(_plain, values)
 
 
 @cache

@@ -1,11 +1,16 @@
 """The inputs of a network, validated; memory maps stay in their files."""
 
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+
 import numpy as np
 from sklearn.utils import assert_all_finite, check_X_y
 from sklearn.utils.validation import validate_data
 
 from sknn_notes._arrays import namespace
 from sknn_notes._engine.rows import Rows, blocks_of
+from sknn_notes.neural_network._shared import Shared
 
 
 def validated(estimator, *data, dtype, reset, order=None, **checks):
@@ -33,6 +38,16 @@ def validated(estimator, *data, dtype, reset, order=None, **checks):
         If it was passed.
     """
     X = data[0]
+    inputs = None if reset else _inputs.get()
+    if inputs is not None and inputs.X is X:
+        key = estimator.n_features_in_, str(dtype)
+        checked = partial(_checked, estimator, X, dtype=dtype, order=order)
+        return inputs.results.once(key, lambda: checked(reset=reset))
+    return _checked(estimator, *data, dtype=dtype, reset=reset, order=order, **checks)
+
+
+def _checked(estimator, *data, dtype, reset, order, **checks):
+    X = data[0]
     types = dtype if isinstance(dtype, list) else [dtype]
     if is_tensor(X):
         return _validated_tensor(estimator, *data, types=types, reset=reset, **checks)
@@ -57,6 +72,33 @@ def validated(estimator, *data, dtype, reset, order=None, **checks):
                 block, estimator_name=type(estimator).__name__, input_name="X"
             )
     return (rows, *y) if y else rows
+
+
+class Inputs:
+    """Inputs that several networks predict from, which are checked once.
+
+    The networks are fitted to data of the same columns.
+
+    Parameters
+    ----------
+    X : object
+        As passed to ``predict``, by whoever keeps it as it is.
+    """
+
+    def __init__(self, X):
+        self.X, self.results = X, Shared()
+
+    @contextmanager
+    def known(self):
+        """Let networks take in the block what others have made of the inputs."""
+        token = _inputs.set(self)
+        try:
+            yield
+        finally:
+            _inputs.reset(token)
+
+
+_inputs: ContextVar[Inputs | None] = ContextVar("_inputs", default=None)
 
 
 def is_tensor(X):

@@ -2,10 +2,11 @@
 
 
 class Shared:
-    """Results of the preparation of a fit, by what they depend on beside the data.
+    """Results of the preparation of a fit, by what they depend on.
 
-    Every fit has one. Fits to the same ``X``, ``y`` and ``sample_weight`` may have one
-    in common: what it holds, they do not change.
+    Every fit has one for its data and one for its parameters. Fits to the same ``X``,
+    ``y`` and ``sample_weight`` may have the first in common: what it holds, they do not
+    change. On threads, two of them may compute the same at once.
     """
 
     def __init__(self):

@@ -1,5 +1,6 @@
 """Many networks, each with data of its own, fitted by one call."""
 
+from functools import partial
 from numbers import Integral
 from queue import SimpleQueue
 from time import perf_counter
@@ -9,7 +10,13 @@ from sknn_notes._checks import Interval, check_value
 from sknn_notes._messages import Listening
 from sknn_notes._sklearn import StrOptions
 from sknn_notes._threads import n_threads, run_on_threads, stopped
-from sknn_notes.neural_network._stacks import fit_in_stacks, fits_in_stack
+from sknn_notes.neural_network._prepared import (
+    PreparedFit,
+    SharedResults,
+    can_be_prepared,
+    fit_in_stacks,
+    fits_in_stack,
+)
 
 STACK_SIZE = [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")]
 
@@ -38,8 +45,8 @@ def fit_together(jobs, *, n_jobs=None, stack_size="auto", finish=None):
     """Fit many networks in place.
 
     On a device, those that differ in numbers alone are trained as one; their seconds
-    are their share of that. Every other network is fitted by its own method ``fit``, on
-    threads: compiled steps run without Python's lock, and nothing is copied.
+    are their share of that. Others are trained on threads: compiled steps run without
+    Python's lock, and nothing is copied. Data and parameters are checked once.
 
     Parameters
     ----------
@@ -69,8 +76,10 @@ def fit_together(jobs, *, n_jobs=None, stack_size="auto", finish=None):
     check_value("fit_together", "stack_size", stack_size, STACK_SIZE)
     outcomes: list[Any] = [None] * len(jobs)
 
+    shared = SharedResults(jobs)
+
     def run(i):
-        outcome = _fit(i, jobs[i])
+        outcome = _fit(i, jobs[i], shared)
         if stopped():
             return
         outcomes[i] = outcome
@@ -78,16 +87,18 @@ def fit_together(jobs, *, n_jobs=None, stack_size="auto", finish=None):
             finish(i, outcome)
 
     n_jobs = max(1, min(n_threads(n_jobs), len(jobs)))
-    stacked = {i for i, job in enumerate(jobs) if fits_in_stack(job)}
+    stacked = {i for i, job in enumerate(jobs) if fits_in_stack(job, shared)}
     others = [i for i in range(len(jobs)) if i not in stacked]
     n_threads_of_others = max(1, min(n_jobs, len(others)))
     run_on_threads(lambda i: run(others[i]), len(others), n_threads_of_others)
     if stacked:
-        _fit_stacks(jobs, sorted(stacked), n_jobs, stack_size, outcomes, finish)
+        most = None if stack_size == "auto" else stack_size
+        stacks = partial(fit_in_stacks, jobs, sorted(stacked), shared, most)
+        _run_stacks(stacks, n_jobs, outcomes, finish)
     return outcomes
 
 
-def _fit_stacks(jobs, indices, n_jobs, stack_size, outcomes, finish):
+def _run_stacks(fit_stacks, n_jobs, outcomes, finish):
     """Fit networks in stacks, and finish them on threads meanwhile."""
     waiting: SimpleQueue = SimpleQueue()
 
@@ -101,9 +112,8 @@ def _fit_stacks(jobs, indices, n_jobs, stack_size, outcomes, finish):
         waiting.put(fit.index)
 
     def train():
-        most = None if stack_size == "auto" else stack_size
         try:
-            fit_in_stacks(jobs, indices, most, end)
+            fit_stacks(end)
         finally:
             for _ in range(n_jobs):
                 waiting.put(None)
@@ -111,7 +121,12 @@ def _fit_stacks(jobs, indices, n_jobs, stack_size, outcomes, finish):
     run_on_threads(lambda i: work() if i else train(), 1 + n_jobs, 1 + n_jobs)
 
 
-def _fit(i, job):
+def _fit(i, job, shared):
+    if can_be_prepared(job):
+        fit = PreparedFit(i, job, shared)
+        if fit.error is None:
+            fit.run()
+        return Outcome(fit.seconds, fit.error, fit.told)
     begin, error = perf_counter(), None
     with Listening(f"Fit {i}") as told:
         try:

@@ -1,0 +1,226 @@
+"""Fits of many networks, which share what they compute of their data and parameters."""
+
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from sknn_notes._arrays import input_namespace
+from sknn_notes._checks import check_parameters
+from sknn_notes._engine.side_by_side import train_side_by_side
+from sknn_notes._messages import Listening
+from sknn_notes._threads import ahead
+from sknn_notes.neural_network._devices import device_of
+from sknn_notes.neural_network._fit import prepare
+from sknn_notes.neural_network._namespaces import as_inputs, as_numpy
+from sknn_notes.neural_network._shared import Shared
+from sknn_notes.neural_network._targets import move_arrays
+from sknn_notes.neural_network._validation import check_given
+
+# So many fits are prepared, and trained, at a time: a stack of as many fills a GPU.
+_CHUNK = 1024
+
+
+class SharedResults:
+    """What the fits of a search have in common.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    """
+
+    def __init__(self, jobs):
+        self._of_rows = {self._rows(job): Shared() for job in jobs}
+        self.of_parameters = Shared()
+
+    def of_rows(self, job):
+        """Return what fits to the same rows have in common."""
+        return self._of_rows[self._rows(job)]
+
+    @staticmethod
+    def _rows(job):
+        return id(job.X), id(job.y), id(job.fit_params.get("sample_weight"))
+
+
+def can_be_prepared(job):
+    """Tell whether a fit is that of one network which tells nobody how it goes."""
+    estimator = job.estimator
+    is_plain = estimator.n_networks == 1 and not hasattr(estimator, "_skl_callbacks")
+    return is_plain and job.fit_params.get("checkpoint") is None
+
+
+def fits_in_stack(job, shared):
+    """Tell whether a network may be trained beside others on a device."""
+    if not can_be_prepared(job):
+        return False
+    estimator = job.estimator
+    solver = estimator.solver
+    key = "in stack", estimator.device, type(job.X), type(solver), repr(solver)
+    return shared.of_parameters.once(key, lambda: _is_stochastic_on_device(job))
+
+
+def _is_stochastic_on_device(job):
+    estimator = job.estimator
+    try:
+        X = as_inputs(job.X, input_namespace(job.X, estimator))
+        is_stochastic = estimator._resolve("solver").stochastic
+        return is_stochastic and device_of(estimator, X) is not None
+    except Exception:  # Its own fit says what is wrong.
+        return False
+
+
+class PreparedFit:
+    """The fit of one network among others.
+
+    Parameters
+    ----------
+    index : int
+        Of the job.
+    job : Job
+    shared : SharedResults
+
+    Attributes
+    ----------
+    seconds : float
+    error : Exception or None
+    training : Training
+        Unless there is an error.
+    """
+
+    def __init__(self, index, job, shared):
+        self.index, self.estimator, self._X = index, job.estimator, job.X
+        self.seconds, self._listening = 0.0, Listening(f"Fit {index}")
+        self.error: Any = None
+        self.training: Any = None
+        with self._catching():
+            self.training = self._prepared(job, shared)
+
+    def _prepared(self, job, shared):
+        estimator, rows, params = self.estimator, shared.of_rows(job), job.fit_params
+        check_parameters(estimator)
+        names = "X_val", "y_val", "sample_weight_val"
+        validation = check_given(estimator, job.X, *(params.get(k) for k in names))
+        self._xp = input_namespace(job.X, estimator)
+        if validation is not None:
+            X_val, *others = validation
+            validation = as_inputs(X_val, self._xp), *map(as_numpy, others)
+        weight = params.get("sample_weight")
+        X = rows.once("inputs", lambda: as_inputs(job.X, self._xp))
+        y, weight = rows.once("targets", lambda: (as_numpy(job.y), as_numpy(weight)))
+        return prepare(
+            estimator,
+            X,
+            y,
+            weight,
+            validation=validation,
+            shared=rows,
+            known=shared.of_parameters,
+        )
+
+    def run(self):
+        """Train on this thread."""
+        with self._catching():
+            self.training.run()
+            self._publish()
+
+    def member(self):
+        """Return what a device trains beside others, or None after an error."""
+        with self._catching():
+            return self.training.member(context=self._listening)
+
+    def take(self, member):
+        """Take what a device has trained."""
+        self.seconds += member.seconds
+        with self._catching():
+            self.training.take(member)
+            self.training.end()
+            self._publish()
+
+    def _publish(self):
+        self.training.publish()
+        if self._xp is not np:
+            move_arrays(self.estimator, self._X, self._xp)
+
+    @property
+    def told(self):
+        """What the fit has warned of."""
+        return self._listening.told
+
+    @contextmanager
+    def _catching(self):
+        begin = perf_counter()
+        with self._listening, np.errstate(under="ignore"):
+            try:
+                yield
+            except Exception as error:
+                self.error = error
+        self.seconds += perf_counter() - begin
+
+
+def fit_in_stacks(jobs, indices, shared, stack_size, finish):
+    """Fit networks beside each other on their devices.
+
+    Parameters
+    ----------
+    jobs : list of Job
+    indices : list of int
+        Of the jobs, which ``fits_in_stack`` tells.
+    shared : SharedResults
+    stack_size : int or None
+        Most networks of a stack; None is what the memory of the device allows.
+    finish : callable
+        ``finish(fit)`` is called with every ``PreparedFit`` that is over.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If the user interrupts, after the epoch.
+    """
+    chunks = _chunks(jobs, indices)
+
+    def prepare_next():
+        fits = [PreparedFit(i, jobs[i], shared) for i in next(chunks, ())]
+        return [(fit, None if fit.error else fit.member()) for fit in fits]
+
+    # While one chunk is trained, the next one is prepared.
+    waiting = ahead(prepare_next)
+    while pairs := waiting():
+        waiting = ahead(prepare_next)
+        _train(pairs, stack_size, finish)
+
+
+def _chunks(jobs, indices):
+    """Yield indices of jobs, those together whose networks may be alike."""
+
+    def kind(index):
+        params = jobs[index].estimator.get_params(deep=False)
+        numbers = [k for k, v in params.items() if isinstance(v, float)]
+        return repr([(k, v) for k, v in params.items() if k not in numbers])
+
+    if len(indices) > _CHUNK:
+        indices = sorted(indices, key=kind)
+    for start in range(0, len(indices), _CHUNK):
+        yield indices[start : start + _CHUNK]
+
+
+def _train(pairs, stack_size, finish):
+    """Train prepared fits, those on one device together."""
+    fits: dict[int, PreparedFit] = {}
+    devices: dict[str, Any] = {}
+    for fit, member in pairs:
+        if member is None:
+            finish(fit)
+            continue
+        fits[id(member)] = fit
+        device = fit.training.device
+        devices.setdefault(str(device), (device, []))[1].append(member)
+
+    def end(member):
+        fit = fits.pop(id(member))
+        fit.take(member)
+        finish(fit)
+
+    for device, members in devices.values():
+        if train_side_by_side(members, device, stack_size, end):
+            raise KeyboardInterrupt
