@@ -19,13 +19,13 @@ from sknn_notes._engine.executor import Executor
 from sknn_notes._engine.side_by_side import _SideBySide
 from sknn_notes._engine.training import Epochs
 from sknn_notes.model_selection import _program
-from sknn_notes.neural_network import _ensemble, _fit, _stacks
+from sknn_notes.neural_network import _prepared
 
 # What searches, ensembles and single fits spend their time in, by the names of the
 # tables.
 PARTS_OF_A_FIT = {
-    "prepare": [(_stacks.StackedFit, "__init__")],
-    "train": [(module, "train_side_by_side") for module in (_stacks, _ensemble, _fit)],
+    "prepare": [(_prepared.PreparedFit, "__init__")],
+    "train": [(_SideBySide, "train")],
     "build": [(stack.Stack, "__init__")],
     "record": [(Device, "recorded")],
     "trace": [(Device, "_compiled")],
@@ -194,24 +194,27 @@ class Spans:
 
     def table(self):
         """Return where the seconds of a search or an ensemble went, by name."""
-        train = self.times["train"]
+        train, training = self.times["train"], self.seconds("train")
         build, record = self.seconds("build"), self.seconds("record")
-        before = train[0][0] - self.begin
+        before, after = train[0][0] - self.begin, self.end - train[-1][1]
+        between = self.total - before - training - after
         return {
             "total": self.total,
-            "set-up": before + build + record,
+            "set-up": before + between + build + record,
             "- before training": before,
-            "  - of it prepare": self.seconds("prepare"),
+            "- between stacks": between,
             "- build stacks": build,
             "- record, compile": record,
             "  - of it trace": self.seconds("trace"),
-            "training": self.seconds("train") - build - record,
+            "training": training - build - record,
             "- epochs": self.seconds("epochs") - record,
             "  - of it load": self.seconds("load"),
             "- plan epochs": self.seconds("plan"),
             "- leave stacks": self.seconds("leave"),
-            "after training": self.end - train[-1][1],
+            "after training": after,
+            "prepare, on threads": self.seconds("prepare"),
             "scoring, on threads": self.seconds("score"),
+            "stacks": len(train),
         }
 
 

@@ -47,9 +47,9 @@ def search(estimator, candidates, **options):
 
 
 def show(found):
-    """Print where the seconds of a search went."""
+    """Print where the seconds of a search went, and the number of stacks."""
     for name, value in found.items():
-        say(f"  {name:22} {value:8.3f} s")
+        say(f"  {name:22} {value:8.3f}")
 
 
 def on_cpu(estimator, candidates, data, n_jobs):
