@@ -12,6 +12,7 @@ from unittest.mock import patch
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from _timing import use_kernels
 from sknn_notes import MLPClassifier
 from sknn_notes._engine import stack
 from sknn_notes._engine.device import Device
@@ -137,6 +138,16 @@ def on_card(section):
 def compiled(always):
     """Return a context in which all steps are compiled, or none."""
     return patch.object(stack, "_LONG", -1 if always else np.inf)
+
+
+@contextmanager
+def numpy_alone():
+    """Let the CPU's steps run in numpy: numba would compile every part for minutes."""
+    use_kernels("numpy")
+    try:
+        yield
+    finally:
+        use_kernels(None)
 
 
 class Spans:

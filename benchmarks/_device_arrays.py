@@ -8,7 +8,16 @@ import sklearn
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from _device import classifier, compiled, largest, on_card, sample, say, timed_fit
+from _device import (
+    classifier,
+    compiled,
+    largest,
+    numpy_alone,
+    on_card,
+    sample,
+    say,
+    timed_fit,
+)
 from sknn_notes import (
     Centerer,
     MinMaxNormalizer,
@@ -92,7 +101,8 @@ def pipeline(card, report, options):
     X, y = sample(card.pick(20_000, 400), card.pick(784, 20), 10)
     model = make_pipeline(Standardizer(), classifier(max_iter=3, dropout=0.2))
     inputs, targets = torch.asarray(X, device=card.name), torch.asarray(y)
-    model.fit(X, y)
+    with numpy_alone():
+        model.fit(X, y)
     expected, curve = model.predict_proba(X), model[-1].loss_curve_
     card.forget()
     before = card.peak()
@@ -132,7 +142,8 @@ def run(card, report, options):
     say(f"{'estimator':20} {'passed':>8} {'skipped':>8} {'failed':>8}")
     for estimator in ESTIMATORS:
         try:
-            found.append(checked(estimator))
+            with numpy_alone():
+                found.append(checked(estimator))
         except ImportError as error:
             say(f"scikit-learn {sklearn.__version__} has no such checks: {error}")
             return {}

@@ -1,14 +1,12 @@
 """Whether every part trains on a device as it does on the CPU."""
 
-from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 
-from _device import classifier, compiled, largest, on_card, say
-from _timing import use_kernels
+from _device import classifier, compiled, largest, numpy_alone, on_card, say
 from parts import Step, cases
 from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes.initializers import INITIALIZERS
@@ -201,16 +199,6 @@ def compiled_steps(card, dtype):
 
         rows.append(compare(name, lambda: fit(True), lambda: fit(False)))
     return rows
-
-
-@contextmanager
-def numpy_alone():
-    """Let the CPU's steps run in numpy: numba would compile every part for minutes."""
-    use_kernels("numpy")
-    try:
-        yield
-    finally:
-        use_kernels(None)
 
 
 @on_card
