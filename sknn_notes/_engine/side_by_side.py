@@ -116,7 +116,7 @@ def train_side_by_side(members, device, most=None, finish=None):
     members : list of Member
     device : Device
     most : int, default=None
-        Most members of a stack; None is what the free memory allows.
+        Most members of a stack, beside what the free memory allows.
     finish : callable, default=None
         Is called with each member whose training is over.
 
@@ -138,10 +138,9 @@ def stacks_of(members, device, most=None):
         alike[member.signature()].append(member)
     stacks = []
     for group in alike.values():
-        size = most
-        if most is None:
-            free = _SHARE_OF_MEMORY * device.free_memory()
-            size = max(1, int(free / max(member.n_bytes() for member in group)))
+        free = _SHARE_OF_MEMORY * device.free_memory()
+        size = max(1, int(free / max(member.n_bytes() for member in group)))
+        size = size if most is None else min(most, size)
         stacks += [group[i : i + size] for i in range(0, len(group), size)]
     return stacks
 

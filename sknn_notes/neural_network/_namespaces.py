@@ -11,7 +11,7 @@ import numpy as np
 from sknn_notes._arrays import input_namespace, to_numpy
 from sknn_notes._sklearn import check_same_namespace
 from sknn_notes.layers._base import Fitted
-from sknn_notes.neural_network._devices import is_host
+from sknn_notes.neural_network import _devices
 from sknn_notes.neural_network._inputs import is_tensor
 
 
@@ -42,7 +42,7 @@ def as_inputs(X, xp):
         return X
     if xp is np:
         return np.asarray(X)
-    return to_numpy(X) if is_host(getattr(X.device, "type", "cpu")) else X
+    return to_numpy(X) if _devices.is_host(getattr(X.device, "type", "cpu")) else X
 
 
 def as_numpy(array):
