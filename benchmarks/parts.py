@@ -71,9 +71,10 @@ class Step(NamedTuple):
             hidden_layer_sizes=self.hidden, batch_size=batch_size, **self.parameters
         )
         n_epochs = max(1, n_samples // (batch_size * N_BATCHES))
-        return fit_step(estimator, self._data(batch_size), n_epochs)
+        return fit_step(estimator, self.data(batch_size), n_epochs)
 
-    def _data(self, batch_size):
+    def data(self, batch_size):
+        """Return the inputs, the targets and the weights, if there are any."""
         rng = np.random.default_rng(0)
         n = batch_size * N_BATCHES
         # Pooling takes inputs of at least 0.
