@@ -12,7 +12,7 @@ lacks before 2.1, or what PyTorch's does not take.
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import special
@@ -30,6 +30,7 @@ __all__ = [
     "beside",
     "concatenated",
     "copied",
+    "Halves",
     "equal_numbers",
     "expit",
     "fill_bits",
@@ -49,6 +50,7 @@ __all__ = [
     "of_rows",
     "put_along_last_axis",
     "put_at",
+    "random_halves",
     "random_mask",
     "random_words",
     "take",
@@ -272,7 +274,7 @@ def take(x, y, xp):
     """Return the element of every row at its index ``y``, shape (..., n_samples)."""
     if xp is np and x.ndim == 2:
         return x[np.arange(len(y)), y]
-    return xp.take_along_axis(x, _places(x, y, xp), axis=-1)[..., 0]
+    return _along_last_axis(x, _places(x, y, xp), xp)[..., 0]
 
 
 def add_at(x, y, number, xp):
@@ -284,7 +286,7 @@ def add_at(x, y, number, xp):
         x[np.arange(len(y)), y] += number
         return x
     places = _places(x, y, xp)
-    values = xp.take_along_axis(x, places, axis=-1) + number
+    values = _along_last_axis(x, places, xp) + number
     return put_along_last_axis(x, places, values, xp)
 
 
@@ -303,6 +305,13 @@ def put_at(x, y, values, xp):
 def _places(x, y, xp):
     """Return an index a row, for functions along the last axis."""
     return xp.broadcast_to(y, x.shape[:-1])[..., None]
+
+
+def _along_last_axis(x, places, xp):
+    """Return the elements at places along the last axis, of which none is negative."""
+    if hasattr(x, "gather"):  # PyTorch, whose other function looks at the signs
+        return x.gather(-1, places)
+    return xp.take_along_axis(x, places, axis=-1)
 
 
 def put_along_last_axis(x, places, values, xp):
@@ -408,14 +417,28 @@ def random_mask(key, shape, threshold, xp=np, like=None):
     """Return where 16 random bits are below ``threshold``, an array of this shape.
 
     A row starts with a word of its own, of which every element takes half. The mask is
-    where the array ``like`` is. Several keys of shape (..., 1) give as many masks.
+    where the array ``like`` is. Several keys of shape (..., 1) give as many masks, and
+    ``Halves`` in place of a key what was made of it before.
     """
+    n_rows, n_columns = shape
+    if isinstance(key, Halves):
+        return key.array[..., :n_rows, :n_columns] < threshold
+    return random_halves(key, shape, xp, like)[..., :n_columns] < threshold
+
+
+class Halves(NamedTuple):
+    """What ``random_halves`` returned, for as many rows or more."""
+
+    array: Any
+
+
+def random_halves(key, shape, xp=np, like=None):
+    """Return 16 random bits for each element of an array, and a column more or none."""
     n_rows, n_columns = shape
     n_words = -(-n_columns // 2)
     words = random_words(key, _places_of_words(n_rows * n_words, like, xp), xp)
     halves = xp.stack([words & 0xFFFF, words >> 16], axis=-1)
-    halves = xp.reshape(halves, (*words.shape[:-1], n_rows, 2 * n_words))
-    return halves[..., :n_columns] < threshold
+    return xp.reshape(halves, (*words.shape[:-1], n_rows, 2 * n_words))
 
 
 def _places_of_words(n, like, xp):

@@ -34,7 +34,8 @@ class Batches:
     source : object
         What tells its rows apart from those of other batches, if that is known.
     chances : dict
-        Losses of constant predictions, by the loss, as far as they are known.
+        Losses of constant predictions, as far as they are known: the loss and these, by
+        its ``id``.
     """
 
     source: object = None

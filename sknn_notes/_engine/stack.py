@@ -5,22 +5,34 @@ read after it: in between the host waits for nothing. On a GPU a step is recorde
 as a graph.
 """
 
+from operator import is_not
 from typing import Any
 
 import numpy as np
 
-from sknn_notes._arrays import keeping_constants, namespace, numpy_dtype, to_numpy
+from sknn_notes._arrays import (
+    Halves,
+    keeping_constants,
+    namespace,
+    numpy_dtype,
+    random_halves,
+    to_numpy,
+)
 from sknn_notes._engine.alike import Stacked
 from sknn_notes._engine.program import Step, run
 from sknn_notes._engine.stacked_data import Shuffles, StackedData
 from sknn_notes._part import Part
 from sknn_notes.layers._base import Layer
+from sknn_notes.layers._dropout import Dropout
 from sknn_notes.layers._input_noise import InputNoise
 
 # Seconds that a step takes on a large GPU for its kernels, about, and the bytes and the
 # multiplications of a second; training that takes longer than _LONG is compiled.
 _LAUNCHES, _BYTES, _PRODUCTS = 2e-4, 2e12, 2e13
 _LONG = 40
+
+# Random numbers of an epoch that are drawn before it, at most.
+_MOST_HALVES = 2**26
 
 
 def needs_host(program):
@@ -119,10 +131,12 @@ class Stack:
         self._step, self._position = zeros((), "int64"), zeros((), "int64")
         self._totals = zeros((n,), "float64")
         self._rates = zeros((n_steps, n, 1), dtype)
+        self._last_rates: list | None = None
         self._n_keys = self.program.n_random
         n_streams = len(self._shuffles.different)
         shape = (1,) if n_streams == 1 else (n, 1)
         self._keys = zeros((n_steps, self._n_keys, *shape), "int64")
+        self._halves = {} if n_streams > 1 else self._make_halves(n_steps)
         self._cells = [
             (
                 cell,
@@ -132,6 +146,20 @@ class Stack:
             for cells in self._scheduled
             for cell, of_values in cells
         ]
+
+    def _make_halves(self, n_steps):
+        """Make room for the random bits of dropout, of all steps of an epoch.
+
+        To draw them at once takes fewer kernels. It returns them by the layer's key.
+        """
+        layers = [x for x in self.network.layers if x.is_random]
+        n_rows, found = self._data.first.max_rows, {}
+        for index, layer in enumerate(layers):
+            if isinstance(layer, Dropout):
+                shape = n_steps, n_rows, 2 * (-(-layer.n_units // 2))
+                if np.prod(shape) <= _MOST_HALVES:
+                    found[index] = self.device.zeros(shape, "int32")
+        return found if self._is_recorded else {}
 
     # An epoch.
 
@@ -164,8 +192,11 @@ class Stack:
         """Bring the numbers of the coming steps to the device."""
         array, data = self.device.array, self._data
         dtype = numpy_dtype(self.network.theta)
-        rates = np.stack([plan.rates for plan in plans], axis=-1)[..., None]
-        self._rates[...] = array(rates.astype(dtype))
+        of_members = [plan.rates for plan in plans]
+        if self._last_rates is None or any(map(is_not, of_members, self._last_rates)):
+            rates = np.stack(of_members, axis=-1)[..., None]
+            self._rates[...] = array(rates.astype(dtype))
+            self._last_rates = of_members
         data.shuffle()
         if self._n_keys:
             words = self._shuffles.keys(data.first.n_batches)
@@ -173,6 +204,10 @@ class Stack:
             if words.shape[-1] > 1:
                 words = words[..., self._shuffles.of_member, None]
             self._keys[...] = array(words)
+            for index, table in self._halves.items():
+                xp = namespace(table)
+                keys, shape = self._keys[:, index], table.shape[1:]
+                table[...] = random_halves(keys, shape, xp, table)
         scheduled = iter(self._cells)
         for i, cells in enumerate(self._scheduled):
             values = np.stack([plan.scheduled[i][1] for plan in plans], axis=-1)
@@ -217,7 +252,8 @@ class Stack:
             *(network.theta, network.running, network.grad, *self._state.values()),
             *(self._step, self._position, self._totals, *(cell for cell, *_ in cells)),
         ]
-        tables = [self._rates, self._keys, *(table for *_, table in cells)]
+        tables = [self._rates, self._keys, *self._halves.values()]
+        tables += [table for *_, table in cells]
         others = [*tables, *self._data.tensors()]
         is_full = size == self._data.first.max_rows and not is_filled
         is_long = is_full and self._seconds() > _LONG
@@ -246,7 +282,9 @@ class Stack:
             cell[...] = table.index_select(0, at)[0]
         X, y, weight = self._data.batch(self._position, size, is_filled)
         if keys is None and self._n_keys:
-            keys = self._keys.index_select(0, at)[0]
+            keys = list(self._keys.index_select(0, at)[0])
+            for index, table in self._halves.items():
+                keys[index] = Halves(table.index_select(0, at)[0])
         rate = self._rates.index_select(0, at)[0]
         step = Step(X, y, weight, keys, rate, self._state)
         run(program.objective + program.updates, step)

@@ -39,11 +39,10 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
         weight = weight[::step]
         if not weight.any():
             return
-    key = repr(loss)
-    if key not in batches.chances:
+    if id(loss) not in batches.chances:
         chances = _of_constants(loss, batches, y, weight, network)
-        batches.chances[key] = chances
-    chance, at_zero = batches.chances[key]
+        batches.chances[id(loss)] = loss, *chances
+    _, chance, at_zero = batches.chances[id(loss)]
     # A constant that is all but right can't be improved on.
     # Likelihoods of densities give losses below 0, too.
     margin = abs(chance)
