@@ -105,7 +105,7 @@ class Member:
         return size * self.network.theta.itemsize
 
 
-def train_side_by_side(members, device, most=None, finish=None):
+def train_side_by_side(members, device, most=None, finish=None, n_alike=1):
     """Train networks on a device, those of one signature in the same steps.
 
     Each has its own numbers, its own weights and its own end. What ended a training
@@ -119,6 +119,8 @@ def train_side_by_side(members, device, most=None, finish=None):
         Most members of a stack, beside what the free memory allows.
     finish : callable, default=None
         Is called with each member whose training is over.
+    n_alike : int, default=1
+        How many such calls with members of the same kind there are, in all.
 
     Returns
     -------
@@ -126,7 +128,7 @@ def train_side_by_side(members, device, most=None, finish=None):
         Whether the user interrupted the training.
     """
     for stack in stacks_of(members, device, most):
-        if _SideBySide(stack, device, finish).train():
+        if _SideBySide(stack, device, finish, n_alike).train():
             return True
     return False
 
@@ -148,8 +150,9 @@ def stacks_of(members, device, most=None):
 class _SideBySide:
     """The training of a stack."""
 
-    def __init__(self, members, device, finish):
+    def __init__(self, members, device, finish, n_alike):
         self._members, self._device, self._finish = members, device, finish
+        self._n_alike = n_alike
 
     def train(self):
         """Train all members; return whether the user interrupted it."""
@@ -157,7 +160,7 @@ class _SideBySide:
         self._end([member for member in self._members if member.is_done])
         active = [member for member in self._members if not member.is_done]
         if active:
-            self._use(Stack(active, self._device))
+            self._use(Stack(active, self._device, n_alike=self._n_alike))
         try:
             while active:
                 active = self._train_epoch(active)

@@ -72,6 +72,8 @@ class Stack:
     device : Device
     vectors : tuple of (theta, running, state), default=None
         Parameters, averages and the solver's state, if they are on the device already.
+    n_alike : int, default=1
+        How many stacks of this kind and size there are, which compile their step once.
 
     Attributes
     ----------
@@ -79,8 +81,8 @@ class Stack:
         Of all members.
     """
 
-    def __init__(self, members, device, vectors=None):
-        self.members, self.device = members, device
+    def __init__(self, members, device, vectors=None, n_alike=1):
+        self.members, self.device, self._n_alike = members, device, n_alike
         first = members[0].program
         self._is_recorded = not needs_host(first)
         theta, running, self._state = vectors or self._vectors()
@@ -256,7 +258,7 @@ class Stack:
         tables += [table for *_, table in cells]
         others = [*tables, *self._data.tensors()]
         is_full = size == self._data.first.max_rows and not is_filled
-        is_long = is_full and self._seconds() > _LONG
+        is_long = is_full and self._seconds() * self._n_alike > _LONG
         recorded = self.device.recorded(step, changed, others, is_long)
         self.network.bind()
         return recorded

@@ -177,7 +177,8 @@ def fit_in_stacks(jobs, indices, shared, stack_size, finish):
     KeyboardInterrupt
         If the user interrupts, after the epoch.
     """
-    chunks = _chunks(jobs, indices)
+    all_chunks = _chunks(jobs, indices)
+    chunks = iter(all_chunks)
 
     def prepare_next():
         fits = [PreparedFit(i, jobs[i], shared) for i in next(chunks, ())]
@@ -187,11 +188,12 @@ def fit_in_stacks(jobs, indices, shared, stack_size, finish):
     waiting = ahead(prepare_next)
     while pairs := waiting():
         waiting = ahead(prepare_next)
-        _train(pairs, stack_size, finish)
+        n_alike = sum(len(chunk) == len(pairs) for chunk in all_chunks)
+        _train(pairs, stack_size, n_alike, finish)
 
 
 def _chunks(jobs, indices):
-    """Yield indices of jobs, those together whose networks may be alike."""
+    """Return indices of jobs, those together whose networks may be alike."""
 
     def kind(index):
         params = jobs[index].estimator.get_params(deep=False)
@@ -200,12 +202,15 @@ def _chunks(jobs, indices):
 
     if len(indices) > _CHUNK:
         indices = sorted(indices, key=kind)
-    for start in range(0, len(indices), _CHUNK):
-        yield indices[start : start + _CHUNK]
+    size = -(-len(indices) // -(-len(indices) // _CHUNK))
+    return [indices[start : start + size] for start in range(0, len(indices), size)]
 
 
-def _train(pairs, stack_size, finish):
-    """Train prepared fits, those on one device together."""
+def _train(pairs, stack_size, n_alike, finish):
+    """Train prepared fits, those on one device together.
+
+    ``n_alike`` tells how many times as many there are of them.
+    """
     fits: dict[int, PreparedFit] = {}
     devices: dict[str, Any] = {}
     for fit, member in pairs:
@@ -222,5 +227,5 @@ def _train(pairs, stack_size, finish):
         finish(fit)
 
     for device, members in devices.values():
-        if train_side_by_side(members, device, stack_size, end):
+        if train_side_by_side(members, device, stack_size, end, n_alike):
             raise KeyboardInterrupt
