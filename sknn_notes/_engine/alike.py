@@ -12,6 +12,8 @@ from sknn_notes._checks import Interval
 from sknn_notes._engine.network import Network
 from sknn_notes._engine.program import Program
 from sknn_notes._part import Part
+from sknn_notes._trees import Tree
+from sknn_notes.layers._activate import Activate
 from sknn_notes.layers._base import Layer
 from sknn_notes.layers._dropout import Dropout, Mask
 from sknn_notes.schedules import Schedule
@@ -41,6 +43,8 @@ def signature(program):
         tuple(isinstance(spec, Schedule) for spec in alphas),
         tuple(scheduled),
         penalized.penalize_bias,
+        # Strengths of 0 leave a solver to its plain steps.
+        program.smooth,
         tuple(norm is None for norm in program.max_norms),
         program.clip_norm is None,
     )
@@ -63,11 +67,9 @@ def _signature(value):
         return "schedule"
     if isinstance(value, Mask):
         return "mask", value.inverted
-    if isinstance(value, Part | Layer):
-        # An activation knows the mask of the dropout after it.
+    if isinstance(value, Part | Layer | Tree):
         numbers = _numbers(value)
-        left_out = [*numbers, "mask"]
-        items = ((k, v) for k, v in vars(value).items() if k not in left_out)
+        items = ((k, v) for k, v in _held(value) if k not in numbers)
         return type(value), tuple(numbers), *((k, _signature(v)) for k, v in items)
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
@@ -77,6 +79,13 @@ def _signature(value):
         return "dict", *((k, _signature(v)) for k, v in value.items())
     simple = value is None or isinstance(value, str | bool | int | float)
     return value if simple else id(value)
+
+
+def _held(value):
+    """Return what an object holds, by name."""
+    # An activation knows the mask of the dropout after it, for compiled steps.
+    left_out = "mask" if isinstance(value, Activate) else None
+    return [(k, v) for k, v in vars(value).items() if k != left_out]
 
 
 def _numbers(part):
@@ -210,11 +219,9 @@ class Stacked:
         if not isinstance(first, Part | Layer) or isinstance(first, Schedule):
             return first
         merged, numbers = copy.copy(first), _numbers(first)
-        for name, value in vars(first).items():
+        for name, value in _held(first):
             own = [vars(each)[name] for each in values]
-            if name == "mask":
-                setattr(merged, name, None)  # For compiled steps alone.
-            elif name in numbers:
+            if name in numbers:
                 setattr(merged, name, self._number(own, n_axes))
             elif isinstance(value, Part | Layer | Mask):
                 setattr(merged, name, self._one(own, n_axes))

@@ -91,9 +91,12 @@ class Monitor:
 
     def history(self):
         """Return all that the epochs so far have left, which ``take_up`` takes."""
+        *state, weights = self._state
+        if weights is not None:
+            weights = [to_numpy(array) for array in weights]
         return {
             "epochs": self._epochs[: self._state[0]],
-            "state": self._state,
+            "state": (*state, weights),
             "n_without_improvement": self.n_without_improvement,
             "seconds": perf_counter() - self._start,
         }

@@ -28,9 +28,10 @@ class Penalized:
     """
 
     def __init__(self, layout, penalty, alphas, penalize_bias):
-        self.penalty, self.alphas = penalty, list(alphas)
-        self.specs, self.penalize_bias = list(alphas), penalize_bias
-        self.scheduled = []
+        self.penalty, self.penalize_bias = penalty, penalize_bias
+        # Without a penalty no strength counts.
+        self.specs = [] if penalty is None else list(alphas)
+        self.alphas, self.scheduled = list(self.specs), []
         self._matrices, self._places = [], []
         if penalty is None:
             return

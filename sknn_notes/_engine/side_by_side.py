@@ -127,9 +127,11 @@ def train_side_by_side(members, device, most=None, finish=None, n_alike=1):
     interrupted : bool
         Whether the user interrupted the training.
     """
-    for stack in stacks_of(members, device, most):
-        if _SideBySide(stack, device, finish, n_alike).train():
-            return True
+    # Numbers that overflow end in a loss that is not finite, which is reported.
+    with np.errstate(all="ignore"):
+        for stack in stacks_of(members, device, most):
+            if _SideBySide(stack, device, finish, n_alike).train():
+                return True
     return False
 
 
@@ -153,24 +155,42 @@ class _SideBySide:
     def __init__(self, members, device, finish, n_alike):
         self._members, self._device, self._finish = members, device, finish
         self._n_alike = n_alike
+        self._stack: Any = None
+        # Those whose training is not over.
+        self._active = list(members)
 
     def train(self):
         """Train all members; return whether the user interrupted it."""
         self._shared_until = perf_counter()
         self._end([member for member in self._members if member.is_done])
-        active = [member for member in self._members if not member.is_done]
-        if active:
-            self._use(Stack(active, self._device, n_alike=self._n_alike))
         try:
-            while active:
-                active = self._train_epoch(active)
+            while self._active:
+                try:
+                    self._go_on()
+                except Exception as error:
+                    # What can't be trained ends here; other stacks go on.
+                    for member in self._active:
+                        member.error = error
+                self._leave([member for member in self._active if member.is_done])
         except KeyboardInterrupt:
-            for member in active:
-                with member.context:
-                    member.epochs.interrupt()
-            self._leave(active)
+            for member in self._active:
+                if not member.is_done:
+                    with member.context:
+                        member.epochs.interrupt()
+            self._leave(self._active)
             return True
         return False
+
+    def _go_on(self):
+        """Make an epoch, on a stack without many that are done."""
+        active = self._active
+        if self._stack is None:
+            self._use(Stack(active, self._device, n_alike=self._n_alike))
+        members = self._stack.members
+        if len(active) <= _SHARE_LEFT * len(members):
+            gone = [i for i, member in enumerate(members) if member.is_done]
+            self._use(self._stack.without(gone))
+        self._train_epoch(active)
 
     def _use(self, stack):
         """Let a stack train from now on."""
@@ -201,31 +221,25 @@ class _SideBySide:
         self._shared_until = now
 
     def _train_epoch(self, active):
-        """Go once over the data; return the members that go on."""
+        """Go once over the data."""
         stack, plans = self._stack, {}
         for member in active:
             plan = _attempt(member, member.epochs.plan_epoch)
             if plan is not None:
                 plans[id(member)] = plan
-        if plans:
-            # Members that are done go along until the stack is built anew.
-            any_plan = next(iter(plans.values()))
-            of_all = [plans.get(id(member), any_plan) for member in stack.members]
-            losses = dict(
-                zip(map(id, stack.members), stack.run_epoch(of_all), strict=True)
-            )
-            self._look_at(active)
-        for member in active:
+        if not plans:
+            return
+        # Members that are done go along until the stack is built anew.
+        any_plan = next(iter(plans.values()))
+        of_all = [plans.get(id(member), any_plan) for member in stack.members]
+        losses = stack.run_epoch(of_all).tolist()
+        for plan in plans.values():
+            plan.leave_last()
+        self._look_at(active)
+        for member, loss in zip(stack.members, losses, strict=True):
             if id(member) in plans:
-                loss = float(losses[id(member)])
                 _attempt(member, member.epochs.finish_epoch, loss)
         self._share_time(active)
-        self._leave([member for member in active if member.is_done])
-        left = [member for member in active if not member.is_done]
-        if left and len(left) <= _SHARE_LEFT * len(stack.members):
-            gone = [i for i, member in enumerate(stack.members) if member.is_done]
-            self._use(stack.without(gone))
-        return left
 
     def _look_at(self, active):
         """Find what monitors and callbacks ask for after an epoch."""
@@ -238,20 +252,24 @@ class _SideBySide:
         self._bring_home([member for member in active if member.is_followed])
 
     def _bring_home(self, members):
-        places = {id(member): i for i, member in enumerate(self._stack.members)}
-        if members:
+        if members and self._stack is not None:
+            places = {id(member): i for i, member in enumerate(self._stack.members)}
             self._stack.bring_home([places[id(member)] for member in members])
 
     def _leave(self, members):
-        self._bring_home(members)
+        self._bring_home([member for member in members if member.error is None])
         self._end(members)
 
     def _end(self, members):
         for member in members:
+            # Whatever interrupts it, a training ends once.
+            self._active = [each for each in self._active if each is not member]
             restored = _attempt(member, member.epochs.restore_best)
             if member.error is None:
                 network, loss = member.network, member.program.loss
                 _attempt(member, member.epochs.check, network, loss, restored)
+            # Nothing keeps the memory of the device.
+            vars(member.epochs.monitor).pop("copy_weights", None)
             if self._finish is not None:
                 self._finish(member)
 
@@ -282,12 +300,17 @@ class Predictions:
         shape, dtype = (len(programs),), network.theta.dtype.name
         theta = device.zeros((*shape, network.layout.size), dtype)
         running = device.zeros((*shape, network.layout.n_averages), dtype)
-        self._network = Stacked(programs, device.array, theta, running).program.network
+        self._stacked = partial(Stacked, programs, device.array, theta, running)
+        self._network = self._stacked().program.network
+        # Masks in prediction are those of the last step.
+        self._varies = bool(programs[0].scheduled)
         widest = max(map(max, network.shapes))
         self._n_rows = max(1, _PREDICTED // (widest * len(programs)))
 
     def raw(self, theta, running):
         """Return the raw outputs, ndarray of shape (n_networks, n_samples, n_raw)."""
+        if self._varies:
+            self._network = self._stacked().program.network
         network, parts = self._network, []
         with self._device.active():
             network.theta[...] = theta

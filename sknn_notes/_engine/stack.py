@@ -31,9 +31,8 @@ from sknn_notes.layers._input_noise import InputNoise
 _LAUNCHES, _BYTES, _PRODUCTS = 2e-4, 2e12, 2e13
 _LONG = 40
 
-# Random numbers of an epoch that are drawn before it, at most: so many stay in a cache
-# of the device.
-_MOST_HALVES = 2**22
+# Random numbers of an epoch that are drawn before it, at most.
+_MOST_HALVES = 2**26
 
 
 def needs_host(program):
@@ -75,6 +74,8 @@ class Stack:
         Parameters, averages and the solver's state, if they are on the device already.
     n_alike : int, default=1
         How many stacks of this kind and size there are, which compile their step once.
+    inputs : Inputs, default=None
+        Of other members, too, if they are on the device already.
 
     Attributes
     ----------
@@ -82,7 +83,7 @@ class Stack:
         Of all members.
     """
 
-    def __init__(self, members, device, vectors=None, n_alike=1):
+    def __init__(self, members, device, vectors=None, n_alike=1, inputs=None):
         self.members, self.device, self._n_alike = members, device, n_alike
         first = members[0].program
         self._is_recorded = not needs_host(first)
@@ -95,7 +96,7 @@ class Stack:
         rngs = [member.state.rng for member in members]
         sizes = [each.n_samples for each in batches]
         self._shuffles = Shuffles(list(zip(rngs, sizes, stacked.draws, strict=True)))
-        self._data = StackedData(batches, self._shuffles, device)
+        self._data = StackedData(batches, self._shuffles, device, inputs)
         self._constants: dict = {}
         self._steps: dict[tuple, Any] = {}
         self._begun: dict[str, Any] = {}
@@ -181,15 +182,21 @@ class Stack:
             if not program.smooth:
                 program.optimizer.begin_epoch(theta, state, xp)
                 self._keep_places(state)
-            starts = [*self._data.first.starts, self._data.n_rows]
-            for first in range(0, len(starts) - 1, self._data.block):
-                stop = min(first + self._data.block, len(starts) - 1)
-                self._data.send(starts[first], starts[stop])
-                for i in range(first, stop):
-                    self._take_step(i, starts[i + 1] - starts[i])
-            if not program.smooth:
-                program.optimizer.end_epoch(theta, state)
+            try:
+                self._take_steps()
+            finally:
+                if not program.smooth:
+                    program.optimizer.end_epoch(theta, state)
             return to_numpy(self._totals) / self._data.n_samples
+
+    def _take_steps(self):
+        data = self._data
+        starts = [*data.first.starts, data.n_rows]
+        for first in range(0, len(starts) - 1, data.block):
+            stop = min(first + data.block, len(starts) - 1)
+            data.send(starts[first], starts[stop])
+            for i in range(first, stop):
+                self._take_step(i, starts[i + 1] - starts[i])
 
     def _load(self, plans):
         """Bring the numbers of the coming steps to the device."""
@@ -333,7 +340,9 @@ class Stack:
             self._shuffles.leave(index)
         state = {k: v[places] if v.ndim else v for k, v in self._state.items()}
         vectors = self.network.theta[places], self.network.running[places], state
-        return Stack([self.members[i] for i in left], self.device, vectors)
+        members = [self.members[i] for i in left]
+        inputs = self._data.inputs
+        return Stack(members, self.device, vectors, inputs=inputs)
 
 
 def theta_dtype(theta):

@@ -1,5 +1,6 @@
 """The data of networks that are trained side by side, on a device."""
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -36,14 +37,14 @@ class Shuffles:
         keys = [(repr(rng.bit_generator.state), *rest) for rng, *rest in members]
         self.of_member = np.array([places.setdefault(k, len(places)) for k in keys])
         _, first = np.unique(self.of_member, return_index=True)
-        self.different = [members[i] for i in first]
+        # Copies: a training that leaves keeps its generator as it was then.
+        self.different = [copy.deepcopy(members[i]) for i in first]
         self._members = members
 
     def leave(self, index):
         """Set the generator of a training to where the common one is."""
-        own, common = self._members[index][0], self.different[self.of_member[index]][0]
-        if own is not common:
-            own.bit_generator.state = common.bit_generator.state
+        common, *_ = self.different[self.of_member[index]]
+        self._members[index][0].bit_generator.state = common.bit_generator.state
 
     def keys(self, n_steps):
         """Return the keys of the random layers, shape (n_steps, n_keys, n_different).
@@ -77,6 +78,28 @@ def _source_of(batches):
     return id(X), *(None if a is None else hash(a.tobytes()) for a in arrays)
 
 
+class Inputs:
+    """Matrices on a device, one after the other.
+
+    Parameters
+    ----------
+    matrices : list of array
+    device : Device
+    dtype : dtype
+
+    Attributes
+    ----------
+    X : tensor
+    starts : dict of int to int
+        Where a matrix begins, by its id.
+    """
+
+    def __init__(self, matrices, device, dtype):
+        self.X = device.joined(matrices, dtype)
+        ends = np.cumsum([0, *(X.shape[0] for X in matrices)]).tolist()
+        self.starts = dict(zip(map(id, matrices), ends[:-1], strict=True))
+
+
 class StackedData:
     """Inputs, targets and weights on a device, and the order of their rows.
 
@@ -88,6 +111,8 @@ class StackedData:
         Of one signature.
     shuffles : Shuffles
     device : Device
+    inputs : Inputs, default=None
+        Those that are on the device already.
 
     Attributes
     ----------
@@ -96,9 +121,11 @@ class StackedData:
         The largest of them: last batches of other members are filled up.
     block : int
         Batches whose inputs are on the device at a time.
+    inputs : Inputs or None
+        None where they are sent block by block.
     """
 
-    def __init__(self, members, shuffles, device):
+    def __init__(self, members, shuffles, device, inputs=None):
         self.device, self._shuffles = device, shuffles
         self.first = first = members[0]
         self.n_samples = np.array([batches.n_samples for batches in members])
@@ -115,12 +142,12 @@ class StackedData:
         self._of_pair = device.array(np.array(of_pair))
         self._is_own = of_pair == list(range(len(of_pair)))
         self.n_rows = max(batches.n_samples for batches in self._sources)
-        self._place(first)
+        self._place(first, inputs)
         n = self.n_rows if self.are_shared else (len(pairs), self.n_rows)
         self._order = device.zeros(n, "int64")
         self._fill_up()
 
-    def _place(self, first):
+    def _place(self, first, inputs):
         """Put the inputs, targets and weights on the device."""
         device, sources = self.device, self._sources
         lengths = [batches.n_samples for batches in sources]
@@ -131,32 +158,27 @@ class StackedData:
         found = [matrix_and_index(batches.X) for batches in sources]
         matrices = list({id(X): X for X, _ in found}.values())
         self._dtype = dtype = numpy_dtype(first.X)
-        size = sum(X.shape[0] for X in matrices) * found[0][0].shape[1]
-        fits = size * dtype.itemsize <= _SHARE_OF_MEMORY * device.free_memory()
+        self.inputs: Any = inputs
         self._rows: Any = None
-        if not (fits or all(map(device.has, matrices))):
+        if inputs is None:
+            size = sum(X.shape[0] * X.shape[1] for X in matrices) * dtype.itemsize
+            fits = size <= _SHARE_OF_MEMORY * device.free_memory()
+            if fits or all(map(device.has, matrices)):
+                self.inputs = Inputs(matrices, device, dtype)
+        if self.inputs is None:
             self._check_streamed()
             n_batches = _BLOCK_SIZE // (first.X.shape[1] * first.max_rows)
             self.block = max(1, min(first.n_batches, n_batches))
             self._stream = device.stream(first, self.block * first.max_rows)
             return
         self.block, self._stream = first.n_batches, None
-        self._X = device.joined(matrices, dtype)
-        if len(matrices) == len(sources) and all(index is None for _, index in found):
-            return
-        offsets = dict(
-            zip(
-                map(id, matrices),
-                np.cumsum([0, *(X.shape[0] for X in matrices[:-1])]),
-                strict=True,
-            )
-        )
-        self._rows = device.joined(
-            [
-                offsets[id(X)] + (np.arange(X.shape[0]) if index is None else index)
-                for X, index in found
+        starts = [self.inputs.starts[id(X)] for X, _ in found]
+        if starts != self._starts.tolist() or any(i is not None for _, i in found):
+            rows = [
+                start + (np.arange(X.shape[0]) if index is None else index)
+                for start, (X, index) in zip(starts, found, strict=True)
             ]
-        )
+            self._rows = device.joined(rows)
 
     def _check_streamed(self):
         if not self.are_shared:
@@ -192,7 +214,7 @@ class StackedData:
         """Return the tensors that change between steps, and those of the data."""
         found = [self._order, self._y, self._weight, self._rows, self._of_pair]
         found += [self._filling, self._counts]
-        found += [self._X] if self._stream is None else self._stream.tensors()
+        found += [self.inputs.X] if self._stream is None else self._stream.tensors()
         return [tensor for tensor in found if tensor is not None]
 
     def shuffle(self):
@@ -242,7 +264,8 @@ class StackedData:
         if self._stream is not None:
             X = self._stream.rows(at)
         else:
-            X = self._take(self._X, rows if self._rows is None else self._rows[rows])
+            places = rows if self._rows is None else self._rows[rows]
+            X = self._take(self.inputs.X, places)
         weight = None if self._weight is None else self._take(self._weight, rows)
         if is_filled:
             filling = self._filling

@@ -72,6 +72,11 @@ class EpochPlan(NamedTuple):
     rates: np.ndarray
     scheduled: list
 
+    def leave_last(self):
+        """Set what changes as the last step has it, if steps are made elsewhere."""
+        for change, numbers in self.scheduled:
+            change(float(numbers[-1]))
+
 
 class Epochs:
     """The epochs of one training: which numbers they take, and when they end.
