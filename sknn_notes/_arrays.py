@@ -199,6 +199,8 @@ def to_numpy(array):
         return array
     if hasattr(array, "cpu"):  # PyTorch
         return array.detach().cpu().numpy()
+    if hasattr(array, "get"):  # CuPy
+        return array.get()
     return np.from_dlpack(array)
 
 
@@ -374,28 +376,43 @@ def random_words(key, places, xp=np):
     Returns
     -------
     words : array of shape (..., n_words)
-        Of uint32, or of int64 where the namespace can't shift uint32.
+        Of uint32, or of int64 except in numpy.
     """
-    every_bit = 0xFFFFFFFF
-    key = key if hasattr(key, "ndim") and key.ndim else int(key)
-    low, high = key & every_bit, (key >> 32) & every_bit
-
-    def times(words, factor):
-        if xp is np:
-            words *= np.uint32(factor)
-            return words
-        # Products of 32 bits are cut to 64, whose lower half is right.
-        return (words * factor) & every_bit
-
-    kind = xp.uint32 if xp is np else xp.int64
-    words = times(copied(astype(places, kind, xp), xp), 0x9E3779B9) + low
-    words &= every_bit
-    words ^= words >> 16
-    words = times(words, 0x21F0AAAD)
+    if xp is not np:
+        return astype(_signed_words(key, places, xp), xp.int64, xp) & 0xFFFFFFFF
+    words = places.astype(np.uint32)
+    low, high = np.uint32(int(key) & 0xFFFFFFFF), np.uint32(int(key) >> 32)
+    words *= np.uint32(0x9E3779B9)
+    words += low
+    words ^= words >> np.uint32(16)
+    words *= np.uint32(0x21F0AAAD)
     words ^= high
-    words ^= words >> 15
-    words = times(words, 0xD35A2D97)
-    words ^= words >> 15
+    words ^= words >> np.uint32(15)
+    words *= np.uint32(0xD35A2D97)
+    words ^= words >> np.uint32(15)
+    return words
+
+
+def _signed_words(key, places, xp):
+    """Return the same bits as int32, for libraries without shifts of uint32.
+
+    Products of int32 are cut to their lower half, which is that of uint32.
+    """
+
+    def signed(number):
+        return (number & 0xFFFFFFFF) - ((number & 0x80000000) << 1)
+
+    key = key if hasattr(key, "ndim") and key.ndim else int(key)
+    low, high = signed(key), signed(key >> 32)
+    if hasattr(key, "ndim"):
+        low, high = astype(low, xp.int32, xp), astype(high, xp.int32, xp)
+    words = astype(places, xp.int32, xp) * signed(0x9E3779B9) + low
+    words ^= (words >> 16) & 0xFFFF
+    words *= signed(0x21F0AAAD)
+    words ^= high
+    words ^= (words >> 15) & 0x1FFFF
+    words *= signed(0xD35A2D97)
+    words ^= (words >> 15) & 0x1FFFF
     return words
 
 
@@ -436,8 +453,9 @@ def random_halves(key, shape, xp=np, like=None):
     """Return 16 random bits for each element of an array, and a column more or none."""
     n_rows, n_columns = shape
     n_words = -(-n_columns // 2)
-    words = random_words(key, _places_of_words(n_rows * n_words, like, xp), xp)
-    halves = xp.stack([words & 0xFFFF, words >> 16], axis=-1)
+    places = _places_of_words(n_rows * n_words, like, xp)
+    words = (random_words if xp is np else _signed_words)(key, places, xp)
+    halves = xp.stack([words & 0xFFFF, (words >> 16) & 0xFFFF], axis=-1)
     return xp.reshape(halves, (*words.shape[:-1], n_rows, 2 * n_words))
 
 

@@ -31,8 +31,9 @@ from sknn_notes.layers._input_noise import InputNoise
 _LAUNCHES, _BYTES, _PRODUCTS = 2e-4, 2e12, 2e13
 _LONG = 40
 
-# Random numbers of an epoch that are drawn before it, at most.
-_MOST_HALVES = 2**26
+# Random numbers of an epoch that are drawn before it, at most: so many stay in a cache
+# of the device.
+_MOST_HALVES = 2**22
 
 
 def needs_host(program):

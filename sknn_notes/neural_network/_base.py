@@ -33,7 +33,7 @@ from sknn_notes.callbacks import Checkpoint
 from sknn_notes.neural_network._ensemble import fit_networks, networks_to_continue
 from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
-from sknn_notes.neural_network._inputs import validated
+from sknn_notes.neural_network._inputs import is_tensor, validated
 from sknn_notes.neural_network._namespaces import (
     as_inputs,
     as_numpy,
@@ -161,10 +161,12 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         """Return the weights of the samples, or None where all are equal to 1."""
         if sample_weight is None:
             return None
+        # They are numpy's, wherever X is.
+        like = np.empty((X.shape[0], 1)) if is_tensor(X) else X
         with no_larger_than_floats("sample_weight"):
             sample_weight = _check_sample_weight(
                 sample_weight,
-                X,
+                like,
                 dtype=np.float64,
                 ensure_non_negative=True,
                 allow_all_zero_weights=partial,

@@ -18,6 +18,9 @@ from sknn_notes.neural_network._prepared import (
     fits_in_stack,
 )
 
+# Threads that score while a device trains, at most.
+_MOST_FINISHING = 3
+
 STACK_SIZE = [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")]
 
 
@@ -100,6 +103,8 @@ def fit_together(jobs, *, n_jobs=None, stack_size="auto", finish=None):
 
 def _run_stacks(fit_stacks, n_jobs, outcomes, finish):
     """Fit networks in stacks, and finish them on threads meanwhile."""
+    # More threads than that wait for Python's lock, and so does the training.
+    n_jobs = min(n_jobs, _MOST_FINISHING)
     waiting: SimpleQueue = SimpleQueue()
 
     def work():

@@ -95,6 +95,17 @@ def test_tensors_of_a_device(params, torch, dispatch, tensors_stay):
         model.predict(X)
 
 
+@pytest.mark.parametrize("kind", ["numpy", "tensor"])
+def test_weights_follow_the_inputs(kind, torch, dispatch, tensors_stay):
+    X, y = classes()
+    weight = np.random.default_rng(0).random(len(y))
+    model = MLPClassifier(max_iter=3, random_state=0, early_stopping=True)
+    expected = clone(model).fit(X, y, weight).coefs_[0]
+    given = weight if kind == "numpy" else torch.asarray(weight)
+    model.fit(torch.asarray(X), y, given)
+    np.testing.assert_allclose(model.coefs_[0], expected, atol=1e-5)
+
+
 def test_regression_of_tensors(torch, dispatch, tensors_stay):
     X, _ = classes()
     Y = np.stack([X[:, 0] + 5, 100 * X[:, 1]], axis=1)
