@@ -427,6 +427,15 @@ def test_divergence(early_stopping, dtype, assert_agree):
     assert_agree(*fits[::-1], inputs)
 
 
+def test_scores_that_overflow():
+    """numpy says nothing of it, as on the CPU."""
+    y = TARGETS["number"]
+    for device in None, "cpu":
+        model = network("number", loss="poisson", early_stopping=True, device=device)
+        with pytest.raises(ValueError, match=r"X_val, y_val, and it was nan after"):
+            model.fit(X, y, X_val=1e6 * X, y_val=y)
+
+
 @pytest.mark.parametrize("penalty", ["l2", "l1"])
 @pytest.mark.parametrize("at", [1, 6])
 def test_interruption(at, penalty, monkeypatch):
