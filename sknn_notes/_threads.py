@@ -134,8 +134,35 @@ def share_of_threads(n_jobs):
     return lambda: _blas.limit(share)
 
 
-# Seconds that a thread may keep Python's lock while others wait for it.
-_SWITCH_INTERVAL = 2e-4
+class _QuickSwitches:
+    """Lets threads keep Python's lock for a shorter time while others wait for it.
+
+    Compiled steps run without it, and wait for it when they return. The interval is the
+    process's: the last block to end restores what was set before the first.
+    """
+
+    _SECONDS = 2e-4
+
+    def __init__(self):
+        self._lock, self._n_blocks = Lock(), 0
+
+    @contextmanager
+    def __call__(self):
+        with self._lock:
+            if not self._n_blocks:
+                self._before = sys.getswitchinterval()
+                sys.setswitchinterval(min(self._before, self._SECONDS))
+            self._n_blocks += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._n_blocks -= 1
+                if not self._n_blocks:
+                    sys.setswitchinterval(self._before)
+
+
+quick_switches = _QuickSwitches()
 
 _stop: ContextVar[Event | None] = ContextVar("_stop", default=None)
 
@@ -192,24 +219,27 @@ def run_on_threads(function, n_calls, n_jobs):
     # A thread does not inherit context variables.
     threads = [Thread(target=copy_context().run, args=(work,)) for _ in range(n_jobs)]
     started = []
-    interval = sys.getswitchinterval()
+    quick = quick_switches() if n_jobs > 1 else nullcontext()
     # No executor: an interruption may come while it holds locks that its threads need.
-    try:
-        if n_jobs > 1:
-            # Steps that return need Python's lock, which others hold for so long.
-            sys.setswitchinterval(min(interval, _SWITCH_INTERVAL))
-        for thread in threads:
-            thread.start()
-            started.append(thread)
-        for thread in started:
-            thread.join()
-    finally:
-        stop.set()
-        for thread in started:
-            thread.join()
-        sys.setswitchinterval(interval)
+    with quick:
+        try:
+            for thread in threads:
+                thread.start()
+                started.append(thread)
+            for thread in started:
+                _wait_for(thread)
+        finally:
+            stop.set()
+            for thread in started:
+                _wait_for(thread)
     if errors:
         raise errors[min(errors)]
+
+
+def _wait_for(thread):
+    """Join a thread; an interruption shows between two waits at the latest."""
+    while thread.is_alive():
+        thread.join(0.05)
 
 
 def ahead(function):
@@ -225,7 +255,7 @@ def ahead(function):
             done.append((None, error))
 
     def result():
-        thread.join()
+        _wait_for(thread)
         value, error = done[0]
         if error is not None:
             raise error

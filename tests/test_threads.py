@@ -1,6 +1,7 @@
 """The number of BLAS threads while networks train and predict."""
 
 import os
+import sys
 from threading import Barrier, Thread
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.datasets import make_classification
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from sknn_notes import MLPClassifier
-from sknn_notes._threads import threads_for
+from sknn_notes._threads import quick_switches, run_on_threads, threads_for
 
 BLAS = ThreadpoolController().select(user_api="blas")
 SMALL = 50, (64, 182, 182, 10)
@@ -98,3 +99,14 @@ def test_a_forked_process_has_the_threads_that_were_set(two_threads):
         _, status = os.waitpid(child, 0)
         assert set(counts()) == {1}
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_threads_switch_quickly_while_several_run():
+    before = sys.getswitchinterval()
+    seen = []
+    run_on_threads(lambda i: seen.append(sys.getswitchinterval()), 4, 2)
+    assert max(seen) < before
+    assert sys.getswitchinterval() == before
+    with quick_switches(), quick_switches():
+        pass
+    assert sys.getswitchinterval() == before
