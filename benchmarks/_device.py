@@ -20,12 +20,12 @@ from sknn_notes._engine.executor import Executor
 from sknn_notes._engine.side_by_side import _SideBySide
 from sknn_notes._engine.training import Epochs
 from sknn_notes.model_selection import _program
-from sknn_notes.neural_network import _prepared
+from sknn_notes.neural_network import _search_fits
 
 # What searches, ensembles and single fits spend their time in, by the names of the
 # tables.
 PARTS_OF_A_FIT = {
-    "prepare": [(_prepared.PreparedFit, "__init__")],
+    "prepare": [(_search_fits.PreparedFit, "__init__")],
     "train": [(_SideBySide, "train")],
     "build": [(stack.Stack, "__init__")],
     "record": [(Device, "recorded")],

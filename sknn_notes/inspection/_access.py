@@ -11,8 +11,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._build import Plan
-from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._inactive import untold
+from sknn_notes.neural_network._prepare import prepare
 
 
 def fitted_network(estimator, owner, X=None):

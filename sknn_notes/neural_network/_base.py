@@ -31,7 +31,6 @@ from sknn_notes._part import resolve
 from sknn_notes._sklearn import _check_sample_weight
 from sknn_notes.callbacks import Checkpoint
 from sknn_notes.neural_network._ensemble import fit_networks, networks_to_continue
-from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
 from sknn_notes.neural_network._inputs import is_tensor, validated
 from sknn_notes.neural_network._namespaces import (
@@ -40,6 +39,7 @@ from sknn_notes.neural_network._namespaces import (
     follows_input,
 )
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
+from sknn_notes.neural_network._prepare import prepare
 from sknn_notes.neural_network._record import FitRecord
 from sknn_notes.neural_network._targets import (
     LARGE_WEIGHT,

@@ -15,7 +15,7 @@ from sknn_notes._engine.side_by_side import train_side_by_side
 from sknn_notes._messages import Listening, pass_on, warn
 from sknn_notes._threads import n_threads, share_of_threads
 from sknn_notes.neural_network._devices import device_of
-from sknn_notes.neural_network._fit import dtypes, is_first, prepare
+from sknn_notes.neural_network._prepare import dtypes, is_first, prepare
 from sknn_notes.neural_network._shared import Shared
 from sknn_notes.neural_network._validation import Fold, of_validation
 

@@ -10,7 +10,7 @@ from sknn_notes._checks import Interval, check_value
 from sknn_notes._messages import Listening
 from sknn_notes._sklearn import StrOptions
 from sknn_notes._threads import n_threads, run_on_threads, stopped
-from sknn_notes.neural_network._prepared import (
+from sknn_notes.neural_network._search_fits import (
     PreparedFit,
     SharedResults,
     can_be_prepared,

@@ -28,7 +28,7 @@ from sknn_notes.losses import (
     SquaredHinge,
     Tweedie,
 )
-from sknn_notes.neural_network._fit import prepare
+from sknn_notes.neural_network._prepare import prepare
 from sknn_notes.noise import GaussianNoise, RandomShift
 from sknn_notes.optimizers import SGD, RMSProp
 from sknn_notes.penalties import ElasticNet

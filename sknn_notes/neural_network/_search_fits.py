@@ -12,8 +12,8 @@ from sknn_notes._engine.side_by_side import train_side_by_side
 from sknn_notes._messages import Listening
 from sknn_notes._threads import ahead
 from sknn_notes.neural_network._devices import device_of
-from sknn_notes.neural_network._fit import prepare
 from sknn_notes.neural_network._namespaces import as_inputs, as_numpy
+from sknn_notes.neural_network._prepare import prepare
 from sknn_notes.neural_network._shared import Shared
 from sknn_notes.neural_network._targets import move_arrays
 from sknn_notes.neural_network._validation import check_given
