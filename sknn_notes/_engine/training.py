@@ -176,7 +176,7 @@ class Epochs:
         DivergenceError
             If the loss is not finite and the monitor kept no better weights.
         """
-        state, monitor = self.state, self.monitor
+        state, monitor, loss = self.state, self.monitor, float(loss)
         self.n_left -= 1
         if not math.isfinite(loss):
             _stop_diverged(monitor, loss, state.epoch + 1, self._rates.max())

@@ -159,13 +159,28 @@ def _parameters(estimator):
     if values["augment"] is not None or values["embedding"] is not None:
         return id(estimator)  # Parts that learn from the data.
     del values["random_state"]
-    return tuple((k, _plain(v)) for k, v in values.items())
+    return _key(values.items())
+
+
+def _key(values):
+    """Return what equal values have in common; nothing if they are nested too deep."""
+    try:
+        return tuple(map(_plain, values))
+    except RecursionError:
+        return object()
 
 
 def _plain(value):
-    """Return a simple value with its type, or the text of another one."""
-    is_simple = value is None or isinstance(value, str | int | float)
-    return type(value), value if is_simple else repr(value)
+    """Return a value with its type; parts by their parameters, others by themselves."""
+    if value is None or isinstance(value, str | int | float):
+        return type(value), value
+    if isinstance(value, list | tuple):
+        return type(value), *map(_plain, value)
+    if isinstance(value, dict):
+        return type(value), *map(_plain, value.items())
+    if hasattr(value, "get_params"):
+        return type(value), *map(_plain, value.get_params(deep=False).items())
+    return type(value), id(value)
 
 
 def _what_targets_read(estimator):
@@ -173,7 +188,7 @@ def _what_targets_read(estimator):
     cls: Any = type(estimator)
     names = "class_weight", "standardize_target", "loss", *_of_losses(cls)
     values = [getattr(estimator, name, None) for name in names]
-    return cls, *map(_plain, values)
+    return cls, _key(values)
 
 
 @cache

@@ -197,8 +197,8 @@ def _chunks(jobs, indices):
 
     def kind(index):
         params = jobs[index].estimator.get_params(deep=False)
-        numbers = [k for k, v in params.items() if isinstance(v, float)]
-        return repr([(k, v) for k, v in params.items() if k not in numbers])
+        simple = {k: v for k, v in params.items() if isinstance(v, str | bool | int)}
+        return repr(params["hidden_layer_sizes"]), repr(simple)
 
     if len(indices) > _CHUNK:
         indices = sorted(indices, key=kind)
