@@ -1,6 +1,7 @@
 """One call of fit or partial_fit: prepare the training, run it, publish its results."""
 
 import copy
+import pickle
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -173,13 +174,20 @@ def _parameters(estimator):
     if values["augment"] is not None or values["embedding"] is not None:
         return id(estimator)  # Parts that learn from the data.
     del values["random_state"]
-    return tuple((k, _plain(v)) for k, v in values.items())
+    return tuple((k, _token(v)) for k, v in values.items())
 
 
-def _plain(value):
-    """Return a simple value with its type, or the text of another one."""
-    is_simple = value is None or isinstance(value, str | int | float)
-    return type(value), value if is_simple else repr(value)
+def _token(value):
+    """Return what equal values have in common, all digits and elements of them.
+
+    What can't be pickled equals itself alone.
+    """
+    if value is None or isinstance(value, str | int | float):
+        return type(value), value
+    try:
+        return type(value), pickle.dumps(value)
+    except Exception:  # Each kind of object raises its own.
+        return type(value), id(value)
 
 
 def _what_targets_read(estimator):
@@ -187,7 +195,7 @@ def _what_targets_read(estimator):
     cls: Any = type(estimator)
     names = "class_weight", "standardize_target", "loss", *_of_losses(cls)
     values = [getattr(estimator, name, None) for name in names]
-    return cls, *map(_plain, values)
+    return cls, *map(_token, values)
 
 
 @cache

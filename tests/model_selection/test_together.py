@@ -19,7 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from sknn_notes import MLPClassifier, Standardizer
+from sknn_notes import MLPClassifier, MLPRegressor, Standardizer
+from sknn_notes.losses import Quantile
 from sknn_notes.model_selection import GridSearchCV, RandomizedSearchCV
 
 X, y = make_classification(90, 6, random_state=0)
@@ -271,3 +272,19 @@ def test_a_search_cross_validated():
     np.testing.assert_array_equal(
         scores, of_sklearn.cross_val_score(theirs, X, y, cv=2)
     )
+
+
+def test_candidates_share_nothing_that_differs_in_a_late_digit_or_element():
+    quantiles = [np.linspace(0.01, 0.99, 50) for _ in range(3)]
+    quantiles[1][45] += 1e-3
+    quantiles[2][0] += 1e-12
+    trained = []
+
+    def score(model, X, y):
+        trained.append(model._targets.loss.quantile)
+        return 0.0
+
+    grid = {"loss": [Quantile(quantile=quantile) for quantile in quantiles]}
+    model = MLPRegressor(**SMALL)
+    GridSearchCV(model, grid, cv=2, refit=False, scoring=score).fit(X, y)
+    assert sorted(map(tuple, trained)) == sorted(map(tuple, 2 * quantiles))
