@@ -288,3 +288,24 @@ def test_candidates_share_nothing_that_differs_in_a_late_digit_or_element():
     model = MLPRegressor(**SMALL)
     GridSearchCV(model, grid, cv=2, refit=False, scoring=score).fit(X, y)
     assert sorted(map(tuple, trained)) == sorted(map(tuple, 2 * quantiles))
+
+
+def test_a_fit_of_ones_own_is_called():
+    class Own(MLPClassifier):
+        def fit(self, X, y):
+            self.own_rows_ = len(X)
+            return super().fit(X, y)
+
+    def score(model, X, y):
+        return model.own_rows_
+
+    model = Own(**SMALL)
+    searching = GridSearchCV(model, {"alpha": ALPHAS}, cv=2, scoring=score)
+    assert set(searching.fit(X, y).cv_results_["mean_test_score"]) == {45.0}
+
+
+def test_parameters_that_fit_does_not_have_raise_its_error():
+    model = MLPClassifier(**SMALL)
+    searching = GridSearchCV(model, {"alpha": ALPHAS}, cv=2, refit=False)
+    with pytest.raises(ValueError, match="unexpected keyword argument 'weights'"):
+        searching.fit(X, y, weights=1)
