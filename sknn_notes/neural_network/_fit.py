@@ -130,7 +130,8 @@ def prepare(
         return _divided(estimator, plan, data, validation, state, partial, fold)
 
     has_validation = validation is not None or estimator.early_stopping
-    batches_of = "batches", spec, plan.has_batch_norm, solver.stochastic
+    norm = plan.has_batch_norm, bool(plan.hidden)
+    batches_of = "batches", spec, norm, solver.stochastic
     key = *batches_of, estimator.batch_size, estimator.shuffle
     if has_validation:  # Which rows are held out depends on the seed.
         shared = Shared()

@@ -309,3 +309,10 @@ def test_parameters_that_fit_does_not_have_raise_its_error():
     searching = GridSearchCV(model, {"alpha": ALPHAS}, cv=2, refit=False)
     with pytest.raises(ValueError, match="unexpected keyword argument 'weights'"):
         searching.fit(X, y, weights=1)
+
+
+def test_batch_norm_needs_rows_whatever_came_before():
+    grid = {"hidden_layer_sizes": [(), (4,)]}
+    model = MLPClassifier(batch_norm=True, batch_size=1, max_iter=2, random_state=0)
+    with pytest.raises(ValueError, match="batches of at least 2 samples"):
+        GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
