@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_notes._arrays import numpy_dtype
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._build import Plan
 from sknn_notes.neural_network._fit import prepare
@@ -109,7 +110,7 @@ def fitted_objective(mlp):
     plan.augment = mlp._predictor.augment
     plan.embedding = mlp._predictor.embedding
     W = mlp.coefs_
-    network = plan.network(len(W[0]), W[-1].shape[1], W[0].dtype)
+    network = plan.network(len(W[0]), W[-1].shape[1], numpy_dtype(W[0]))
     mlp._targets.load(network, mlp)
     return plan.objective(network)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sknn_notes._arrays import numpy_dtype
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network, fitted_objective
 from sknn_notes.inspection._plotting import grid_of_axes, named
@@ -114,7 +115,8 @@ class ActivationsDisplay:
         if y is None:
             X = mlp._fitted_arrays(X)[0]
         else:
-            X, y = mlp._validate_data(X, y, mlp.coefs_[0].dtype, reset=False)
+            dtype = numpy_dtype(mlp.coefs_[0])
+            X, y = mlp._validate_data(X, y, dtype, reset=False)
             y = mlp._targets.encode(mlp._targets.check(y), X.dtype)
         objective = fitted_objective(mlp)
         return cls(*unit_states(objective, X, y), name=name).plot(ax, **hist_kw)

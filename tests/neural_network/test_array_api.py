@@ -184,3 +184,38 @@ def test_an_array_that_numpy_can_not_read_names_the_switch():
     X = strict.asarray(X, device=strict.Device("device1"))
     with pytest.raises(TypeError, match="array_api_dispatch=True"):
         MLPClassifier().fit(X, y)
+
+
+def test_scorers_watch_tensors_of_a_device(torch, dispatch, tensors_stay):
+    X, y = classes()
+    params = {"early_stopping": True, "scoring": "neg_log_loss", "random_state": 0}
+    expected = MLPClassifier(max_iter=3, **params).fit(X, y).validation_scores_
+    model = MLPClassifier(max_iter=3, **params).fit(torch.asarray(X), torch.asarray(y))
+    np.testing.assert_allclose(model.validation_scores_, expected, rtol=1e-4)
+
+
+def test_several_networks_watch_tensors_of_a_device(torch, dispatch, tensors_stay):
+    X, y = classes()
+    X_t, y_t = torch.asarray(X), torch.asarray(y)
+    model = MLPClassifier(max_iter=3, n_networks=2, early_stopping=True, random_state=0)
+    expected = clone(model).fit(X, y, X_val=X[:50], y_val=y[:50])
+    model.fit(X_t, y_t, X_val=X_t[:50], y_val=y_t[:50])
+    for ours, theirs in zip(model.networks_, expected.networks_, strict=True):
+        np.testing.assert_allclose(
+            ours.validation_scores_, theirs.validation_scores_, atol=0.05
+        )
+
+
+def test_a_display_of_a_network_fitted_to_tensors(torch, dispatch):
+    pytest.importorskip("matplotlib").use("agg")
+    import matplotlib.pyplot as plt
+
+    from sknn_notes.inspection import ActivationsDisplay
+
+    X, y = classes()
+    model = MLPClassifier(max_iter=3, random_state=0)
+    expected = ActivationsDisplay.from_estimator(clone(model).fit(X, y), X, y)
+    model.fit(torch.asarray(X), torch.asarray(y))
+    found = ActivationsDisplay.from_estimator(model, X, y)
+    np.testing.assert_array_equal(found.outputs[0], expected.outputs[0])
+    plt.close("all")
