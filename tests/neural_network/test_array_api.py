@@ -219,3 +219,16 @@ def test_a_display_of_a_network_fitted_to_tensors(torch, dispatch):
     found = ActivationsDisplay.from_estimator(model, X, y)
     np.testing.assert_array_equal(found.outputs[0], expected.outputs[0])
     plt.close("all")
+
+
+@pytest.mark.parametrize("n_networks", [1, 2])
+def test_a_model_of_a_device_names_the_switch(
+    n_networks, torch, array_api, tensors_stay
+):
+    X, y = classes()
+    model = MLPClassifier(max_iter=2, n_networks=n_networks, random_state=0)
+    with config_context(array_api_dispatch=True):
+        model.fit(torch.asarray(X), torch.asarray(y))
+    for given in X, torch.asarray(X):
+        with pytest.raises(ValueError, match="dispatch is off. Call predict under"):
+            model.predict(given)
