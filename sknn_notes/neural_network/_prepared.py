@@ -1,6 +1,7 @@
 """Fits of many networks, which share what they compute of their data and parameters."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Event
 from time import perf_counter
 from typing import Any
 
@@ -10,7 +11,7 @@ from sknn_notes._arrays import input_namespace
 from sknn_notes._checks import check_parameters
 from sknn_notes._engine.side_by_side import train_side_by_side
 from sknn_notes._messages import Listening
-from sknn_notes._threads import ahead
+from sknn_notes._threads import ahead, stopped
 from sknn_notes.neural_network._classifier import MLPClassifier
 from sknn_notes.neural_network._devices import device_of
 from sknn_notes.neural_network._fit import prepare
@@ -188,18 +189,29 @@ def fit_in_stacks(jobs, indices, shared, stack_size, finish):
         If the user interrupts, after the epoch.
     """
     all_chunks = _chunks(jobs, indices)
-    chunks = iter(all_chunks)
+    chunks, over = iter(all_chunks), Event()
 
     def prepare_next():
-        fits = [PreparedFit(i, jobs[i], shared) for i in next(chunks, ())]
-        return [(fit, None if fit.error else fit.member()) for fit in fits]
+        pairs = []
+        for i in next(chunks, ()):
+            if stopped() or over.is_set():
+                raise KeyboardInterrupt
+            fit = PreparedFit(i, jobs[i], shared)
+            pairs.append((fit, None if fit.error else fit.member()))
+        return pairs
 
     # While one chunk is trained, the next one is prepared.
     waiting = ahead(prepare_next)
-    while pairs := waiting():
-        waiting = ahead(prepare_next)
-        n_alike = sum(len(chunk) == len(pairs) for chunk in all_chunks)
-        _train(pairs, stack_size, n_alike, finish)
+    try:
+        while pairs := waiting():
+            waiting = ahead(prepare_next)
+            n_alike = sum(len(chunk) == len(pairs) for chunk in all_chunks)
+            _train(pairs, stack_size, n_alike, finish)
+    finally:
+        # Whatever ends this, no thread goes on.
+        over.set()
+        with suppress(BaseException):
+            waiting()
 
 
 def _chunks(jobs, indices):
