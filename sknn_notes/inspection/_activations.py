@@ -11,6 +11,7 @@ from sknn_notes.inspection._units import (
     saturated_fractions,
     unit_states,
 )
+from sknn_notes.neural_network._namespaces import as_numpy
 
 
 class ActivationsDisplay:
@@ -107,6 +108,7 @@ class ActivationsDisplay:
         owner = f"{cls.__name__}.from_estimator"
         check_matplotlib_support(owner)
         mlp, X = fitted_network(estimator, owner, X)
+        X, y = as_numpy(X), as_numpy(y)
         if len(mlp.coefs_) == 1:
             raise ValueError(
                 "The network has no hidden layers, and so no activations. Set "

@@ -206,19 +206,49 @@ def test_several_networks_watch_tensors_of_a_device(torch, dispatch, tensors_sta
         )
 
 
-def test_a_display_of_a_network_fitted_to_tensors(torch, dispatch):
+@pytest.fixture
+def inspection():
     pytest.importorskip("matplotlib").use("agg")
     import matplotlib.pyplot as plt
 
-    from sknn_notes.inspection import ActivationsDisplay
+    from sknn_notes import inspection
+
+    yield inspection
+    plt.close("all")
+
+
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_display_of_a_fitted_network(stays, inspection, torch, dispatch, monkeypatch):
+    if stays:
+        monkeypatch.setattr(_devices, "is_host", lambda spec: False)
+    X, y = classes(dtype=float)
+    X_t, y_t = torch.asarray(X), torch.asarray(y)
+    model = MLPClassifier(max_iter=3, random_state=0)
+    display = inspection.ActivationsDisplay.from_estimator
+    expected = display(clone(model).fit(X, y), X, y).gradients
+    found = display(clone(model).fit(X_t, y_t), X_t, y_t).gradients
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+
+
+def test_tensors_are_watched_on_the_cpu(inspection, torch, dispatch):
+    X, y = classes()
+    X_t, y_t = torch.asarray(X), torch.asarray(y)
+    model = MLPClassifier(max_iter=3, random_state=0)
+    display = inspection.UpdateRatioDisplay.from_estimator
+    expected, found = (display(model, *data).ratios for data in [(X, y), (X_t, y_t)])
+    np.testing.assert_array_equal(found, expected)
+    assert inspection.sanity_check(model, X_t, y_t).findings
+
+
+def test_a_network_of_a_device_becomes_a_graph(torch, dispatch, tensors_stay):
+    pytest.importorskip("skl2onnx")
+    from sknn_notes.onnx import to_onnx
 
     X, y = classes()
-    model = MLPClassifier(max_iter=3, random_state=0)
-    expected = ActivationsDisplay.from_estimator(clone(model).fit(X, y), X, y)
+    model = MLPClassifier(max_iter=2, random_state=0)
+    expected = to_onnx(clone(model).fit(X, y), X[:1]).SerializeToString()
     model.fit(torch.asarray(X), torch.asarray(y))
-    found = ActivationsDisplay.from_estimator(model, X, y)
-    np.testing.assert_array_equal(found.outputs[0], expected.outputs[0])
-    plt.close("all")
+    assert len(to_onnx(model, X[:1]).SerializeToString()) == len(expected)
 
 
 @pytest.mark.parametrize("n_networks", [1, 2])
