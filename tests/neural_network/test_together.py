@@ -1,6 +1,7 @@
 """Many networks fitted by one call."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from time import sleep
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sknn_notes import MLPClassifier
 from sknn_notes.neural_network import _devices, _prepared
 from sknn_notes.neural_network._prepared import SharedResults, fit_in_stacks
+from sknn_notes.neural_network._shared import Shared
 from sknn_notes.neural_network._together import Job, fit_together
 
 X, y = make_classification(60, 4, random_state=0)
@@ -67,6 +69,24 @@ def test_no_jobs():
 def test_stack_size_is_checked(stack_size):
     with pytest.raises(ValueError, match=r"'stack_size' parameter of fit_together"):
         fit_together([], stack_size=stack_size)
+
+
+def test_threads_wait_for_what_one_of_them_computes():
+    shared, made = Shared(), []
+
+    def make():
+        made.append(1)
+        sleep(0.05)
+        if len(made) == 1:
+            raise ValueError("the first one")
+        return object()
+
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(shared.once, "key", make) for _ in range(4)]
+    assert len(made) == 2
+    failed = [future for future in futures if future.exception()]
+    assert len(failed) == 1
+    assert len({id(each.result()) for each in futures if each not in failed}) == 1
 
 
 @pytest.fixture
