@@ -262,3 +262,17 @@ def test_a_model_of_a_device_names_the_switch(
     for given in X, torch.asarray(X):
         with pytest.raises(ValueError, match=r"dispatch is off\. Call predict under"):
             model.predict(given)
+
+
+def test_checkpoints_of_tensors(torch, dispatch, tensors_stay, tmp_path, monkeypatch):
+    from sknn_notes.callbacks import Checkpoint
+
+    def on_a_device(*_, **__):
+        raise TypeError("can't convert a tensor of a device")
+
+    X, y = classes()
+    monkeypatch.setattr(torch.Tensor, "__array__", on_a_device)
+    model = MLPClassifier(max_iter=2, random_state=0)
+    path = tmp_path / "fit"
+    model.fit(torch.asarray(X), torch.asarray(y), checkpoint=Checkpoint(path))
+    assert path.exists()
