@@ -34,6 +34,7 @@ __all__ = [
     "equal_numbers",
     "expit",
     "fill_bits",
+    "fitted_elsewhere",
     "float_dtypes",
     "from_numpy",
     "full",
@@ -118,6 +119,26 @@ def input_namespace(X, estimator):
             f"{str(error).rstrip('.')}. {advice}"
         ) from error
     return np
+
+
+def fitted_elsewhere(estimator, array, method):
+    """Return the error of an estimator that can't take numpy's as it was fitted.
+
+    Parameters
+    ----------
+    estimator : estimator
+    array : array
+        A fitted array, of another library than numpy.
+    method : str
+        The name of the method that is called.
+    """
+    name, library = type(estimator).__name__, namespace(array).__name__
+    return ValueError(
+        f"{name} was fitted on arrays of {library}, and array API dispatch is off. "
+        f"Call {method} under sklearn.config_context(array_api_dispatch=True), or "
+        "move the estimator to numpy: "
+        "sklearn.utils._array_api.move_estimator_to(estimator, numpy, 'cpu')."
+    )
 
 
 def float_dtypes(like, xp):

@@ -293,7 +293,7 @@ def _phrase(constraint):
     if isinstance(constraint, Options):
         return " or ".join(sorted(map(str, constraint.options)))
     if isinstance(constraint, type):
-        article = "a " if constraint in (list, tuple) else "an instance of "
+        article = "a " if constraint in (list, tuple, str) else "an instance of "
         return article + public_name(constraint)
     return str(make_constraint(constraint))
 
@@ -355,7 +355,7 @@ def _advice_on_number(value, fits):
         return f"Pass {bool(number)}."
     if number.is_integer() and fits(int(number)):
         return f"Pass an int, {int(number)}."
-    if number in (0, np.inf) and fits(None):
+    if number in (0, np.inf) and fits(None) and (fits(1) or fits(1.0)):
         return "Pass None for no bound."
     if number == np.inf and fits(10**9):
         return "Pass a large int, such as 10**9."

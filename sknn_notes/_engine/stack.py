@@ -132,7 +132,8 @@ class Stack:
     def _make_tables(self):
         """Make room for the numbers of the steps of an epoch."""
         n, zeros = len(self.members), self.device.zeros
-        n_steps, dtype = self._data.first.n_batches, theta_dtype(self.network.theta)
+        n_steps = self._data.first.n_batches
+        dtype = numpy_dtype(self.network.theta).name
         self._step, self._position = zeros((), "int64"), zeros((), "int64")
         self._totals = zeros((n,), "float64")
         self._rates = zeros((n_steps, n, 1), dtype)
@@ -344,8 +345,3 @@ class Stack:
         members = [self.members[i] for i in left]
         inputs = self._data.inputs
         return Stack(members, self.device, vectors, inputs=inputs)
-
-
-def theta_dtype(theta):
-    """Return the name of the dtype of a tensor."""
-    return numpy_dtype(theta).name

@@ -82,7 +82,8 @@ class Epochs:
     """The epochs of one training: which numbers they take, and when they end.
 
     Who makes the steps iterates over it, which yields an ``EpochPlan``, and then tells
-    ``finish_epoch`` the loss; in the end ``finish`` keeps the best weights.
+    ``finish_epoch`` the loss; in the end ``restore_best`` puts the best weights back,
+    and ``check`` looks at what is left.
 
     Parameters
     ----------

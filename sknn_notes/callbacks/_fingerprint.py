@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 
+from sknn_notes._arrays import to_numpy
+
 # Of a larger array evenly spaced rows are hashed, this many bytes in all.
 _MOST_BYTES = 2**26
 
@@ -63,7 +65,8 @@ def _fingerprint(value):
         # Whether indices have 32 or 64 bits depends on how the matrix was made.
         parts[:2] = [part.astype(np.int64) for part in map(_sample, parts[:2])]
     else:
-        value = np.asarray(value)
+        # Tensors may be on a device.
+        value = to_numpy(value) if hasattr(value, "__dlpack__") else np.asarray(value)
         form, parts = "dense array", [value]
     digest = blake2b(digest_size=16)
     for part in map(_sample, parts):

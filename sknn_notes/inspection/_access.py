@@ -9,9 +9,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_notes._arrays import numpy_dtype
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._build import Plan
 from sknn_notes.neural_network._inactive import untold
+from sknn_notes.neural_network._namespaces import as_numpy
 from sknn_notes.neural_network._prepare import prepare
 
 
@@ -40,6 +42,7 @@ def fitted_network(estimator, owner, X=None):
 def untrained_network(estimator, X, y, owner):
     """Return a clone of the network of an estimator, and ``X, y`` as it would see them.
 
+    Both are of the CPU, where the steps can be watched.
     Clones of the steps before it are fitted. Of a search that has been fitted it is the
     best network, else the one that the search would change.
     """
@@ -49,7 +52,7 @@ def untrained_network(estimator, X, y, owner):
             X = clone(holder[:-1]).fit_transform(X, y)
         elif isinstance(holder, TransformedTargetRegressor):
             y = _transformed(holder, y)
-    return clone(mlp), X, y
+    return clone(mlp).set_params(device="cpu"), as_numpy(X), as_numpy(y)
 
 
 def _down_to_the_network(estimator, owner):
@@ -109,7 +112,7 @@ def fitted_objective(mlp):
     plan.augment = mlp._predictor.augment
     plan.embedding = mlp._predictor.embedding
     W = mlp.coefs_
-    network = plan.network(len(W[0]), W[-1].shape[1], W[0].dtype)
+    network = plan.network(len(W[0]), W[-1].shape[1], numpy_dtype(W[0]))
     mlp._targets.load(network, mlp)
     return plan.objective(network)
 

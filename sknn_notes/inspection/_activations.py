@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sknn_notes._arrays import numpy_dtype
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network, fitted_objective
 from sknn_notes.inspection._plotting import grid_of_axes, named
@@ -10,6 +11,7 @@ from sknn_notes.inspection._units import (
     saturated_fractions,
     unit_states,
 )
+from sknn_notes.neural_network._namespaces import as_numpy
 
 
 class ActivationsDisplay:
@@ -106,6 +108,7 @@ class ActivationsDisplay:
         owner = f"{cls.__name__}.from_estimator"
         check_matplotlib_support(owner)
         mlp, X = fitted_network(estimator, owner, X)
+        X, y = as_numpy(X), as_numpy(y)
         if len(mlp.coefs_) == 1:
             raise ValueError(
                 "The network has no hidden layers, and so no activations. Set "
@@ -114,7 +117,8 @@ class ActivationsDisplay:
         if y is None:
             X = mlp._fitted_arrays(X)[0]
         else:
-            X, y = mlp._validate_data(X, y, mlp.coefs_[0].dtype, reset=False)
+            dtype = numpy_dtype(mlp.coefs_[0])
+            X, y = mlp._validate_data(X, y, dtype, reset=False)
             y = mlp._targets.encode(mlp._targets.check(y), X.dtype)
         objective = fitted_objective(mlp)
         return cls(*unit_states(objective, X, y), name=name).plot(ax, **hist_kw)

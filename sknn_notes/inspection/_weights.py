@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_notes._arrays import to_numpy
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._plotting import single_axes
 from sknn_notes.neural_network._base import BaseMLP
@@ -198,7 +199,7 @@ def _matrix(estimator, layer, owner):
                 f"The network has {n_layers} weight matrices; layer must be from 0 to "
                 f"{n_layers - 1}. Got {layer}."
             )
-        return estimator.coefs_[layer]
+        return to_numpy(estimator.coefs_[layer])
     if hasattr(estimator, "whitening_matrix"):
         return estimator.whitening_matrix()
     if hasattr(estimator, "components_"):

@@ -124,6 +124,8 @@ class GridSearchCV(_FitsTogether, model_selection.GridSearchCV):
 
     - the networks are fitted on threads of this process, which share the rows of each
       split; nothing is copied to other processes;
+    - on a device, networks that differ in numbers alone are trained at once, and the
+      threads score those that are done;
     - the steps before the network are fitted once for each split and each set of their
       own parameters. They then belong to several candidates, so a scorer must not
       change them;
@@ -273,6 +275,8 @@ class RandomizedSearchCV(_FitsTogether, model_selection.RandomizedSearchCV):
 
     - the networks are fitted on threads of this process, which share the rows of each
       split; nothing is copied to other processes;
+    - on a device, networks that differ in numbers alone are trained at once, and the
+      threads score those that are done;
     - the steps before the network are fitted once for each split and each set of their
       own parameters. They then belong to several candidates, so a scorer must not
       change them;

@@ -11,6 +11,7 @@ from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from sknn_notes._arrays import numpy_dtype
 from sknn_notes._engine.side_by_side import train_side_by_side
 from sknn_notes._messages import Listening, pass_on, warn
 from sknn_notes._threads import n_threads, share_of_threads
@@ -84,7 +85,8 @@ def _checked(estimator, X, y, sample_weight, validation, partial):
     if validation is not None:
         X_val, y_val, *weight = validation
         with of_validation():
-            X_val, y_val = estimator._validate_data(X_val, y_val, X.dtype, reset=False)
+            dtype = numpy_dtype(X)
+            X_val, y_val = estimator._validate_data(X_val, y_val, dtype, reset=False)
         validation = X_val, y_val, *weight
     return X, y, sample_weight, validation
 

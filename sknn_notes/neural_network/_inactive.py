@@ -46,9 +46,7 @@ def tell_inactive(estimator, plan, has_validation_set):
     for name, reason in inactive(estimator, plan, has_validation_set):
         if name not in told:
             value = shown(getattr(estimator, name))
-            warn(
-                f"{name}={value} has no effect: {reason}.",
-            )
+            warn(f"{name}={value} has no effect: {reason}.")
             told.add(name)
 
 

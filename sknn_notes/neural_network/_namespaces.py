@@ -8,7 +8,7 @@ from functools import wraps
 
 import numpy as np
 
-from sknn_notes._arrays import input_namespace, to_numpy
+from sknn_notes._arrays import fitted_elsewhere, input_namespace, to_numpy
 from sknn_notes._sklearn import check_same_namespace
 from sknn_notes.layers._base import Fitted
 from sknn_notes.neural_network import _devices
@@ -23,6 +23,8 @@ def follows_input(method):
         self._check_is_fitted()
         xp = input_namespace(X, self)
         check_same_namespace(X, self, attribute="_first_array", method=method.__name__)
+        if xp is np and _stays(self._first_array):
+            raise fitted_elsewhere(self, self._first_array, method.__name__)
         results = method(self, as_inputs(X, xp), *args, **options)
         if xp is np:
             return results
@@ -42,7 +44,14 @@ def as_inputs(X, xp):
         return X
     if xp is np:
         return np.asarray(X)
-    return to_numpy(X) if _devices.is_host(getattr(X.device, "type", "cpu")) else X
+    return X if _stays(X) else to_numpy(X)
+
+
+def _stays(array):
+    """Tell whether an array lies on a device, where numpy can't read it."""
+    if not is_tensor(array):
+        return False
+    return not _devices.is_host(getattr(array.device, "type", "cpu"))
 
 
 def as_numpy(array):

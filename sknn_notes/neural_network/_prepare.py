@@ -1,6 +1,7 @@
 """From data and parameters, checked, to a training that may begin."""
 
 import copy
+import pickle
 from functools import cache
 from typing import Any
 
@@ -115,7 +116,8 @@ def prepare(
         return _divided(estimator, plan, data, validation, state, partial, fold)
 
     has_validation = validation is not None or estimator.early_stopping
-    batches_of = "batches", spec, plan.has_batch_norm, solver.stochastic
+    norm = plan.has_batch_norm, bool(plan.hidden)
+    batches_of = "batches", spec, norm, solver.stochastic
     key = *batches_of, estimator.batch_size, estimator.shuffle
     if has_validation:  # Which rows are held out depends on the seed.
         shared = Shared()
@@ -159,28 +161,20 @@ def _parameters(estimator):
     if values["augment"] is not None or values["embedding"] is not None:
         return id(estimator)  # Parts that learn from the data.
     del values["random_state"]
-    return _key(values.items())
+    return tuple((k, _token(v)) for k, v in values.items())
 
 
-def _key(values):
-    """Return what equal values have in common; nothing if they are nested too deep."""
-    try:
-        return tuple(map(_plain, values))
-    except RecursionError:
-        return object()
+def _token(value):
+    """Return what equal values have in common, all digits and elements of them.
 
-
-def _plain(value):
-    """Return a value with its type; parts by their parameters, others by themselves."""
+    What can't be pickled equals itself alone.
+    """
     if value is None or isinstance(value, str | int | float):
         return type(value), value
-    if isinstance(value, list | tuple):
-        return type(value), *map(_plain, value)
-    if isinstance(value, dict):
-        return type(value), *map(_plain, value.items())
-    if hasattr(value, "get_params"):
-        return type(value), *map(_plain, value.get_params(deep=False).items())
-    return type(value), id(value)
+    try:
+        return type(value), pickle.dumps(value)
+    except Exception:  # Each kind of object raises its own.
+        return type(value), id(value)
 
 
 def _what_targets_read(estimator):
@@ -188,7 +182,7 @@ def _what_targets_read(estimator):
     cls: Any = type(estimator)
     names = "class_weight", "standardize_target", "loss", *_of_losses(cls)
     values = [getattr(estimator, name, None) for name in names]
-    return cls, _key(values)
+    return cls, *map(_token, values)
 
 
 @cache

@@ -202,7 +202,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     n_jobs : int or None, default=None
         Number of networks that are trained at the same time, on threads; -1 is one a
         processor. None is 1 unless in a :obj:`joblib.parallel_config` context. The
-        results do not depend on it.
+        results do not depend on it. It has no effect on a device, which trains them all
+        at once, except by 'lbfgs'.
     device : str or None, default=None
         Where the network is trained: 'cpu', or a device of PyTorch such as 'cuda' or
         'cuda:1'. None is where ``X`` is: arrays of numpy are trained on the CPU, and

@@ -1,6 +1,7 @@
 """Fits of many networks, which share what they compute of their data and parameters."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Event
 from time import perf_counter
 from typing import Any
 
@@ -10,13 +11,18 @@ from sknn_notes._arrays import input_namespace
 from sknn_notes._checks import check_parameters
 from sknn_notes._engine.side_by_side import train_side_by_side
 from sknn_notes._messages import Listening
-from sknn_notes._threads import ahead
+from sknn_notes._threads import ahead, stopped
+from sknn_notes.neural_network._classifier import MLPClassifier
 from sknn_notes.neural_network._devices import device_of
 from sknn_notes.neural_network._namespaces import as_inputs, as_numpy
 from sknn_notes.neural_network._prepare import prepare
+from sknn_notes.neural_network._regressor import MLPRegressor
 from sknn_notes.neural_network._shared import Shared
 from sknn_notes.neural_network._targets import move_arrays
 from sknn_notes.neural_network._validation import check_given
+
+_VALIDATION = "X_val", "y_val", "sample_weight_val"
+_FIT_PARAMS = {"sample_weight", *_VALIDATION}
 
 # So many fits are prepared, and trained, at a time: a stack of as many fills a GPU.
 _CHUNK = 1024
@@ -44,10 +50,15 @@ class SharedResults:
 
 
 def can_be_prepared(job):
-    """Tell whether a fit is that of one network which tells nobody how it goes."""
+    """Tell whether a fit is that of one network which tells nobody how it goes.
+
+    What a subclass makes of ``fit``, and parameters that it does not have, are its own.
+    """
     estimator = job.estimator
     is_plain = estimator.n_networks == 1 and not hasattr(estimator, "_skl_callbacks")
-    return is_plain and job.fit_params.get("checkpoint") is None
+    is_ours = type(estimator).fit in (MLPClassifier.fit, MLPRegressor.fit)
+    params = {k for k, v in job.fit_params.items() if k != "checkpoint" or v}
+    return is_plain and is_ours and params <= _FIT_PARAMS
 
 
 def fits_in_stack(job, shared):
@@ -99,8 +110,8 @@ class PreparedFit:
     def _prepared(self, job, shared):
         estimator, rows, params = self.estimator, shared.of_rows(job), job.fit_params
         check_parameters(estimator)
-        names = "X_val", "y_val", "sample_weight_val"
-        validation = check_given(estimator, job.X, *(params.get(k) for k in names))
+        given = (params.get(name) for name in _VALIDATION)
+        validation = check_given(estimator, job.X, *given)
         self._xp = input_namespace(job.X, estimator)
         if validation is not None:
             X_val, *others = validation
@@ -178,18 +189,29 @@ def fit_in_stacks(jobs, indices, shared, stack_size, finish):
         If the user interrupts, after the epoch.
     """
     all_chunks = _chunks(jobs, indices)
-    chunks = iter(all_chunks)
+    chunks, over = iter(all_chunks), Event()
 
     def prepare_next():
-        fits = [PreparedFit(i, jobs[i], shared) for i in next(chunks, ())]
-        return [(fit, None if fit.error else fit.member()) for fit in fits]
+        pairs = []
+        for i in next(chunks, ()):
+            if stopped() or over.is_set():
+                raise KeyboardInterrupt
+            fit = PreparedFit(i, jobs[i], shared)
+            pairs.append((fit, None if fit.error else fit.member()))
+        return pairs
 
     # While one chunk is trained, the next one is prepared.
     waiting = ahead(prepare_next)
-    while pairs := waiting():
-        waiting = ahead(prepare_next)
-        n_alike = sum(len(chunk) == len(pairs) for chunk in all_chunks)
-        _train(pairs, stack_size, n_alike, finish)
+    try:
+        while pairs := waiting():
+            waiting = ahead(prepare_next)
+            n_alike = sum(len(chunk) == len(pairs) for chunk in all_chunks)
+            _train(pairs, stack_size, n_alike, finish)
+    finally:
+        # Whatever ends this, no thread goes on.
+        over.set()
+        with suppress(BaseException):
+            waiting()
 
 
 def _chunks(jobs, indices):

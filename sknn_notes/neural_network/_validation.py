@@ -14,6 +14,7 @@ from sklearn.metrics import (
     r2_score,
 )
 
+from sknn_notes._arrays import to_numpy
 from sknn_notes._engine.finite import are_predictions_finite
 from sknn_notes._engine.rows import as_matrix
 from sknn_notes._messages import warn
@@ -219,8 +220,8 @@ def evaluation(estimator, network, validation, chunks=None):
             del fitted.feature_names_in_
         if weight is not None and _takes_weights(scorer):
             extra = {"sample_weight": weight}
-        # A scorer takes a matrix.
-        validation = validation._replace(X=as_matrix(validation.X))
+        # A scorer takes a matrix, where the network is that it asks.
+        validation = validation._replace(X=to_numpy(as_matrix(validation.X)))
 
     def own_chunks():
         return estimator._predictor.chunks(validation.X, arrays)

@@ -17,6 +17,7 @@ from sknn_notes._part import NoLoopsError, form_of
 from sknn_notes.activations import ACTIVATIONS, Activation
 from sknn_notes.embeddings import EMBEDDINGS, Embedding
 from sknn_notes.links import Link
+from sknn_notes.neural_network._namespaces import as_numpy, mapped
 from sknn_notes.neural_network._targets import fitted_arrays
 from sknn_notes.noise import NOISES, Noise
 from sknn_notes.onnx._graph import Graph, float_type, n_rows
@@ -62,7 +63,7 @@ def _raw_outputs(graph, model):
     inputs, outputs = graph.input(), []
     for network in model._members:
         skips: list = []
-        value, fitted = inputs, fitted_arrays(network)
+        value, fitted = inputs, mapped(as_numpy, fitted_arrays(network))
         for layer in network._predictor.layers:
             value = layer.onnx(graph, layer.fitted(fitted), value, skips)
         outputs.append(value)

@@ -13,6 +13,7 @@ from sklearn.utils.sparsefuncs import inplace_column_scale
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._arrays import (
+    fitted_elsewhere,
     float_dtypes,
     from_numpy,
     full,
@@ -71,15 +72,9 @@ def check_namespace(estimator, X, attribute, method):
     """
     xp = input_namespace(X, estimator)
     check_same_namespace(X, estimator, attribute=attribute, method=method)
-    fitted = namespace(getattr(estimator, attribute))
-    if fitted is not xp:  # array API dispatch is off by now
-        name, library = type(estimator).__name__, fitted.__name__
-        raise ValueError(
-            f"{name} was fitted on arrays of {library}, and array API dispatch is off. "
-            f"Call {method} under sklearn.config_context(array_api_dispatch=True), or "
-            "move the transformer to numpy: "
-            "sklearn.utils._array_api.move_estimator_to(transformer, numpy, 'cpu')."
-        )
+    array = getattr(estimator, attribute)
+    if namespace(array) is not xp:
+        raise fitted_elsewhere(estimator, array, method)
     return xp
 
 

@@ -716,7 +716,8 @@ def test_devices_that_do_not_exist(device):
 
 
 def test_a_device_is_named_by_a_string():
-    with pytest.raises(ValueError, match="'device' parameter of MLPClassifier"):
+    match = r"'device' parameter .* must be a str or None\. Got 0 instead\.$"
+    with pytest.raises(ValueError, match=match):
         network(device=0).fit(X, TARGETS["classes"])
 
 

@@ -19,7 +19,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from sknn_notes import MLPClassifier, Standardizer
+from sknn_notes import MLPClassifier, MLPRegressor, Standardizer
+from sknn_notes.losses import Quantile
 from sknn_notes.model_selection import GridSearchCV, RandomizedSearchCV
 
 X, y = make_classification(90, 6, random_state=0)
@@ -271,3 +272,47 @@ def test_a_search_cross_validated():
     np.testing.assert_array_equal(
         scores, of_sklearn.cross_val_score(theirs, X, y, cv=2)
     )
+
+
+def test_candidates_share_nothing_that_differs_in_a_late_digit_or_element():
+    quantiles = [np.linspace(0.01, 0.99, 50) for _ in range(3)]
+    quantiles[1][45] += 1e-3
+    quantiles[2][0] += 1e-12
+    trained = []
+
+    def score(model, X, y):
+        trained.append(model._targets.loss.quantile)
+        return 0.0
+
+    grid = {"loss": [Quantile(quantile=quantile) for quantile in quantiles]}
+    model = MLPRegressor(**SMALL)
+    GridSearchCV(model, grid, cv=2, refit=False, scoring=score).fit(X, y)
+    assert sorted(map(tuple, trained)) == sorted(map(tuple, 2 * quantiles))
+
+
+def test_a_fit_of_ones_own_is_called():
+    class Own(MLPClassifier):
+        def fit(self, X, y):
+            self.own_rows_ = len(X)
+            return super().fit(X, y)
+
+    def score(model, X, y):
+        return model.own_rows_
+
+    model = Own(**SMALL)
+    searching = GridSearchCV(model, {"alpha": ALPHAS}, cv=2, scoring=score)
+    assert set(searching.fit(X, y).cv_results_["mean_test_score"]) == {45.0}
+
+
+def test_parameters_that_fit_does_not_have_raise_its_error():
+    model = MLPClassifier(**SMALL)
+    searching = GridSearchCV(model, {"alpha": ALPHAS}, cv=2, refit=False)
+    with pytest.raises(ValueError, match="unexpected keyword argument 'weights'"):
+        searching.fit(X, y, weights=1)
+
+
+def test_batch_norm_needs_rows_whatever_came_before():
+    grid = {"hidden_layer_sizes": [(), (4,)]}
+    model = MLPClassifier(batch_norm=True, batch_size=1, max_iter=2, random_state=0)
+    with pytest.raises(ValueError, match="batches of at least 2 samples"):
+        GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)

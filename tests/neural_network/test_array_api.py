@@ -184,3 +184,95 @@ def test_an_array_that_numpy_can_not_read_names_the_switch():
     X = strict.asarray(X, device=strict.Device("device1"))
     with pytest.raises(TypeError, match="array_api_dispatch=True"):
         MLPClassifier().fit(X, y)
+
+
+def test_scorers_watch_tensors_of_a_device(torch, dispatch, tensors_stay):
+    X, y = classes()
+    params = {"early_stopping": True, "scoring": "neg_log_loss", "random_state": 0}
+    expected = MLPClassifier(max_iter=3, **params).fit(X, y).validation_scores_
+    model = MLPClassifier(max_iter=3, **params).fit(torch.asarray(X), torch.asarray(y))
+    np.testing.assert_allclose(model.validation_scores_, expected, rtol=1e-4)
+
+
+def test_several_networks_watch_tensors_of_a_device(torch, dispatch, tensors_stay):
+    X, y = classes()
+    X_t, y_t = torch.asarray(X), torch.asarray(y)
+    model = MLPClassifier(max_iter=3, n_networks=2, early_stopping=True, random_state=0)
+    expected = clone(model).fit(X, y, X_val=X[:50], y_val=y[:50])
+    model.fit(X_t, y_t, X_val=X_t[:50], y_val=y_t[:50])
+    for ours, theirs in zip(model.networks_, expected.networks_, strict=True):
+        np.testing.assert_allclose(
+            ours.validation_scores_, theirs.validation_scores_, atol=0.05
+        )
+
+
+@pytest.fixture
+def inspection():
+    pytest.importorskip("matplotlib").use("agg")
+    import matplotlib.pyplot as plt
+
+    from sknn_notes import inspection
+
+    yield inspection
+    plt.close("all")
+
+
+@pytest.mark.parametrize("stays", [False, True])
+def test_a_display_of_a_fitted_network(stays, inspection, torch, dispatch, monkeypatch):
+    if stays:
+        monkeypatch.setattr(_devices, "is_host", lambda spec: False)
+    X, y = classes(dtype=float)
+    X_t, y_t = torch.asarray(X), torch.asarray(y)
+    model = MLPClassifier(max_iter=3, random_state=0)
+    display = inspection.ActivationsDisplay.from_estimator
+    expected = display(clone(model).fit(X, y), X, y).gradients
+    found = display(clone(model).fit(X_t, y_t), X_t, y_t).gradients
+    np.testing.assert_allclose(found[0], expected[0], atol=1e-5)
+
+
+def test_tensors_are_watched_on_the_cpu(inspection, torch, dispatch):
+    X, y = classes()
+    X_t, y_t = torch.asarray(X), torch.asarray(y)
+    model = MLPClassifier(max_iter=3, random_state=0)
+    display = inspection.UpdateRatioDisplay.from_estimator
+    expected, found = (display(model, *data).ratios for data in [(X, y), (X_t, y_t)])
+    np.testing.assert_array_equal(found, expected)
+    assert inspection.sanity_check(model, X_t, y_t).findings
+
+
+def test_a_network_of_a_device_becomes_a_graph(torch, dispatch, tensors_stay):
+    pytest.importorskip("skl2onnx")
+    from sknn_notes.onnx import to_onnx
+
+    X, y = classes()
+    model = MLPClassifier(max_iter=2, random_state=0)
+    expected = to_onnx(clone(model).fit(X, y), X[:1]).SerializeToString()
+    model.fit(torch.asarray(X), torch.asarray(y))
+    assert len(to_onnx(model, X[:1]).SerializeToString()) == len(expected)
+
+
+@pytest.mark.parametrize("n_networks", [1, 2])
+def test_a_model_of_a_device_names_the_switch(
+    n_networks, torch, array_api, tensors_stay
+):
+    X, y = classes()
+    model = MLPClassifier(max_iter=2, n_networks=n_networks, random_state=0)
+    with config_context(array_api_dispatch=True):
+        model.fit(torch.asarray(X), torch.asarray(y))
+    for given in X, torch.asarray(X):
+        with pytest.raises(ValueError, match=r"dispatch is off\. Call predict under"):
+            model.predict(given)
+
+
+def test_checkpoints_of_tensors(torch, dispatch, tensors_stay, tmp_path, monkeypatch):
+    from sknn_notes.callbacks import Checkpoint
+
+    def on_a_device(*_, **__):
+        raise TypeError("can't convert a tensor of a device")
+
+    X, y = classes()
+    monkeypatch.setattr(torch.Tensor, "__array__", on_a_device)
+    model = MLPClassifier(max_iter=2, random_state=0)
+    path = tmp_path / "fit"
+    model.fit(torch.asarray(X), torch.asarray(y), checkpoint=Checkpoint(path))
+    assert path.exists()

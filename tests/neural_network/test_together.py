@@ -1,12 +1,19 @@
 """Many networks fitted by one call."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
+from sknn_notes.neural_network._search_fits import SharedResults, fit_in_stacks
 
 from sknn_notes import MLPClassifier
+from sknn_notes.neural_network import _devices, _search_fits
+from sknn_notes.neural_network._shared import Shared
 from sknn_notes.neural_network._together import Job, fit_together
 
 X, y = make_classification(60, 4, random_state=0)
@@ -62,3 +69,67 @@ def test_no_jobs():
 def test_stack_size_is_checked(stack_size):
     with pytest.raises(ValueError, match=r"'stack_size' parameter of fit_together"):
         fit_together([], stack_size=stack_size)
+
+
+def test_threads_wait_for_what_one_of_them_computes():
+    shared, made = Shared(), []
+
+    def make():
+        made.append(1)
+        sleep(0.05)
+        if len(made) == 1:
+            raise ValueError("the first one")
+        return object()
+
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(shared.once, "key", make) for _ in range(4)]
+    assert len(made) == 2
+    failed = [future for future in futures if future.exception()]
+    assert len(failed) == 1
+    assert len({id(each.result()) for each in futures if each not in failed}) == 1
+
+
+@pytest.fixture
+def chunks(monkeypatch):
+    """Train on tensors of the CPU, as on a device, a few networks at a time."""
+    pytest.importorskip("torch")
+    monkeypatch.setattr(_devices, "is_host", lambda spec: False)
+    monkeypatch.setattr(_search_fits, "_CHUNK", 4)
+
+
+def jobs_on_a_device(n):
+    made = jobs(*np.logspace(-5, 0, n))
+    for job in made:
+        job.estimator.set_params(device="cpu")
+    return made
+
+
+def test_more_networks_than_are_prepared_at_a_time(chunks):
+    together = jobs_on_a_device(10)
+    outcomes = fit_together(together, n_jobs=2)
+    assert [outcome.error for outcome in outcomes] == [None] * 10
+    for job in together:
+        alone = clone(job.estimator).fit(X, y)
+        np.testing.assert_allclose(job.estimator.coefs_[0], alone.coefs_[0], 1e-6)
+
+
+def test_nothing_is_prepared_after_the_end(chunks, monkeypatch):
+    """The next networks are prepared meanwhile, until training fails."""
+    original, begun = _search_fits.PreparedFit, []
+
+    def prepared(index, *arguments):
+        begun.append(index)
+        if index >= 4:
+            sleep(0.3)
+        return original(index, *arguments)
+
+    def finish(fit):
+        raise RuntimeError("the end")
+
+    monkeypatch.setattr(_search_fits, "PreparedFit", prepared)
+    together = jobs_on_a_device(8)
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="the end"):
+        fit_in_stacks(together, range(8), SharedResults(together), None, finish)
+    assert threading.active_count() == before
+    assert len(begun) < 8
