@@ -9,10 +9,10 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
-from sknn_notes.neural_network._search_fits import SharedResults, fit_in_stacks
 
 from sknn_notes import MLPClassifier
 from sknn_notes.neural_network import _devices, _search_fits
+from sknn_notes.neural_network._search_fits import SharedResults, fit_in_stacks
 from sknn_notes.neural_network._shared import Shared
 from sknn_notes.neural_network._together import Job, fit_together
 
