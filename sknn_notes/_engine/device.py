@@ -1,6 +1,7 @@
 """Where training runs if not on the CPU: PyTorch, imported when it is asked for."""
 
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from sknn_notes._engine.rows import as_matrix
 _N_WARM_UP = 2
 # Memory that stacks may take on a device that does not tell how much is free.
 _UNKNOWN_MEMORY = 2**30
+
+_recording = Lock()
 
 
 class Device:
@@ -104,6 +107,11 @@ class Device:
         """
         if not self.is_cuda:
             return function
+        # A recording waits for all that runs on the device, and nothing may wait for it.
+        with _recording:
+            return self._recorded(function, changed, others, is_long)
+
+    def _recorded(self, function, changed, others, is_long):
         cuda = self.torch.cuda
         before = [tensor.clone() for tensor in changed]
 

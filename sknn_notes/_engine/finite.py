@@ -76,7 +76,7 @@ def are_predictions_finite(loss, raw, bound=np.inf):
 
 def _largest(array):
     """Return the largest absolute value, NaN where there is one."""
-    # Those of a tensor, too.
+    # Methods, which tensors have, too.
     return max(float(array.max()), -float(array.min()))
 
 

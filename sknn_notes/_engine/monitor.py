@@ -86,7 +86,7 @@ class Monitor:
         return [values[i] for values in self._epochs[: self._state[0]] if values[i:]]
 
     def copy_weights(self):
-        """Return copies of the arrays; who trains them elsewhere has another one."""
+        """Return copies of the arrays. A stack sets a function that copies its own."""
         return [array.copy() for array in self.arrays]
 
     def history(self):

@@ -120,7 +120,7 @@ def train_side_by_side(members, device, most=None, finish=None, n_alike=1):
     finish : callable, default=None
         Is called with each member whose training is over.
     n_alike : int, default=1
-        How many such calls with members of the same kind there are, in all.
+        How many times a search makes this call with as many members of this kind.
 
     Returns
     -------

@@ -28,7 +28,7 @@ from sknn_notes._engine.prediction import (
 from sknn_notes._engine.rows import Rows
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._part import resolve
-from sknn_notes._sklearn import _check_sample_weight
+from sknn_notes._sklearn import _check_sample_weight, has_array_dispatch
 from sknn_notes.callbacks import Checkpoint
 from sknn_notes.neural_network._ensemble import fit_networks, networks_to_continue
 from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
@@ -303,6 +303,6 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.array_api_support = True
+        tags.array_api_support = has_array_dispatch
         tags.input_tags.sparse = not self.augment and self.embedding is None
         return tags
