@@ -107,7 +107,7 @@ class Device:
         """
         if not self.is_cuda:
             return function
-        # A recording waits for all that runs on the device, and nothing may wait for it.
+        # A recording waits for all that runs on the device: one at a time.
         with _recording:
             return self._recorded(function, changed, others, is_long)
 
