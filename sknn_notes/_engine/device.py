@@ -77,6 +77,18 @@ class Device:
             - cuda.memory_allocated(self.device)
         )
 
+    def explained(self, error, n_models):
+        """Return an error of a step, one about memory with what to do."""
+        if not isinstance(error, self.torch.OutOfMemoryError):
+            return error
+        what = "a network" if n_models == 1 else f"a stack of {n_models} networks"
+        memory = MemoryError(
+            f"{self!r} ran out of memory for {what}. Lower batch_size or, in a search, "
+            "stack_size."
+        )
+        memory.__cause__ = error
+        return memory
+
     @contextmanager
     def active(self):
         """Let the block run on the device, without gradients of PyTorch's own."""

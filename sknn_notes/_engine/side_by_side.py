@@ -167,7 +167,8 @@ class _SideBySide:
             while self._active:
                 try:
                     self._go_on()
-                except Exception as error:
+                except Exception as raised:
+                    error = self._device.explained(raised, len(self._active))
                     # What can't be trained ends here; other stacks go on.
                     for member in self._active:
                         member.error = error

@@ -28,6 +28,7 @@ from sknn_notes.losses import (
     SquaredHinge,
     Tweedie,
 )
+from sknn_notes.neural_network import _devices
 from sknn_notes.neural_network._prepare import prepare
 from sknn_notes.noise import GaussianNoise, RandomShift
 from sknn_notes.optimizers import SGD, RMSProp
@@ -790,3 +791,16 @@ def test_what_is_done_is_not_interrupted(monkeypatch):
     assert stacks.ended == [0, 1]
     interrupted = [training.monitor.interrupted for training in stacks.trainings]
     assert interrupted == [False, True]
+
+
+def test_a_device_without_memory_says_what_to_do(monkeypatch):
+    torch = pytest.importorskip("torch")
+
+    def full(self, *args):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(Stack, "run_epoch", full)
+    monkeypatch.setattr(_devices, "is_host", lambda spec: False)
+    X, y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
+    with pytest.raises(MemoryError, match="for a network"):
+        MLPClassifier(device="cpu").fit(X, y)
