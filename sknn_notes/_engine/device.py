@@ -9,8 +9,6 @@ import numpy as np
 from sknn_notes._arrays import numpy_dtype
 from sknn_notes._engine.rows import as_matrix
 
-# Steps that run before a recording, in which libraries set themselves up.
-_N_WARM_UP = 2
 # Memory that stacks may take on a device that does not tell how much is free.
 _UNKNOWN_MEMORY = 2**30
 

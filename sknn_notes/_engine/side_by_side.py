@@ -18,7 +18,7 @@ from sknn_notes.layers._base import Flow
 _SHARE_OF_MEMORY = 0.5
 # Arrays of the size of theta, and of a batch in every layer, that a step needs.
 _N_VECTORS, _N_ARRAYS = 8, 8
-# What is left of a stack that is built anew, without those that are done.
+# A stack is rebuilt without the members that are done once this share is left.
 _SHARE_LEFT = 0.5
 # Numbers of a layer's outputs in prediction at a time.
 _PREDICTED = 2**26
@@ -230,7 +230,7 @@ class _SideBySide:
                 plans[id(member)] = plan
         if not plans:
             return
-        # Members that are done go along until the stack is built anew.
+        # Members that are done are still trained until the stack is rebuilt.
         any_plan = next(iter(plans.values()))
         of_all = [plans.get(id(member), any_plan) for member in stack.members]
         losses = stack.run_epoch(of_all).tolist()
