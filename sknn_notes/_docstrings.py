@@ -1,0 +1,84 @@
+"""Docstrings that take what they do not say from a text that several share."""
+
+import inspect
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Documented = TypeVar("Documented", bound=Callable[..., Any])
+
+_TITLE = re.compile(r"^(\w[\w ]*)\n-+\n", re.MULTILINE)
+# An entry begins with a line that is not indented.
+_ENTRY = re.compile(r"^(?=\S)", re.MULTILINE)
+
+
+def _sections(text: str) -> dict[str, str]:
+    """Return the sections of a docstring by title; what stands before them by ''."""
+    head, *rest = _TITLE.split(inspect.cleandoc(text) + "\n")
+    bodies = zip(rest[::2], rest[1::2], strict=True)
+    return {"": head} | dict(bodies)
+
+
+def _entries(body: str) -> dict[str, str]:
+    """Return the entries of a section by name; ``**kwargs`` without its stars."""
+    texts = [text.strip() for text in _ENTRY.split(body) if text.strip()]
+    return {text.split("\n")[0].split(" :")[0].lstrip("*"): text for text in texts}
+
+
+def completed(shared: str) -> Callable[[Documented], Documented]:
+    """Complete the docstring of a class or function by a shared text.
+
+    Parameters
+    ----------
+    shared : str
+        A docstring with sections, as numpydoc has them. Of its parameters those are
+        taken that the signature names, of its attributes all; the docstring's own
+        entries win. Parameters come in the order of the signature.
+
+    Returns
+    -------
+    decorator : callable
+        It changes ``__doc__`` and returns the object itself.
+
+    Examples
+    --------
+    >>> @completed('''
+    ... Parameters
+    ... ----------
+    ... tol : float
+    ...     Tolerance.
+    ... max_iter : int
+    ...     Largest number of epochs.
+    ... ''')
+    ... def fit(X, tol):
+    ...     '''Fit.
+    ...
+    ...     Parameters
+    ...     ----------
+    ...     X : ndarray
+    ...         Training data.
+    ...     '''
+    >>> fit.__doc__.splitlines()[-4:]
+    ['X : ndarray', '    Training data.', 'tol : float', '    Tolerance.']
+    """
+    common = _sections(shared)
+
+    def complete(documented: Documented) -> Documented:
+        if documented.__doc__ is None:  # Python runs with -OO.
+            return documented
+        own = _sections(documented.__doc__)
+        parts = {"": own.pop("")}
+        for title in ("Parameters", "Attributes"):
+            merged = _entries(common.get(title, "")) | _entries(own.pop(title, ""))
+            if title == "Parameters":
+                named = inspect.signature(documented).parameters
+                merged = {name: merged[name] for name in named if name in merged}
+            if merged:
+                parts[title] = "\n".join(merged.values()) + "\n"
+        documented.__doc__ = "\n".join(
+            f"{title}\n{'-' * len(title)}\n{body.strip()}\n" if title else body
+            for title, body in (parts | own).items()
+        ).replace("\n\n\n", "\n\n")
+        return documented
+
+    return complete
