@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.base import clone
@@ -149,17 +148,19 @@ def test_pickle_and_pipeline(transformer, X):
     np.testing.assert_array_equal(again.transform(X), pipeline.transform(X))
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
 @each_transformer
-def test_pandas_and_polars(transformer):
-    frame = load_wine(as_frame=True).data
-    values = transformer.fit_transform(frame.to_numpy())
-    for library, data in (("pandas", frame), ("polars", pl.DataFrame(frame))):
-        fitted = clone(transformer).set_output(transform=library).fit(data)
-        assert list(fitted.feature_names_in_) == list(frame.columns)
-        result = fitted.transform(data)
-        assert isinstance(result, (pd.DataFrame, pl.DataFrame))
-        assert list(result.columns) == list(fitted.get_feature_names_out())
-        np.testing.assert_allclose(result.to_numpy(), values, rtol=1e-6, atol=1e-9)
+def test_frames_in_frames_out(transformer, library):
+    DataFrame = pytest.importorskip(library).DataFrame
+    data = load_wine(as_frame=True).data
+    values = transformer.fit_transform(data.to_numpy())
+    frame = DataFrame(data)
+    fitted = clone(transformer).set_output(transform=library).fit(frame)
+    assert list(fitted.feature_names_in_) == list(data.columns)
+    result = fitted.transform(frame)
+    assert isinstance(result, DataFrame)
+    assert list(result.columns) == list(fitted.get_feature_names_out())
+    np.testing.assert_allclose(result.to_numpy(), values, rtol=1e-6, atol=1e-9)
 
 
 def test_feature_names():
