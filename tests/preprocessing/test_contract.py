@@ -73,14 +73,29 @@ def rng():
     return np.random.default_rng(0)
 
 
+# Every third configuration runs with each change, the others nightly.
+OFTEN = [*DEFAULTS, *CONFIGURATIONS[::3]]
+NIGHTLY = [part for part in CONFIGURATIONS if part not in OFTEN]
+
+
 # Checks set n_components=1 whatever the method, and call partial_fit after fit.
 @pytest.mark.filterwarnings("ignore:n_components=1 is ignored")
 @pytest.mark.filterwarnings("ignore:.*fit keeps no statistics")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.filterwarnings("ignore:.* of 10 directions map to 0")
 @pytest.mark.usefixtures("array_api")
-@parametrize_with_checks([*DEFAULTS, *CONFIGURATIONS])
-def test_scikit_learn_contract(estimator, check):
+class TestScikitLearnContract:
+    @parametrize_with_checks(OFTEN)
+    def test_often(self, estimator, check):
+        run(estimator, check)
+
+    @pytest.mark.nightly
+    @parametrize_with_checks(NIGHTLY)
+    def test_more_configurations(self, estimator, check):
+        run(estimator, check)
+
+
+def run(estimator, check):
     of_sparse_data = check.func.__name__.endswith("_on_sparse_data")
     if of_sparse_data and not get_tags(estimator).input_tags.sparse:
         pytest.skip("scikit-learn 1.6 runs it whatever the tag of sparse data")
