@@ -163,6 +163,9 @@ def release(session, kind):
     """Install what ``build`` made in a new environment, and test it from the sdist."""
     (archive,) = built(f"*.{kind}")
     session.install(f"sknn_notes[test] @ {archive.as_uri()}")
+    # pip may have kept what it built from an earlier sdist of the same version.
+    again = ["--no-cache-dir", "--no-deps", "--force-reinstall"]
+    session.install(*again, str(archive))
     (sdist,) = built("*.tar.gz")
     folder = Path(session.create_tmp())
     with tarfile.open(sdist) as files:
