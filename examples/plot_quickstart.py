@@ -4,21 +4,24 @@ Quick start: cross-validating the regularization on digits
 ==========================================================
 
 The whole of the library's main job: scale the inputs, train a network, and let
-:class:`~sklearn.model_selection.GridSearchCV` choose how hard to regularize it. Only
-the import of the two classes differs from a search over scikit-learn's own.
+:class:`~sknn_notes.model_selection.GridSearchCV` choose how hard to regularize it. Only
+the imports differ from a search over scikit-learn's own network.
 """
 
 # %%
 # The data: 1,797 handwritten digits of 8 x 8 pixels, a quarter held out for the end.
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from sklearn.datasets import load_digits
-from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 
 from sknn_notes import MLPClassifier, Standardizer
+from sknn_notes.model_selection import GridSearchCV
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(
@@ -50,11 +53,13 @@ grid = {
 }
 
 # %%
-# Scikit-learn's progress bar shows the search where ``rich`` is installed; without it,
-# every finished fit prints a line.
-has_rich = find_spec("rich") is not None
-search = GridSearchCV(model, grid, cv=5, n_jobs=2, verbose=0 if has_rich else 3)
-if has_rich:
+# In a terminal scikit-learn's progress bar shows the search, if ``rich`` is installed.
+# Otherwise every fit prints a line when it is done, which a file gets at once, too.
+has_bar = sys.stdout.isatty() and find_spec("rich") is not None
+if hasattr(sys.stdout, "reconfigure"):
+    sys.stdout.reconfigure(line_buffering=True)
+search = GridSearchCV(model, grid, cv=5, n_jobs=2, verbose=0 if has_bar else 2)
+if has_bar:
     from sklearn.callback import ProgressBar
 
     search.set_callbacks(ProgressBar(max_propagation_depth=0))
@@ -109,4 +114,8 @@ if find_spec("matplotlib") is not None:
     right.imshow(tiles, cmap="gray", vmin=0, vmax=16)
     right.set_axis_off()
     right.set_title("misread test digits")
-    plt.show()
+    if plt.get_backend().lower() == "agg":  # there is no display
+        figure.savefig("quickstart.png")
+        print(f"picture:                  {Path('quickstart.png').resolve()}")
+    else:
+        plt.show()

@@ -4,6 +4,7 @@ Multi-layer perceptrons whose regularization, initialization, loss, solver and s
 are hyperparameters, and the preprocessing that belongs to them.
 """
 
+from sknn_notes._show_versions import show_versions
 from sknn_notes._version import __version__ as __version__
 from sknn_notes.neural_network import MLPClassifier, MLPRegressor
 from sknn_notes.preprocessing import (
@@ -24,4 +25,5 @@ __all__ = [
     "MinMaxNormalizer",
     "Whitener",
     "PiecewiseLinearEncoder",
+    "show_versions",
 ]

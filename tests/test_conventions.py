@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import sknn_notes
+from sknn_notes._base import DOCS_URL
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "sknn_notes"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -81,10 +84,32 @@ def test_the_note_on_private_names_covers_each():
     assert [name for name in sorted(names) if f"``{name}``" not in note] == []
 
 
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
 def test_the_runtime_needs_scikit_learn_numpy_and_scipy_only():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    required = {re.match(r"[\w-]+", item)[0] for item in project["dependencies"]}
+    required = {re.match(r"[\w-]+", item)[0] for item in PROJECT["dependencies"]}
     assert required == {"scikit-learn", "numpy", "scipy"}
+
+
+def test_the_changelog_and_the_citation_know_the_version():
+    version = sknn_notes.__version__
+    changes = (ROOT / "CHANGES.md").read_text(encoding="utf-8")
+    (date,) = re.findall(rf"^## \[{version}\] - (\S+)$", changes, re.MULTILINE)
+    assert f"\n[{version}]: " in changes
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f'\nversion: {version}\ndate-released: "{date}"\n' in citation
+
+
+@pytest.mark.parametrize(
+    "name", ["CHANGES.md", "CITATION.cff", "CODE_OF_CONDUCT.md", "SECURITY.md"]
+)
+def test_addresses_of_the_project_are_those_of_its_metadata(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    found = re.findall(r"https://(?:github\.com|[\w-]+\.readthedocs\.io)/[^\s)]*", text)
+    ours = tuple(PROJECT["urls"].values())
+    assert [address for address in found if not address.startswith(ours)] == []
+    assert PROJECT["urls"]["Documentation"] == DOCS_URL
 
 
 def imported_packages(source):

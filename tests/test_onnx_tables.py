@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.exceptions import NotFittedError
@@ -166,6 +165,7 @@ def test_the_types_of_pandas():
 
 
 def test_the_types_of_polars():
+    pl = pytest.importorskip("polars")
     frame = pl.DataFrame(
         {
             "text": [None, "a"],

@@ -5,10 +5,8 @@ import pickle
 import joblib
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 import sklearn
-import skops.io
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -233,10 +231,11 @@ def by_memory_map(model, folder):
 
 
 def by_skops(model, folder):
-    skops.io.dump(model, folder / "model.skops")
-    untrusted = skops.io.get_untrusted_types(file=folder / "model.skops")
+    io = pytest.importorskip("skops.io")
+    io.dump(model, folder / "model.skops")
+    untrusted = io.get_untrusted_types(file=folder / "model.skops")
     assert [name for name in untrusted if not name.startswith("sknn_notes.")] == []
-    return skops.io.load(folder / "model.skops", trusted=untrusted)
+    return io.load(folder / "model.skops", trusted=untrusted)
 
 
 NEEDS_SEED_SEQ = pytest.mark.needs("numpy>=1.25", "skops reads what it calls seed_seq")
@@ -293,7 +292,7 @@ def as_pandas(X, names):
 
 
 def as_polars(X, names):
-    return pl.DataFrame(X, schema=names)
+    return pytest.importorskip("polars").DataFrame(X, schema=names)
 
 
 FRAMES = pytest.mark.parametrize("frame", [as_pandas, as_polars])
@@ -306,6 +305,7 @@ FRAMES = pytest.mark.parametrize("frame", [as_pandas, as_polars])
 def test_output_frames_reach_the_network_with_names(
     three_classes, transformer, output, frame
 ):
+    pytest.importorskip(output)
     X, y = three_classes
     frame = frame(X, list("abcdef"))
     model = make_pipeline(transformer, classifier()).set_output(transform=output)

@@ -1,14 +1,7 @@
 """Searches that spend epochs, and searches from outside scikit-learn."""
 
 import numpy as np
-import optuna
 import pytest
-from optuna.distributions import (
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna_integration import OptunaSearchCV
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.model_selection import HalvingGridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -62,19 +55,22 @@ def test_every_round_of_halving_starts_anew(three_classes, warm_start):
 
 
 @pytest.mark.needs("scikit-learn>=1.7", "1.6 warns of the tags of OptunaSearchCV")
-@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.filterwarnings("ignore:OptunaSearchCV is experimental")
 # The search calls a module of Optuna that Optuna has deprecated.
 @pytest.mark.filterwarnings("ignore:.*optuna.terminator:FutureWarning")
 def test_optuna_searches_numbers_names_and_the_parameters_of_parts(three_classes):
+    optuna = pytest.importorskip("optuna")
+    OptunaSearchCV = pytest.importorskip("optuna_integration").OptunaSearchCV
+    of = optuna.distributions
     X, y = three_classes
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = {
-        "learning_rate_init": FloatDistribution(1e-3, 1e-1, log=True),
-        "dropout": FloatDistribution(0, 0.5),
-        "hidden_layer_sizes": IntDistribution(4, 16),
-        "n_hidden_layers": IntDistribution(1, 2),
-        "init": CategoricalDistribution(["he_normal", "orthogonal"]),
-        "loss__margin": FloatDistribution(0.5, 2),
+        "learning_rate_init": of.FloatDistribution(1e-3, 1e-1, log=True),
+        "dropout": of.FloatDistribution(0, 0.5),
+        "hidden_layer_sizes": of.IntDistribution(4, 16),
+        "n_hidden_layers": of.IntDistribution(1, 2),
+        "init": of.CategoricalDistribution(["he_normal", "orthogonal"]),
+        "loss__margin": of.FloatDistribution(0.5, 2),
     }
     search = OptunaSearchCV(
         make_pipeline(Standardizer(), network(loss=Hinge(), max_iter=20)),

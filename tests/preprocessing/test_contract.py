@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from scipy import sparse
 from sklearn.base import clone
@@ -74,14 +73,29 @@ def rng():
     return np.random.default_rng(0)
 
 
+# Every third configuration runs with each change, the others nightly.
+OFTEN = [*DEFAULTS, *CONFIGURATIONS[::3]]
+NIGHTLY = [part for part in CONFIGURATIONS if part not in OFTEN]
+
+
 # Checks set n_components=1 whatever the method, and call partial_fit after fit.
 @pytest.mark.filterwarnings("ignore:n_components=1 is ignored")
 @pytest.mark.filterwarnings("ignore:.*fit keeps no statistics")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @pytest.mark.filterwarnings("ignore:.* of 10 directions map to 0")
 @pytest.mark.usefixtures("array_api")
-@parametrize_with_checks([*DEFAULTS, *CONFIGURATIONS])
-def test_scikit_learn_contract(estimator, check):
+class TestScikitLearnContract:
+    @parametrize_with_checks(OFTEN)
+    def test_often(self, estimator, check):
+        run(estimator, check)
+
+    @pytest.mark.nightly
+    @parametrize_with_checks(NIGHTLY)
+    def test_more_configurations(self, estimator, check):
+        run(estimator, check)
+
+
+def run(estimator, check):
     of_sparse_data = check.func.__name__.endswith("_on_sparse_data")
     if of_sparse_data and not get_tags(estimator).input_tags.sparse:
         pytest.skip("scikit-learn 1.6 runs it whatever the tag of sparse data")
@@ -149,17 +163,19 @@ def test_pickle_and_pipeline(transformer, X):
     np.testing.assert_array_equal(again.transform(X), pipeline.transform(X))
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
 @each_transformer
-def test_pandas_and_polars(transformer):
-    frame = load_wine(as_frame=True).data
-    values = transformer.fit_transform(frame.to_numpy())
-    for library, data in (("pandas", frame), ("polars", pl.DataFrame(frame))):
-        fitted = clone(transformer).set_output(transform=library).fit(data)
-        assert list(fitted.feature_names_in_) == list(frame.columns)
-        result = fitted.transform(data)
-        assert isinstance(result, (pd.DataFrame, pl.DataFrame))
-        assert list(result.columns) == list(fitted.get_feature_names_out())
-        np.testing.assert_allclose(result.to_numpy(), values, rtol=1e-6, atol=1e-9)
+def test_frames_in_frames_out(transformer, library):
+    DataFrame = pytest.importorskip(library).DataFrame
+    data = load_wine(as_frame=True).data
+    values = transformer.fit_transform(data.to_numpy())
+    frame = DataFrame(data)
+    fitted = clone(transformer).set_output(transform=library).fit(frame)
+    assert list(fitted.feature_names_in_) == list(data.columns)
+    result = fitted.transform(frame)
+    assert isinstance(result, DataFrame)
+    assert list(result.columns) == list(fitted.get_feature_names_out())
+    np.testing.assert_allclose(result.to_numpy(), values, rtol=1e-6, atol=1e-9)
 
 
 def test_feature_names():

@@ -5,7 +5,6 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from sklearn import config_context
 from sklearn.base import BaseEstimator
@@ -37,11 +36,12 @@ FRAME = {
     "flag": [True, False] * 20,
     "text": ["a", "b", None, "b"] * 10,
 }
+EACH_LIBRARY = pytest.mark.parametrize("library", ["pandas", "polars"])
 
 
-@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
-def test_frames_are_understood_by_their_types(make):
-    names = names_of(make(FRAME))
+@EACH_LIBRARY
+def test_frames_are_understood_by_their_types(library):
+    names = names_of(pytest.importorskip(library).DataFrame(FRAME))
     assert names == ["number", "flag", "missingindicator_number", "text_a", "text_b"]
 
 
@@ -64,6 +64,7 @@ def test_the_types_of_pandas():
 
 
 def test_the_types_of_polars():
+    pl = pytest.importorskip("polars")
     frame = pl.DataFrame(
         {
             "category": pl.Series(["u", "v"] * 20, dtype=pl.Categorical),
@@ -144,6 +145,7 @@ def test_dates_raise_an_error_that_says_what_to_do(dates):
 
 
 def test_dates_of_polars_raise():
+    pl = pytest.importorskip("polars")
     frame = pl.DataFrame({"when": [datetime.date(2020, 1, 1)] * N})
     with pytest.raises(ValueError, match="'when' has dates"):
         prepared(frame)
@@ -196,6 +198,7 @@ def test_names_need_a_frame():
 
 
 def test_lazy_frames_raise():
+    pl = pytest.importorskip("polars")
     with pytest.raises(TypeError, match=r"X is a LazyFrame\. Pass an array, or a Data"):
         prepared(pl.LazyFrame(FRAME))
 
@@ -220,18 +223,21 @@ def test_numbers_of_every_type_are_numbers(values):
 FITTED = {"number": [1.0, 2.0] * 20, "text": ["a", "b"] * 20}
 
 
-@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
-def test_strings_may_all_be_missing(make):
+@EACH_LIBRARY
+def test_strings_may_all_be_missing(library):
+    module = pytest.importorskip(library)
+    make = module.DataFrame
     table = prepared(make(FITTED))
     X = make({"number": [1.0, 2.0], "text": np.array([np.nan, np.nan])})
-    if make is pl.DataFrame:
-        X = X.with_columns(text=pl.lit(None).cast(pl.Float64))
+    if library == "polars":
+        X = X.with_columns(text=module.lit(None).cast(module.Float64))
     inputs = table.transform(check_kinds(X, table))
     np.testing.assert_array_equal(inputs[:, 1:], 0)
 
 
-@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
-def test_other_kinds_than_in_fit_raise(make):
+@EACH_LIBRARY
+def test_other_kinds_than_in_fit_raise(library):
+    make = pytest.importorskip(library).DataFrame
     table = prepared(make(FITTED))
     with pytest.raises(
         ValueError, match=r"'text' has .* [iI]nt64, and had strings in fit"
@@ -251,8 +257,9 @@ def test_arrays_at_prediction():
         check_kinds(np.ones((2, 2)), table)
 
 
-@pytest.mark.parametrize("output", ["pandas", "polars"])
-def test_the_configuration_of_scikit_learn_changes_no_inputs(output):
+@EACH_LIBRARY
+def test_the_configuration_of_scikit_learn_changes_no_inputs(library):
+    pytest.importorskip(library)
     frame = pd.DataFrame(FITTED)
-    with config_context(transform_output=output):
+    with config_context(transform_output=library):
         assert isinstance(prepared(frame).transform(frame), np.ndarray)

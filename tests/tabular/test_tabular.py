@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
@@ -63,6 +62,7 @@ def test_numbers_of_a_table_in_any_unit(table, quality):
 
 
 def test_frames_of_polars_predict_as_those_of_pandas(table):
+    pl = pytest.importorskip("polars")
     X, y, _ = table
     model = TabularMLPClassifier("fast", random_state=0)
     ours = model.fit(X, y).predict_proba(X)
