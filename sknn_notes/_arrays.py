@@ -10,11 +10,13 @@ that depend on values. What is here and in numpy's namespace, too, is what numpy
 lacks before 2.1, or what PyTorch's does not take.
 """
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 from scipy.sparse import issparse
 from sklearn import get_config
@@ -22,6 +24,7 @@ from sklearn.utils import get_tags
 
 from sknn_notes._compile import helper
 from sknn_notes._sklearn import array_namespace, has_array_dispatch
+from sknn_notes._typing import Array, ArrayNamespace, Scalar
 
 __all__ = [
     "add_at",
@@ -65,7 +68,7 @@ __all__ = [
 _namespaces: dict[type, Any] = {}
 
 
-def namespace(array):
+def namespace(array: Any) -> Any:
     """Return the array namespace of an array, plain numpy for numpy's own."""
     kind = type(array)
     if kind not in _namespaces:
@@ -74,7 +77,7 @@ def namespace(array):
     return _namespaces[kind]
 
 
-def input_namespace(X, estimator):
+def input_namespace(X: Any, estimator: Any) -> Any:
     """Return the namespace that an estimator computes in for what is passed to it.
 
     It is that of X if X is an array and scikit-learn's array API dispatch is on, else
@@ -121,7 +124,7 @@ def input_namespace(X, estimator):
     return np
 
 
-def fitted_elsewhere(estimator, array, method):
+def fitted_elsewhere(estimator: Any, array: Array, method: str) -> ValueError:
     """Return the error of an estimator that can't take numpy's as it was fitted.
 
     Parameters
@@ -141,7 +144,7 @@ def fitted_elsewhere(estimator, array, method):
     )
 
 
-def float_dtypes(like, xp):
+def float_dtypes(like: Array, xp: ArrayNamespace) -> tuple[Any, ...]:
     """Return float64 and float32, or the one that there is where ``like`` is."""
     if xp is np:
         return np.dtype(np.float64), np.dtype(np.float32)
@@ -151,38 +154,38 @@ def float_dtypes(like, xp):
     return tuple(dtypes[name] for name in ("float64", "float32") if name in dtypes)
 
 
-def astype(x, dtype, xp):
+def astype(x: Array, dtype: Any, xp: ArrayNamespace) -> Array:
     """Return an array in another dtype."""
     return x.astype(dtype) if xp is np else xp.astype(x, dtype)
 
 
-def concatenated(arrays, xp):
+def concatenated(arrays: Sequence[Array], xp: ArrayNamespace) -> Array:
     """Return arrays side by side along their last axis."""
     return np.concatenate(arrays, -1) if xp is np else xp.concat(arrays, axis=-1)
 
 
-def copied(x, xp):
+def copied(x: Array, xp: ArrayNamespace) -> Array:
     """Return a copy of an array."""
     return x.copy() if xp is np else xp.asarray(x, copy=True)
 
 
-def beside(x, y, xp):
+def beside(x: Array, y: Array, xp: ArrayNamespace) -> Array:
     """Return matrices side by side; models that share ``x`` get it each."""
     x = xp.broadcast_to(x, (*y.shape[:-2], *x.shape[-2:]))
     return concatenated([x, y], xp)
 
 
-def arange(n, like, xp):
+def arange(n: int, like: Array, xp: ArrayNamespace) -> Array:
     """Return the integers below ``n`` where the array ``like`` is."""
     return np.arange(n) if xp is np else xp.arange(n, device=like.device)
 
 
 # Arrays that ``from_numpy`` has made, by what they hold.
-_constants: ContextVar[dict | None] = ContextVar("constants", default=None)
+_constants: ContextVar[dict[Any, Array] | None] = ContextVar("constants", default=None)
 
 
 @contextmanager
-def keeping_constants(kept):
+def keeping_constants(kept: dict[Any, Array]) -> Iterator[None]:
     """Let ``from_numpy`` look in a dict for what it has made before, and keep it there.
 
     A step that a device records may use what is on the device alone.
@@ -194,14 +197,14 @@ def keeping_constants(kept):
         _constants.reset(token)
 
 
-def full(shape, value, like, xp):
+def full(shape: Any, value: Any, like: Array, xp: ArrayNamespace) -> Array:
     """Return an array of one value, with the dtype of ``like`` and where that is."""
     if xp is np:
         return np.full(shape, value, like.dtype)
     return xp.full(shape, value, dtype=like.dtype, device=like.device)
 
 
-def from_numpy(array, like, xp):
+def from_numpy(array: NDArray[Any], like: Array, xp: ArrayNamespace) -> Array:
     """Return an array of numpy's as one of the namespace, where ``like`` is."""
     if xp is np:
         return array
@@ -214,7 +217,7 @@ def from_numpy(array, like, xp):
     return kept[key]
 
 
-def to_numpy(array):
+def to_numpy(array: Array) -> Any:
     """Return an array of any namespace and device as one of numpy's or scipy's."""
     if isinstance(array, np.ndarray) or issparse(array):
         return array
@@ -225,35 +228,35 @@ def to_numpy(array):
     return np.from_dlpack(array)
 
 
-def numpy_dtype(x):
+def numpy_dtype(x: Array) -> np.dtype[Any]:
     """Return numpy's dtype for that of an array of any namespace."""
     return np.dtype(str(x.dtype).rpartition(".")[2])
 
 
-def maximum(x, y, xp):
+def maximum(x: Array, y: Any, xp: ArrayNamespace) -> Array:
     """Return the larger of an array and an array or a number."""
     return xp.maximum(x, y if xp is np else _array(y, x, xp))
 
 
-def minimum(x, y, xp):
+def minimum(x: Array, y: Any, xp: ArrayNamespace) -> Array:
     """Return the smaller of an array and an array or a number."""
     return xp.minimum(x, y if xp is np else _array(y, x, xp))
 
 
-def _array(y, like, xp):
+def _array(y: Any, like: Array, xp: ArrayNamespace) -> Array:
     if hasattr(y, "ndim"):
         return y
     return xp.full((), y, dtype=like.dtype, device=like.device)
 
 
-def transpose(x):
+def transpose(x: Array) -> Array:
     """Return matrices with rows and columns exchanged."""
     if x.ndim == 2:
         return x.T
     return x.swapaxes(-1, -2) if isinstance(x, np.ndarray) else x.mT
 
 
-def _special(name, x, xp):
+def _special(name: str, x: Array, xp: ArrayNamespace) -> Array | None:
     """Return a special function that the array API lacks, or None."""
     if xp is np:
         return getattr(special, name)(x)
@@ -262,7 +265,7 @@ def _special(name, x, xp):
     return None if function is None else function(x)
 
 
-def expit(x, xp):
+def expit(x: Array, xp: ArrayNamespace) -> Array:
     """Return the logistic function ``1 / (1 + exp(-x))``."""
     result = _special("expit", x, xp)
     if result is None:
@@ -271,7 +274,7 @@ def expit(x, xp):
     return result
 
 
-def ndtr(x, xp):
+def ndtr(x: Array, xp: ArrayNamespace) -> Array:
     """Return the probability that a standard normal variable is at most ``x``."""
     result = _special("ndtr", x, xp)
     if result is None:
@@ -279,7 +282,7 @@ def ndtr(x, xp):
     return result
 
 
-def logistic_cost(x, y, xp):
+def logistic_cost(x: Array, y: Any, xp: ArrayNamespace) -> Array:
     """Return ``log(1 + exp(x)) - y * x``, which never overflows.
 
     Where ``y`` is 0 or 1, small results keep all their digits.
@@ -287,20 +290,20 @@ def logistic_cost(x, y, xp):
     return xp.log1p(xp.exp(-xp.abs(x))) + (maximum(x, 0, xp) - y * x)
 
 
-def xlogy(x, y, xp):
+def xlogy(x: Array, y: Array, xp: ArrayNamespace) -> Array:
     """Return ``x * log(y)``, 0 where ``x`` is 0."""
     zero = x == 0
     return x * xp.log(xp.where(zero, xp.ones_like(y), y))
 
 
-def take(x, y, xp):
+def take(x: Array, y: Array, xp: ArrayNamespace) -> Array:
     """Return the element of every row at its index ``y``, shape (..., n_samples)."""
     if xp is np and x.ndim == 2:
         return x[np.arange(len(y)), y]
     return _along_last_axis(x, _places(x, y, xp), xp)[..., 0]
 
 
-def add_at(x, y, number, xp):
+def add_at(x: Array, y: Array, number: Any, xp: ArrayNamespace) -> Array:
     """Return ``x`` with a number added to the element of every row at its index ``y``.
 
     It is ``x`` itself if possible.
@@ -313,7 +316,7 @@ def add_at(x, y, number, xp):
     return put_along_last_axis(x, places, values, xp)
 
 
-def put_at(x, y, values, xp):
+def put_at(x: Array, y: Array, values: Array, xp: ArrayNamespace) -> Array:
     """Return ``x`` with values at every row's index ``y``, set in place if possible.
 
     Parameters
@@ -325,19 +328,21 @@ def put_at(x, y, values, xp):
     return put_along_last_axis(x, _places(x, y, xp), values[..., None], xp)
 
 
-def _places(x, y, xp):
+def _places(x: Array, y: Array, xp: ArrayNamespace) -> Array:
     """Return an index a row, for functions along the last axis."""
     return xp.broadcast_to(y, x.shape[:-1])[..., None]
 
 
-def _along_last_axis(x, places, xp):
+def _along_last_axis(x: Array, places: Array, xp: ArrayNamespace) -> Array:
     """Return the elements at places along the last axis, of which none is negative."""
     if hasattr(x, "gather"):  # PyTorch, whose other function looks at the signs
         return x.gather(-1, places)
     return xp.take_along_axis(x, places, axis=-1)
 
 
-def put_along_last_axis(x, places, values, xp):
+def put_along_last_axis(
+    x: Array, places: Array, values: Array, xp: ArrayNamespace
+) -> Array:
     """Return ``x`` with values at places along its last axis, set in place if possible.
 
     Parameters
@@ -357,7 +362,7 @@ def put_along_last_axis(x, places, values, xp):
     return x
 
 
-def of_rows(number):
+def of_rows(number: Scalar) -> Scalar:
     """Return a part's number for what has one value a row.
 
     A number that differs between models has the shape (..., 1, 1).
@@ -365,12 +370,12 @@ def of_rows(number):
     return number[..., 0] if getattr(number, "ndim", 0) else number
 
 
-def of_matrices(number):
+def of_matrices(number: Scalar) -> Scalar:
     """Return what has one value a vector, (..., 1), for matrices."""
     return number[..., None] if getattr(number, "ndim", 0) else number
 
 
-def equal_numbers(a, b):
+def equal_numbers(a: Scalar, b: Scalar) -> bool:
     """Whether two numbers are equal; arrays of a number a model count as different."""
     return not (getattr(a, "ndim", 0) or getattr(b, "ndim", 0)) and a == b
 
@@ -378,7 +383,7 @@ def equal_numbers(a, b):
 # Random bits.
 
 
-def random_words(key, places, xp=np):
+def random_words(key: Any, places: Array, xp: ArrayNamespace = np) -> Array:
     """Return the random 32-bit words at places of a stream.
 
     A word is a hash of its place and the key alone (Wellons' "lowbias32", with half of
@@ -414,13 +419,13 @@ def random_words(key, places, xp=np):
     return words
 
 
-def _signed_words(key, places, xp):
+def _signed_words(key: Any, places: Array, xp: ArrayNamespace) -> Array:
     """Return the same bits as int32, for libraries without shifts of uint32.
 
     Products of int32 are cut to their lower half, which is that of uint32.
     """
 
-    def signed(number):
+    def signed(number: Any) -> Any:
         return (number & 0xFFFFFFFF) - ((number & 0x80000000) << 1)
 
     key = key if hasattr(key, "ndim") and key.ndim else int(key)
@@ -438,7 +443,7 @@ def _signed_words(key, places, xp):
 
 
 @helper
-def fill_bits(key, start, n_words, bits):
+def fill_bits(key: Any, start: int, n_words: int, bits: Any) -> None:
     """Fill an array with the random words of a stream from a place on, compiled."""
     word = np.uint32  # Products of 32 bits are 64 bits wide unless they are cut.
     low, high = word(key), word(key >> np.uint64(32))
@@ -451,7 +456,13 @@ def fill_bits(key, start, n_words, bits):
         bits[i] = word(x ^ (x >> word(15)))
 
 
-def random_mask(key, shape, threshold, xp=np, like=None):
+def random_mask(
+    key: Any,
+    shape: tuple[int, ...],
+    threshold: int,
+    xp: ArrayNamespace = np,
+    like: Array = None,
+) -> Array:
     """Return where 16 random bits are below ``threshold``, an array of this shape.
 
     A row starts with a word of its own, of which every element takes half. The mask is
@@ -470,7 +481,9 @@ class Halves(NamedTuple):
     array: Any
 
 
-def random_halves(key, shape, xp=np, like=None):
+def random_halves(
+    key: Any, shape: tuple[int, ...], xp: ArrayNamespace = np, like: Array = None
+) -> Array:
     """Return 16 random bits for each element of an array, and a column more or none."""
     n_rows, n_columns = shape
     n_words = -(-n_columns // 2)
@@ -480,13 +493,15 @@ def random_halves(key, shape, xp=np, like=None):
     return xp.reshape(halves, (*words.shape[:-1], n_rows, 2 * n_words))
 
 
-def _places_of_words(n, like, xp):
+def _places_of_words(n: int, like: Array, xp: ArrayNamespace) -> Array:
     # Not made on the device: what compiles its steps would take large products of
     # them for indices, and fail.
     return from_numpy(np.arange(n), like, xp)
 
 
-def normals(key, shape, xp=np, like=None):
+def normals(
+    key: Any, shape: tuple[int, ...], xp: ArrayNamespace = np, like: Array = None
+) -> Array:
     """Return standard normal numbers, two from every two words (Box and Muller).
 
     A row starts with words of its own. The numbers are float64, where the array

@@ -1,6 +1,7 @@
 """What every estimator, transformer and part has: a version when saved, a page."""
 
 import warnings
+from typing import Any, Self
 
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
@@ -22,7 +23,7 @@ class OtherVersionWarning(InconsistentVersionWarning):
     scikit-learn hold those of this library.
     """
 
-    def __str__(self):
+    def __str__(self) -> str:
         return (
             f"{self.estimator_name} was saved by version "
             f"{self.original_sklearn_version} of sknn_notes and is loaded by version "
@@ -39,24 +40,24 @@ class BaseObject(BaseEstimator):
     _doc_link_module = "sknn_notes"
     _doc_link_template = f"{DOCS_URL}api/generated/{{public_name}}.html"
 
-    def _doc_link_url_param_generator(self):
+    def _doc_link_url_param_generator(self) -> dict[str, str]:
         package, room = type(self).__module__.split(".")[:2]
         module = package if room in _REEXPORTED else f"{package}.{room}"
         return {"public_name": f"{module}.{type(self).__name__}"}
 
     @classmethod
-    def _get_param_names(cls):
+    def _get_param_names(cls) -> list[str]:
         # scikit-learn inspects the signature at every call, which took half the time
         # of a partial_fit on few rows.
         if "_param_names" not in vars(cls):
             cls._param_names = super()._get_param_names()
         return cls._param_names
 
-    def _validate_params(self):
+    def _validate_params(self) -> None:
         # scikit-learn calls it before each fit; these errors say what to do.
         check_parameters(self)
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set parameters; ``part__parameter`` sets one of a part passed as an object.
 
         Parameters
@@ -76,12 +77,13 @@ class BaseObject(BaseEstimator):
         """
         for name in params:
             check_nested(self, name, params)
-        return super().set_params(**params)
+        super().set_params(**params)
+        return self
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_sknn_notes_version": __version__}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         saved_by = state.pop("_sknn_notes_version", "before 0.1.0")
         if saved_by != __version__:

@@ -4,7 +4,9 @@ A fit of a network has one task an epoch, that of several networks one task a ne
 with these inside; a fit of a transformer is one task.
 """
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import sklearn
 
@@ -15,34 +17,43 @@ except ImportError:  # before scikit-learn 1.9
     class _Context:
         """A task, with what a checkpoint that is passed to ``fit`` asks of it."""
 
-        def __init__(self, callbacks, task_name, task_id=0, parent=None, **options):
+        def __init__(
+            self,
+            callbacks: list[Any],
+            task_name: str,
+            task_id: int = 0,
+            parent: Any = None,
+            **options: Any,
+        ) -> None:
             self._callbacks = callbacks
             self.task_name, self.task_id, self.parent = task_name, task_id, parent
 
-        def subcontext(self, task_name="", task_id=0, **options):
+        def subcontext(
+            self, task_name: str = "", task_id: int = 0, **options: Any
+        ) -> "_Context":
             return _Context(self._callbacks, task_name, task_id, self)
 
-        def call_on_fit_task_begin(self, estimator, **data):
+        def call_on_fit_task_begin(self, estimator: Any, **data: Any) -> None:
             for callback in self._callbacks:
                 callback.on_fit_task_begin(estimator, self)
 
-        def call_on_fit_task_end(self, estimator, **data):
+        def call_on_fit_task_end(self, estimator: Any, **data: Any) -> None:
             for callback in self._callbacks:
                 callback.on_fit_task_end(estimator, self)
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """An estimator without callbacks, which says what they need."""
 
-        _skl_callbacks: list
+        _skl_callbacks: list[Any]
 
-        def _init_callback_context(self, **options):
+        def _init_callback_context(self, **options: Any) -> _Context:
             context = _Context(self._skl_callbacks, "fit")
             for callback in self._skl_callbacks:
                 callback.setup(self, context)
             return context
 
         @property
-        def set_callbacks(self):
+        def set_callbacks(self) -> Any:
             """Raise AttributeError, so that the method is absent for ``hasattr``."""
             raise AttributeError(
                 f"{type(self).__name__} has callbacks from scikit-learn 1.9 on, and "
@@ -55,7 +66,7 @@ __all__ = ["CallbackSupportMixin", "EpochTasks", "NetworkTasks", "called", "fit_
 
 
 @contextmanager
-def called(estimator, callbacks):
+def called(estimator: Any, callbacks: list[Any]) -> Iterator[None]:
     """Let the tasks that are made in the block call these callbacks."""
     before = vars(estimator).get("_skl_callbacks")
     estimator._skl_callbacks = callbacks
@@ -69,7 +80,7 @@ def called(estimator, callbacks):
 
 
 @contextmanager
-def fit_task(estimator, X, y=None, **metadata):
+def fit_task(estimator: Any, X: Any, y: Any = None, **metadata: Any) -> Iterator[None]:
     """Tell the callbacks of a transformer, if it has some, of its fit."""
     if not hasattr(estimator, "_skl_callbacks"):
         yield
@@ -96,13 +107,15 @@ class EpochTasks:
         The task that the epochs are part of; None is a new one, the whole fit.
     """
 
-    def __init__(self, estimator, X, y, sample_weight, context=None):
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, sample_weight: Any, context: Any = None
+    ) -> None:
         self._data = _data(estimator, X, y, sample_weight)
         if context is None:
             context = estimator._init_callback_context(max_subtasks=estimator.max_iter)
         self._fit = context
 
-    def begin_fit(self, fitted):
+    def begin_fit(self, fitted: Callable[[], Any]) -> None:
         """Tell the callbacks that training begins.
 
         ``fitted`` returns the fitted attributes as they are when a callback asks.
@@ -110,12 +123,12 @@ class EpochTasks:
         self._fitted = fitted
         self._fit.call_on_fit_task_begin(**self._data)
 
-    def begin(self):
+    def begin(self) -> None:
         """Tell the callbacks that an epoch begins."""
         self._epoch = self._fit.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(**self._data)
 
-    def end(self):
+    def end(self) -> bool:
         """Tell the callbacks that the epoch has ended.
 
         Returns
@@ -123,11 +136,12 @@ class EpochTasks:
         stop : bool
             Whether a callback asks for the end of training.
         """
-        return self._epoch.call_on_fit_task_end(
+        stop: bool = self._epoch.call_on_fit_task_end(
             **self._data, reconstruction_attributes=self._fitted
         )
+        return stop
 
-    def end_fit(self):
+    def end_fit(self) -> None:
         """Tell the callbacks that training has ended."""
         self._fit.call_on_fit_task_end(
             **self._data, reconstruction_attributes=self._fitted
@@ -147,7 +161,7 @@ class NetworkTasks:
         As passed to ``fit``.
     """
 
-    def __init__(self, estimator, X, y, sample_weight):
+    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
         self._arguments = estimator, X, y, sample_weight
         self._data = _data(*self._arguments)
         self._max_iter = estimator.max_iter
@@ -155,21 +169,21 @@ class NetworkTasks:
             max_subtasks=estimator.n_networks, sequential_subtasks=False
         )
 
-    def begin_fit(self):
+    def begin_fit(self) -> None:
         """Tell the callbacks that training begins."""
         self._fit.call_on_fit_task_begin(**self._data)
 
-    def of(self, index):
+    def of(self, index: int) -> EpochTasks:
         """Return the tasks of one network."""
         context = self._fit.subcontext("network", index, max_subtasks=self._max_iter)
         return EpochTasks(*self._arguments, context)
 
-    def end_fit(self, fitted):
+    def end_fit(self, fitted: Callable[[], Any]) -> None:
         """Tell the callbacks that all networks are trained."""
         self._fit.call_on_fit_task_end(**self._data, reconstruction_attributes=fitted)
 
 
-def _data(estimator, X, y, sample_weight):
+def _data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> dict[str, Any]:
     """Return what the hooks of callbacks may ask for."""
     weights = None if sample_weight is None else {"sample_weight": sample_weight}
     return {"estimator": estimator, "X": X, "y": y, "metadata": weights}

@@ -1,6 +1,6 @@
 """Which values a parameter may have, and errors that say what to pass instead."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -40,7 +40,7 @@ class Registry(dict[str, T]):
         aliases: Mapping[str, str] | None = None,
         number: str = "",
         base: type | None = None,
-    ):
+    ) -> None:
         super().__init__(parts)
         self.base = base
         self.aliases = {_squeezed(k): v for k, v in (aliases or {}).items()}
@@ -107,18 +107,18 @@ class Names(StrOptions):
     registry : Registry
     """
 
-    def __init__(self, registry):
+    def __init__(self, registry: Registry[Any]) -> None:
         super().__init__(set(registry))
         self.registry = registry
 
-    def is_satisfied_by(self, val):
+    def is_satisfied_by(self, val: Any) -> bool:
         return isinstance(val, str) and val in self.registry
 
 
 class Interval(_sklearn.Interval):
     """Constraint: a number in a range, small enough to be a float."""
 
-    def is_satisfied_by(self, val):
+    def is_satisfied_by(self, val: Any) -> bool:
         if not isinstance(val, self.type):
             return False
         try:
@@ -141,7 +141,7 @@ def plain(value: Any) -> Any:
 
 # Simple values that were checked: a search checks the same ones in every fit.
 _SIMPLE, _MOST_VALID = (type(None), bool, int, float, str), 10_000
-_valid: set[tuple] = set()
+_valid: set[tuple[Any, ...]] = set()
 
 
 def check_parameters(owner: Any, names: Iterable[str] | None = None) -> None:
@@ -170,7 +170,7 @@ def check_parameters(owner: Any, names: Iterable[str] | None = None) -> None:
             _check_once(cls, name, value, domains[name])
 
 
-def _check_once(cls, name, value, constraints):
+def _check_once(cls: type, name: str, value: Any, constraints: list[Any]) -> None:
     """Check a parameter; a simple value that was valid before is so again."""
     is_simple = type(value) in _SIMPLE
     key = cls, name, type(value), value if is_simple else None
@@ -183,7 +183,7 @@ def _check_once(cls, name, value, constraints):
         _valid.add(key)
 
 
-def check_value(owner: str, name: str, value: Any, constraints: list) -> None:
+def check_value(owner: str, name: str, value: Any, constraints: list[Any]) -> None:
     """Raise InvalidParameterError unless ``value`` meets one of the constraints."""
     if not any(_satisfied(constraint, value) for constraint in constraints):
         advice = _advice(value, constraints)
@@ -193,7 +193,7 @@ def check_value(owner: str, name: str, value: Any, constraints: list) -> None:
         )
 
 
-def check_nested(owner: Any, name: str, values: Mapping) -> None:
+def check_nested(owner: Any, name: str, values: Mapping[str, Any]) -> None:
     """Raise ValueError if ``name`` sets a parameter of a part that has none.
 
     Parameters
@@ -226,7 +226,7 @@ def check_nested(owner: Any, name: str, values: Mapping) -> None:
     )
 
 
-def _classes(constraints: Iterable) -> Iterator[Any]:
+def _classes(constraints: Iterable[Any]) -> Iterator[Any]:
     """Yield the classes of the parts that meet constraints."""
     for constraint in constraints:
         if isinstance(constraint, type) and hasattr(constraint, "set_params"):
@@ -234,19 +234,19 @@ def _classes(constraints: Iterable) -> Iterator[Any]:
         yield from getattr(constraint, "registry", {}).values()
 
 
-def _class_of(name, constraints):
+def _class_of(name: Any, constraints: Iterable[Any]) -> Any:
     registries = (getattr(c, "registry", {}) for c in constraints)
     if not isinstance(name, str):
         return None
     return next((r[name] for r in registries if name in r), None)
 
 
-def _satisfied(constraint, value):
+def _satisfied(constraint: Any, value: Any) -> bool:
     if isinstance(constraint, str) and constraint == "array-like":
         unordered = isinstance(value, str | set | frozenset | Mapping)
         if unordered or getattr(value, "shape", None) == ():
             return False
-    return make_constraint(constraint).is_satisfied_by(value)
+    return bool(make_constraint(constraint).is_satisfied_by(value))
 
 
 def shown(value: Any) -> str:
@@ -273,7 +273,7 @@ _PHRASES = {
 }
 
 
-def _accepted(constraints):
+def _accepted(constraints: list[Any]) -> str:
     """Return in words what the constraints of a parameter ask for."""
     phrases = [_phrase(constraint) for constraint in constraints if constraint]
     if None in constraints or "random_state" in constraints:
@@ -282,7 +282,7 @@ def _accepted(constraints):
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _phrase(constraint):
+def _phrase(constraint: Any) -> str:
     if isinstance(constraint, str):
         return _PHRASES[constraint]
     if isinstance(constraint, StrOptions):
@@ -298,7 +298,7 @@ def _phrase(constraint):
     return str(make_constraint(constraint))
 
 
-def _names(options):
+def _names(options: Any) -> Any:
     return getattr(options, "registry", options.options)
 
 
@@ -306,10 +306,10 @@ def _names(options):
 _CONSTANTS = {"none": None, "null": None, "true": True, "false": False}
 
 
-def _advice(value, constraints):
+def _advice(value: Any, constraints: list[Any]) -> str:
     """Return a sentence that says what to pass instead, "" where nothing is known."""
 
-    def fits(other):
+    def fits(other: Any) -> bool:
         return any(_satisfied(constraint, other) for constraint in constraints)
 
     if isinstance(value, str):
@@ -332,7 +332,7 @@ def _advice(value, constraints):
     return _advice_on_name(value, constraints)
 
 
-def _advice_on_text(text, fits):
+def _advice_on_text(text: str, fits: Callable[[Any], bool]) -> str:
     if text.lower() in _CONSTANTS and fits(_CONSTANTS[text.lower()]):
         return f"Pass {_CONSTANTS[text.lower()]}, without quotes."
     for number in (int, float):
@@ -344,7 +344,7 @@ def _advice_on_text(text, fits):
     return ""
 
 
-def _advice_on_number(value, fits):
+def _advice_on_number(value: Any, fits: Callable[[Any], bool]) -> str:
     try:
         number = float(value)
     except OverflowError:
@@ -364,7 +364,7 @@ def _advice_on_number(value, fits):
     return ""
 
 
-def _advice_on_name(value, constraints):
+def _advice_on_name(value: Any, constraints: list[Any]) -> str:
     for names in (_names(c) for c in constraints if isinstance(c, StrOptions)):
         if isinstance(value, bool):
             advice = ""
@@ -400,5 +400,5 @@ def nearest(value: Any, names: Any) -> str:
     return f"Did you mean {near[0]!r}?" if near else ""
 
 
-def _squeezed(name):
+def _squeezed(name: str) -> str:
     return "".join(char for char in name.lower() if char.isalnum())

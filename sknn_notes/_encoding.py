@@ -10,9 +10,13 @@ References
    features in tabular deep learning. NeurIPS.
 """
 
+from typing import Any, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import from_numpy, maximum, minimum, numpy_dtype
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers
 
 __all__ = [
     "bins_of",
@@ -26,7 +30,13 @@ __all__ = [
 ]
 
 
-def quantile_edges(X, n_bins, sample_weight=None):
+# Of each feature; None where it passes through.
+Edges: TypeAlias = list[Floats | None]
+
+
+def quantile_edges(
+    X: NDArray[Any], n_bins: int, sample_weight: Floats | None = None
+) -> Edges:
     """Return the edges of bins that hold about equally many samples.
 
     The edges are the ``quantiles`` of the values that are not NaN. Equal ones are
@@ -50,7 +60,7 @@ def quantile_edges(X, n_bins, sample_weight=None):
     return [_edges(column.astype(dtype), n_bins, sample_weight) for column in X.T]
 
 
-def _edges(x, n_bins, weights):
+def _edges(x: Floats, n_bins: int, weights: Floats | None) -> Floats | None:
     values = quantiles(x, n_bins, weights)
     low, high = values[0], values[-1]
     between = (x > low) & (x < high)
@@ -59,7 +69,7 @@ def _edges(x, n_bins, weights):
     return np.unique(values.astype(x.dtype))
 
 
-def quantiles(x, n, sample_weight=None):
+def quantiles(x: Floats, n: int, sample_weight: Floats | None = None) -> Floats:
     """Return the ``n + 1`` quantiles of a column that cut it in ``n`` equal parts.
 
     A quantile that falls between two values is their mean (numpy's
@@ -98,10 +108,11 @@ def quantiles(x, n, sample_weight=None):
         # Much faster than to sort.
         x = np.partition(x, np.unique([left, right]))
     # Halves first: a sum may overflow.
-    return x[left].astype(np.float64) / 2 + x[right].astype(np.float64) / 2
+    middles: Floats = x[left].astype(np.float64) / 2 + x[right].astype(np.float64) / 2
+    return middles
 
 
-def n_components(edges):
+def n_components(edges: Edges) -> int:
     """Return the number of components of all features.
 
     Parameters
@@ -111,7 +122,7 @@ def n_components(edges):
     return sum(len(each) - 1 for each in edges if each is not None)
 
 
-def bins_of(edges, dtype):
+def bins_of(edges: Edges, dtype: Any) -> tuple[Integers, Floats, Floats]:
     """Return the feature, the lower edge and the width of the bin of each component.
 
     Parameters
@@ -135,7 +146,9 @@ def bins_of(edges, dtype):
     return features, lower, np.maximum(upper - lower, np.finfo(dtype).tiny)
 
 
-def encode(X, edges, xp=np, *, clip_ends=True):
+def encode(
+    X: Array, edges: Edges, xp: ArrayNamespace = np, *, clip_ends: bool = True
+) -> Array:
     """Return the components of an array, those of a feature beside each other.
 
     Parameters
@@ -163,7 +176,15 @@ def encode(X, edges, xp=np, *, clip_ends=True):
     return components(X, features, lower, width, xp, low, high)
 
 
-def components(X, features, lower, width, xp=np, low=0, high=1):
+def components(
+    X: Array,
+    features: Integers,
+    lower: Array,
+    width: Array,
+    xp: ArrayNamespace = np,
+    low: Any = 0,
+    high: Any = 1,
+) -> Array:
     """Return ``clip((x - lower) / width, low, high)`` of the features of some bins.
 
     Parameters
@@ -180,7 +201,9 @@ def components(X, features, lower, width, xp=np, low=0, high=1):
     return minimum(maximum((values - lower) / width, low, xp), high, xp)
 
 
-def component_limits(edges, *, clip_ends, dtype=np.float64):
+def component_limits(
+    edges: Edges, *, clip_ends: bool, dtype: Any = np.float64
+) -> tuple[Floats, Floats]:
     """Return the limits that each component is clipped to.
 
     Parameters
@@ -202,7 +225,9 @@ def component_limits(edges, *, clip_ends, dtype=np.float64):
     return low, high
 
 
-def component_scales(X, edges, sample_weight=None):
+def component_scales(
+    X: NDArray[Any], edges: Edges, sample_weight: Floats | None = None
+) -> tuple[Floats, Floats]:
     """Return the means and standard deviations that standardize the components.
 
     Parameters

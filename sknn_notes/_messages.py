@@ -7,7 +7,8 @@ its networks warn of; its lines name the network.
 import sys
 import warnings
 from collections import Counter
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from types import FrameType
 from typing import Any, NamedTuple
 
 from sklearn.exceptions import ConvergenceWarning
@@ -37,23 +38,23 @@ class Listening:
         What the blocks have warned of.
     """
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self.name = name
         self.told: list[Told] = []
-        self._tokens: list = []
+        self._tokens: list[Token[Any]] = []
 
-    def __enter__(self):
+    def __enter__(self) -> list[Told]:
         self._tokens.append(_listener.set(self))
         return self.told
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         _listener.reset(self._tokens.pop())
 
 
 _listener: ContextVar[Listening | None] = ContextVar("_listener", default=None)
 
 
-def warn(message, category=UserWarning):
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn of the line of the user's that called, or tell whoever listens."""
     listener = _listener.get()
     if listener is None:
@@ -64,7 +65,7 @@ def warn(message, category=UserWarning):
     listener.told.append(Told(message, category, place))
 
 
-def _level():
+def _level() -> int:
     """Return how far up the caller of ``warn`` was called from other code than this."""
     frame, level = sys._getframe(2), 2
     while frame.f_back is not None and _is_between(frame):
@@ -72,12 +73,12 @@ def _level():
     return level
 
 
-def _is_between(frame):
+def _is_between(frame: FrameType) -> bool:
     package = frame.f_globals.get("__name__", "").partition(".")[0]
     return package in ("sknn_notes", "sklearn", "numpy", "joblib", "contextlib")
 
 
-def pass_on(told, total, what):
+def pass_on(told: list[Told], total: int, what: str) -> None:
     """Warn once of what several fits warn of from the same place in the code.
 
     Parameters
@@ -89,7 +90,7 @@ def pass_on(told, total, what):
         What they are fits of, in the plural.
     """
     counts = Counter(each.place for each in told)
-    seen: set = set()
+    seen: set[Any] = set()
     for message, category, place in told:
         if issubclass(category, ConvergenceWarning):
             # Fits differ in the numbers of the message.
@@ -102,7 +103,7 @@ def pass_on(told, total, what):
             warn(message, category)
 
 
-def say(line):
+def say(line: str) -> None:
     """Print a line in one piece, so that those of several threads don't mix."""
     listener = _listener.get()
     print(f"{line}\n" if listener is None else f"{listener.name}: {line}\n", end="")

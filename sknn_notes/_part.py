@@ -18,14 +18,16 @@ class Part(BaseObject):
     form, and the methods of its family.
     """
 
-    _parameter_constraints: dict = {}
+    _parameter_constraints: dict[str, list[Any]] = {}
 
     def check(self) -> None:
         """Raise an error that names the parameter if one lies outside its domain."""
         self._validate_params()
 
 
-def resolve(spec: Any, registry: Mapping, flat: Mapping | None = None) -> Any:
+def resolve(
+    spec: Any, registry: Mapping[str, Any], flat: Mapping[str, Any] | None = None
+) -> Any:
     """Return a new part for ``spec``, checked; what the user passed is never changed.
 
     Its numbers are Python's own, whatever types they were passed in.
@@ -63,7 +65,7 @@ class NoLoopsError(TypeError):
     part : object
     """
 
-    def __init__(self, part: Any):
+    def __init__(self, part: Any) -> None:
         super().__init__(f"{part!r} has no loops")
         self.part = part
 

@@ -1,5 +1,7 @@
 """What scipy lacks before version 1.11."""
 
+from typing import Any
+
 import scipy.optimize
 from scipy.optimize import OptimizeResult
 
@@ -9,15 +11,15 @@ if tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 11):
     minimize = scipy.optimize.minimize
 else:
 
-    def minimize(fun, x0, *, callback, **options):
+    def minimize(fun: Any, x0: Any, *, callback: Any, **options: Any) -> Any:
         """Minimize ``fun``; the callback gets the loss and may raise StopIteration."""
         last = OptimizeResult()
 
-        def remembered(x):
+        def remembered(x: Any) -> Any:
             last.fun, gradient = fun(x)
             return last.fun, gradient
 
-        def record(x):
+        def record(x: Any) -> None:
             # An iteration ends where the objective was computed last.
             callback(OptimizeResult(x=x, fun=last.fun))
 

@@ -32,6 +32,8 @@ import contextlib
 import contextvars
 import importlib
 import inspect
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -82,7 +84,9 @@ __all__ = [
 if "allow_all_zero_weights" not in inspect.signature(_check_sample_weight).parameters:
     _check_before_1_9 = _check_sample_weight
 
-    def _check_sample_weight(sample_weight, X, *, allow_all_zero_weights=False, **rest):
+    def _check_sample_weight(
+        sample_weight: Any, X: Any, *, allow_all_zero_weights: bool = False, **rest: Any
+    ) -> Any:
         """Validate sample weights as scikit-learn 1.9 does."""
         weights = _check_before_1_9(sample_weight, X, **rest)
         if not (allow_all_zero_weights or np.any(weights)):
@@ -95,7 +99,9 @@ if "allow_all_zero_weights" not in inspect.signature(_check_sample_weight).param
 if "sample_weight" not in inspect.signature(compute_class_weight).parameters:
     _compute_before_1_7 = compute_class_weight
 
-    def compute_class_weight(class_weight, *, classes, y, sample_weight=None):
+    def compute_class_weight(
+        class_weight: Any, *, classes: Any, y: Any, sample_weight: Any = None
+    ) -> Any:
         """Estimate class weights as scikit-learn 1.7 does."""
         weights = _compute_before_1_7(class_weight, classes=classes, y=y)
         if sample_weight is None or class_weight != "balanced":
@@ -110,7 +116,9 @@ try:
     from sklearn.utils._array_api import check_same_namespace
 except ImportError:  # before scikit-learn 1.9, where array_namespace raises
 
-    def check_same_namespace(X, estimator, *, attribute, method):
+    def check_same_namespace(
+        X: Any, estimator: Any, *, attribute: str, method: str
+    ) -> None:
         """Check nothing: estimators are fitted on numpy arrays alone."""
 
     has_array_dispatch = False
@@ -118,7 +126,7 @@ else:
     has_array_dispatch = True
 
 
-def array_namespace(array):
+def array_namespace(array: Any) -> Any:
     """Return the array API namespace of an array that is not numpy's."""
     try:
         if not has_array_dispatch:
@@ -138,7 +146,7 @@ _cross_validating = contextvars.ContextVar("_cross_validating", default=False)
 
 
 @contextlib.contextmanager
-def cross_validating():
+def cross_validating() -> Iterator[None]:
     """Let fits know that they are part of a cross-validation, whoever calls them."""
     token = _cross_validating.set(True)
     try:
@@ -147,7 +155,7 @@ def cross_validating():
         _cross_validating.reset(token)
 
 
-def in_cross_validation():
+def in_cross_validation() -> bool:
     """Tell whether a search or a cross-validation is calling."""
     if _cross_validating.get():
         return True
@@ -159,7 +167,9 @@ def in_cross_validation():
     return False
 
 
-def rows_of_fold(estimator, X, y, fit_params, indices):
+def rows_of_fold(
+    estimator: Any, X: Any, y: Any, fit_params: dict[str, Any] | None, indices: Any
+) -> tuple[Any, Any, dict[str, Any]]:
     """Return X, y and the parameters of ``fit`` for some rows, as searches cut them."""
     xp, is_array_api = get_namespace(X)
     if is_array_api:

@@ -3,15 +3,19 @@
 import os
 import sys
 from collections import deque
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from itertools import pairwise
 from threading import Event, Lock, Thread
+from typing import Any, TypeVar
 
 from joblib import effective_n_jobs, parallel_backend
 from joblib.parallel import SequentialBackend, ThreadingBackend, get_active_backend
 from sklearn import config_context, get_config
 from threadpoolctl import ThreadpoolController
+
+T = TypeVar("T")
 
 # Multiplications that occupy one thread for so long that waking it is worth it.
 _PRODUCT_PER_THREAD = 2**21
@@ -29,15 +33,17 @@ class _BlasThreads:
     number for every thread.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = Lock()
-        self._limits = []
-        self._shared, self._by_thread = [], []
-        self._before, self._now = [], None
+        self._limits: list[int] = []
+        self._shared: list[Any] = []
+        self._by_thread: list[Any] = []
+        self._before: list[int] = []
+        self._now: int | None = None
         self._n_modules = 0
 
     @contextmanager
-    def limit(self, n_threads):
+    def limit(self, n_threads: int) -> Iterator[None]:
         """Use at most ``n_threads``, and never more than are set, within the block."""
         with self._lock:
             if not self._limits:
@@ -57,7 +63,7 @@ class _BlasThreads:
                 self._limits.remove(n_threads)
                 self._set(min(self._limits, default=None))
 
-    def count(self):
+    def count(self) -> int:
         """Return the largest number of threads that a library has now."""
         with self._lock:
             if not self._limits:
@@ -65,7 +71,7 @@ class _BlasThreads:
             libraries = [*self._shared, *self._by_thread]
             return max((blas.get_num_threads() for blas in libraries), default=1)
 
-    def _find_libraries(self):
+    def _find_libraries(self) -> None:
         # Looking takes milliseconds. A new library comes with a module that uses it.
         if len(sys.modules) != self._n_modules:
             self._n_modules = len(sys.modules)
@@ -73,7 +79,7 @@ class _BlasThreads:
             self._by_thread = [blas for blas in found if _counts_by_thread(blas)]
             self._shared = [blas for blas in found if not _counts_by_thread(blas)]
 
-    def _set(self, n_threads):
+    def _set(self, n_threads: int | None) -> None:
         for blas, before in zip(self._shared, self._before, strict=True):
             now, wanted = _least(self._now, before), _least(n_threads, before)
             if now != wanted:
@@ -85,18 +91,18 @@ class _BlasThreads:
                 release(force=True)
         self._now = n_threads
 
-    def forget(self):
+    def forget(self) -> None:
         """Restore the threads in a process that was forked while a limit held."""
         self._lock = Lock()
         self._limits = []
         self._set(None)
 
 
-def _least(limit, before):
+def _least(limit: int | None, before: int) -> int:
     return before if limit is None else min(limit, before)
 
 
-def _counts_by_thread(blas):
+def _counts_by_thread(blas: Any) -> bool:
     layer = getattr(blas, "threading_layer", None)
     return blas.internal_api == "openblas" and layer == "openmp"
 
@@ -106,7 +112,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_blas.forget)
 
 
-def n_threads(n_jobs):
+def n_threads(n_jobs: int | None) -> int:
     """Return how many threads of this process ``n_jobs`` stands for.
 
     Under joblib's own backends it is what joblib takes it for. The backends of a
@@ -114,17 +120,17 @@ def n_threads(n_jobs):
     there, and negative numbers count the cores of this machine.
     """
     if on_this_machine():
-        return effective_n_jobs(n_jobs)
-    return ThreadingBackend().effective_n_jobs(n_jobs)
+        return int(effective_n_jobs(n_jobs))
+    return int(ThreadingBackend().effective_n_jobs(n_jobs))
 
 
-def on_this_machine():
+def on_this_machine() -> bool:
     """Tell whether joblib's active backend is one of its own, not of a cluster."""
     backend, _ = get_active_backend()
-    return type(backend).__module__ == ThreadingBackend.__module__
+    return bool(type(backend).__module__ == ThreadingBackend.__module__)
 
 
-def share_of_threads(n_jobs):
+def share_of_threads(n_jobs: int) -> Callable[[], AbstractContextManager[None]]:
     """Return a function that limits BLAS within a context, for jobs at the same time.
 
     Each of ``n_jobs`` threads calls it, and together they have the threads that are set
@@ -143,11 +149,11 @@ class _QuickSwitches:
 
     _SECONDS = 2e-4
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock, self._n_blocks = Lock(), 0
 
     @contextmanager
-    def __call__(self):
+    def __call__(self) -> Iterator[None]:
         with self._lock:
             if not self._n_blocks:
                 self._before = sys.getswitchinterval()
@@ -167,7 +173,7 @@ quick_switches = _QuickSwitches()
 _stop: ContextVar[Event | None] = ContextVar("_stop", default=None)
 
 
-def stopped():
+def stopped() -> bool:
     """Tell whether the calls are to end that ``run_on_threads`` runs, this among them.
 
     The user has interrupted them, or another one has raised an error.
@@ -176,7 +182,7 @@ def stopped():
     return stop is not None and stop.is_set()
 
 
-def run_on_threads(function, n_calls, n_jobs):
+def run_on_threads(function: Callable[[int], Any], n_calls: int, n_jobs: int) -> None:
     """Call ``function(i)`` for i below ``n_calls`` on ``n_jobs`` threads.
 
     The threads share the BLAS threads of the caller. They have its context variables
@@ -196,14 +202,14 @@ def run_on_threads(function, n_calls, n_jobs):
         backend, n_inner = SequentialBackend(), 1
     waiting, errors = deque(range(n_calls)), {}
 
-    def work():
+    def work() -> None:
         _stop.set(stop)
         inner = parallel_backend(backend, n_jobs=n_inner)
         with config_context(**config), inner, share():
             while waiting and not stop.is_set():
                 call()
 
-    def call():
+    def call() -> None:
         try:
             i = waiting.popleft()
         except IndexError:  # Another thread was faster.
@@ -236,26 +242,27 @@ def run_on_threads(function, n_calls, n_jobs):
         raise errors[min(errors)]
 
 
-def _wait_for(thread):
+def _wait_for(thread: Thread) -> None:
     """Join a thread; an interruption shows between two waits at the latest."""
     while thread.is_alive():
         thread.join(0.05)
 
 
-def ahead(function):
+def ahead(function: Callable[[], T]) -> Callable[[], T]:
     """Call a function on another thread; return one that waits for its result."""
     config = get_config()
-    done: list[tuple] = []
+    done: list[Any] = []
 
-    def call():
+    def call() -> None:
         try:
             with config_context(**config):
                 done.append((function(), None))
         except BaseException as error:
             done.append((None, error))
 
-    def result():
+    def result() -> T:
         _wait_for(thread)
+        value: T
         value, error = done[0]
         if error is not None:
             raise error
@@ -266,7 +273,7 @@ def ahead(function):
     return result
 
 
-def threads_for(n_rows, units):
+def threads_for(n_rows: int, units: Sequence[int]) -> AbstractContextManager[None]:
     """Return a context in which BLAS has the threads that the products are worth.
 
     A thread that waits for a product costs more than the product where that is small,

@@ -1,8 +1,11 @@
 """Binary trees over classes, as arrays whose size is the number of classes."""
 
+from typing import Any, Self
+
 import numpy as np
 
 from sknn_notes._arrays import from_numpy
+from sknn_notes._typing import Array, ArrayNamespace, Integers
 
 
 class Tree:
@@ -45,7 +48,7 @@ class Tree:
            [ True,  True]]))
     """
 
-    def __init__(self, children):
+    def __init__(self, children: Any) -> None:
         children = np.asarray(children, np.int64)
         n_nodes = len(children)
         order, node_depths = _by_level(children.tolist())
@@ -74,9 +77,9 @@ class Tree:
         self._upward = np.append(parents, n_nodes), np.append(self.right, False)
 
     @classmethod
-    def balanced(cls, n_leaves):
+    def balanced(cls, n_leaves: int) -> Self:
         """Return the tree that halves the leaves at every node."""
-        children: list = []
+        children: list[list[int]] = []
         ranges = [(0, n_leaves)]
         for start, stop in ranges:  # It grows by the ranges of the inner nodes.
             middle = (start + stop + 1) // 2
@@ -91,7 +94,7 @@ class Tree:
         return cls(children)
 
     @classmethod
-    def huffman(cls, counts):
+    def huffman(cls, counts: Any) -> Self:
         """Return the tree with the shortest mean path for the leaves' counts."""
         n = len(counts)
         order = np.argsort(counts, kind="stable")
@@ -115,7 +118,7 @@ class Tree:
         return cls.from_joins(np.where(pairs < n, order[pairs % n], pairs))
 
     @classmethod
-    def from_joins(cls, joins):
+    def from_joins(cls, joins: Any) -> Self:
         """Return the tree that joins two earlier ones at a time.
 
         Parameters
@@ -129,7 +132,7 @@ class Tree:
         children = np.where(joins <= n_nodes, -1 - joins, 2 * n_nodes - joins)
         return cls(children[::-1])
 
-    def paths(self, leaves, xp=np):
+    def paths(self, leaves: Array, xp: ArrayNamespace = np) -> tuple[Array, Array]:
         """Return the paths from leaves up to the root.
 
         Parameters
@@ -166,7 +169,7 @@ class Tree:
         return xp.where(nodes == n_nodes, -xp.ones_like(nodes), nodes), right
 
 
-def _by_level(children):
+def _by_level(children: list[list[int]]) -> tuple[Integers, Integers]:
     """Return the nodes level by level, and the level of each of these."""
     order, depths = [0], [0]
     for node, depth in zip(order, depths, strict=False):  # Both grow meanwhile.

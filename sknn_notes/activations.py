@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from math import pi, sqrt
 from numbers import Real
+from typing import Any
 
 from sknn_notes._arrays import astype, expit, maximum, minimum, ndtr
 from sknn_notes._checks import Interval, Registry
 from sknn_notes._compile import cast, math
 from sknn_notes._part import Part
+from sknn_notes._typing import Array, ArrayNamespace, Graph, Numbers, Scalar
 
 __all__ = [
     "ACTIVATIONS",
@@ -48,10 +50,10 @@ class Activation(Part):
     flat_at_zero = False
     # From the pre-activation z, and from the output a and z, with two numbers that
     # ``numbers`` returned.
-    value: Callable | None = None
-    slope: Callable | None = None
+    value: Callable[..., Any] | None = None
+    slope: Callable[..., Any] | None = None
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         """Return the activation of ``Z``.
 
         Parameters
@@ -67,7 +69,7 @@ class Activation(Part):
         """
         raise NotImplementedError
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         """Return the gradient at the pre-activations.
 
         Parameters
@@ -87,11 +89,11 @@ class Activation(Part):
         """
         raise NotImplementedError
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         """Return up to two numbers that ``value`` and ``slope`` take as ``p``."""
         return ()
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         """Add the nodes of ``forward`` to an ONNX graph; return their output's name.
 
         Parameters
@@ -115,21 +117,21 @@ class Identity(Activation):
     'identity'
     """
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return Z
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         return delta
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return z
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return cast(1, a)
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         return Z
 
 
@@ -151,23 +153,23 @@ class ReLU(Activation):
     rectifies = True
     flat_at_zero = True
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return maximum(Z, 0, xp)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         delta *= astype(A > 0, A.dtype, xp)
         return delta
 
     # A comparison is written so that NaN takes the branch that keeps it.
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return cast(0, z) if z < 0 else z
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return cast(1, a) if a > 0 else cast(0, a)
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         return graph.add("Relu", Z)
 
 
@@ -196,28 +198,28 @@ class LeakyReLU(Activation):
     rectifies = True
     _parameter_constraints = {"negative_slope": [Interval(Real, 0, 1, closed="left")]}
 
-    def __init__(self, *, negative_slope=0.01):
+    def __init__(self, *, negative_slope: float = 0.01) -> None:
         self.negative_slope = negative_slope
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return xp.maximum(Z, Z * self.negative_slope)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         delta *= xp.where(A > 0, 1, xp.ones_like(A) * self.negative_slope)
         return delta
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (self.negative_slope,)
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return p[0] * z if z < 0 else z
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return cast(1, a) if a > 0 else p[0]
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         return graph.add("Max", Z, graph.add("Mul", Z, float(self.negative_slope)))
 
 
@@ -246,30 +248,30 @@ class ELU(Activation):
     rectifies = True
     _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, *, alpha=1.0):
+    def __init__(self, *, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return maximum(Z, 0, xp) + self.alpha * xp.expm1(minimum(Z, 0, xp))
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         # f' = f + alpha below 0, and 1 above.
         delta *= xp.where(A > 0, xp.ones_like(A), A + self.alpha)
         return delta
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (self.alpha,)
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         below = p[0] * math.expm1(cast(0, z) if z > 0 else z)
         return below if z < 0 else z
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return cast(1, a) if a > 0 else a + p[0]
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         below = graph.add("Exp", graph.add("Min", Z, 0.0))
         below = graph.add("Mul", graph.add("Sub", below, 1.0), float(self.alpha))
         return graph.add("Add", graph.add("Max", Z, 0.0), below)
@@ -295,10 +297,10 @@ class GELU(Activation):
     keeps_input = True
     rectifies = True
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return Z * ndtr(Z, xp)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         # f' = P(z) + z p(z), with p the density of N(0, 1).
         slope = xp.exp(Z * Z * -0.5)
         slope *= Z * (1 / sqrt(2 * pi))
@@ -307,15 +309,15 @@ class GELU(Activation):
         return delta
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return z * math.ndtr(z)
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         density = math.exp(z * z * cast(-0.5, z)) * cast(0.3989422804014327, z)
         return math.ndtr(z) + z * density
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         # onnxruntime has this function in single precision only.
         erf = graph.add("Erf", graph.cast(graph.add("Mul", Z, sqrt(0.5)), "float32"))
         probability = graph.add("Add", graph.cast(erf, graph.dtype), 1.0)
@@ -343,10 +345,10 @@ class SiLU(Activation):
     keeps_input = True
     rectifies = True
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return Z * expit(Z, xp)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         # f' = s (1 + z (1 - s)) = s (1 + z - f), with s the logistic function.
         slope = Z - A
         slope += 1
@@ -355,16 +357,16 @@ class SiLU(Activation):
         return delta
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return z * math.logistic(z)
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         # Not s (1 + z - f), of which sums in another order leave nothing at large z.
         s = math.logistic(z)
         return s * (cast(1, z) + z * (cast(1, z) - s))
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         # As a product with a sigmoid, versions of onnxruntime fuse it into a node that
         # they have in single precision only.
         below = graph.add("Exp", graph.add("Neg", Z))
@@ -381,22 +383,22 @@ class Tanh(Activation):
     Tanh()
     """
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return xp.tanh(Z)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         delta *= 1 - A * A
         return delta
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return math.tanh(z)
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return cast(1, a) - a * a
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         return graph.add("Tanh", Z)
 
 
@@ -410,22 +412,22 @@ class Logistic(Activation):
     Logistic()
     """
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return expit(Z, xp)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         delta *= A * (1 - A)
         return delta
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return math.logistic(z)
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return a * (cast(1, a) - a)
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         return graph.add("Sigmoid", Z)
 
 

@@ -36,10 +36,10 @@ class RecoverableClient:
     ...     search.fit(X, y)
     """
 
-    def __init__(self, client: Any):
+    def __init__(self, client: Any) -> None:
         self._client = client
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name == "_client":  # While it is unpickled.
             raise AttributeError(name)
         return getattr(self._client, name)
@@ -67,7 +67,7 @@ class RecoverableClient:
         result = futures if many else futures[0]
         return _awaitable(result) if asynchronous else result
 
-    def _send(self, data):
+    def _send(self, data: Any) -> Any:
         from dask import config
 
         # Dask warns of large data in a task, which here is the point.
@@ -76,9 +76,9 @@ class RecoverableClient:
             return self._client.submit(_received, data, pure=False)
 
 
-def _received(data):
+def _received(data: Any) -> Any:
     return data
 
 
-async def _awaitable(result):
+async def _awaitable(result: Any) -> Any:
     return result

@@ -10,7 +10,9 @@ processes start. It needs the extra ``fast``.
 import argparse
 import sys
 import warnings
+from collections.abc import Iterator
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -34,7 +36,7 @@ from sknn_notes.penalties import PENALTIES
 __all__ = ["main"]
 
 
-def _settings():
+def _settings() -> Iterator[tuple[str, Any, dict[str, Any]]]:
     """Yield (name, class, parameters) of networks that use every part."""
     for name in ACTIVATIONS:
         yield f"activation {name}", MLPRegressor, {"activation": name}
@@ -73,7 +75,7 @@ def _settings():
         yield f"embedding {name}", MLPRegressor, {"embedding": name}
 
 
-def _fit(cls, settings, dtype):
+def _fit(cls: Any, settings: dict[str, Any], dtype: str) -> None:
     rng = np.random.default_rng(0)
     X = np.abs(rng.normal(size=(12, 4))).astype(dtype)
     targets = {
@@ -90,7 +92,7 @@ def _fit(cls, settings, dtype):
     cls(**options | settings).fit(X, targets.get(task, X[:, 0]))
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Run the module from the command line.
 
     Parameters

@@ -6,11 +6,13 @@ whatever the network's dtype, so that the same seed gives the same weights in bo
 """
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 from sknn_notes._checks import Interval, Registry
 from sknn_notes._part import Part
+from sknn_notes._typing import Floats
 
 __all__ = [
     "INITIALIZERS",
@@ -47,10 +49,12 @@ class Initializer(Part):
 
     needs_data = False
 
-    def start(self, n_hidden_layers):
+    def start(self, n_hidden_layers: int) -> None:
         """Learn how deep the network is, before the first draw."""
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         """Draw the weights of one layer.
 
         Parameters
@@ -68,7 +72,9 @@ class Initializer(Part):
         """
         raise NotImplementedError
 
-    def draw_biases(self, fan_in, fan_out, activation, rng):
+    def draw_biases(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> float | Floats:
         """Draw the biases of one layer, where ``bias_init`` leaves them at 0.
 
         Parameters
@@ -87,7 +93,7 @@ class Initializer(Part):
         """
         return 0.0
 
-    def scale(self, Z):
+    def scale(self, Z: Floats) -> float:
         """Return the factor for a layer's weights, where ``needs_data``.
 
         Parameters
@@ -113,7 +119,9 @@ class Zeros(Initializer):
            [0., 0., 0.]])
     """
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         return np.zeros((fan_in, fan_out))
 
 
@@ -135,10 +143,12 @@ class Normal(Initializer):
 
     _parameter_constraints = {"std": [SCALE]}
 
-    def __init__(self, *, std=0.01):
+    def __init__(self, *, std: float = 0.01) -> None:
         self.std = std
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         return rng.normal(0.0, self.std, (fan_in, fan_out))
 
 
@@ -161,14 +171,16 @@ class Uniform(Initializer):
 
     _parameter_constraints = Normal._parameter_constraints
 
-    def __init__(self, *, std=0.01):
+    def __init__(self, *, std: float = 0.01) -> None:
         self.std = std
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         return _uniform(self.std, fan_in, fan_out, rng)
 
 
-def _uniform(std, fan_in, fan_out, rng):
+def _uniform(std: float, fan_in: int, fan_out: int, rng: np.random.Generator) -> Floats:
     # A uniform distribution on [-a, a] has variance a**2 / 3.
     bound = np.sqrt(3) * std
     return rng.uniform(-bound, bound, (fan_in, fan_out))
@@ -177,35 +189,39 @@ def _uniform(std, fan_in, fan_out, rng):
 class _VarianceScaling(Initializer):
     """Weights whose variance is a function of the layer's fan-in and fan-out."""
 
-    def variance(self, fan_in, fan_out):
+    def variance(self, fan_in: int, fan_out: int) -> float:
         """Variance of a weight."""
         raise NotImplementedError
 
 
 class _ScaledNormal(_VarianceScaling):
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         std = np.sqrt(self.variance(fan_in, fan_out))
         return rng.normal(0.0, std, (fan_in, fan_out))
 
 
 class _ScaledUniform(_VarianceScaling):
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         std = np.sqrt(self.variance(fan_in, fan_out))
         return _uniform(std, fan_in, fan_out, rng)
 
 
 class _Lecun(_VarianceScaling):
-    def variance(self, fan_in, fan_out):
+    def variance(self, fan_in: int, fan_out: int) -> float:
         return 1 / fan_in
 
 
 class _Glorot(_VarianceScaling):
-    def variance(self, fan_in, fan_out):
+    def variance(self, fan_in: int, fan_out: int) -> float:
         return 2 / (fan_in + fan_out)
 
 
 class _He(_VarianceScaling):
-    def variance(self, fan_in, fan_out):
+    def variance(self, fan_in: int, fan_out: int) -> float:
         return 2 / fan_in
 
 
@@ -334,11 +350,13 @@ class Sparse(Initializer):
         "std": [SCALE],
     }
 
-    def __init__(self, *, n_connections=10, std=0.01):
+    def __init__(self, *, n_connections: int = 10, std: float = 0.01) -> None:
         self.n_connections = n_connections
         self.std = std
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         n = min(self.n_connections, fan_in)
         # The places of the n smallest of random numbers are a random choice of n.
         lottery = rng.random((fan_in, fan_out))
@@ -379,14 +397,16 @@ class Orthogonal(Initializer):
 
     _parameter_constraints = {"gain": [SCALE]}
 
-    def __init__(self, *, gain=1.0):
+    def __init__(self, *, gain: float = 1.0) -> None:
         self.gain = gain
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         return self.gain * _orthonormal(fan_in, fan_out, rng)
 
 
-def _orthonormal(fan_in, fan_out, rng):
+def _orthonormal(fan_in: int, fan_out: int, rng: np.random.Generator) -> Floats:
     """Draw a matrix with orthonormal columns, or rows if they are fewer."""
     tall = rng.normal(size=(max(fan_in, fan_out), min(fan_in, fan_out)))
     Q, R = np.linalg.qr(tall)
@@ -423,10 +443,12 @@ class LSUV(Initializer):
 
     needs_data = True
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         return _orthonormal(fan_in, fan_out, rng)
 
-    def scale(self, Z):
+    def scale(self, Z: Floats) -> float:
         """Return what makes the variance of ``Z`` 1; 1 where ``Z`` does not vary."""
         size = float(np.max(np.abs(Z)))
         if size == 0:
@@ -457,15 +479,19 @@ class Auto(Initializer):
     _DEEP = 20
     _is_deep = False
 
-    def start(self, n_hidden_layers):
+    def start(self, n_hidden_layers: int) -> None:
         self._is_deep = n_hidden_layers >= self._DEEP
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         he = self._is_deep and activation.rectifies
         distribution = HeUniform() if he else GlorotUniform()
         return distribution.draw(fan_in, fan_out, activation, rng)
 
-    def draw_biases(self, fan_in, fan_out, activation, rng):
+    def draw_biases(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> float | Floats:
         bound = np.sqrt(6 / (fan_in + fan_out))
         return rng.uniform(-bound, bound, fan_out)
 

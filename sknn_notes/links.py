@@ -4,14 +4,18 @@ Every loss has one. It is the only place that knows what raw outputs stand for, 
 the rest of it is computed: logarithms, decisions and the nodes of an exported graph.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_expit, log_softmax
 
 from sknn_notes._arrays import expit
 from sknn_notes._part import NoLoopsError, form_of
+from sknn_notes._trees import Tree
+from sknn_notes._typing import Floats, Graph, Integers
 
 __all__ = [
     "Gaussian",
@@ -32,6 +36,9 @@ _N_PAIRS = 2**17
 
 # Numbers of a matrix in an exported graph, of 4 or 8 bytes; ONNX files hold 2 GiB.
 _LARGEST_GRAPH = 2**27
+
+# Rows, nodes, and the log-probabilities of the paths to these.
+_Block: TypeAlias = tuple[Integers, Integers, Floats]
 
 
 class Link:
@@ -58,11 +65,11 @@ class Link:
 
     name = "identity"
     gives_probabilities = False
-    unit: Callable | None = None
-    std: Callable | None = None
-    quantiles: Callable | None = None
+    unit: Callable[..., Any] | None = None
+    std: Callable[..., Any] | None = None
+    quantiles: Callable[..., Any] | None = None
 
-    def inverse(self, raw):
+    def inverse(self, raw: Floats) -> Floats:
         """Return the predictions that raw outputs stand for.
 
         Parameters
@@ -78,11 +85,11 @@ class Link:
         return raw
 
     @np.errstate(all="ignore")
-    def log_inverse(self, raw):
+    def log_inverse(self, raw: Floats) -> Floats:
         """Return the logarithm of ``inverse``, finite where that rounds to 0."""
         return np.log(self.inverse(raw))
 
-    def scores(self, raw):
+    def scores(self, raw: Floats) -> Floats:
         """Return the decision values, shape (n_samples, n_outputs), for raw outputs.
 
         The largest one is the predicted class; for two classes, and for each label, a
@@ -90,14 +97,14 @@ class Link:
         """
         return raw
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         """Return raw outputs, shape (n_raw,), whose prediction is ``mean``.
 
         They are finite also where ``mean`` holds a number that no raw output gives.
         """
         return mean
 
-    def in_unit(self, scale):
+    def in_unit(self, scale: Floats) -> "Link":
         """Return the link of raw outputs that ``unit`` has changed.
 
         It differs where a raw output stays as it is and counts in standard deviations
@@ -112,11 +119,11 @@ class Link:
     # In an ONNX graph. ``graph.add(op_type, *inputs)`` adds a node and returns the name
     # of its output; numbers and arrays among its inputs become constants.
 
-    def onnx_scores(self, graph, raw):
+    def onnx_scores(self, graph: Graph, raw: str) -> str:
         """Add the nodes of ``scores``; return the name of their output."""
         return raw
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         """Add the nodes from ``scores`` to ``inverse``; return their output's name."""
         return scores
 
@@ -132,7 +139,7 @@ class Identity(Link):
     array([[-1.,  2.]])
     """
 
-    def unit(self, mean, scale):
+    def unit(self, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
         return mean, scale
 
 
@@ -150,21 +157,22 @@ class Gaussian(Link):
 
     name = "gaussian"
 
-    def inverse(self, raw):
+    def inverse(self, raw: Floats) -> Floats:
         return raw[:, : raw.shape[1] // 2]
 
     @np.errstate(all="ignore")
-    def std(self, raw):
-        return np.exp(0.5 * raw[:, raw.shape[1] // 2 :])
+    def std(self, raw: Floats) -> Floats:
+        std: Floats = np.exp(0.5 * raw[:, raw.shape[1] // 2 :])
+        return std
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         return np.concatenate([mean, np.zeros_like(mean)])
 
-    def unit(self, mean, scale):
+    def unit(self, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
         added = np.concatenate([mean, 2 * np.log(scale)])
         return added, np.concatenate([scale, np.ones_like(scale)])
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         return graph.add("Gather", graph.add("Reshape", scores, [0, 2, -1]), 0, axis=1)
 
 
@@ -193,35 +201,35 @@ class Quantiles(Link):
     array([[1.693]])
     """
 
-    def __init__(self, levels, scale=1.0):
+    def __init__(self, levels: Sequence[float], scale: float | Floats = 1.0) -> None:
         self.levels, self.scale = levels, scale
         self.name = "identity" if len(levels) == 1 else "quantiles"
 
     @property
-    def nearest(self):
+    def nearest(self) -> int:
         """Index of the level nearest to the median, the lower one of two."""
         # 0.3 and 0.7 are not equally near in floating point.
         distances = [round(abs(float(level) - 0.5), 9) for level in self.levels]
         return distances.index(min(distances))
 
     @np.errstate(all="ignore")
-    def quantiles(self, raw):
+    def quantiles(self, raw: Floats) -> Floats:
         steps = raw.reshape(len(raw), len(self.levels), -1).copy()
         np.logaddexp(0, steps[:, 1:], out=steps[:, 1:])
         steps[:, 1:] *= self.scale
         return np.cumsum(steps, axis=1, out=steps).swapaxes(1, 2)
 
-    def inverse(self, raw):
+    def inverse(self, raw: Floats) -> Floats:
         if len(self.levels) == 1:
             return raw
         return self.quantiles(raw)[:, :, self.nearest]
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         lowest = mean - self.nearest * np.log(2) * self.scale
         others = np.zeros((len(self.levels) - 1) * len(mean), mean.dtype)
         return np.concatenate([lowest, others])
 
-    def raw_of_quantiles(self, quantiles):
+    def raw_of_quantiles(self, quantiles: Floats) -> Floats:
         """Return the raw outputs for quantiles of shape (n_quantiles, n_outputs)."""
         steps = np.diff(quantiles, axis=0) / self.scale
         steps = np.maximum(steps, _TINY)
@@ -229,15 +237,15 @@ class Quantiles(Link):
         increments = steps + np.log(-np.expm1(-steps))
         return np.concatenate([quantiles[:1], increments]).ravel()
 
-    def unit(self, mean, scale):
+    def unit(self, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
         n_increments = (len(self.levels) - 1) * len(mean)
         added = np.concatenate([mean, np.zeros(n_increments)])
         return added, np.concatenate([scale, np.ones(n_increments)])
 
-    def in_unit(self, scale):
+    def in_unit(self, scale: Floats) -> Link:
         return Quantiles(self.levels, scale)
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         if len(self.levels) == 1:
             return scores
         steps = graph.add("Reshape", scores, [0, len(self.levels), -1])
@@ -266,16 +274,16 @@ class Log(Link):
     name = "exp"
 
     @np.errstate(all="ignore")
-    def inverse(self, raw):
+    def inverse(self, raw: Floats) -> Floats:
         return np.exp(raw)
 
-    def log_inverse(self, raw):
+    def log_inverse(self, raw: Floats) -> Floats:
         return raw
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         return np.log(np.maximum(mean, _TINY))
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         return graph.add("Exp", scores)
 
 
@@ -294,17 +302,18 @@ class Logit(Link):
     gives_probabilities = True
 
     @np.errstate(all="ignore")
-    def inverse(self, raw):
-        return expit(raw, np)
+    def inverse(self, raw: Floats) -> Floats:
+        p: Floats = expit(raw, np)
+        return p
 
     @np.errstate(all="ignore")
-    def log_inverse(self, raw):
+    def log_inverse(self, raw: Floats) -> Floats:
         return _log(self.inverse(raw), log_expit(raw))
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         return Log().raw(mean) - Log().raw(1 - mean)
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         return graph.add("Sigmoid", scores)
 
 
@@ -323,20 +332,20 @@ class Softmax(Link):
     gives_probabilities = True
 
     @np.errstate(all="ignore")
-    def inverse(self, raw):
+    def inverse(self, raw: Floats) -> Floats:
         p = raw - np.maximum.reduce(raw, axis=1, keepdims=True)
         np.exp(p, out=p)
         p /= np.add.reduce(p, axis=1, keepdims=True)
         return p
 
     @np.errstate(all="ignore")
-    def log_inverse(self, raw):
+    def log_inverse(self, raw: Floats) -> Floats:
         return _log(self.inverse(raw), log_softmax(raw, axis=1))
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         return Log().raw(mean)
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         return graph.add("Softmax", scores, axis=1)
 
 
@@ -363,18 +372,18 @@ class TreePaths(Link):
     name = "hierarchical_softmax"
     gives_probabilities = True
 
-    def __init__(self, tree):
+    def __init__(self, tree: Tree) -> None:
         self.tree = tree
 
     @np.errstate(all="ignore")
-    def inverse(self, raw):
+    def inverse(self, raw: Floats) -> Floats:
         return np.exp(self.scores(raw))
 
-    def log_inverse(self, raw):
+    def log_inverse(self, raw: Floats) -> Floats:
         return self.scores(raw)
 
     @np.errstate(all="ignore")
-    def scores(self, raw):
+    def scores(self, raw: Floats) -> Floats:
         tree = self.tree
         # Log-probabilities of the left and the right child of every node: first given
         # the node, then level by level given the root.
@@ -385,7 +394,7 @@ class TreePaths(Link):
             turns[:, start:stop] += of_child[above[start:stop]]
         return of_child[_child(tree, tree.leaf_parents, tree.leaf_right)].T
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         # At every node the log-odds of the leaves to the right of it.
         tree = self.tree
         n_nodes = len(tree.parents)
@@ -398,7 +407,9 @@ class TreePaths(Link):
         return Log().raw(sums[1]) - Log().raw(sums[0])
 
     @np.errstate(all="ignore")
-    def best_leaf(self, decide, n_rows):
+    def best_leaf(
+        self, decide: Callable[[Integers, Integers], Floats], n_rows: int
+    ) -> Integers:
         """Return the most probable leaf of every row, without a look at all of them.
 
         A path loses probability at every turn, so that what is less probable than
@@ -427,7 +438,7 @@ class TreePaths(Link):
             leaves[start:stop] = search.run()
         return leaves
 
-    def onnx_scores(self, graph, raw):
+    def onnx_scores(self, graph: Graph, raw: str) -> str:
         n_leaves = len(self.tree.depths)
         n_nodes = n_leaves - 1
         if 2 * n_nodes * n_leaves > _LARGEST_GRAPH:
@@ -448,7 +459,7 @@ class TreePaths(Link):
         log_expit = graph.add("Sub", graph.add("Min", x, 0.0), log_1p)
         return graph.add("MatMul", log_expit, paths)
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         return graph.add("Exp", scores)
 
 
@@ -463,12 +474,18 @@ class _Search:
         The rows.
     """
 
-    def __init__(self, tree, decide, start, stop):
+    def __init__(
+        self,
+        tree: Tree,
+        decide: Callable[[Integers, Integers], Floats],
+        start: int,
+        stop: int,
+    ) -> None:
         self.tree, self.decide, self.start = tree, decide, start
         self.best = np.full(stop - start, -np.inf)
         self.leaf = np.full(stop - start, len(tree.depths))
 
-    def run(self):
+    def run(self) -> Integers:
         """Return the leaves."""
         waiting = self._descend()
         while waiting:
@@ -482,7 +499,7 @@ class _Search:
             waiting += _blocks(rows[follow], children[follow], turns[follow])
         return self.leaf
 
-    def _descend(self):
+    def _descend(self) -> list[_Block]:
         """Take the better turn at every node; return the others as blocks of pairs."""
         rows = np.arange(len(self.best))
         nodes, reached = np.zeros_like(rows), np.zeros(len(rows))
@@ -501,7 +518,9 @@ class _Search:
         keep = reached >= self.best[rows]
         return _blocks(rows[keep], nodes[keep], reached[keep])
 
-    def _turns(self, rows, nodes, reached):
+    def _turns(
+        self, rows: Integers, nodes: Integers, reached: Floats
+    ) -> tuple[Floats, Integers]:
         """Return the log-probabilities of both children of nodes, and the children."""
         raw = self.decide(self.start + rows, nodes)
         turns = _log_decisions(raw)
@@ -509,7 +528,7 @@ class _Search:
         turns += reached.astype(raw.dtype)
         return turns, self.tree.children[nodes].T
 
-    def _note(self, rows, children, turns):
+    def _note(self, rows: Integers, children: Integers, turns: Floats) -> None:
         """Keep the leaves that are better than those found so far."""
         leaves = -1 - children
         best = self.best[rows]
@@ -520,13 +539,13 @@ class _Search:
         self.best[rows[order]], self.leaf[rows[order]] = turns[order], leaves[order]
 
 
-def _blocks(*arrays):
+def _blocks(*arrays: Any) -> list[_Block]:
     """Return arrays of the same length cut into pieces of bounded size."""
     starts = range(0, len(arrays[0]), _N_PAIRS)
     return [tuple(x[start : start + _N_PAIRS] for x in arrays) for start in starts]
 
 
-def _log_decisions(raw):
+def _log_decisions(raw: Floats) -> Floats:
     """Return the log-probabilities of left and of right, shape (2, ...)."""
     # In a fraction of the time of two calls of scipy's log_expit, and as exact.
     rest = np.abs(raw)
@@ -538,12 +557,12 @@ def _log_decisions(raw):
     return turns
 
 
-def _child(tree, parents, right):
+def _child(tree: Tree, parents: Integers, right: NDArray[np.bool_]) -> Integers:
     """Return the places of children in arrays with all left ones first."""
     return parents + len(tree.parents) * right
 
 
-def unit_of(link):
+def unit_of(link: Link) -> Callable[..., Any] | None:
     """Return the method ``unit`` of a link, None where it has none of its own formula.
 
     Parameters
@@ -551,11 +570,12 @@ def unit_of(link):
     link : Link
     """
     try:
-        return form_of(link, "unit", "inverse")
+        unit: Callable[..., Any] = form_of(link, "unit", "inverse")
     except NoLoopsError:
         return None
+    return unit
 
 
-def _log(p, exact):
+def _log(p: Floats, exact: Floats) -> Floats:
     """Return the logarithms of ``p``, ``exact`` where it is too small for them."""
     return np.log(p, out=exact, where=p > np.finfo(p.dtype).tiny)

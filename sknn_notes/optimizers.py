@@ -13,6 +13,7 @@ from sknn_notes._arrays import copied
 from sknn_notes._checks import Interval, Registry
 from sknn_notes._compile import cast, helper
 from sknn_notes._part import Part
+from sknn_notes._typing import Array, ArrayNamespace, Numbers, Scalar
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "RMSProp"]
 
@@ -45,14 +46,14 @@ class Optimizer(Part):
     # p = constants(numbers, rate, t, like): a tuple of numbers of the type of ``like``
     # that hold for all parameters in step t, the first one being 1. Steps are counted
     # across calls if ``start`` returns {"t": 0, ...}, else every call starts at 1.
-    constants: Callable | None = None
+    constants: Callable[..., Any] | None = None
     # w, a, b = move(w, g, a, b, p): the step.
-    move: Callable | None = None
+    move: Callable[..., Any] | None = None
     # w, a, b = proximal_move(w, g, a, b, p): the step before the proximal step, of
     # size(a, b, p), and w, a, b = settle(w, a, b, p): what follows it.
-    proximal_move: Callable | None = None
-    size: Callable | None = None
-    settle: Callable | None = None
+    proximal_move: Callable[..., Any] | None = None
+    size: Callable[..., Any] | None = None
+    settle: Callable[..., Any] | None = None
 
     # For a large matrix of which a step changes only some rows. A row that is left out
     # has a gradient of 0. A few numbers ``s`` describe what several such steps do to
@@ -62,19 +63,19 @@ class Optimizer(Part):
     # penalty has the gradient ``pull * w`` and the soft threshold ``l1`` times the step
     # size, and weight decay multiplies weights by ``keep``; ``proximal`` is 1 if steps
     # are proximal ones, else 0.
-    idle_step: Callable | None = None
+    idle_step: Callable[..., Any] | None = None
     # c = idle_factors(s, p, like): what all weights of a row have in common, and
     # w, a, b = idle(w, a, b, c): the steps, or proximal_idle(w, a, b, c) if they are
     # proximal ones. Array code passes arrays to all of these, so they have no branches.
-    idle_factors: Callable | None = None
-    idle: Callable | None = None
-    proximal_idle: Callable | None = None
+    idle_factors: Callable[..., Any] | None = None
+    idle: Callable[..., Any] | None = None
+    proximal_idle: Callable[..., Any] | None = None
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         """Return the numbers that ``constants`` takes."""
         return ()
 
-    def start(self, theta, xp=np) -> dict[str, Any]:
+    def start(self, theta: Array, xp: ArrayNamespace = np) -> dict[str, Any]:
         """Return the state before the first step, a dict of arrays and numbers.
 
         Parameters
@@ -85,7 +86,14 @@ class Optimizer(Part):
         """
         raise NotImplementedError
 
-    def step(self, theta, grad, rate, state, xp=np):
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        xp: ArrayNamespace = np,
+    ) -> None:
         """Update ``theta`` and ``state`` in place; ``grad`` may be lost.
 
         Parameters
@@ -100,7 +108,15 @@ class Optimizer(Part):
         """
         raise NotImplementedError
 
-    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
+    def proximal_step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        prox: Callable[[Any], None],
+        xp: ArrayNamespace = np,
+    ) -> None:
         """Make a step and the proximal step of the penalty that belongs to it.
 
         Parameters
@@ -122,7 +138,7 @@ class Optimizer(Part):
         raise NotImplementedError
 
     @staticmethod
-    def ahead(w, a, p):
+    def ahead(w: Scalar, a: Scalar, p: Numbers) -> Scalar:
         """Return where proximal steps of a solver with ``begin_epoch`` start.
 
         It is the loop of ``begin_epoch``; the last array of the state is then that of
@@ -130,29 +146,31 @@ class Optimizer(Part):
         """
         return w
 
-    def begin_epoch(self, theta, state, xp=np):
+    def begin_epoch(
+        self, theta: Array, state: dict[str, Any], xp: ArrayNamespace = np
+    ) -> None:
         """Move ``theta`` to where proximal steps take their gradients."""
 
-    def end_epoch(self, theta, state):
+    def end_epoch(self, theta: Array, state: dict[str, Any]) -> None:
         """Move ``theta`` back to the last result of a proximal step."""
 
 
 @helper
-def soft(w, cut):
+def soft(w: Scalar, cut: Scalar) -> Scalar:
     """Return weights moved towards 0 by ``cut``, and no further."""
     # What is left is exactly 0 also where a compiler rounds w twice.
     return np.sign(w) * np.maximum(np.abs(w) - cut, w - w)
 
 
 @helper
-def pulled(w, pull):
+def pulled(w: Scalar, pull: Scalar) -> Scalar:
     """Return weights less a pull, but on the same side of 0."""
     bound = np.abs(w)
     return w - np.minimum(np.maximum(pull, -bound), bound)
 
 
 @helper
-def length_of(square, y):
+def length_of(square: Scalar, y: Scalar) -> Scalar:
     """Return the length of a vector of two elements, one of which is squared."""
     return np.sqrt(square + y * y)
 
@@ -195,17 +213,26 @@ class SGD(Optimizer):
         "nesterovs_momentum": ["boolean"],
     }
 
-    def __init__(self, *, momentum=0.9, nesterovs_momentum=True):
+    def __init__(
+        self, *, momentum: float = 0.9, nesterovs_momentum: bool = True
+    ) -> None:
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return self.momentum, self.nesterovs_momentum
 
-    def start(self, theta, xp=np):
+    def start(self, theta: Array, xp: ArrayNamespace = np) -> dict[str, Any]:
         return {"velocity": xp.zeros_like(theta)}
 
-    def step(self, theta, grad, rate, state, xp=np):
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        xp: ArrayNamespace = np,
+    ) -> None:
         velocity = state["velocity"]
         grad *= rate
         velocity *= self.momentum
@@ -216,7 +243,15 @@ class SGD(Optimizer):
         else:
             theta += velocity
 
-    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
+    def proximal_step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        prox: Callable[[Any], None],
+        xp: ArrayNamespace = np,
+    ) -> None:
         velocity, iterate = state["velocity"], state["iterate"]
         grad *= rate
         if self.nesterovs_momentum:
@@ -231,45 +266,53 @@ class SGD(Optimizer):
             iterate[...] = theta
             theta += self.momentum * velocity
 
-    def begin_epoch(self, theta, state, xp=np):
+    def begin_epoch(
+        self, theta: Array, state: dict[str, Any], xp: ArrayNamespace = np
+    ) -> None:
         state["iterate"] = copied(theta, xp)
         if self.nesterovs_momentum:
             theta += self.momentum * state["velocity"]
 
-    def end_epoch(self, theta, state):
+    def end_epoch(self, theta: Array, state: dict[str, Any]) -> None:
         iterate = state.pop("iterate")
         if self.nesterovs_momentum:
             theta[...] = iterate
 
     @staticmethod
-    def constants(numbers, rate, t, like):
+    def constants(numbers: Numbers, rate: Scalar, t: int, like: Scalar) -> Numbers:
         return cast(rate, like), cast(numbers[0], like), cast(numbers[1], like)
 
     @staticmethod
-    def move(w, g, a, b, p):
+    def move(
+        w: Scalar, g: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         rate, momentum, nesterov = p
         step = rate * g
         a = momentum * a - step
         return w + (momentum * a - step if nesterov > 0 else a), a, b
 
     @staticmethod
-    def proximal_move(w, g, a, b, p):
+    def proximal_move(
+        w: Scalar, g: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         rate, momentum, nesterov = p
         b = b if nesterov > 0 else w
         return w - rate * g + (0 * a if nesterov > 0 else momentum * a), a, b
 
     @staticmethod
-    def size(a, b, p):
+    def size(a: Scalar, b: Scalar, p: Numbers) -> Scalar:
         return p[0]
 
     @staticmethod
-    def settle(w, a, b, p):
+    def settle(
+        w: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         _, momentum, nesterov = p
         a = w - b
         return w + (momentum * a if nesterov > 0 else 0 * a), a, w
 
     @staticmethod
-    def ahead(w, a, p):
+    def ahead(w: Scalar, a: Scalar, p: Numbers) -> Scalar:
         return w + p[1] * p[2] * a
 
     # Weights and velocities after idle steps are linear in those before:
@@ -277,7 +320,9 @@ class SGD(Optimizer):
     idle_start = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
     @staticmethod
-    def idle_step(s, p, l1, pull, keep, proximal):
+    def idle_step(
+        s: Any, p: Numbers, l1: Scalar, pull: Scalar, keep: Scalar, proximal: Scalar
+    ) -> None:
         rate, momentum, nesterov = p
         shrink, looks_ahead = rate * pull, nesterov * (1 - proximal)
         # With Nesterov's momentum a proximal step takes the gradient ahead of w.
@@ -293,7 +338,7 @@ class SGD(Optimizer):
         s[4] = w + v
 
     @staticmethod
-    def idle_factors(s, p, like):
+    def idle_factors(s: Numbers, p: Numbers, like: Scalar) -> Numbers:
         return (
             cast(s[0], like),
             cast(s[1], like),
@@ -305,11 +350,15 @@ class SGD(Optimizer):
         )
 
     @staticmethod
-    def idle(w, a, b, c):
+    def idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         return c[0] * w + c[1] * a, c[2] * w + c[3] * a, b
 
     @staticmethod
-    def proximal_idle(w, a, b, c):
+    def proximal_idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         z = c[0] * w + c[1] * a
         w, v = soft(z, c[4]), c[2] * w + c[3] * a
         # A weight that the soft threshold has brought to 0 stays there.
@@ -351,18 +400,27 @@ class Adam(Optimizer):
         "epsilon": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+    def __init__(
+        self, *, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
+    ) -> None:
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return self.beta_1, self.beta_2, self.epsilon
 
-    def start(self, theta, xp=np):
+    def start(self, theta: Array, xp: ArrayNamespace = np) -> dict[str, Any]:
         return {"t": 0, "m": xp.zeros_like(theta), "v": xp.zeros_like(theta)}
 
-    def step(self, theta, grad, rate, state, xp=np):
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        xp: ArrayNamespace = np,
+    ) -> None:
         # The state holds m / (1 - beta_1) and v / (1 - beta_2): two passes fewer. Their
         # factors move to the rate and to epsilon.
         state["t"] += 1
@@ -377,18 +435,26 @@ class Adam(Optimizer):
         step *= m
         theta -= step
 
-    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
+    def proximal_step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        prox: Callable[[Any], None],
+        xp: ArrayNamespace = np,
+    ) -> None:
         self.step(theta, grad, rate, state, xp)
         prox(self._sizes(rate, state, xp))
 
-    def _sizes(self, rate, state, xp):
+    def _sizes(self, rate: Scalar, state: dict[str, Any], xp: ArrayNamespace) -> Array:
         """Return the step size of each weight: rate / (sqrt(v_hat) + epsilon)."""
         root = (1 - self.beta_2) ** 0.5
         correction = (1 - self.beta_2 ** state["t"]) ** 0.5
         return (rate * correction / root) / (xp.sqrt(state["v"]) + self.epsilon / root)
 
     @staticmethod
-    def constants(numbers, rate, t, like):
+    def constants(numbers: Numbers, rate: Scalar, t: int, like: Scalar) -> Numbers:
         beta_1, beta_2, root = numbers[0], numbers[1], (1 - numbers[1]) ** 0.5
         rate *= (1 - beta_2**t) ** 0.5 / root
         share = (1 - beta_1) / (1 - beta_1**t)
@@ -401,7 +467,9 @@ class Adam(Optimizer):
         )
 
     @staticmethod
-    def move(w, g, a, b, p):
+    def move(
+        w: Scalar, g: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         beta_1, beta_2, epsilon, rate, _ = p
         a = beta_1 * a + g
         b = beta_2 * b + g * g
@@ -410,11 +478,13 @@ class Adam(Optimizer):
     proximal_move = move
 
     @staticmethod
-    def size(a, b, p):
+    def size(a: Scalar, b: Scalar, p: Numbers) -> Scalar:
         return p[4] / (np.sqrt(b) + p[2])
 
     @staticmethod
-    def settle(w, a, b, p):
+    def settle(
+        w: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         return w, a, b
 
     # In idle steps the moments fade, and so does what the first one moves. Without a
@@ -429,7 +499,9 @@ class Adam(Optimizer):
     idle_start = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
     @staticmethod
-    def idle_step(s, p, l1, pull, keep, proximal):
+    def idle_step(
+        s: Any, p: Numbers, l1: Scalar, pull: Scalar, keep: Scalar, proximal: Scalar
+    ) -> None:
         beta_1, beta_2, _, rate, size = p
         s[0] *= keep
         s[1] *= beta_1
@@ -445,7 +517,7 @@ class Adam(Optimizer):
         s[9] = keep * s[9] + size * l1 * by_pull
 
     @staticmethod
-    def idle_factors(s, p, like):
+    def idle_factors(s: Numbers, p: Numbers, like: Scalar) -> Numbers:
         return (
             cast(s[0], like),
             cast(s[1], like),
@@ -461,13 +533,17 @@ class Adam(Optimizer):
         )
 
     @staticmethod
-    def idle(w, a, b, c):
+    def idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         factor = 1 / (length_of(b, w * c[7]) + c[10])
         v = pulled(c[0] * w - c[5] * a * factor, c[6] * w * factor)
         return v, c[1] * a + c[3] * v, c[2] * b + c[4] * (w * w)
 
     @staticmethod
-    def proximal_idle(w, a, b, c):
+    def proximal_idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         factor = 1 / (length_of(b, w * c[7]) + c[10])
         v = pulled(c[0] * w - c[5] * a * factor, c[6] * w * factor)
         v = soft(v, c[8] / (length_of(b, w * c[9]) + c[10]))
@@ -534,17 +610,24 @@ class RMSProp(Optimizer):
         "epsilon": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, *, rho=0.9, epsilon=1e-8):
+    def __init__(self, *, rho: float = 0.9, epsilon: float = 1e-8) -> None:
         self.rho = rho
         self.epsilon = epsilon
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return self.rho, self.epsilon
 
-    def start(self, theta, xp=np):
+    def start(self, theta: Array, xp: ArrayNamespace = np) -> dict[str, Any]:
         return {"v": xp.zeros_like(theta)}
 
-    def step(self, theta, grad, rate, state, xp=np):
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        xp: ArrayNamespace = np,
+    ) -> None:
         # The state holds v / (1 - rho), as Adam's.
         v = state["v"]
         v *= self.rho
@@ -552,16 +635,24 @@ class RMSProp(Optimizer):
         grad *= self._sizes(rate, state, xp)
         theta -= grad
 
-    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
+    def proximal_step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        prox: Callable[[Any], None],
+        xp: ArrayNamespace = np,
+    ) -> None:
         self.step(theta, grad, rate, state, xp)
         prox(self._sizes(rate, state, xp))
 
-    def _sizes(self, rate, state, xp):
+    def _sizes(self, rate: Scalar, state: dict[str, Any], xp: ArrayNamespace) -> Array:
         root = (1 - self.rho) ** 0.5
         return (rate / root) / (xp.sqrt(state["v"]) + self.epsilon / root)
 
     @staticmethod
-    def constants(numbers, rate, t, like):
+    def constants(numbers: Numbers, rate: Scalar, t: int, like: Scalar) -> Numbers:
         root = (1 - numbers[0]) ** 0.5
         return (
             cast(numbers[0], like),
@@ -570,7 +661,9 @@ class RMSProp(Optimizer):
         )
 
     @staticmethod
-    def move(w, g, a, b, p):
+    def move(
+        w: Scalar, g: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         rho, epsilon, rate = p
         a = rho * a + g * g
         return w - rate * g / (np.sqrt(a) + epsilon), a, b
@@ -578,11 +671,13 @@ class RMSProp(Optimizer):
     proximal_move = move
 
     @staticmethod
-    def size(a, b, p):
+    def size(a: Scalar, b: Scalar, p: Numbers) -> Scalar:
         return p[2] / (np.sqrt(a) + p[1])
 
     @staticmethod
-    def settle(w, a, b, p):
+    def settle(
+        w: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         return w, a, b
 
     # As Adam's, without a first moment. s: what is left of a weight and of the mean;
@@ -590,7 +685,9 @@ class RMSProp(Optimizer):
     idle_start = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
     @staticmethod
-    def idle_step(s, p, l1, pull, keep, proximal):
+    def idle_step(
+        s: Any, p: Numbers, l1: Scalar, pull: Scalar, keep: Scalar, proximal: Scalar
+    ) -> None:
         rho, _, rate = p
         s[0] *= keep
         s[1] *= rho
@@ -603,7 +700,7 @@ class RMSProp(Optimizer):
         s[6] = keep * s[6] + rate * l1 * by_pull
 
     @staticmethod
-    def idle_factors(s, p, like):
+    def idle_factors(s: Numbers, p: Numbers, like: Scalar) -> Numbers:
         return (
             cast(s[0], like),
             cast(s[1], like),
@@ -616,12 +713,16 @@ class RMSProp(Optimizer):
         )
 
     @staticmethod
-    def idle(w, a, b, c):
+    def idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         v = pulled(c[0] * w, c[3] * w / (length_of(a, w * c[4]) + c[7]))
         return v, c[1] * a + c[2] * (w * w), b
 
     @staticmethod
-    def proximal_idle(w, a, b, c):
+    def proximal_idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         v = pulled(c[0] * w, c[3] * w / (length_of(a, w * c[4]) + c[7]))
         v = soft(v, c[5] / (length_of(a, w * c[6]) + c[7]))
         return v, c[1] * a + c[2] * (w * w), b
@@ -654,7 +755,7 @@ class LBFGS(Optimizer):
     stochastic = False
     _parameter_constraints = {"max_fun": [Interval(Integral, 1, None, closed="left")]}
 
-    def __init__(self, *, max_fun=15000):
+    def __init__(self, *, max_fun: int = 15000) -> None:
         self.max_fun = max_fun
 
 

@@ -7,6 +7,7 @@ one, which acts through a proximal step after the solver's own.
 
 from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from sknn_notes._checks import Interval, Registry
 from sknn_notes._compile import cast, fill, helper
 from sknn_notes._part import Part
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._typing import Array, ArrayNamespace, Numbers, Scalar
 
 __all__ = ["L1", "L2", "PENALTIES", "ElasticNet", "GroupLasso", "Penalty"]
 
@@ -37,7 +39,7 @@ class Penalty(Part):
     smooth = True
     sees_matrices = False
 
-    def value(self, W, alpha, xp=np):
+    def value(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         """Return the penalty on a matrix.
 
         Parameters
@@ -54,7 +56,9 @@ class Penalty(Part):
         """
         raise NotImplementedError
 
-    def gradient(self, W, alpha, xp=np):
+    def gradient(
+        self, W: Array, alpha: Scalar, xp: ArrayNamespace = np
+    ) -> Array | None:
         """Return the gradient of the smooth part, None where there is none.
 
         Parameters
@@ -70,9 +74,11 @@ class Penalty(Part):
         -------
         gradient : array of shape (..., n_inputs, n_units), or None
         """
-        return
+        return None
 
-    def prox(self, W, alpha, step, xp=np):
+    def prox(
+        self, W: Array, alpha: Scalar, step: Scalar, xp: ArrayNamespace = np
+    ) -> Array:
         """Return the result of the proximal step of the non-smooth part.
 
         Parameters
@@ -92,11 +98,11 @@ class Penalty(Part):
         """
         return W
 
-    def covers(self, layer):
+    def covers(self, layer: int) -> bool:
         """Whether the penalty is on the weights of a layer; the first one is 0."""
         return True
 
-    def decay(self, alpha):
+    def decay(self, alpha: Scalar) -> Scalar:
         """Return the strength of the L2 part, which 'adamw' applies as weight decay."""
         return 0.0
 
@@ -106,23 +112,23 @@ class Penalty(Part):
     # spare)``, and ``prox_loops(W, steps, alpha, numbers, spare)``, which changes W in
     # place by a step size for each weight; ``spare`` is room for three rows of W. The
     # gradient of its smooth part is ``decay(alpha) * W``.
-    value_loops: Callable | None = None
-    prox_loops: Callable | None = None
+    value_loops: Callable[..., Any] | None = None
+    prox_loops: Callable[..., Any] | None = None
 
-    def strengths(self, alpha) -> tuple | None:
+    def strengths(self, alpha: Scalar) -> tuple[Scalar, Scalar] | None:
         """Return the strengths of the L1 and the L2 part if there is nothing else."""
         return None
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         """Return the numbers that the loops take."""
         return ()
 
 
-def _sum(W, xp):
+def _sum(W: Array, xp: ArrayNamespace) -> Array:
     return xp.sum(W, axis=(-2, -1))
 
 
-def _per_model(number):
+def _per_model(number: Scalar) -> Scalar:
     """Return a strength for what has one value a model."""
     return number[..., 0, 0] if getattr(number, "ndim", 0) else number
 
@@ -144,16 +150,16 @@ class L2(Penalty):
     array([[0.3, 0.4]])
     """
 
-    def value(self, W, alpha, xp=np):
+    def value(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         return _sum(W * W, xp) * (0.5 * _per_model(alpha))
 
-    def gradient(self, W, alpha, xp=np):
+    def gradient(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         return W * alpha
 
-    def decay(self, alpha):
+    def decay(self, alpha: Scalar) -> Scalar:
         return alpha
 
-    def strengths(self, alpha):
+    def strengths(self, alpha: Scalar) -> tuple[Scalar, Scalar]:
         return 0.0, alpha
 
 
@@ -178,14 +184,16 @@ class L1(Penalty):
 
     smooth = False
 
-    def value(self, W, alpha, xp=np):
+    def value(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         return _sum(xp.abs(W), xp) * _per_model(alpha)
 
-    def prox(self, W, alpha, step, xp=np):
+    def prox(
+        self, W: Array, alpha: Scalar, step: Scalar, xp: ArrayNamespace = np
+    ) -> Array:
         cut = alpha * step
         return W - minimum(maximum(W, -cut, xp), cut, xp)
 
-    def strengths(self, alpha):
+    def strengths(self, alpha: Scalar) -> tuple[Scalar, Scalar]:
         return alpha, 0.0
 
 
@@ -217,23 +225,25 @@ class ElasticNet(Penalty):
     smooth = False
     _parameter_constraints = {"l1_ratio": [Interval(Real, 0, 1, closed="both")]}
 
-    def __init__(self, *, l1_ratio=0.5):
+    def __init__(self, *, l1_ratio: float = 0.5) -> None:
         self.l1_ratio = l1_ratio
 
-    def strengths(self, alpha):
+    def strengths(self, alpha: Scalar) -> tuple[Scalar, Scalar]:
         return alpha * self.l1_ratio, alpha * (1 - self.l1_ratio)
 
-    def value(self, W, alpha, xp=np):
+    def value(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         l1, l2 = self.strengths(alpha)
         return L1().value(W, l1, xp) + L2().value(W, l2, xp)
 
-    def gradient(self, W, alpha, xp=np):
+    def gradient(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         return L2().gradient(W, self.decay(alpha), xp)
 
-    def prox(self, W, alpha, step, xp=np):
+    def prox(
+        self, W: Array, alpha: Scalar, step: Scalar, xp: ArrayNamespace = np
+    ) -> Array:
         return L1().prox(W, self.strengths(alpha)[0], step, xp)
 
-    def decay(self, alpha):
+    def decay(self, alpha: Scalar) -> Scalar:
         return self.strengths(alpha)[1]
 
 
@@ -276,23 +286,25 @@ class GroupLasso(Penalty):
     sees_matrices = True
     _parameter_constraints = {"groups": [StrOptions({"inputs", "units"})]}
 
-    def __init__(self, *, groups="inputs"):
+    def __init__(self, *, groups: str = "inputs") -> None:
         self.groups = groups
 
     @property
-    def _axis(self):
+    def _axis(self) -> int:
         """The axis along which the weights of a group lie."""
         return -1 if self.groups == "inputs" else -2
 
-    def covers(self, layer):
+    def covers(self, layer: int) -> bool:
         return layer == 0 or self.groups == "units"
 
-    def value(self, W, alpha, xp=np):
+    def value(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         axis = self._axis
         lengths = xp.sqrt(xp.sum(W * W, axis=axis))
         return xp.sum(lengths, axis=-1) * (_per_model(alpha) * W.shape[axis] ** 0.5)
 
-    def prox(self, W, alpha, step, xp=np):
+    def prox(
+        self, W: Array, alpha: Scalar, step: Scalar, xp: ArrayNamespace = np
+    ) -> Array:
         axis = self._axis
         cut = alpha * W.shape[axis] ** 0.5 * step
         lengths = xp.sqrt(xp.sum(W * W, axis=axis, keepdims=True))
@@ -315,15 +327,15 @@ class GroupLasso(Penalty):
         return W * (length / maximum(length + cut, tiny, xp))
 
     @property
-    def value_loops(self):  # type: ignore[override]
+    def value_loops(self) -> Callable[..., Any]:  # type: ignore[override]
         return value_of_rows if self.groups == "inputs" else value_of_columns
 
     @property
-    def prox_loops(self):  # type: ignore[override]
+    def prox_loops(self) -> Callable[..., Any]:  # type: ignore[override]
         return shrink_rows if self.groups == "inputs" else shrink_columns
 
 
-def value_of_rows(W, alpha, numbers, spare):
+def value_of_rows(W: Any, alpha: float, numbers: Any, spare: Any) -> Scalar:
     total = 0.0
     for g in range(W.shape[0]):
         w, square = W[g], cast(0, W[0, 0])
@@ -333,7 +345,7 @@ def value_of_rows(W, alpha, numbers, spare):
     return alpha * W.shape[1] ** 0.5 * total
 
 
-def value_of_columns(W, alpha, numbers, spare):
+def value_of_columns(W: Any, alpha: float, numbers: Any, spare: Any) -> Scalar:
     squares, total = spare[0], 0.0
     fill(squares, 0)
     for i in range(W.shape[0]):
@@ -349,14 +361,14 @@ def value_of_columns(W, alpha, numbers, spare):
 # it where the cuts are small or alike.
 
 
-def shrink_rows(W, steps, alpha, numbers, spare):
+def shrink_rows(W: Any, steps: Any, alpha: float, numbers: Any, spare: Any) -> None:
     strength = cast(alpha * W.shape[1] ** 0.5, W[0, 0])
     for g in range(W.shape[0]):
         shrink_row(W[g], steps[g], strength)
 
 
 @helper
-def shrink_row(w, steps, strength):
+def shrink_row(w: Any, steps: Any, strength: Scalar) -> None:
     """Make the proximal step of a group, the weights of a row."""
     zero, one = cast(0, strength), cast(1, strength)
     square, cuts = zero, zero
@@ -385,7 +397,7 @@ def shrink_row(w, steps, strength):
         fill(w, 0)
 
 
-def shrink_columns(W, steps, alpha, numbers, spare):
+def shrink_columns(W: Any, steps: Any, alpha: float, numbers: Any, spare: Any) -> None:
     n_rows, n_columns = W.shape
     strength = cast(alpha * n_rows**0.5, W[0, 0])
     zero, one = cast(0, strength), cast(1, strength)
@@ -423,14 +435,14 @@ def shrink_columns(W, steps, alpha, numbers, spare):
 
 
 @helper
-def start_length(square, cuts):
+def start_length(square: Scalar, cuts: Scalar) -> Scalar:
     """Return a bound from sums of squares, and of squares times cuts."""
     length = np.sqrt(square) - cuts / square
     return length if length > 0 else cast(0, square)
 
 
 @helper
-def last_move(W):
+def last_move(W: Any) -> Scalar:
     """Return how small, relative to the length, the last Newton step may be."""
     return cast(1e-4 if W.itemsize == 4 else 1e-8, W.dtype)
 

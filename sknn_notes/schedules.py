@@ -7,12 +7,14 @@ no state: it is asked once an epoch, and reads from a ``Progress`` where trainin
 from dataclasses import dataclass
 from math import inf, nan
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 from sknn_notes._checks import Interval, Registry, shown
 from sknn_notes._part import Part
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._typing import Floats
 
 __all__ = [
     "SCHEDULES",
@@ -107,11 +109,11 @@ class Schedule(Part):
     needs_plateaus = False
 
     @property
-    def is_constant(self):
+    def is_constant(self) -> bool:
         """Whether the rate is the same in every step."""
         return False
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         "start": [None, Interval(Real, 0, inf, closed="left")],
         "warmup": [Interval(Real, 0, inf, closed="left")],
     }
@@ -119,11 +121,13 @@ class Schedule(Part):
     start: float | None = None
     warmup: float = 0
 
-    def __init__(self, *, start=None, warmup=0):
+    def __init__(self, *, start: float | None = None, warmup: float = 0) -> None:
         self.start = start
         self.warmup = warmup
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         """Return the rate at some moments of the coming epoch, without the warmup.
 
         Parameters
@@ -143,7 +147,7 @@ class Schedule(Part):
         """
         raise NotImplementedError
 
-    def rates(self, base, progress):
+    def rates(self, base: float, progress: Progress) -> Floats:
         """Return the rate of each step of the coming epoch.
 
         Parameters
@@ -171,7 +175,7 @@ class Schedule(Part):
             rates *= np.minimum(1, (epochs + 1 / progress.n_steps) / self.warmup)
         return rates
 
-    def _checked(self, returned, epochs):
+    def _checked(self, returned: Any, epochs: Floats) -> Floats:
         """Return what ``formula`` returned as a new array with a number per step."""
         n_steps = len(epochs)
         if isinstance(returned, float) and 0 <= returned < inf:
@@ -195,7 +199,7 @@ class Schedule(Part):
             )
         return rates
 
-    def goes_on(self, rate):
+    def goes_on(self, rate: float) -> bool:
         """Return whether training continues after a plateau.
 
         Parameters
@@ -210,7 +214,7 @@ class Schedule(Part):
         return False
 
 
-def values(spec, progress, *, below=inf):
+def values(spec: float | Schedule, progress: Progress, *, below: float = inf) -> Floats:
     """Return the value of a parameter at each step of the coming epoch.
 
     Parameters
@@ -230,7 +234,8 @@ def values(spec, progress, *, below=inf):
     Raises
     ------
     ValueError
-        If a schedule returns a value that is negative, not finite, or too large.
+        If a schedule has no ``start``, or returns a value that is negative, not finite,
+        or too large.
 
     Examples
     --------
@@ -243,6 +248,10 @@ def values(spec, progress, *, below=inf):
     """
     if not isinstance(spec, Schedule):
         return np.full(progress.n_steps, float(spec))
+    if spec.start is None:
+        raise ValueError(
+            f"{spec!r} has no value to scale. Pass one as its parameter start."
+        )
     rates = spec.rates(spec.start, progress)
     if not np.all(rates < below):
         raise ValueError(
@@ -277,10 +286,12 @@ class Constant(Schedule):
     """
 
     @property
-    def is_constant(self):
+    def is_constant(self) -> bool:
         return not self.warmup and type(self).formula is Constant.formula
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return base
 
 
@@ -309,18 +320,22 @@ class InvScaling(Schedule):
         "power_t": [Interval(Real, 0, None, closed="left")]
     }
 
-    def __init__(self, *, power_t=0.5, start=None, warmup=0):
+    def __init__(
+        self, *, power_t: float = 0.5, start: float | None = None, warmup: float = 0
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.power_t = power_t
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return _divided(base, progress.n_seen + 1, float(self.power_t))
 
 
-def _divided(base, number, power):
+def _divided(base: float, number: float, power: float) -> float:
     """Return ``base / number**power``, 0 where that is too small for a float."""
     try:
-        return base / number**power
+        return base / float(number**power)
     except OverflowError:
         return 0.0
 
@@ -348,10 +363,12 @@ class Adaptive(Schedule):
 
     needs_plateaus = True
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return _divided(base, 5, progress.n_plateaus)
 
-    def goes_on(self, rate):
+    def goes_on(self, rate: float) -> bool:
         return rate > 1e-6
 
 
@@ -383,12 +400,21 @@ class Step(Schedule):
         "gamma": [Interval(Real, 0, 1, closed="right")],
     }
 
-    def __init__(self, *, step_size=30, gamma=0.1, start=None, warmup=0):
+    def __init__(
+        self,
+        *,
+        step_size: int = 30,
+        gamma: float = 0.1,
+        start: float | None = None,
+        warmup: float = 0,
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.step_size = step_size
         self.gamma = gamma
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return base * self.gamma ** (progress.epoch // self.step_size)
 
 
@@ -417,11 +443,15 @@ class Exponential(Schedule):
         "gamma": [Interval(Real, 0, 1, closed="right")]
     }
 
-    def __init__(self, *, gamma=0.95, start=None, warmup=0):
+    def __init__(
+        self, *, gamma: float = 0.95, start: float | None = None, warmup: float = 0
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.gamma = gamma
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return base * self.gamma**epochs
 
 
@@ -451,11 +481,15 @@ class InverseTime(Schedule):
         "gamma": [Interval(Real, 0, None, closed="left")]
     }
 
-    def __init__(self, *, gamma=0.05, start=None, warmup=0):
+    def __init__(
+        self, *, gamma: float = 0.05, start: float | None = None, warmup: float = 0
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.gamma = gamma
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return base / (1 + self.gamma * epochs)
 
 
@@ -487,13 +521,16 @@ class Cosine(Schedule):
 
     needs_max_iter = True
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return base * _half_cosine(epochs / progress.max_iter)
 
 
-def _half_cosine(share):
+def _half_cosine(share: Floats) -> Floats:
     """Fall from 1 to 0 while ``share`` goes from 0 to 1."""
-    return (1 + np.cos(np.pi * share)) / 2
+    cosine: Floats = np.cos(np.pi * share)
+    return (1 + cosine) / 2
 
 
 class FlatCosine(Schedule):
@@ -530,11 +567,15 @@ class FlatCosine(Schedule):
         "flat": [Interval(Real, 0, 1, closed="left")]
     }
 
-    def __init__(self, *, flat=0.5, start=None, warmup=0):
+    def __init__(
+        self, *, flat: float = 0.5, start: float | None = None, warmup: float = 0
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.flat = flat
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         share = (epochs / progress.max_iter - self.flat) / (1 - self.flat)
         return base * _half_cosine(np.maximum(share, 0))
 
@@ -588,20 +629,22 @@ class OneCycle(Schedule):
     def __init__(
         self,
         *,
-        pct_start=0.3,
-        anneal_strategy="cos",
-        div_factor=25.0,
-        final_div_factor=1e4,
-        start=None,
-        warmup=0,
-    ):
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        start: float | None = None,
+        warmup: float = 0,
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.pct_start = pct_start
         self.anneal_strategy = anneal_strategy
         self.div_factor = div_factor
         self.final_div_factor = final_div_factor
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         first = base / self.div_factor
         last = first / self.final_div_factor
         share, top = epochs / progress.max_iter, self.pct_start
@@ -611,7 +654,7 @@ class OneCycle(Schedule):
             self._between(base, last, (share - top) / (1 - top)),
         )
 
-    def _between(self, one, other, share):
+    def _between(self, one: float, other: float, share: Floats) -> Floats:
         if self.anneal_strategy == "cos":
             share = 1 - _half_cosine(share)
         return one + (other - one) * share

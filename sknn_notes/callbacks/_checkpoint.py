@@ -5,14 +5,14 @@ import warnings
 from numbers import Integral, Real
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 from sknn_notes._checks import Interval, check_value
 from sknn_notes._sklearn import in_cross_validation
 from sknn_notes.callbacks import _storage
 
-_CONSTRAINTS: dict[str, list] = {
+_CONSTRAINTS: dict[str, list[Any]] = {
     "path": [str, os.PathLike],
     "every_n_epochs": [None, Interval(Integral, 1, None, closed="left")],
     "every_n_minutes": [None, Interval(Real, 0, None, closed="neither")],
@@ -85,7 +85,13 @@ class Checkpoint:
     >>> folder.cleanup()
     """
 
-    def __init__(self, path, *, every_n_epochs=None, every_n_minutes=None):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every_n_epochs: int | None = None,
+        every_n_minutes: float | None = None,
+    ) -> None:
         self.path = path
         self.every_n_epochs = every_n_epochs
         self.every_n_minutes = every_n_minutes
@@ -93,13 +99,13 @@ class Checkpoint:
             check_value("Checkpoint", name, getattr(self, name), constraints)
         self._start()
 
-    def _start(self):
+    def _start(self) -> None:
         # What ``load`` finds.
         self._record: Any = None
         # One for each fit: clones of an estimator share their callbacks.
         self._writers: WeakKeyDictionary[Any, _Writer] = WeakKeyDictionary()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         options = [
             f"{name}={getattr(self, name)!r}"
             for name in ("every_n_epochs", "every_n_minutes")
@@ -107,16 +113,16 @@ class Checkpoint:
         ]
         return f"Checkpoint({', '.join([repr(self.path), *options])})"
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _CONSTRAINTS}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._start()
 
     # Writing.
 
-    def setup(self, estimator, context):
+    def setup(self, estimator: Any, context: Any) -> None:
         """Check, before any work, that the fit can be written to the file.
 
         Parameters
@@ -149,7 +155,7 @@ class Checkpoint:
         _storage.check_writable(path)
         self._writers[estimator] = _Writer(self, path, record)
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator: Any, context: Any) -> None:
         """Forget the fit.
 
         Parameters
@@ -161,7 +167,7 @@ class Checkpoint:
         """
         self._writers.pop(estimator, None)
 
-    def on_fit_task_begin(self, estimator, context):
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
         """Write the file if an epoch begins and it is time to.
 
         Parameters
@@ -177,7 +183,7 @@ class Checkpoint:
             index = network.task_id if network.task_name == "network" else 0
             self._writers[estimator].begin_epoch(index)
 
-    def on_fit_task_end(self, estimator, context):
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
         """Write the file if all of several networks are trained.
 
         Parameters
@@ -193,7 +199,7 @@ class Checkpoint:
     # Resuming.
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Load the fit that a file holds.
 
         Loading runs whatever code the file holds: load only files that you trust.
@@ -214,20 +220,21 @@ class Checkpoint:
         ValueError
             If the file is not a checkpoint, or another version wrote it.
         """
+        checkpoint: Self
         checkpoint, record = _storage.read(path)
         checkpoint.path, checkpoint._record = path, record
         return checkpoint
 
     def resume(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-    ):
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Any:
         """Finish the fit that was loaded, from where it was written.
 
         Parameters
@@ -282,24 +289,24 @@ class _Writer:
     record : FitRecord
     """
 
-    def __init__(self, checkpoint, path, record):
+    def __init__(self, checkpoint: Checkpoint, path: Path, record: Any) -> None:
         self._checkpoint, self._path, self._record = checkpoint, path, record
         self._has_written = False
         # Of each network the epochs at its last turn, and when that was.
         self._last: dict[int, tuple[int, float]] = {}
 
-    def begin_epoch(self, index):
+    def begin_epoch(self, index: int) -> None:
         n_epochs, now = self._record.n_epochs(index), monotonic()
         if self._is_time(index, n_epochs, now):
             self._record.capture(index)
             self._write()
             self._last[index] = n_epochs, monotonic()
 
-    def end_fit(self):
+    def end_fit(self) -> None:
         if self._record.all_finished:
             self._write()
 
-    def _is_time(self, index, n_epochs, now):
+    def _is_time(self, index: int, n_epochs: int, now: float) -> bool:
         if index not in self._last:
             # From its start the file is that of this fit, and of no earlier one.
             return True
@@ -314,7 +321,7 @@ class _Writer:
             minutes is not None and now - last_time >= 60 * minutes
         )
 
-    def _write(self):
+    def _write(self) -> None:
         try:
             _storage.write(self._path, (self._checkpoint, self._record))
             self._has_written = True

@@ -2,9 +2,10 @@
 
 import math
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from sknn_notes._arrays import to_numpy
@@ -17,15 +18,15 @@ class Fingerprint(NamedTuple):
     """What is kept of an array."""
 
     form: str
-    shape: tuple
+    shape: tuple[int, ...]
     dtype: str
     digest: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"a {self.form} of shape {self.shape} and type {self.dtype}"
 
 
-def fingerprints(data):
+def fingerprints(data: dict[str, Any]) -> dict[str, Fingerprint | None]:
     """Return the fingerprint of each array, None for those that are None.
 
     Parameters
@@ -36,7 +37,7 @@ def fingerprints(data):
     return {name: _fingerprint(value) for name, value in data.items()}
 
 
-def check_same(kept, data):
+def check_same(kept: Any, data: dict[str, Any]) -> None:
     """Raise ValueError unless data are those that fingerprints were taken of."""
     for name, now in fingerprints(data).items():
         before = kept[name]
@@ -56,7 +57,7 @@ def check_same(kept, data):
         )
 
 
-def _fingerprint(value):
+def _fingerprint(value: Any) -> Fingerprint | None:
     if value is None:
         return None
     if issparse(value):
@@ -76,6 +77,6 @@ def _fingerprint(value):
     return Fingerprint(form, value.shape, str(value.dtype), digest.hexdigest())
 
 
-def _sample(array):
+def _sample(array: NDArray[Any]) -> NDArray[Any]:
     step = math.ceil(array.nbytes / _MOST_BYTES)
     return array[::step] if step > 1 else array

@@ -5,6 +5,8 @@ import pickle
 import secrets
 from contextlib import suppress
 from glob import escape
+from pathlib import Path
+from typing import Any
 
 from sknn_notes._version import __version__
 
@@ -13,7 +15,7 @@ _FIRST_LINE = b"sknn_notes checkpoint\n"
 _SECOND_LINE = f"version {__version__}\n".encode()
 
 
-def check_writable(path):
+def check_writable(path: Path) -> None:
     """Raise OSError unless a file can be written; remove what a killed process left.
 
     Parameters
@@ -46,7 +48,7 @@ def check_writable(path):
         ) from error
 
 
-def write(path, content):
+def write(path: Path, content: Any) -> None:
     """Replace a file by the pickle of an object.
 
     The file is the old one or the new one at any moment, also after a power cut. If
@@ -67,7 +69,7 @@ def write(path, content):
     _sync(path.parent)
 
 
-def read(path):
+def read(path: str | os.PathLike[str]) -> Any:
     """Return the object that ``write`` put into a file.
 
     Raises
@@ -92,12 +94,12 @@ def read(path):
             raise ValueError(f"{path} is damaged: {error}.") from error
 
 
-def _temporary(path):
+def _temporary(path: Path) -> Path:
     # In the same folder, since a file can't be moved to another disk in one step.
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
-def _sync(folder):
+def _sync(folder: Path) -> None:
     """Have the disk keep the new name of a file, where folders can be opened."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

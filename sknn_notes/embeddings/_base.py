@@ -1,10 +1,14 @@
 """What every embedding does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from sknn_notes._part import Part
+from sknn_notes._typing import Array, ArrayNamespace, Arrays, Floats, Graph
 
 
 class Embedding(Part):
@@ -26,13 +30,13 @@ class Embedding(Part):
         what ``table`` returns.
     """
 
-    loops: Callable | None = None
-    backward_loops: Callable | None = None
+    loops: Callable[..., Any] | None = None
+    backward_loops: Callable[..., Any] | None = None
 
     n_features_: int
     n_outputs_: int
 
-    def start(self, X, sample_weight=None):
+    def start(self, X: NDArray[Any], sample_weight: Floats | None = None) -> int:
         """Learn from the training rows what stays as it is in training.
 
         Parameters
@@ -49,15 +53,15 @@ class Embedding(Part):
         """
         raise NotImplementedError
 
-    def parameters(self):
+    def parameters(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the arrays that training learns, by their names."""
         return {}
 
-    def constants(self):
+    def constants(self) -> dict[str, Floats]:
         """Return the arrays that ``start`` learned, by their names."""
         return {}
 
-    def draw(self, p, rng):
+    def draw(self, p: Arrays, rng: np.random.Generator) -> None:
         """Set the arrays of ``parameters`` to their random start.
 
         Parameters
@@ -68,7 +72,7 @@ class Embedding(Part):
             Source of the draws.
         """
 
-    def forward(self, p, X, xp):
+    def forward(self, p: Arrays, X: Array, xp: ArrayNamespace) -> tuple[Array, Any]:
         """Return the embedded inputs, and what ``backward`` needs to know.
 
         Parameters
@@ -89,7 +93,14 @@ class Embedding(Part):
         """
         raise NotImplementedError
 
-    def backward(self, p, g, delta, kept, xp):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        xp: ArrayNamespace,
+    ) -> None:
         """Write the gradients of the arrays of ``parameters``.
 
         Parameters
@@ -104,7 +115,7 @@ class Embedding(Part):
             The array namespace.
         """
 
-    def bound(self, p, size):
+    def bound(self, p: Arrays, size: float) -> float:
         """Return what no output exceeds in size if no input exceeds ``size``.
 
         Parameters
@@ -116,20 +127,20 @@ class Embedding(Part):
         """
         raise NotImplementedError
 
-    def table(self):
+    def table(self) -> Sequence[int]:
         """Return the integers that the loops take."""
         return ()
 
     @property
-    def n_spare(self):
+    def n_spare(self) -> int:
         """How many numbers for every row of a batch the loops need room for."""
         return 0
 
-    def shown(self, p):
+    def shown(self, p: Arrays) -> dict[str, Any]:
         """Return the arrays that a fitted estimator shows as ``embedding_``."""
         return dict(p)
 
-    def onnx(self, graph, p, X):
+    def onnx(self, graph: Graph, p: Arrays, X: str) -> str:
         """Add the nodes of ``forward`` to an ONNX graph; return their output's name.
 
         Parameters
@@ -145,7 +156,7 @@ class Embedding(Part):
         raise NotImplementedError
 
 
-def check_dense(embedding, X):
+def check_dense(embedding: Embedding | None, X: Any) -> None:
     """Raise ValueError if there is an embedding and ``X`` is sparse."""
     if embedding is not None and issparse(X):
         raise ValueError(

@@ -2,13 +2,15 @@
 
 from math import pi
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 from sknn_notes._arrays import beside, maximum, transpose
 from sknn_notes._checks import Interval
-from sknn_notes._compile import cast, math, matrix
+from sknn_notes._compile import Memory, cast, math, matrix
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._typing import Array, ArrayNamespace, Arrays, Floats, Graph, Integers
 from sknn_notes.embeddings._base import Embedding
 
 
@@ -69,18 +71,25 @@ class Periodic(Embedding):
         "activation": [StrOptions({"relu"}), None],
     }
 
-    def __init__(self, *, n_frequencies=16, n_units=3, sigma=0.1, activation=None):
+    def __init__(
+        self,
+        *,
+        n_frequencies: int = 16,
+        n_units: int = 3,
+        sigma: float = 0.1,
+        activation: str | None = None,
+    ) -> None:
         self.n_frequencies = n_frequencies
         self.n_units = n_units
         self.sigma = sigma
         self.activation = activation
 
-    def start(self, X, sample_weight=None):
+    def start(self, X: Floats, sample_weight: Floats | None = None) -> int:
         self.n_features_ = X.shape[1]
         self.n_outputs_ = self.n_features_ * (1 + self.n_units)
         return self.n_outputs_
 
-    def parameters(self):
+    def parameters(self) -> dict[str, tuple[int, ...]]:
         d, k, h = self.n_features_, self.n_frequencies, self.n_units
         return {
             "frequencies": (d, k),
@@ -89,14 +98,14 @@ class Periodic(Embedding):
             "biases": (d, h),
         }
 
-    def draw(self, p, rng):
+    def draw(self, p: Arrays, rng: np.random.Generator) -> None:
         c, s, a = p["frequencies"], p["phases"], self.n_frequencies**-0.5
         c[...] = self.sigma * rng.standard_normal(c.shape)
         s[...] = rng.uniform(-pi, pi, s.shape)
         for name in ("weights", "biases"):
             p[name][...] = rng.uniform(-a, a, p[name].shape)
 
-    def forward(self, p, X, xp):
+    def forward(self, p: Arrays, X: Array, xp: ArrayNamespace) -> tuple[Array, Any]:
         # Features first: their matrices have the shape (n_samples, n_frequencies).
         x = transpose(X)[..., None]
         angle = x * p["frequencies"][..., None, :] + p["phases"][..., None, :]
@@ -112,7 +121,14 @@ class Periodic(Embedding):
         units = transpose(xp.reshape(transpose(Z), flat))
         return beside(X, units, xp), (x, angle, cos, Z)
 
-    def backward(self, p, g, delta, kept, xp):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        xp: ArrayNamespace,
+    ) -> None:
         x, angle, cos, Z = kept
         d, h = self.n_features_, self.n_units
         delta = transpose(delta[..., d:])
@@ -126,20 +142,22 @@ class Periodic(Embedding):
         g["phases"][...] = xp.sum(pull, axis=-2)
         g["frequencies"][...] = xp.sum(pull * x, axis=-2)
 
-    def bound(self, p, size):
+    def bound(self, p: Arrays, size: float) -> float:
         sums = np.sum(np.abs(p["weights"]), axis=-2) + np.abs(p["biases"])
         return max(size, float(np.max(sums)))
 
-    def table(self):
+    def table(self) -> tuple[int, ...]:
         is_relu = self.activation == "relu"
         return self.n_features_, self.n_frequencies, self.n_units, int(is_relu)
 
     @property
-    def n_spare(self):
+    def n_spare(self) -> int:
         return 3 + self.n_units
 
     @staticmethod
-    def loops(m, at, numbers, n, key, t):
+    def loops(
+        m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+    ) -> float:
         n_features, k, h = at[8], at[9], at[10]
         width = n_features * (1 + h)
         X = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, n_features)
@@ -175,7 +193,9 @@ class Periodic(Embedding):
         return 0.0
 
     @staticmethod
-    def backward_loops(m, at, numbers, n, key, t):
+    def backward_loops(
+        m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+    ) -> float:
         n_features, k, h = at[8], at[9], at[10]
         width = n_features * (1 + h)
         X = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, n_features)
@@ -220,7 +240,7 @@ class Periodic(Embedding):
                     m.grad[at[6] + j * h + u] = total
         return 0.0
 
-    def onnx(self, graph, p, X):
+    def onnx(self, graph: Graph, p: Arrays, X: str) -> str:
         d, k, h = self.n_features_, self.n_frequencies, self.n_units
         repeated = graph.add("Gather", X, np.repeat(np.arange(d), k), axis=1)
         turns = graph.add("Mul", repeated, p["frequencies"].reshape(-1))

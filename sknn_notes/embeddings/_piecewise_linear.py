@@ -1,13 +1,15 @@
 """Piecewise linear embeddings: how far each feature has come through its bins."""
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
 from sknn_notes._arrays import beside
 from sknn_notes._checks import Interval
-from sknn_notes._compile import cast, matrix
+from sknn_notes._compile import Memory, cast, matrix
 from sknn_notes._encoding import bins_of, component_scales, components, quantile_edges
+from sknn_notes._typing import Array, ArrayNamespace, Arrays, Floats, Graph, Integers
 from sknn_notes.embeddings._base import Embedding
 
 
@@ -52,10 +54,10 @@ class PiecewiseLinear(Embedding):
 
     _parameter_constraints = {"n_bins": [Interval(Integral, 1, None, closed="left")]}
 
-    def __init__(self, *, n_bins=8):
+    def __init__(self, *, n_bins: int = 8) -> None:
         self.n_bins = n_bins
 
-    def start(self, X, sample_weight=None):
+    def start(self, X: Floats, sample_weight: Floats | None = None) -> int:
         # Of a chunk no row may have a weight.
         weight = sample_weight if np.any(sample_weight) else None
         edges = quantile_edges(X, self.n_bins, weight)
@@ -66,27 +68,29 @@ class PiecewiseLinear(Embedding):
         self.n_outputs_ = self.n_features_ + len(self.features_)
         return self.n_outputs_
 
-    def constants(self):
+    def constants(self) -> dict[str, Floats]:
         return self._constants
 
-    def forward(self, p, X, xp):
+    def forward(self, p: Arrays, X: Array, xp: ArrayNamespace) -> tuple[Array, Any]:
         rows = {name: array[..., None, :] for name, array in p.items()}
         Z = components(X, self.features_, rows["lower"], rows["width"], xp)
         Z -= rows["mean"]
         Z /= rows["scale"]
         return beside(X, Z, xp), None
 
-    def bound(self, p, size):
+    def bound(self, p: Arrays, size: float) -> float:
         ends = np.concatenate([-p["mean"], 1 - p["mean"]]).reshape(2, -1) / p["scale"]
-        return max([size, *np.abs(ends).ravel().tolist()])
+        return max(size, float(np.max(np.abs(ends), initial=0)))
 
-    def table(self):
+    def table(self) -> tuple[int, ...]:
         # Where the components of each feature begin, and where those of the last end.
         counts = np.bincount(self.features_, minlength=self.n_features_)
         return self.n_features_, *np.cumsum([0, *counts]).tolist()
 
     @staticmethod
-    def loops(m, at, numbers, n, key, t):
+    def loops(
+        m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+    ) -> float:
         n_features, starts = at[8], at[9:]
         n_bins = starts[n_features]
         width = n_features + n_bins
@@ -108,10 +112,10 @@ class PiecewiseLinear(Embedding):
                 row[j] = (z - mean[j]) / scale[j]
         return 0.0
 
-    def shown(self, p):
+    def shown(self, p: Arrays) -> dict[str, Any]:
         return {"features": self.features_, **p}
 
-    def onnx(self, graph, p, X):
+    def onnx(self, graph: Graph, p: Arrays, X: str) -> str:
         if not len(self.features_):
             return X
         Z = graph.add("Gather", X, self.features_, axis=1)

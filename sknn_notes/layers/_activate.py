@@ -1,11 +1,16 @@
 """The layer of an activation, with the biases of the dense layer before it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
-from sknn_notes._compile import cast, fill, matrix
+from sknn_notes._compile import Memory, cast, fill, matrix
 from sknn_notes._part import form_of
+from sknn_notes._typing import Array, Arrays, Floats, Graph, Integers, Numbers
 from sknn_notes.activations import Activation
-from sknn_notes.layers._base import Layer
+from sknn_notes.layers._base import Flow, Layer
+from sknn_notes.layers._dropout import Mask
 
 
 class Activate(Layer):
@@ -20,27 +25,38 @@ class Activate(Layer):
         The dropout of the layer that follows.
     """
 
-    def __init__(self, activation, depth, n_units, mask=None):
+    def __init__(
+        self, activation: Activation, depth: int, n_units: int, mask: Mask | None = None
+    ) -> None:
         self.activation: Activation = activation
         self.depth, self.n_units, self.mask = depth, n_units, mask
 
-    def forward(self, p, A, flow):
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         out = self.activation.forward(A, flow.xp)
         return out, (out, A if self.activation.keeps_input else None)
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
         A, Z = kept
         return self.activation.backward(delta, A, Z, flow.xp)
 
-    def onnx(self, graph, p, A, skips):
-        return form_of(self.activation, "onnx", "forward")(graph, A)
+    def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
+        out: str = form_of(self.activation, "onnx", "forward")(graph, A)
+        return out
 
-    def bound(self, p, size, largest):
+    def bound(self, p: Arrays, size: float, largest: float) -> float:
         # The functions in use lie nowhere farther from 0 than at the ends, or than 1.
         ends = self.activation.forward(np.array([[-size, size]]), np)
         return max(float(np.max(np.abs(ends))), size, 1.0)
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         part, keeps = self.activation, self.activation.keeps_input
         if len(part.numbers()) > 2:
             raise TypeError(
@@ -61,7 +77,7 @@ class Activate(Layer):
         return out
 
     @property
-    def _is_flat(self):
+    def _is_flat(self) -> bool:
         """Whether masked outputs tell that the slope is 0 there.
 
         A subclass with another slope says so itself.
@@ -70,7 +86,7 @@ class Activate(Layer):
         owner = next((c for c in type(part).__mro__ if "slope" in vars(c)), None)
         return vars(owner).get("flat_at_zero", False) and not part.keeps_input
 
-    def _numbers(self):
+    def _numbers(self) -> Numbers:
         """Return the activation's numbers, and how to undo and to add a mask's scale.
 
         Outputs are masked in place. Where that shows in the slope, which is 0 then, the
@@ -82,8 +98,10 @@ class Activate(Layer):
         return *p, 1 / scale, scale if flat else 1.0
 
 
-def forward(value_of):
-    def operation(m, at, numbers, n, key, t):
+def forward(value_of: Callable[..., Any]) -> Callable[..., float]:
+    def operation(
+        m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+    ) -> float:
         width = at[4]
         Z, A = matrix(m.work, at[0], n, width), matrix(m.work, at[1], n, width)
         like = m.theta[0]
@@ -114,8 +132,10 @@ def forward(value_of):
     return operation
 
 
-def backward(slope_of):
-    def operation(m, at, numbers, n, key, t):
+def backward(slope_of: Callable[..., Any]) -> Callable[..., float]:
+    def operation(
+        m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+    ) -> float:
         width = at[4]
         Z, A = matrix(m.work, at[0], n, width), matrix(m.work, at[1], n, width)
         delta = matrix(m.work, at[2], n, width)

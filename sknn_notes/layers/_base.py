@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sknn_notes._arrays import namespace
+from sknn_notes._typing import Array, Arrays, Graph
 
 
 class Parameter(NamedTuple):
@@ -15,7 +16,7 @@ class Parameter(NamedTuple):
     "others". Where it is ``transposed``, the columns of the matrix lie together.
     """
 
-    shape: tuple
+    shape: tuple[int, ...]
     role: str
     transposed: bool = False
 
@@ -29,13 +30,13 @@ class Fitted(NamedTuple):
     where there are none.
     """
 
-    coefs: list
-    intercepts: list
-    batch_norms: list | None = None
-    layer_norms: list | None = None
-    residuals: list | None = None
-    embedding: dict | None = None
-    feature_scales: np.ndarray | None = None
+    coefs: list[Any]
+    intercepts: list[Any]
+    batch_norms: Any = None
+    layer_norms: Any = None
+    residuals: Any = None
+    embedding: Any = None
+    feature_scales: Any = None
 
 
 class Flow:
@@ -56,10 +57,15 @@ class Flow:
         What residual connections carry past the layers between their ends.
     """
 
-    def __init__(self, like, keys: Iterator | None = None, rng=None):
+    def __init__(
+        self,
+        like: Array,
+        keys: Iterator[int] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
         self.xp = namespace(like)
         self.keys, self.rng = keys, rng
-        self.stack: list = []
+        self.stack: list[Array] = []
 
 
 class Layer:
@@ -81,7 +87,7 @@ class Layer:
     depth = 0
     is_random = False
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         # It is part of ``executor_``, which should be the same in every process.
         return type(self).__name__
 
@@ -89,17 +95,17 @@ class Layer:
         """Return what the layer learns."""
         return {}
 
-    def running(self) -> dict[str, tuple]:
+    def running(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the averages that training keeps for prediction."""
         return {}
 
-    def start(self, p):
+    def start(self, p: Arrays) -> None:
         """Set the arrays whose start is not random."""
 
-    def draw(self, p, rng):
+    def draw(self, p: Arrays, rng: np.random.Generator) -> None:
         """Set the arrays whose start is random and not the initializer's."""
 
-    def forward(self, p, A, flow) -> tuple[Any, Any]:
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Any, Any]:
         """Return the outputs for a batch, and what ``backward`` needs to know.
 
         Parameters
@@ -116,7 +122,15 @@ class Layer:
         """
         raise NotImplementedError
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
         """Write the gradients of the parameters; return that of the inputs.
 
         Parameters
@@ -132,21 +146,21 @@ class Layer:
         """
         raise NotImplementedError
 
-    def predict(self, p, A, flow):
+    def predict(self, p: Arrays, A: Array, flow: Flow) -> Array:
         """Return the outputs in prediction, with the noise averaged or drawn."""
         return self.forward(p, A, flow)[0]
 
-    def update_running(self, p, kept):
+    def update_running(self, p: Arrays, kept: Any) -> None:
         """Mix the batch of a ``forward`` into the running averages."""
 
-    def set_running(self, p, kept):
+    def set_running(self, p: Arrays, kept: Any) -> None:
         """Take the batch of a ``forward``, all the data, as the averages."""
 
     def fitted(self, arrays: Fitted) -> dict[str, np.ndarray]:
         """Return the layer's part of the arrays that estimators show, by its names."""
         return {}
 
-    def onnx(self, graph, p, A, skips):
+    def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
         """Add the nodes of ``predict`` to an ONNX graph.
 
         Parameters
@@ -166,14 +180,14 @@ class Layer:
         """
         raise NotImplementedError
 
-    def bound(self, p, size, largest):
+    def bound(self, p: Arrays, size: float, largest: float) -> float:
         """Return what no output exceeds in size if no input exceeds ``size``.
 
         ``largest`` is the largest size of a parameter of the network.
         """
         return size
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         """Add the compiled operations to a tape.
 
         Parameters

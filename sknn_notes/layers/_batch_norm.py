@@ -1,14 +1,16 @@
 """Batch normalization, as a part with parameters of its own and as a layer."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from sknn_notes._arrays import of_rows
 from sknn_notes._checks import Interval
-from sknn_notes._compile import cast, fill, helper, matrix
+from sknn_notes._compile import Memory, cast, fill, helper, matrix
 from sknn_notes._part import Part
-from sknn_notes.layers._base import Layer, Parameter
+from sknn_notes._typing import Array, Arrays, Floats, Graph, Integers, Numbers
+from sknn_notes.layers._base import Fitted, Flow, Layer, Parameter
 
 
 class BatchNorm(Part):
@@ -43,7 +45,7 @@ class BatchNorm(Part):
         "eps": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, *, momentum=0.1, eps=1e-5):
+    def __init__(self, *, momentum: float = 0.1, eps: float = 1e-5) -> None:
         self.momentum = momentum
         self.eps = eps
 
@@ -58,24 +60,24 @@ class BatchNormLayer(Layer):
     depth : int
     """
 
-    def __init__(self, part, n_units, depth):
+    def __init__(self, part: BatchNorm, n_units: int, depth: int) -> None:
         self.part, self.n_units, self.depth = part, n_units, depth
 
-    def parameters(self):
+    def parameters(self) -> dict[str, Parameter]:
         shape = (self.n_units,)
         return {
             "scale": Parameter(shape, "others"),
             "shift": Parameter(shape, "others"),
         }
 
-    def running(self):
+    def running(self) -> dict[str, tuple[int, ...]]:
         return {"mean": (self.n_units,), "var": (self.n_units,)}
 
-    def start(self, p):
+    def start(self, p: Arrays) -> None:
         p["scale"][...] = 1
         p["var"][...] = 1
 
-    def forward(self, p, A, flow):
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         xp, n = flow.xp, A.shape[-2]
         mean = xp.mean(A, axis=-2, keepdims=True)
         normalized = A - mean
@@ -90,7 +92,15 @@ class BatchNormLayer(Layer):
         batch = (mean + rest)[..., 0, :], var[..., 0, :], n
         return out, (normalized, root, batch)
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
         xp, (normalized, root, (_, _, n)) = flow.xp, kept
         g["shift"][...] = xp.sum(delta, axis=-2)
         g["scale"][...] = xp.sum(delta * normalized, axis=-2)
@@ -100,35 +110,36 @@ class BatchNormLayer(Layer):
         delta *= p["scale"][..., None, :] * root
         return delta
 
-    def predict(self, p, A, flow):
+    def predict(self, p: Arrays, A: Array, flow: Flow) -> Array:
         scale = p["scale"] / flow.xp.sqrt(p["var"] + of_rows(self.part.eps))
         A = A * scale[..., None, :]
         A += (p["shift"] - p["mean"] * scale)[..., None, :]
         return A
 
-    def update_running(self, p, kept):
+    def update_running(self, p: Arrays, kept: Any) -> None:
         mean, var, n = kept[2]
         momentum = of_rows(self.part.momentum)
         p["mean"] += momentum * (mean - p["mean"])
         p["var"] += momentum * (var * (n / (n - 1)) - p["var"])
 
-    def set_running(self, p, kept):
+    def set_running(self, p: Arrays, kept: Any) -> None:
         p["mean"][...], p["var"][...], _ = kept[2]
 
-    def fitted(self, arrays):
-        return arrays.batch_norms[self.depth]
+    def fitted(self, arrays: Fitted) -> Arrays:
+        norm: Arrays = arrays.batch_norms[self.depth]
+        return norm
 
-    def onnx(self, graph, p, A, skips):
+    def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
         scale = p["scale"] / np.sqrt(np.float64(1) * p["var"] + self.part.eps)
         A = graph.add("Mul", A, scale)
         return graph.add("Add", A, p["shift"] - p["mean"] * scale)
 
-    def bound(self, p, size, largest):
+    def bound(self, p: Arrays, size: float, largest: float) -> float:
         size += float(np.max(np.abs(p["mean"])))
         root = float(np.sqrt(np.min(p["var"]) + self.part.eps))
         return largest * (size / root + 1)
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         out, width = tape.value(self.n_units, delta=value.delta), self.n_units
         stats = tape.room(4 * width, per_row=False)
         places = [tape.place(self, name) for name in ("scale", "shift", "mean", "var")]
@@ -139,12 +150,12 @@ class BatchNormLayer(Layer):
         tape.average(update_running, at=at, numbers=numbers)
         return out
 
-    def _numbers(self):
+    def _numbers(self) -> Numbers:
         return self.part.eps, self.part.momentum
 
 
 @helper
-def subtract_mean(X, mean, rest, var):
+def subtract_mean(X: Any, mean: Any, rest: Any, var: Any) -> None:
     """Subtract the mean as it was computed; return what is left of it, and var.
 
     What rounding left of a mean that is far from 0 would count as variance. ``mean``
@@ -169,7 +180,9 @@ def subtract_mean(X, mean, rest, var):
         var[j] = zero if v < 0 else v
 
 
-def forward(m, at, numbers, n, key, t):
+def forward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     width, stats, scale_at, shift_at, mean_at = at[3], at[4], at[5], at[6], at[7]
     X, out = matrix(m.work, at[0], n, width), matrix(m.work, at[1], n, width)
     mean, var = m.work[stats : stats + width], m.work[stats + width : stats + 2 * width]
@@ -208,7 +221,9 @@ def forward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def backward(m, at, numbers, n, key, t):
+def backward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     width, stats, scale_at, shift_at = at[3], at[4], at[5], at[6]
     normalized = matrix(m.work, at[0], n, width)
     delta = matrix(m.work, at[2], n, width)
@@ -232,7 +247,9 @@ def backward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def update_running(m, at, numbers, n, key, t):
+def update_running(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     width, stats = at[3], at[4]
     momentum = cast(numbers[1], m.theta[0])
     unbiased = cast(n / (n - 1), m.theta[0])

@@ -1,5 +1,7 @@
 """Dropout: random masks that drop units, inputs or single weights."""
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -10,8 +12,18 @@ from sknn_notes._arrays import (
     random_mask,
     random_words,
 )
-from sknn_notes._compile import cast, helper
-from sknn_notes.layers._base import Layer
+from sknn_notes._compile import Memory, cast, helper
+from sknn_notes._typing import (
+    Array,
+    ArrayNamespace,
+    Arrays,
+    Floats,
+    Graph,
+    Integers,
+    Numbers,
+)
+from sknn_notes.layers._base import Flow, Layer
+from sknn_notes.schedules import Schedule
 
 
 class Mask:
@@ -29,29 +41,31 @@ class Mask:
     inverted : bool, default=True
     """
 
-    def __init__(self, rate, inverted=True):
+    def __init__(self, rate: float, inverted: bool = True) -> None:
         self.inverted = inverted
         self.set_rate(rate)
 
-    def set_rate(self, rate):
+    def set_rate(self, rate: float) -> None:
         """Drop with another probability from now on."""
         self.threshold = max(1, round((1 - rate) * 65536))
         keep = self.threshold / 65536
         self.training_scale = 1 / keep if self.inverted else 1.0
         self.prediction_scale = 1.0 if self.inverted else keep
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         """Return what ``mask_rows`` takes."""
         return self.threshold, self.training_scale
 
-    def draw(self, key, shape, like, xp):
+    def draw(
+        self, key: Any, shape: tuple[int, ...], like: Array, xp: ArrayNamespace
+    ) -> Array:
         """Return a mask for training, of the dtype of ``like``."""
         mask = random_mask(key, shape, self.threshold, xp, like)
         mask = astype(mask, like.dtype, xp)
         mask *= self.training_scale
         return mask
 
-    def predict(self, A, shape, flow):
+    def predict(self, A: Array, shape: tuple[int, ...], flow: Flow) -> Array:
         """Return arrays under the mean of the mask, or under a mask that is drawn."""
         scale = self.prediction_scale
         if flow.rng is not None:
@@ -75,11 +89,13 @@ class Dropout(Layer):
 
     is_random = True
 
-    def __init__(self, mask, depth, n_units, schedule=None):
+    def __init__(
+        self, mask: Mask, depth: int, n_units: int, schedule: Schedule | None = None
+    ) -> None:
         self.mask, self.depth, self.n_units = mask, depth, n_units
         self.schedule = schedule
 
-    def forward(self, p, A, flow):
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         if flow.keys is None:
             return A, None
         key = next(flow.keys)
@@ -88,7 +104,7 @@ class Dropout(Layer):
         mask = self.mask.draw(key, A.shape[-2:], A, flow.xp)
         return A * mask, mask
 
-    def _drop_entries(self, key, A):
+    def _drop_entries(self, key: Any, A: Any) -> Any:
         # The mask is one of inputs, of which several entries may be parts.
         n_samples, n_features = A.shape
         n_words = -(-n_features // 2)
@@ -100,19 +116,27 @@ class Dropout(Layer):
         A.data *= A.dtype.type(self.mask.training_scale)
         return A
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
         if kept is not None and needed:
             delta *= kept
         return delta
 
-    def predict(self, p, A, flow):
+    def predict(self, p: Arrays, A: Array, flow: Flow) -> Array:
         return self.mask.predict(A, (1, A.shape[-1]), flow)
 
-    def onnx(self, graph, p, A, skips):
+    def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
         scale = self.mask.prediction_scale
         return A if scale == 1 else graph.add("Mul", A, scale)
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         # Inputs stay as they are; what a layer put out is its own to change.
         out = value
         if value.start < 0:
@@ -125,7 +149,9 @@ class Dropout(Layer):
 
 
 @helper
-def mask_rows(key, n, width, bits, numbers, source, out):
+def mask_rows(
+    key: Any, n: int, width: int, bits: Any, numbers: Any, source: Any, out: Any
+) -> None:
     """Write rows under their mask, flat arrays; ``numbers`` are threshold and scale.
 
     ``source`` is empty where the rows are those in ``out``: a loop that reads and
@@ -150,7 +176,9 @@ def mask_rows(key, n, width, bits, numbers, source, out):
             row[j] *= scale if halves[j] <= last else zero
 
 
-def forward(m, at, numbers, n, key, t):
+def forward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     # Inputs are not the layer's to change.
     source = m.x if at[0] < 0 else m.x[:0]
     out = m.work[at[1] : at[1] + n * at[3]]
@@ -158,7 +186,9 @@ def forward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def backward(m, at, numbers, n, key, t):
+def backward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     delta = m.work[at[2] : at[2] + n * at[3]]
     mask_rows(key, n, at[3], m.bits, numbers, delta[:0], delta)
     return 0.0

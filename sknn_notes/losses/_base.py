@@ -1,12 +1,14 @@
 """What every loss does, and what the losses for one kind of targets share."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._part import Part
-from sknn_notes.links import Identity
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers, Numbers
+from sknn_notes.links import Identity, Link
 
 
 class Loss(Part):
@@ -27,7 +29,7 @@ class Loss(Part):
         """How many of them a sample has of its own and, at most, with others."""
         return 0, 0
 
-    def n_raw(self, n_outputs):
+    def n_raw(self, n_outputs: int) -> int:
         """Return the number of raw outputs for a problem's number of outputs.
 
         Parameters
@@ -37,7 +39,7 @@ class Loss(Part):
         """
         return n_outputs
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         """Return the link: what the raw outputs stand for.
 
         Parameters
@@ -52,7 +54,9 @@ class Loss(Part):
         """
         return Identity()
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         """Return the loss of every sample, and its gradient at the raw outputs.
 
         Parameters
@@ -72,7 +76,9 @@ class Loss(Part):
         """
         raise NotImplementedError
 
-    def mean(self, raw, y, sample_weight, xp):
+    def mean(
+        self, raw: Array, y: Array, sample_weight: Array | None, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         """Return the weighted mean loss of a batch, and its gradient.
 
         Parameters
@@ -95,7 +101,9 @@ class Loss(Part):
         losses, gradient = self.per_sample(raw, y, xp)
         return weighted_mean(losses, gradient, sample_weight, xp)
 
-    def sampled(self, raw, y, key, xp):
+    def sampled(
+        self, raw: Array, y: Array, key: int, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         """``per_sample`` as training approximates it; ``key`` tells what is drawn."""
         raise NotImplementedError
 
@@ -107,18 +115,20 @@ class Loss(Part):
     # (n_raw, n_samples), and so do targets in ``loops``; ``class_loops`` get class
     # indices; ``spare`` is room for a number a sample; ``numbers`` and
     # ``table`` are the float64 and int64 arrays that the methods return.
-    loops: Callable | None = None
-    class_loops: Callable | None = None
+    loops: Callable[..., Any] | None = None
+    class_loops: Callable[..., Any] | None = None
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         """Return the numbers that the loops take."""
         return ()
 
-    def table(self):
+    def table(self) -> Sequence[int] | Integers:
         """Return the integers that the loops take, in a sequence or an array."""
         return ()
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         """Return the raw outputs of a good prediction that ignores the inputs.
 
         A network whose loss is not below theirs has learned nothing. A loss that does
@@ -140,7 +150,9 @@ class Loss(Part):
         return np.zeros(n_raw)
 
 
-def weighted_mean(losses, gradient, sample_weight, xp):
+def weighted_mean(
+    losses: Array, gradient: Array, sample_weight: Array | None, xp: ArrayNamespace
+) -> tuple[Array, Array]:
     """Return the mean of the weighted losses; make their gradient that of the mean."""
     share = 1 / losses.shape[-1]
     if sample_weight is None:
@@ -191,7 +203,7 @@ class ClassificationLoss(Loss):
     tasks: tuple[str, ...] = ("binary", "multiclass", "multilabel")
     indices_for_two = False
 
-    def start(self, classes, counts):
+    def start(self, classes: NDArray[Any], counts: Floats | None) -> None:
         """Prepare for the classes of a problem, before its first fit.
 
         Parameters
@@ -207,13 +219,13 @@ class ClassificationLoss(Loss):
     # ``choice_loops(own, places, targets, shared, own_out, shared_out, losses, spare)``
     # is the compiled one of ``of_choice``: raw outputs of a sample are rows of ``own``
     # and columns of ``shared``, those of a row of ``places`` below 0 are none.
-    choice_loops: Callable | None = None
+    choice_loops: Callable[..., Any] | None = None
 
-    def most_chosen(self, n_samples):
+    def most_chosen(self, n_samples: int) -> int:
         """Return the most outputs that a batch may need."""
         raise NotImplementedError
 
-    def choose(self, y, keys, dtype):
+    def choose(self, y: Integers, keys: Sequence[int], dtype: Any) -> Choice:
         """Return the outputs that training needs.
 
         Parameters
@@ -232,7 +244,9 @@ class ClassificationLoss(Loss):
         """
         raise NotImplementedError
 
-    def of_choice(self, raw, choice, xp):
+    def of_choice(
+        self, raw: Array, choice: Choice, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         """Return the loss of every sample of a batch, and its gradient.
 
         Parameters
@@ -253,24 +267,30 @@ class ClassificationLoss(Loss):
         """
         raise NotImplementedError
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         # Indices have no axis of outputs; labels that models share are floats.
         are_labels = y.ndim == raw.ndim or y.dtype == raw.dtype
         return (self.labels if are_labels else self.multiclass)(raw, y, xp)
 
     @staticmethod
-    def shares(y, sample_weight, n_raw):
+    def shares(y: NDArray[Any], sample_weight: Floats | None, n_raw: int) -> Floats:
         """Return the weighted share of every class, or of every column's ones."""
         if y.ndim == 1:
             counts = np.bincount(y, sample_weight, minlength=n_raw)
-            return counts / counts.sum()
-        return np.average(y, axis=0, weights=sample_weight)
+            shares: Floats = counts / counts.sum()
+        else:
+            shares = np.average(y, axis=0, weights=sample_weight)
+        return shares
 
-    def multiclass(self, raw, y, xp):
+    def multiclass(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         """``per_sample`` for class indices ``y``."""
         raise NotImplementedError
 
-    def labels(self, raw, y, xp):
+    def labels(self, raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
         """``per_sample`` for 0 and 1 in ``y``, shape (n_samples, n_labels)."""
         raise NotImplementedError
 
@@ -282,5 +302,5 @@ class RegressionLoss(Loss):
     for a target has the first ones of all targets first, then the second ones.
     """
 
-    def check_targets(self, y):
+    def check_targets(self, y: Floats) -> None:
         """Raise ValueError if some target is outside the loss's domain."""

@@ -1,8 +1,10 @@
 """Losses for classes and for labels."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import (
     add_at,
@@ -17,7 +19,8 @@ from sknn_notes._arrays import (
 )
 from sknn_notes._checks import Interval
 from sknn_notes._compile import cast, fill, helper, math
-from sknn_notes.links import Logit, Softmax
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Numbers
+from sknn_notes.links import Link, Logit, Softmax
 from sknn_notes.losses._base import ClassificationLoss
 
 
@@ -54,10 +57,12 @@ class LogLoss(ClassificationLoss):
 
     _parameter_constraints = {"label_smoothing": [Interval(Real, 0, 1, closed="left")]}
 
-    def __init__(self, *, label_smoothing=0.0):
+    def __init__(self, *, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing
 
-    def multiclass(self, raw, y, xp):
+    def multiclass(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         share, n_classes = self.label_smoothing, raw.shape[-1]
         z = raw - xp.max(raw, axis=-1, keepdims=True)
         p = xp.exp(z)
@@ -71,18 +76,20 @@ class LogLoss(ClassificationLoss):
             p -= share / n_classes
         return losses, p
 
-    def labels(self, raw, y, xp):
+    def labels(self, raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
         return logistic_loss(raw, self._smoothed(y), xp)
 
-    def _smoothed(self, y):
+    def _smoothed(self, y: Array) -> Array:
         share = self.label_smoothing
         return (1 - share) * y + share / 2
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (self.label_smoothing,)
 
     @staticmethod
-    def class_loops(raw, y, out, losses, spare, numbers, table):
+    def class_loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         n_classes, n = raw.shape
         for i in range(n):
             spare[i] = raw[0, i]
@@ -116,7 +123,9 @@ class LogLoss(ClassificationLoss):
                     losses[i] -= part * raw[k, i]
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         share = cast(numbers[0], raw[0, 0])
         half = cast(numbers[0] / 2, raw[0, 0])
         fill(losses, 0)
@@ -126,13 +135,15 @@ class LogLoss(ClassificationLoss):
                 losses[i] += math.softplus(z) - target * z
                 out[k, i] = math.logistic(z) - target
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         smoothing = float(self.label_smoothing)
         p = self.shares(y, sample_weight, n_raw)
         p = (1 - smoothing) * p + smoothing / (n_raw if y.ndim == 1 else 2)
         return self.link(y.ndim == 1).raw(p)
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         return Softmax() if multiclass else Logit()
 
 
@@ -168,10 +179,12 @@ class Hinge(ClassificationLoss):
 
     _parameter_constraints = {"margin": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, *, margin=1.0):
+    def __init__(self, *, margin: float = 1.0) -> None:
         self.margin = margin
 
-    def multiclass(self, raw, y, xp):
+    def multiclass(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         right = take(raw, y, xp)
         z = raw - right[..., None] + self.margin
         # The right output has no term; below 0 there is none.
@@ -181,22 +194,24 @@ class Hinge(ClassificationLoss):
         slopes = put_at(slopes, y, -xp.sum(slopes, axis=-1), xp)
         return xp.sum(terms, axis=-1), slopes
 
-    def labels(self, raw, y, xp):
+    def labels(self, raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
         sign = 2 * y - 1
         terms, slopes = self._terms(self.margin - sign * raw, xp)
         return xp.sum(terms, axis=-1), -sign * slopes
 
     @staticmethod
-    def _terms(z, xp):
+    def _terms(z: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
         """Return the terms of the sum and their slopes; they are 0 below 0."""
         return maximum(z, 0, xp), astype(z > 0, z.dtype, xp)
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (self.margin,)
 
     # A comparison is written so that NaN takes the branch that keeps it.
     @staticmethod
-    def class_loops(raw, y, out, losses, spare, numbers, table):
+    def class_loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         margin = cast(numbers[0], raw[0, 0])
         one, zero = cast(1, margin), cast(0, margin)
         n_classes, n = raw.shape
@@ -212,7 +227,9 @@ class Hinge(ClassificationLoss):
         pull_up(out, y, spare)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         margin = cast(numbers[0], raw[0, 0])
         one, zero = cast(1, margin), cast(0, margin)
         fill(losses, 0)
@@ -224,12 +241,17 @@ class Hinge(ClassificationLoss):
                 losses[i] += z
                 out[k, i] = -sign if z > 0 else zero
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         # The margin for the most frequent class, where that beats outputs of 0.
         p = self.shares(y, sample_weight, n_raw)
+        raw: Floats
         if y.ndim == 1:
-            return float(self.margin) * (p == np.max(p)) * (np.max(p) > 1 / n_raw)
-        return float(self.margin) * np.sign(p - 0.5)
+            raw = float(self.margin) * (p == np.max(p)) * (np.max(p) > 1 / n_raw)
+        else:
+            raw = float(self.margin) * np.sign(p - 0.5)
+        return raw
 
 
 class SquaredHinge(Hinge):
@@ -263,12 +285,14 @@ class SquaredHinge(Hinge):
     """
 
     @staticmethod
-    def _terms(z, xp):
+    def _terms(z: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
         z = maximum(z, 0, xp)
         return z * z, 2 * z
 
     @staticmethod
-    def class_loops(raw, y, out, losses, spare, numbers, table):
+    def class_loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         margin = cast(numbers[0], raw[0, 0])
         zero = cast(0, margin)
         n_classes, n = raw.shape
@@ -284,7 +308,9 @@ class SquaredHinge(Hinge):
         pull_up(out, y, spare)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         margin = cast(numbers[0], raw[0, 0])
         one, zero = cast(1, margin), cast(0, margin)
         fill(losses, 0)
@@ -298,7 +324,7 @@ class SquaredHinge(Hinge):
 
 
 @helper
-def pull_up(out, y, spare):
+def pull_up(out: Any, y: Any, spare: Any) -> None:
     """Let the right output's gradient be minus the sum of the others'."""
     fill(spare, 0)
     for k in range(out.shape[0]):
@@ -308,6 +334,6 @@ def pull_up(out, y, spare):
         out[y[i], i] = -spare[i]
 
 
-def logistic_loss(raw, y, xp):
+def logistic_loss(raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
     """Return the sums of ``softplus(raw) - y * raw``, and their gradient."""
     return xp.sum(logistic_cost(raw, y, xp), axis=-1), expit(raw, xp) - y

@@ -1,13 +1,16 @@
 """Losses for distributions: negative log-likelihoods and deviances."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import concatenated
 from sknn_notes._checks import Interval
 from sknn_notes._compile import cast, fill, math
-from sknn_notes.links import Gaussian, Log
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Numbers, Scalar
+from sknn_notes.links import Gaussian, Link, Log
 from sknn_notes.losses._base import RegressionLoss
 
 
@@ -46,10 +49,12 @@ class GaussianNLL(RegressionLoss):
     array([[-1. , -1.5]])
     """
 
-    def n_raw(self, n_outputs):
+    def n_raw(self, n_outputs: int) -> int:
         return 2 * n_outputs
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         n_outputs = y.shape[-1]
         residual, s = raw[..., :n_outputs] - y, raw[..., n_outputs:]
         # By logarithms, since exp(-s) may overflow where the product does not.
@@ -60,7 +65,9 @@ class GaussianNLL(RegressionLoss):
         return losses, concatenated(slopes, xp)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         n_outputs, half, zero = y.shape[0], cast(0.5, raw[0, 0]), cast(0, raw[0, 0])
         fill(losses, 0)
         for j in range(n_outputs):
@@ -73,12 +80,14 @@ class GaussianNLL(RegressionLoss):
                 out[j, i] = slope if residual > zero else -slope
                 out[n_outputs + j, i] = half - half * square
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         mean = np.average(y, axis=0, weights=sample_weight)
         variance = np.average((y - mean) ** 2, axis=0, weights=sample_weight)
         return np.concatenate([mean, Log().raw(variance)])
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         return Gaussian()
 
 
@@ -103,17 +112,21 @@ class Gamma(RegressionLoss):
     array([[-1.]])
     """
 
-    def check_targets(self, y):
+    def check_targets(self, y: Floats) -> None:
         _check_positive(y, "loss='gamma'", "loss='tweedie' if some are 0, or ")
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         log = xp.log(y)
         # The ratio of target and mean, which neither's size can make overflow.
         ratio = xp.exp(log - raw)
         return xp.sum((raw - log) + (ratio - 1), axis=-1), 1 - ratio
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         one = cast(1, raw[0, 0])
         fill(losses, 0)
         for k in range(raw.shape[0]):
@@ -123,10 +136,12 @@ class Gamma(RegressionLoss):
                 losses[i] += (raw[k, i] - log) + (ratio - one)
                 out[k, i] = one - ratio
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         return Log().raw(np.average(y, axis=0, weights=sample_weight))
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         return Log()
 
 
@@ -168,10 +183,10 @@ class Tweedie(RegressionLoss):
 
     _parameter_constraints = {"power": [Interval(Real, 1, None, closed="left")]}
 
-    def __init__(self, *, power=1.5):
+    def __init__(self, *, power: float = 1.5) -> None:
         self.power = power
 
-    def check_targets(self, y):
+    def check_targets(self, y: Floats) -> None:
         name = f"Tweedie(power={self.power:g})"
         if self.power >= 2:
             _check_positive(y, name, "a power below 2 if some are 0, or ")
@@ -181,7 +196,9 @@ class Tweedie(RegressionLoss):
                 "loss='squared_error' for targets of both signs."
             )
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         a, b = 2 - self.power, 1 - self.power
         log, zero = _log(y, xp), xp.zeros_like(y)
         losses = _box_cox(raw, a, xp) - _box_cox(log, a, xp)
@@ -189,11 +206,13 @@ class Tweedie(RegressionLoss):
         losses -= xp.where(y == 0, zero, y * pull)
         return xp.sum(losses, axis=-1), xp.exp(a * raw) - xp.exp(log + b * raw)
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (2 - self.power, 1 - self.power)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         zero, one = cast(0, raw[0, 0]), cast(1, raw[0, 0])
         a, b = cast(numbers[0], raw[0, 0]), cast(numbers[1], raw[0, 0])
         over_a = one / (one if a == zero else a)
@@ -212,21 +231,23 @@ class Tweedie(RegressionLoss):
                 losses[i] += gain - (target * pull if target > zero else zero)
                 out[k, i] = math.exp(a * f) - math.exp(log + b * f)
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         return Log().raw(np.average(y, axis=0, weights=sample_weight))
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         return Log()
 
 
-def _log(x, xp):
+def _log(x: Array, xp: ArrayNamespace) -> Array:
     """Return the logarithms of numbers, minus infinity for 0 without a warning."""
     zero = x == 0
     log = xp.log(xp.where(zero, xp.ones_like(x), x))
     return xp.where(zero, xp.full_like(log, -xp.inf), log)
 
 
-def _box_cox(log, a, xp):
+def _box_cox(log: Array, a: Scalar, xp: ArrayNamespace) -> Array:
     """Return ``(x**a - 1) / a`` for ``log(x)``; the limit for a = 0 is the logarithm.
 
     ``a`` may be an array with a number for each model.
@@ -237,7 +258,7 @@ def _box_cox(log, a, xp):
     return xp.where(a == 0, log, xp.expm1(power * log) / power)
 
 
-def _check_positive(y, loss, otherwise):
+def _check_positive(y: Floats, loss: str, otherwise: str) -> None:
     if np.min(y) <= 0:
         raise ValueError(
             f"{loss} needs targets y > 0, got a smallest y of {np.min(y)}. Use "

@@ -1,9 +1,10 @@
 """Hierarchical softmax: the classes are the leaves of a binary tree."""
 
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import (
     astype,
@@ -16,7 +17,8 @@ from sknn_notes._checks import shown
 from sknn_notes._compile import cast, fill, math
 from sknn_notes._sklearn import StrOptions
 from sknn_notes._trees import Tree
-from sknn_notes.links import Logit, TreePaths
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers
+from sknn_notes.links import Link, Logit, TreePaths
 from sknn_notes.losses._base import Choice, ClassificationLoss
 
 # A node of a path takes as much time as so many of a product of matrices.
@@ -91,28 +93,28 @@ class HierarchicalSoftmax(ClassificationLoss):
 
     depths_: np.ndarray
 
-    def __init__(self, *, tree="balanced"):
+    def __init__(self, *, tree: Any = "balanced") -> None:
         self.tree = tree
 
-    def __sklearn_clone__(self):
+    def __sklearn_clone__(self) -> Self:
         # scikit-learn's own recurses into the pairs, which may be as deep as there are
         # classes. So does pickle.
         return type(self)(**self.get_params(deep=False))
 
-    def __getstate__(self):
-        state = super().__getstate__()
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
         if _depth(self.tree) <= _DEEP:
             return state
         return {**state, "tree": None, "_postfix": _postfix(self.tree)}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         order = state.pop("_postfix", None)
         super().__setstate__(state)
         if order is not None:
             self.tree = _nested(order)
 
-    def start(self, classes, counts):
+    def start(self, classes: NDArray[Any], counts: Floats | None) -> None:
         """Build the tree.
 
         Parameters
@@ -145,10 +147,12 @@ class HierarchicalSoftmax(ClassificationLoss):
             tree = Tree.balanced(2)
         self.tree_, self.depths_ = tree, tree.depths
 
-    def n_raw(self, n_outputs):
+    def n_raw(self, n_outputs: int) -> int:
         return max(1, n_outputs - 1)
 
-    def multiclass(self, raw, y, xp):
+    def multiclass(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         nodes, right = self.tree_.paths(y, xp)
         on_path = nodes >= 0
         shape = (*raw.shape[:-1], nodes.shape[-1])
@@ -162,7 +166,9 @@ class HierarchicalSoftmax(ClassificationLoss):
         gradient = concatenated([xp.zeros_like(raw), xp.zeros_like(raw[..., :1])], xp)
         return losses, put_along_last_axis(gradient, places, pull, xp)[..., :n_raw]
 
-    def of_paths(self, decisions, right, on_path, xp):
+    def of_paths(
+        self, decisions: Array, right: Array, on_path: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         """Return the loss of every path, and its gradient at the decisions.
 
         Parameters
@@ -188,20 +194,20 @@ class HierarchicalSoftmax(ClassificationLoss):
         return xp.sum(costs, axis=-1), pull
 
     @property
-    def chooses(self):
+    def chooses(self) -> bool:
         """Whether a step needs so few nodes that it computes them one by one."""
         depths = vars(self).get("depths_")
         return depths is not None and len(depths) >= _SPEED * np.max(depths)
 
     @property
-    def n_chosen(self):
+    def n_chosen(self) -> tuple[int, int]:
         """The number of nodes on the longest path, which no others share."""
         return int(np.max(self.depths_)), 0
 
-    def most_chosen(self, n_samples):
+    def most_chosen(self, n_samples: int) -> int:
         return int(np.minimum(np.diff(self.tree_.levels), n_samples).sum())
 
-    def choose(self, y, keys, dtype):
+    def choose(self, y: Integers, keys: Sequence[int], dtype: Any) -> Choice:
         nodes, right = self.tree_.paths(y)
         shape = len(y), self.n_chosen[0]
         own, targets = np.full(shape, -1), np.zeros(shape, dtype)
@@ -209,11 +215,22 @@ class HierarchicalSoftmax(ClassificationLoss):
         none = np.empty((len(keys), 0), int)
         return Choice(own, targets, none, none.astype(dtype))
 
-    def of_choice(self, raw, choice, xp):
+    def of_choice(
+        self, raw: Array, choice: Choice, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         return self.of_paths(raw, choice.targets, choice.own >= 0, xp)
 
     @staticmethod
-    def choice_loops(own, places, targets, shared, own_out, shared_out, losses, spare):
+    def choice_loops(
+        own: Any,
+        places: Any,
+        targets: Any,
+        shared: Any,
+        own_out: Any,
+        shared_out: Any,
+        losses: Any,
+        spare: Any,
+    ) -> None:
         for i in range(own.shape[0]):
             losses[i] = 0
             for j in range(own.shape[1]):
@@ -223,13 +240,15 @@ class HierarchicalSoftmax(ClassificationLoss):
                 own_out[i, j] = pull if on_path else pull - pull
                 losses[i] += cost if on_path else cost - cost
 
-    def table(self):
+    def table(self) -> Integers:
         tree = self.tree_
         arrays = tree.leaf_parents, tree.leaf_right, tree.parents, tree.right
         return np.concatenate([[len(tree.depths)], *arrays])
 
     @staticmethod
-    def class_loops(raw, y, out, losses, spare, numbers, table):
+    def class_loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         n_classes = table[0]
         leaf_parents = table[1 : 1 + n_classes]
         leaf_rights = table[1 + n_classes : 1 + 2 * n_classes]
@@ -249,22 +268,24 @@ class HierarchicalSoftmax(ClassificationLoss):
                 node = parents[node]
             losses[i] = total
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         return TreePaths(self.tree_).raw(
             self.shares(y, sample_weight, len(self.depths_))
         )
 
-    def labels(self, raw, y, xp):
+    def labels(self, raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
         raise ValueError(
             "loss='hierarchical_softmax' is for classes that exclude each other, and "
             "this is a multilabel problem. Choose loss='log_loss' or a hinge loss."
         )
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         return TreePaths(self.tree_) if multiclass else Logit()
 
 
-def _tree_of_indices(tree, classes):
+def _tree_of_indices(tree: Any, classes: list[Any]) -> Tree:
     """Return a user's tree with class indices in place of labels, checked."""
     indices = {label: i for i, label in enumerate(classes)}
     seen = set()
@@ -300,7 +321,7 @@ _JOIN = ...
 _DEEP = 100
 
 
-def _depth(tree):
+def _depth(tree: Any) -> int:
     """Return how deep pairs are nested."""
     depth, level = 0, [tree]
     while pairs := [node for node in level if isinstance(node, tuple | list)]:
@@ -309,7 +330,7 @@ def _depth(tree):
     return depth
 
 
-def _postfix(tree):
+def _postfix(tree: Any) -> list[Any]:
     """Return the leaves of nested pairs, and a ``_JOIN`` after each pair's two trees.
 
     A loop in place of recursion, since a tree may be as deep as there are classes.
@@ -331,7 +352,7 @@ def _postfix(tree):
     return order[::-1]
 
 
-def _nested(order):
+def _nested(order: list[Any]) -> Any:
     """Return the nested pairs that ``_postfix`` has put in order."""
     trees: list[Any] = []
     for item in order:

@@ -1,13 +1,17 @@
 """The pinball loss, of one quantile or of several that do not cross."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import concatenated, expit, logistic_cost
 from sknn_notes._checks import Interval, plain, shown
 from sknn_notes._compile import cast, fill, math
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Numbers
 from sknn_notes.links import Quantiles
 from sknn_notes.losses._base import RegressionLoss
 
@@ -61,17 +65,17 @@ class Quantile(RegressionLoss):
 
     _parameter_constraints = {"quantile": [_LEVEL, list, tuple, np.ndarray]}
 
-    def __init__(self, quantile=0.5):
+    def __init__(self, quantile: float | Sequence[float] | Floats = 0.5) -> None:
         self.quantile = quantile
 
     @property
-    def levels(self):
+    def levels(self) -> list[float]:
         """The quantiles to predict, in a list."""
-        q = self.quantile
+        q: Any = self.quantile
         several = isinstance(q, list | tuple | np.ndarray) and np.ndim(q) == 1
         return [plain(level) for level in q] if several else [q]
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         if isinstance(self.quantile, Real):
             return
@@ -84,10 +88,12 @@ class Quantile(RegressionLoss):
                 f" Got {shown(self.quantile)} instead."
             )
 
-    def n_raw(self, n_outputs):
+    def n_raw(self, n_outputs: int) -> int:
         return len(self.levels) * n_outputs
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         levels, n_outputs = self.levels, y.shape[-1]
         parts = [
             raw[..., k * n_outputs : (k + 1) * n_outputs] for k in range(len(levels))
@@ -112,11 +118,13 @@ class Quantile(RegressionLoss):
             slopes[k] *= expit(parts[k], xp)
         return losses, concatenated(slopes, xp)
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return tuple(self.levels)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         n_outputs, n_levels, zero = y.shape[0], len(numbers), cast(0, raw[0, 0])
         fill(losses, 0)
         for j in range(n_outputs):
@@ -145,16 +153,18 @@ class Quantile(RegressionLoss):
             for i in range(raw.shape[1]):
                 out[j, i] += spare[i]
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         levels = [float(level) for level in self.levels]
         values = [column_quantile(y, sample_weight, level) for level in levels]
         return self.link().raw_of_quantiles(np.stack(values))
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Quantiles:
         return Quantiles(self.levels)
 
 
-def column_quantile(y, sample_weight, q):
+def column_quantile(y: Floats, sample_weight: Floats | None, q: float) -> Floats:
     """Return a quantile of every column, of the samples that have weight."""
     if sample_weight is not None:
         y = y[sample_weight > 0]

@@ -1,8 +1,11 @@
 """Sampled softmax: training compares a class with a sample of the others."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import (
     concatenated,
@@ -16,6 +19,7 @@ from sknn_notes._arrays import (
 from sknn_notes._checks import Interval
 from sknn_notes._compile import math
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers
 from sknn_notes.losses._base import Choice
 from sknn_notes.losses._classification import LogLoss
 
@@ -83,11 +87,13 @@ class SampledSoftmax(LogLoss):
     }
     probabilities_: np.ndarray
 
-    def __init__(self, *, n_negatives=256, distribution="log_uniform"):
+    def __init__(
+        self, *, n_negatives: int = 256, distribution: str = "log_uniform"
+    ) -> None:
         self.n_negatives = n_negatives
         self.distribution = distribution
 
-    def start(self, classes, counts):
+    def start(self, classes: NDArray[Any], counts: Floats | None) -> None:
         """Set the distribution of the classes.
 
         Parameters
@@ -123,31 +129,31 @@ class SampledSoftmax(LogLoss):
         self._ends = np.cumsum(self.probabilities_)
 
     @property
-    def is_random(self):
+    def is_random(self) -> bool:
         """Whether classes are drawn, rather than all of them used."""
         q = vars(self).get("probabilities_")
         return q is not None and 2 < len(q) > self.n_negatives + 1
 
     @property
-    def chooses(self):
+    def chooses(self) -> bool:
         """Whether training needs some of the raw outputs alone."""
         return self.is_random
 
     @property
-    def n_chosen(self):
+    def n_chosen(self) -> tuple[int, int]:
         """How many outputs a sample has of its own, and with others."""
         return 1, self.n_negatives
 
-    def most_chosen(self, n_samples):
+    def most_chosen(self, n_samples: int) -> int:
         return min(n_samples + self.n_negatives, len(self.probabilities_))
 
-    def choose(self, y, keys, dtype):
+    def choose(self, y: Integers, keys: Sequence[int], dtype: Any) -> Choice:
         drawn = [self._draw(key) for key in keys]
         shared, shift = (np.array(each) for each in zip(*drawn, strict=True))
         own = y[:, None].copy()
         return Choice(own, np.ones(own.shape, dtype), shared, shift.astype(dtype))
 
-    def _draw(self, key):
+    def _draw(self, key: int) -> tuple[Integers, Floats]:
         """Return the classes of a step, each once, and what their outputs shift by."""
         n, q = self.n_negatives, self.probabilities_
         shares = (random_words(key, np.arange(n)) + 0.5) / 2**32
@@ -158,7 +164,9 @@ class SampledSoftmax(LogLoss):
         shift[: len(classes)] = np.log(counts / (n * q[classes]))
         return shared, shift
 
-    def of_choice(self, raw, choice, xp):
+    def of_choice(
+        self, raw: Array, choice: Choice, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         own = raw[..., :1]
         others = xp.where(choice.own == choice.shared, -xp.inf, raw[..., 1:])
         logits = concatenated([own, others], xp)
@@ -170,7 +178,9 @@ class SampledSoftmax(LogLoss):
         p[..., 0] -= 1
         return losses, p
 
-    def sampled(self, raw, y, key, xp):
+    def sampled(
+        self, raw: Array, y: Array, key: int, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         classes, shift = self._draw(key)
         drawn = classes >= 0
         classes = from_numpy(classes[drawn], raw, xp)
@@ -186,7 +196,16 @@ class SampledSoftmax(LogLoss):
         return losses, put_at(gradient, y, own, xp)
 
     @staticmethod
-    def choice_loops(own, places, targets, shared, own_out, shared_out, losses, spare):
+    def choice_loops(
+        own: Any,
+        places: Any,
+        targets: Any,
+        shared: Any,
+        own_out: Any,
+        shared_out: Any,
+        losses: Any,
+        spare: Any,
+    ) -> None:
         n_shared, n = shared.shape
         top, total = losses, spare
         for i in range(n):

@@ -1,15 +1,18 @@
 """What every noise part does, and how flattened images are read."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from sknn_notes._checks import shown
 from sknn_notes._part import Part
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._typing import Array, Floats, Graph, Numbers
 
 
 class Noise(Part):
@@ -34,17 +37,17 @@ class Noise(Part):
 
     # The compiled form, an operation of a training step (see ``sknn_notes._compile``):
     # ``at`` are the places of the inputs and of the outputs, and their number.
-    loops: Callable | None = None
+    loops: Callable[..., Any] | None = None
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         """Return the numbers that ``loops`` takes."""
         return ()
 
-    def keeps_non_negative(self):
+    def keeps_non_negative(self) -> bool:
         """Whether inputs of at least 0 always give outputs of at least 0."""
         return False
 
-    def start(self, n_features, rng):
+    def start(self, n_features: int, rng: np.random.Generator) -> int:
         """Prepare for inputs of ``n_features`` columns; called once, before training.
 
         Parameters
@@ -67,7 +70,7 @@ class Noise(Part):
         self._n_features = n_features
         return n_features
 
-    def check_input(self, X):
+    def check_input(self, X: Floats) -> None:
         """Raise ValueError if X holds values that the part can't take."""
         if self.needs_non_negative and X.size and X.min() < 0:
             raise ValueError(
@@ -77,7 +80,7 @@ class Noise(Part):
                 "no part before this one that makes negative values."
             )
 
-    def draw(self, n_draws, rng):
+    def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
         """Return ``n_draws`` independent draws, one a row of the array.
 
         Parameters
@@ -93,7 +96,7 @@ class Noise(Part):
         """
         raise NotImplementedError
 
-    def apply(self, X, draws):
+    def apply(self, X: Floats, draws: NDArray[Any]) -> Floats:
         """Return X under the noise that ``draws`` stand for.
 
         Parameters
@@ -110,7 +113,7 @@ class Noise(Part):
         """
         raise NotImplementedError
 
-    def train(self, X, rng):
+    def train(self, X: Floats, rng: np.random.Generator) -> Floats:
         """Return X under fresh noise for every row.
 
         Parameters
@@ -127,7 +130,7 @@ class Noise(Part):
         """
         return self.apply(X, self.draw(len(X), rng))
 
-    def noisy(self, X, key):
+    def noisy(self, X: Array, key: Any) -> Array:
         """Return X under the fresh noise of one batch in training.
 
         Parameters
@@ -144,7 +147,7 @@ class Noise(Part):
         """
         return self.train(X, np.random.Generator(np.random.SFC64(int(key))))
 
-    def sample(self, X, rng):
+    def sample(self, X: Floats, rng: np.random.Generator) -> Floats:
         """Return X under one draw that all rows share.
 
         What a row becomes depends on that row and the draw alone, so Monte Carlo
@@ -164,7 +167,7 @@ class Noise(Part):
         """
         return self.apply(X, self.draw(1, rng))
 
-    def predict(self, X):
+    def predict(self, X: Array) -> Array:
         """Return what stands for X at prediction, without randomness.
 
         Parameters
@@ -179,7 +182,7 @@ class Noise(Part):
         """
         return X
 
-    def onnx(self, graph, X):
+    def onnx(self, graph: Graph, X: str) -> str:
         """Add the nodes of ``predict`` to an ONNX graph; return their output's name.
 
         Parameters
@@ -193,7 +196,7 @@ class Noise(Part):
         return X
 
 
-def check_inputs(noises, X):
+def check_inputs(noises: list[Noise], X: Any) -> None:
     """Raise ValueError if the parts, one after the other, can't take ``X``.
 
     Parameters
@@ -227,6 +230,12 @@ class ImageNoise(Noise):
     ``_n_channels``.
     """
 
+    image_shape: Sequence[int] | None
+    channels: str
+    _height: int
+    _width: int
+    _n_channels: int
+
     _parameter_constraints = {
         "image_shape": [tuple, list, None],
         "channels": [StrOptions({"first", "last"})],
@@ -234,21 +243,21 @@ class ImageNoise(Noise):
 
     # The compiled form, an operation of a training step (see ``sknn_notes._compile``):
     # ``at`` are the places of the inputs and of the outputs, and their number.
-    loops: Callable | None = None
+    loops: Callable[..., Any] | None = None
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         """Return the numbers that ``loops`` takes."""
         return ()
 
-    def keeps_non_negative(self):
+    def keeps_non_negative(self) -> bool:
         return True
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         if self.image_shape is not None:
             check_sizes(self, "image_shape", (2, 3), least=1)
 
-    def start(self, n_features, rng):
+    def start(self, n_features: int, rng: np.random.Generator) -> int:
         """Read the shape of the images; see the base class."""
         super().start(n_features, rng)
         owner = type(self).__name__
@@ -281,24 +290,24 @@ class ImageNoise(Noise):
         self._height, self._width, self._n_channels = height, width, n_channels
         return n_features
 
-    def _images(self, X):
+    def _images(self, X: NDArray[Any]) -> NDArray[Any]:
         """View rows as images of shape (n_samples, height, width, channels)."""
         if self.channels == "last":
             return X.reshape(-1, self._height, self._width, self._n_channels)
         images = X.reshape(-1, self._n_channels, self._height, self._width)
         return images.transpose(0, 2, 3, 1)
 
-    def _rows(self, images):
+    def _rows(self, images: NDArray[Any]) -> NDArray[Any]:
         """Flatten images of shape (n_samples, height, width, channels) into rows."""
         if self.channels == "first":
             images = images.transpose(0, 3, 1, 2)
         return images.reshape(len(images), math.prod(images.shape[1:]))
 
 
-def check_sizes(part, name, lengths, *, least):
+def check_sizes(part: Part, name: str, lengths: tuple[int, ...], *, least: int) -> None:
     """Raise ValueError unless a parameter is a sequence of integers of some length."""
-    value = getattr(part, name)
-    whole = all(isinstance(size, Integral) and size >= least for size in value)
+    value: Any = getattr(part, name)
+    whole = all(isinstance(size, Integral) and int(size) >= least for size in value)
     if len(value) not in lengths or not whole:
         expected = " or ".join(str(length) for length in lengths)
         raise ValueError(
@@ -307,7 +316,7 @@ def check_sizes(part, name, lengths, *, least):
         )
 
 
-def as_pair(size):
+def as_pair(size: Any) -> tuple[int, int]:
     """Return (height, width) for one number that stands for both, or for a pair."""
     height, width = (size, size) if isinstance(size, Integral) else size
     return int(height), int(width)

@@ -1,10 +1,15 @@
 """Gaussian noise on any inputs."""
 
 from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import astype, fill_bits, namespace, normals
 from sknn_notes._checks import Interval
-from sknn_notes._compile import cast, math, matrix
+from sknn_notes._compile import Memory, cast, math, matrix
+from sknn_notes._typing import Array, Floats, Integers, Numbers
 from sknn_notes.noise._base import Noise
 
 
@@ -42,22 +47,25 @@ class GaussianNoise(Noise):
     in_array_code = True
     _parameter_constraints = {"std": [Interval(Real, 0, None, closed="left")]}
 
-    def __init__(self, *, std=0.1):
+    def __init__(self, *, std: float = 0.1) -> None:
         self.std = std
 
-    def draw(self, n_draws, rng):
+    def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
         key, shape = rng.bit_generator.random_raw(), (n_draws, self._n_features)
-        return normals(key, shape) * self.std
+        draws: Floats = normals(key, shape) * self.std
+        return draws
 
-    def noisy(self, X, key):
+    def noisy(self, X: Array, key: Any) -> Array:
         draws = normals(key, X.shape[-2:], namespace(X), X)
         return self.apply(X, draws * self.std)
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (self.std,)
 
     @staticmethod
-    def loops(m, at, numbers, n, key, t):
+    def loops(
+        m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+    ) -> float:
         width = at[2]
         X = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, width)
         out, std = matrix(m.work, at[1], n, width), cast(numbers[0], m.theta[0])
@@ -74,5 +82,5 @@ class GaussianNoise(Noise):
                 out[i, j] = X[i, j] + a
         return 0.0
 
-    def apply(self, X, draws):
+    def apply(self, X: Array, draws: Array) -> Array:
         return X + astype(draws, X.dtype, namespace(X))

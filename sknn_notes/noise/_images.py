@@ -1,16 +1,22 @@
 """Augmentation of flattened images: random shifts, flips and crops."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from sknn_notes._checks import Interval
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._typing import Array, Floats, Graph, Integers
 from sknn_notes.noise._base import ImageNoise, as_pair, check_sizes
 
 
-def cut(images, shape, corners):
+def cut(
+    images: NDArray[Any], shape: tuple[int, int], corners: Integers
+) -> NDArray[Any]:
     """Cut a window out of every image.
 
     Parameters
@@ -79,21 +85,28 @@ class RandomShift(ImageNoise):
         "fill": [Interval(Real, None, None, closed="neither")],
     }
 
-    def __init__(self, *, image_shape=None, max_shift=1, fill=0.0, channels="last"):
+    def __init__(
+        self,
+        *,
+        image_shape: Sequence[int] | None = None,
+        max_shift: int | Sequence[int] = 1,
+        fill: float = 0.0,
+        channels: str = "last",
+    ) -> None:
         self.image_shape = image_shape
         self.max_shift = max_shift
         self.fill = fill
         self.channels = channels
 
-    def keeps_non_negative(self):
+    def keeps_non_negative(self) -> bool:
         return self.fill >= 0
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         if not isinstance(self.max_shift, Integral):
             check_sizes(self, "max_shift", (2,), least=0)
 
-    def start(self, n_features, rng):
+    def start(self, n_features: int, rng: np.random.Generator) -> int:
         n_features = super().start(n_features, rng)
         down, right = as_pair(self.max_shift)
         if down >= self._height or right >= self._width:
@@ -104,12 +117,12 @@ class RandomShift(ImageNoise):
             )
         return n_features
 
-    def draw(self, n_draws, rng):
+    def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
         """Return shifts down and right, integers of shape (n_draws, 2)."""
         largest = np.array(as_pair(self.max_shift))
         return rng.integers(-largest, largest, size=(n_draws, 2), endpoint=True)
 
-    def apply(self, X, draws):
+    def apply(self, X: Floats, draws: NDArray[Any]) -> Floats:
         down, right = as_pair(self.max_shift)
         padded = np.pad(
             self._images(X),
@@ -164,19 +177,24 @@ class RandomFlip(ImageNoise):
     }
 
     def __init__(
-        self, *, image_shape=None, axis="horizontal", probability=0.5, channels="last"
-    ):
+        self,
+        *,
+        image_shape: Sequence[int] | None = None,
+        axis: str = "horizontal",
+        probability: float = 0.5,
+        channels: str = "last",
+    ) -> None:
         self.image_shape = image_shape
         self.axis = axis
         self.probability = probability
         self.channels = channels
 
-    def draw(self, n_draws, rng):
+    def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
         """Return whether to swap top and bottom, left and right, (n_draws, 2)."""
         flips = rng.random((n_draws, 2)) < self.probability
         return flips & [self.axis != "horizontal", self.axis != "vertical"]
 
-    def apply(self, X, draws):
+    def apply(self, X: Floats, draws: NDArray[Any]) -> Floats:
         images = self._images(X).copy()
         draws = np.broadcast_to(draws, (len(X), 2))
         for axis, flipped in enumerate(draws.T, start=1):
@@ -230,21 +248,26 @@ class RandomCrop(ImageNoise):
         "crop_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
     }
 
-    def __init__(self, *, image_shape=None, crop_shape=None, channels="last"):
+    def __init__(
+        self,
+        *,
+        image_shape: Sequence[int] | None = None,
+        crop_shape: int | Sequence[int] | None = None,
+        channels: str = "last",
+    ) -> None:
         self.image_shape = image_shape
         self.crop_shape = crop_shape
         self.channels = channels
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         if not isinstance(self.crop_shape, Integral | None):
             check_sizes(self, "crop_shape", (2,), least=1)
 
-    def start(self, n_features, rng):
+    def start(self, n_features: int, rng: np.random.Generator) -> int:
         super().start(n_features, rng)
         if self.crop_shape is None:
-            sides = (self._height, self._width)
-            self._crop = tuple(max(1, 7 * side // 8) for side in sides)
+            self._crop = max(1, 7 * self._height // 8), max(1, 7 * self._width // 8)
         else:
             self._crop = as_pair(self.crop_shape)
         height, width = self._crop
@@ -257,17 +280,17 @@ class RandomCrop(ImageNoise):
         self._n_places = np.array([self._height - height + 1, self._width - width + 1])
         return height * width * self._n_channels
 
-    def draw(self, n_draws, rng):
+    def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
         """Return row and column of the first pixels, integers of shape (n_draws, 2)."""
         return rng.integers(0, self._n_places, size=(n_draws, 2))
 
-    def apply(self, X, draws):
+    def apply(self, X: Floats, draws: NDArray[Any]) -> Floats:
         return self._rows(cut(self._images(X), self._crop, draws))
 
-    def predict(self, X):
+    def predict(self, X: Array) -> Array:
         center = (self._n_places[None] - 1) // 2
         return self._rows(cut(self._images(X), self._crop, center))
 
-    def onnx(self, graph, X):
+    def onnx(self, graph: Graph, X: str) -> str:
         columns = self.predict(np.arange(self._n_features)[None])[0]
         return graph.add("Gather", X, columns, axis=1)

@@ -1,11 +1,15 @@
 """Pooling of flattened images with random choices: stochastic and fractional."""
 
+from collections.abc import Sequence
 from itertools import accumulate, product
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._checks import Interval
+from sknn_notes._typing import Array, Floats, Graph, Integers
 from sknn_notes.noise._base import ImageNoise, as_pair, check_sizes
 
 
@@ -69,17 +73,23 @@ class StochasticPooling(ImageNoise):
         "pool_shape": [Interval(Integral, 1, None, closed="left"), tuple, list],
     }
 
-    def __init__(self, *, image_shape=None, pool_shape=2, channels="last"):
+    def __init__(
+        self,
+        *,
+        image_shape: Sequence[int] | None = None,
+        pool_shape: int | Sequence[int] = 2,
+        channels: str = "last",
+    ) -> None:
         self.image_shape = image_shape
         self.pool_shape = pool_shape
         self.channels = channels
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         if not isinstance(self.pool_shape, Integral):
             check_sizes(self, "pool_shape", (2,), least=1)
 
-    def start(self, n_features, rng):
+    def start(self, n_features: int, rng: np.random.Generator) -> int:
         super().start(n_features, rng)
         pool_height, pool_width = as_pair(self.pool_shape)
         if pool_height > self._height or pool_width > self._width:
@@ -92,11 +102,11 @@ class StochasticPooling(ImageNoise):
         self._n_across = -(-self._width // pool_width)
         return self._n_down * self._n_across * self._n_channels
 
-    def draw(self, n_draws, rng):
+    def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
         """Return uniform numbers, (n_draws, n_down, n_across, n_channels)."""
         return rng.random((n_draws, self._n_down, self._n_across, self._n_channels))
 
-    def apply(self, X, draws):
+    def apply(self, X: Floats, draws: NDArray[Any]) -> Floats:
         pixels = self._pixels(X)
         # In float64 a draw times the total is below the total, so a pixel is found.
         sums = list(accumulate(pixel.astype(np.float64) for pixel in pixels))
@@ -107,13 +117,13 @@ class StochasticPooling(ImageNoise):
             np.copyto(chosen, pixel, where=sum_so_far > thresholds)
         return self._rows(chosen)
 
-    def predict(self, X):
+    def predict(self, X: Array) -> Array:
         pixels = self._pixels(X)
-        total = sum(pixels)
+        total: Any = sum(pixels)
         total[total == 0] = 1
         return self._rows(sum(pixel / total * pixel for pixel in pixels))
 
-    def onnx(self, graph, X):
+    def onnx(self, graph: Graph, X: str) -> str:
         # Column 0 is new and holds the zeros that make the last regions whole.
         X = graph.add("Pad", X, [0, 1, 0, 0])
         columns = np.arange(1, self._n_features + 1)[None]
@@ -128,7 +138,7 @@ class StochasticPooling(ImageNoise):
         ]
         return graph.add("Sum", *weighted)
 
-    def _pixels(self, X):
+    def _pixels(self, X: NDArray[Any]) -> list[NDArray[Any]]:
         """Return the first pixels of all regions, the second ones, and so on.
 
         Each is an array of shape (n_samples, n_down, n_across, n_channels).
@@ -208,19 +218,19 @@ class FractionalMaxPooling(ImageNoise):
     def __init__(
         self,
         *,
-        image_shape=None,
-        ratio=2**0.5,
-        overlapping=True,
-        n_regions=1,
-        channels="last",
-    ):
+        image_shape: Sequence[int] | None = None,
+        ratio: float = 2**0.5,
+        overlapping: bool = True,
+        n_regions: int = 1,
+        channels: str = "last",
+    ) -> None:
         self.image_shape = image_shape
         self.ratio = ratio
         self.overlapping = overlapping
         self.n_regions = n_regions
         self.channels = channels
 
-    def start(self, n_features, rng):
+    def start(self, n_features: int, rng: np.random.Generator) -> int:
         super().start(n_features, rng)
         sides = np.array([self._height, self._width])
         # Half a pixel counts as one: rounded down, n / m could be above 2.
@@ -234,27 +244,27 @@ class FractionalMaxPooling(ImageNoise):
         self._kept_draws = self.draw(self.n_regions, rng)
         return int(np.prod(self._pooled)) * self._n_channels
 
-    def draw(self, n_draws, rng):
+    def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
         """Return the k of the vertical and the horizontal sequence, (n_draws, 2)."""
         return rng.integers(0, self._pooled, size=(n_draws, 2))
 
-    def apply(self, X, draws):
+    def apply(self, X: Floats, draws: NDArray[Any]) -> Floats:
         return self._pool(X, draws)
 
-    def _pool(self, X, draws):
+    def _pool(self, X: Floats, draws: Integers) -> Floats:
         n_down, n_across = self._pooled
         pooled = self._pool_rows(self._images(X), draws[:, 0], n_down)
         pooled = self._pool_rows(pooled.swapaxes(1, 2), draws[:, 1], n_across)
         return self._rows(pooled.swapaxes(1, 2))
 
-    def predict(self, X):
+    def predict(self, X: Array) -> Array:
         total = self._pool(X, self._kept_draws[:1])
         for k in range(1, self.n_regions):
             total += self._pool(X, self._kept_draws[k : k + 1])
         total /= self.n_regions
         return total
 
-    def onnx(self, graph, X):
+    def onnx(self, graph: Graph, X: str) -> str:
         sides, n_channels = (self._height, self._width), self._n_channels
         if self.channels == "last":
             shape, row_axis = (*sides, n_channels), 1
@@ -275,7 +285,9 @@ class FractionalMaxPooling(ImageNoise):
             sets.append(graph.add("Flatten", pooled))
         return graph.add("Div", graph.add("Sum", *sets), float(len(sets)))
 
-    def _pool_rows(self, images, phases, n_pooled):
+    def _pool_rows(
+        self, images: NDArray[Any], phases: Integers, n_pooled: int
+    ) -> NDArray[Any]:
         """Return the maxima over regions of whole rows of pixels, axis 1."""
         first, *others = self._regions(images.shape[1], n_pooled, phases)
         sample = np.arange(len(images))[:, None]
@@ -284,7 +296,9 @@ class FractionalMaxPooling(ImageNoise):
             np.maximum(pooled, images[sample, row], out=pooled)
         return pooled
 
-    def _regions(self, n_pixels, n_pooled, phases):
+    def _regions(
+        self, n_pixels: int, n_pooled: int, phases: Integers
+    ) -> list[Integers]:
         """Return the first pixel of all regions of an axis, the second, and so on.
 
         Each is an array of shape (n_draws, n_pooled). Regions that have fewer repeat
@@ -297,6 +311,6 @@ class FractionalMaxPooling(ImageNoise):
         return [np.minimum(first + offset, last) for offset in range(width)]
 
     @staticmethod
-    def _boundaries(n_pixels, n_pooled, phases):
+    def _boundaries(n_pixels: int, n_pooled: int, phases: Integers) -> Integers:
         """Return where regions start, and the end, of shape (n_draws, n_pooled + 1)."""
         return (np.arange(n_pooled + 1) * n_pixels + phases[:, None]) // n_pooled

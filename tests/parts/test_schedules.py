@@ -414,3 +414,8 @@ def test_progress_is_read_only():
     with pytest.raises(FrozenInstanceError):
         progress.epoch = 2
     assert replace(progress, epoch=2).epoch == 2
+
+
+def test_values_of_a_schedule_without_a_start_are_an_error():
+    with pytest.raises(ValueError, match=r"Cosine\(\) has no value to scale\. Pass"):
+        values(Cosine(), Progress())
