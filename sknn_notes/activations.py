@@ -28,28 +28,28 @@ __all__ = [
 class Activation(Part):
     """Base class of activations.
 
-    A subclass defines ``forward`` and ``backward`` in array code. The static methods
-    ``value`` and ``slope`` are its loops, for the compiled step: functions of numbers,
-    which numba compiles. A class that brings none is trained by its definition.
+    A subclass defines ``forward`` and ``backward`` in array code. For the compiled step
+    it may add loops, the static methods ``value`` and ``slope``: functions of single
+    numbers, which numba compiles. An activation without loops is trained in array code.
 
     Attributes
     ----------
     keeps_input : bool
-        True where the derivative is written in the pre-activation ``Z``, which the
-        network then keeps; False where the output ``A`` alone gives it.
+        Whether ``backward`` needs the pre-activations ``Z``, which the network then
+        keeps. If False, the derivative follows from the output ``A``.
     rectifies : bool
-        True for the ReLU family, whose outputs keep half of the signal's power:
-        ``init="auto"`` takes He's variance for it.
+        Whether it belongs to the ReLU family, which halves the power of the signal.
+        ``init="auto"`` then uses He's variance in very deep networks.
     flat_at_zero : bool
-        True where the derivative is 0 wherever the output is 0, so that dropped units
-        need no mask in the backward pass.
+        Whether the derivative is 0 wherever the output is 0. Dropped units then need no
+        mask in the backward pass.
     """
 
     keeps_input = False
     rectifies = False
     flat_at_zero = False
-    # From the pre-activation z, and from the output a and z, with two numbers that
-    # ``numbers`` returned.
+    # The loops: a = value(z, p) and the derivative slope(a, z, p), where p holds the
+    # numbers that ``numbers`` returns.
     value: Callable[..., Any] | None = None
     slope: Callable[..., Any] | None = None
 
@@ -70,7 +70,7 @@ class Activation(Part):
         raise NotImplementedError
 
     def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
-        """Return the gradient at the pre-activations.
+        """Return the gradient with respect to the pre-activations.
 
         Parameters
         ----------
@@ -79,22 +79,22 @@ class Activation(Part):
         A : array of shape (..., n_samples, n_units)
             What ``forward`` returned.
         Z : array of shape (..., n_samples, n_units) or None
-            The pre-activations where ``keeps_input``.
+            Pre-activations, if ``keeps_input``.
         xp : module
 
         Returns
         -------
         delta : array of shape (..., n_samples, n_units)
-            It may be the one passed, changed in place.
+            It may be the array that was passed, changed in place.
         """
         raise NotImplementedError
 
     def numbers(self) -> Numbers:
-        """Return up to two numbers that ``value`` and ``slope`` take as ``p``."""
+        """Return at most two numbers, which ``value`` and ``slope`` take as ``p``."""
         return ()
 
     def onnx(self, graph: Graph, Z: str) -> str:
-        """Add the nodes of ``forward`` to an ONNX graph; return their output's name.
+        """Add the nodes of ``forward`` to an ONNX graph; return the name of the output.
 
         Parameters
         ----------
@@ -112,9 +112,10 @@ class Identity(Activation):
 
     Examples
     --------
-    >>> from sknn_notes import MLPRegressor
-    >>> MLPRegressor(activation="identity").activation
-    'identity'
+    >>> import numpy as np
+    >>> from sknn_notes.activations import Identity
+    >>> Identity().forward(np.array([[-1.0, 2.0]]), np)
+    array([[-1.,  2.]])
     """
 
     def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
@@ -145,9 +146,10 @@ class ReLU(Activation):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sknn_notes.activations import ReLU
-    >>> ReLU()
-    ReLU()
+    >>> ReLU().forward(np.array([[-1.0, 2.0]]), np)
+    array([[0., 2.]])
     """
 
     rectifies = True
@@ -160,7 +162,7 @@ class ReLU(Activation):
         delta *= astype(A > 0, A.dtype, xp)
         return delta
 
-    # A comparison is written so that NaN takes the branch that keeps it.
+    # Comparisons with NaN are False: NaN has to take the branch that returns z.
     @staticmethod
     def value(z: Scalar, p: Numbers) -> Scalar:
         return cast(0, z) if z < 0 else z
@@ -174,12 +176,12 @@ class ReLU(Activation):
 
 
 class LeakyReLU(Activation):
-    """ReLU that leaks: ``f(z) = z`` if ``z > 0``, else ``negative_slope * z``.
+    """Leaky ReLU, ``f(z) = z`` if ``z > 0``, else ``negative_slope * z``.
 
     Parameters
     ----------
     negative_slope : float, default=0.01
-        Slope where ``z <= 0``, in [0, 1); 0 is the ReLU.
+        Slope for ``z <= 0``, in [0, 1). With 0 it is the ReLU.
 
     References
     ----------
@@ -229,7 +231,7 @@ class ELU(Activation):
     Parameters
     ----------
     alpha : float, default=1.0
-        Minus the value that the unit saturates at for very negative ``z``.
+        For very negative ``z`` the output approaches ``-alpha``.
 
     References
     ----------
@@ -278,7 +280,7 @@ class ELU(Activation):
 
 
 class GELU(Activation):
-    """Gaussian error linear unit, ``f(z) = z * P(N(0, 1) <= z)``, in its exact form.
+    """Gaussian error linear unit, ``f(z) = z * P(N(0, 1) <= z)``, not approximated.
 
     References
     ----------
@@ -318,7 +320,7 @@ class GELU(Activation):
         return math.ndtr(z) + z * density
 
     def onnx(self, graph: Graph, Z: str) -> str:
-        # onnxruntime has this function in single precision only.
+        # onnxruntime computes Erf in single precision only.
         erf = graph.add("Erf", graph.cast(graph.add("Mul", Z, sqrt(0.5)), "float32"))
         probability = graph.add("Add", graph.cast(erf, graph.dtype), 1.0)
         return graph.add("Mul", graph.add("Mul", Z, 0.5), probability)
@@ -362,12 +364,12 @@ class SiLU(Activation):
 
     @staticmethod
     def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
-        # Not s (1 + z - f), of which sums in another order leave nothing at large z.
+        # Not s (1 + z - f): if the compiler reorders the sum, 1 is lost at large z.
         s = math.logistic(z)
         return s * (cast(1, z) + z * (cast(1, z) - s))
 
     def onnx(self, graph: Graph, Z: str) -> str:
-        # As a product with a sigmoid, versions of onnxruntime fuse it into a node that
+        # Some versions of onnxruntime fuse a product with a sigmoid into a node that
         # they have in single precision only.
         below = graph.add("Exp", graph.add("Neg", Z))
         return graph.add("Div", Z, graph.add("Add", below, 1.0))
@@ -378,9 +380,10 @@ class Tanh(Activation):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sknn_notes.activations import Tanh
-    >>> Tanh()
-    Tanh()
+    >>> Tanh().forward(np.array([[-1.0, 0.0, 1.0]]), np).round(4)
+    array([[-0.7616,  0.    ,  0.7616]])
     """
 
     def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
@@ -407,9 +410,10 @@ class Logistic(Activation):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sknn_notes.activations import Logistic
-    >>> Logistic()
-    Logistic()
+    >>> Logistic().forward(np.array([[-1.0, 0.0, 1.0]]), np).round(4)
+    array([[0.2689, 0.5   , 0.7311]])
     """
 
     def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
@@ -455,12 +459,12 @@ ACTIVATIONS: Registry[type[Activation]] = Registry(
         "relu6": "relu",
         "softsign": "tanh",
         "hardtanh": "tanh",
-        "selu": "'selu' is not provided; 'elu' comes nearest.",
-        "celu": "'celu' is not provided; ELU(alpha=...) comes nearest.",
+        "selu": "'selu' is not provided; 'elu' is the closest.",
+        "celu": "'celu' is not provided; ELU(alpha=...) is the closest.",
         "softplus": "'softplus' is not provided; 'elu' and 'silu' are smooth as well.",
         "softmax": (
-            "It belongs to the outputs, where loss='log_loss' applies it; choose "
-            "'relu' or another one for the hidden layers."
+            "Softmax belongs to the output layer, where loss='log_loss' applies it; "
+            "choose another activation, such as 'relu', for the hidden layers."
         ),
     },
     base=Activation,

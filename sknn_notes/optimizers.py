@@ -1,6 +1,7 @@
-"""Solvers: one class each, registered in ``OPTIMIZERS``.
+"""Optimizers: one class each, registered in ``OPTIMIZERS``.
 
-A solver sees one flat vector of parameters and its gradient, never a layer.
+An optimizer sees one flat vector of parameters and its gradient, never a layer. The
+estimators take it as ``solver``, by name or as an object.
 """
 
 from collections.abc import Callable
@@ -19,54 +20,55 @@ __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "RMSProp"
 
 
 class Optimizer(Part):
-    """Base class of solvers.
+    """Base class of optimizers.
 
-    A subclass defines ``start`` and ``step`` in array code, and ``proximal_step`` if it
-    is to be used with non-smooth penalties. The static methods ``constants``, ``move``,
-    ``proximal_move``, ``size`` and ``settle`` are its loops, for the compiled step:
-    functions of numbers, which numba compiles, for one parameter ``w``, its gradient
-    ``g`` and its memory ``a`` and ``b``, the first two arrays that ``start`` returns.
+    A subclass defines ``start`` and ``step`` in array code, and ``proximal_step`` to
+    support non-smooth penalties. For the compiled step it may add loops, the static
+    methods ``constants``, ``move``, ``proximal_move``, ``size`` and ``settle``. These
+    are functions of single numbers, which numba compiles: a parameter ``w``, its
+    gradient ``g`` and its elements ``a`` and ``b`` of the first two arrays in the
+    state.
 
     Attributes
     ----------
     stochastic : bool
-        True for solvers that step batch by batch, and so can train with noise in the
-        forward pass and through ``partial_fit``.
+        Whether it makes a step for each batch. It can then train with noise in the
+        forward pass and in ``partial_fit``.
     proximal : bool
-        True for solvers that have a ``proximal_step``, for non-smooth penalties.
+        Whether it has a ``proximal_step``, for non-smooth penalties.
     decoupled : bool
-        True for solvers that shrink the weights outside their step (weight decay) in
-        place of the penalty's gradient.
+        Whether it shrinks the weights outside its step (weight decay), in place of the
+        gradient of the penalty.
     """
 
     stochastic = True
     proximal = False
     decoupled = False
 
-    # p = constants(numbers, rate, t, like): a tuple of numbers of the type of ``like``
-    # that hold for all parameters in step t, the first one being 1. Steps are counted
+    # p = constants(numbers, rate, t, like): a tuple of numbers of the type of ``like``,
+    # the same for all parameters in step t; the first step is 1. Steps are counted
     # across calls if ``start`` returns {"t": 0, ...}, else every call starts at 1.
     constants: Callable[..., Any] | None = None
     # w, a, b = move(w, g, a, b, p): the step.
     move: Callable[..., Any] | None = None
-    # w, a, b = proximal_move(w, g, a, b, p): the step before the proximal step, of
-    # size(a, b, p), and w, a, b = settle(w, a, b, p): what follows it.
+    # w, a, b = proximal_move(w, g, a, b, p) comes before the proximal step, which has
+    # the step size size(a, b, p), and w, a, b = settle(w, a, b, p) after it.
     proximal_move: Callable[..., Any] | None = None
     size: Callable[..., Any] | None = None
     settle: Callable[..., Any] | None = None
 
-    # For a large matrix of which a step changes only some rows. A row that is left out
-    # has a gradient of 0. A few numbers ``s`` describe what several such steps do to
-    # its weights; they are ``idle_start`` before the first step.
+    # For a large matrix of which each step changes only some rows. The other rows have
+    # a gradient of 0. A few numbers ``s`` describe what several such steps do to the
+    # weights of a row; they are ``idle_start`` before the first step.
     idle_start: tuple[float, ...] | None = None
-    # idle_step(s, p, l1, pull, keep, proximal) adds a step to them, in place. The
+    # idle_step(s, p, l1, pull, keep, proximal) adds a step to ``s``, in place. The
     # penalty has the gradient ``pull * w`` and the soft threshold ``l1`` times the step
-    # size, and weight decay multiplies weights by ``keep``; ``proximal`` is 1 if steps
-    # are proximal ones, else 0.
+    # size. Weight decay multiplies weights by ``keep``. ``proximal`` is 1 for proximal
+    # steps, else 0.
     idle_step: Callable[..., Any] | None = None
-    # c = idle_factors(s, p, like): what all weights of a row have in common, and
-    # w, a, b = idle(w, a, b, c): the steps, or proximal_idle(w, a, b, c) if they are
-    # proximal ones. Array code passes arrays to all of these, so they have no branches.
+    # c = idle_factors(s, p, like) are the numbers that all weights of a row share, and
+    # w, a, b = idle(w, a, b, c) makes the steps, or proximal_idle(w, a, b, c) if they
+    # are proximal. None of these has branches, since array code passes arrays to them.
     idle_factors: Callable[..., Any] | None = None
     idle: Callable[..., Any] | None = None
     proximal_idle: Callable[..., Any] | None = None
@@ -94,7 +96,7 @@ class Optimizer(Part):
         state: dict[str, Any],
         xp: ArrayNamespace = np,
     ) -> None:
-        """Update ``theta`` and ``state`` in place; ``grad`` may be lost.
+        """Update ``theta`` and ``state`` in place; ``grad`` may be overwritten.
 
         Parameters
         ----------
@@ -117,7 +119,7 @@ class Optimizer(Part):
         prox: Callable[[Any], None],
         xp: ArrayNamespace = np,
     ) -> None:
-        """Make a step and the proximal step of the penalty that belongs to it.
+        """Make a step, and the proximal step of the penalty after it.
 
         Parameters
         ----------
@@ -130,8 +132,8 @@ class Optimizer(Part):
         state : dict
             As in ``step``.
         prox : callable
-            Takes the step size, a number or an array like ``theta``, and changes
-            ``theta`` in place.
+            A function of the step size, a number or an array like ``theta``, that
+            changes ``theta`` in place.
         xp : module
             As in ``step``.
         """
@@ -139,43 +141,43 @@ class Optimizer(Part):
 
     @staticmethod
     def ahead(w: Scalar, a: Scalar, p: Numbers) -> Scalar:
-        """Return where proximal steps of a solver with ``begin_epoch`` start.
+        """Return where the proximal steps of an optimizer with ``begin_epoch`` start.
 
-        It is the loop of ``begin_epoch``; the last array of the state is then that of
-        the weights themselves.
+        It is the loop of ``begin_epoch``. The last array of the state then holds the
+        weights themselves.
         """
         return w
 
     def begin_epoch(
         self, theta: Array, state: dict[str, Any], xp: ArrayNamespace = np
     ) -> None:
-        """Move ``theta`` to where proximal steps take their gradients."""
+        """Move ``theta`` to the point at which proximal steps take their gradients."""
 
     def end_epoch(self, theta: Array, state: dict[str, Any]) -> None:
-        """Move ``theta`` back to the last result of a proximal step."""
+        """Move ``theta`` back to the result of the last proximal step."""
 
 
 @helper
 def soft(w: Scalar, cut: Scalar) -> Scalar:
-    """Return weights moved towards 0 by ``cut``, and no further."""
-    # What is left is exactly 0 also where a compiler rounds w twice.
+    """Return weights moved toward 0 by ``cut``, but not past it."""
+    # w - w is exactly 0, even if a compiler rounds w twice.
     return np.sign(w) * np.maximum(np.abs(w) - cut, w - w)
 
 
 @helper
 def pulled(w: Scalar, pull: Scalar) -> Scalar:
-    """Return weights less a pull, but on the same side of 0."""
+    """Return weights minus a pull, but not past 0."""
     bound = np.abs(w)
     return w - np.minimum(np.maximum(pull, -bound), bound)
 
 
 @helper
 def length_of(square: Scalar, y: Scalar) -> Scalar:
-    """Return the length of a vector of two elements, one of which is squared."""
+    """Return the length of a vector with the elements ``sqrt(square)`` and ``y``."""
     return np.sqrt(square + y * y)
 
 
-# In place of sums that are 0.
+# Replaces sums that are 0.
 _TINY = 1e-30
 
 
@@ -184,13 +186,13 @@ class SGD(Optimizer):
 
     ``v = momentum * v - rate * grad``, then ``theta += v``, or with Nesterov's momentum
     ``theta += momentum * v - rate * grad``. With a non-smooth penalty the velocity
-    is the difference of iterates after their proximal step, which keeps the minimum
-    where it is whatever the momentum.
+    is the difference of successive iterates, after their proximal steps, so that the
+    momentum does not move the minimum.
 
     Parameters
     ----------
     momentum : float, default=0.9
-        Between 0 and 1.
+        Decay of the velocity, in [0, 1].
     nesterovs_momentum : bool, default=True
         Whether to use Nesterov's momentum.
 
@@ -367,7 +369,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam: steps scaled by running moments of the gradient, corrected for their start.
+    """Adam: steps scaled by bias-corrected running moments of the gradient.
 
     The step is ``rate_t * m / (sqrt(v) + epsilon)`` as in scikit-learn, with ``rate_t =
     rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)``; PyTorch's is the same with
@@ -421,8 +423,8 @@ class Adam(Optimizer):
         state: dict[str, Any],
         xp: ArrayNamespace = np,
     ) -> None:
-        # The state holds m / (1 - beta_1) and v / (1 - beta_2): two passes fewer. Their
-        # factors move to the rate and to epsilon.
+        # The state holds m / (1 - beta_1) and v / (1 - beta_2), which saves two passes.
+        # These factors move to the rate and to epsilon.
         state["t"] += 1
         m, v = state["m"], state["v"]
         m *= self.beta_1
@@ -487,15 +489,16 @@ class Adam(Optimizer):
     ) -> tuple[Scalar, Scalar, Scalar]:
         return w, a, b
 
-    # In idle steps the moments fade, and so does what the first one moves. Without a
-    # penalty the sum of these steps is exact, except that epsilon is taken in its
-    # proportion to the root of the second moment. The pull of a penalty is that of the
-    # weight as it was before, and does not take it across 0. Its steps are divided by
-    # sqrt(x + y), where x is left of the second moment and y is what the pull has added
-    # to it: as if the two were proportional, which is right where one of them is small.
-    # s: what is left of a weight and of its two moments; the sums of the pull and of
-    # its square in them; what the first moment moves; sums of the steps by the pull
-    # over sqrt(x) and over sqrt(y), and of those of the soft threshold.
+    # In idle steps the moments decay, and with them the steps by the first moment.
+    # Without a penalty the sum of these steps is exact, except that epsilon keeps its
+    # ratio to the root of the second moment. The pull of a penalty is computed from the
+    # weight before the idle steps, and does not move it past 0. These steps are divided
+    # by sqrt(x + y), where x is the rest of the second moment and y what the pull has
+    # added to it, as if x and y were proportional. That is accurate if one is small.
+    # s: the factors of a weight and of its two moments; the sums of the pull in the
+    # first moment and of its square in the second; the sum of the steps by the first
+    # moment; the sums of the steps by the pull over sqrt(x) and over sqrt(y); the same
+    # two sums for the soft threshold.
     idle_start = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
     @staticmethod
@@ -553,8 +556,9 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: ``W -= rate * alpha * W`` outside the step.
 
-    The L2 part of the penalty is taken out of the gradient, so that it shrinks all
-    weights alike instead of those with small gradients most.
+    The L2 part of the penalty is not part of the gradient. It shrinks all weights at
+    the same rate; within the gradient it would shrink weights with small gradients
+    most.
 
     Parameters
     ----------
@@ -572,15 +576,15 @@ class AdamW(Adam):
     Examples
     --------
     >>> from sknn_notes.optimizers import AdamW
-    >>> AdamW().decoupled
-    True
+    >>> AdamW(beta_2=0.99)
+    AdamW(beta_2=0.99)
     """
 
     decoupled = True
 
 
 class RMSProp(Optimizer):
-    """Steps scaled by a running mean of the squared gradient.
+    """RMSProp: steps scaled by a running mean of the squared gradient.
 
     ``v = rho * v + (1 - rho) * grad**2``, then
     ``theta -= rate * grad / (sqrt(v) + epsilon)``.
@@ -628,7 +632,7 @@ class RMSProp(Optimizer):
         state: dict[str, Any],
         xp: ArrayNamespace = np,
     ) -> None:
-        # The state holds v / (1 - rho), as Adam's.
+        # The state holds v / (1 - rho), as in Adam.
         v = state["v"]
         v *= self.rho
         v += grad * grad
@@ -680,8 +684,8 @@ class RMSProp(Optimizer):
     ) -> tuple[Scalar, Scalar, Scalar]:
         return w, a, b
 
-    # As Adam's, without a first moment. s: what is left of a weight and of the mean;
-    # the sum of the square of the pull in the mean; the same sums of steps.
+    # As for Adam, without a first moment. s: the factors of a weight and of the mean of
+    # the squared gradient; the sum of the squared pull in this mean; the sums of steps.
     idle_start = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
     @staticmethod
@@ -731,14 +735,14 @@ class RMSProp(Optimizer):
 class LBFGS(Optimizer):
     """Limited-memory BFGS on all the data at once.
 
-    It runs :func:`scipy.optimize.minimize`, needs a smooth objective without noise, and
-    computes in float64. ``max_iter`` and ``tol`` (on the gradient) of the estimator
-    bound it.
+    It runs :func:`scipy.optimize.minimize` in float64, and needs a smooth objective
+    without noise. It stops after ``max_iter`` iterations, or once the gradient is below
+    ``tol``; both are parameters of the estimator.
 
     Parameters
     ----------
     max_fun : int, default=15000
-        The number of objective evaluations that it may take.
+        Maximum number of evaluations of the objective.
 
     References
     ----------
@@ -748,8 +752,8 @@ class LBFGS(Optimizer):
     Examples
     --------
     >>> from sknn_notes.optimizers import LBFGS
-    >>> LBFGS().stochastic
-    False
+    >>> LBFGS(max_fun=500)
+    LBFGS(max_fun=500)
     """
 
     stochastic = False
@@ -777,10 +781,10 @@ OPTIMIZERS: Registry[type[Optimizer]] = Registry(
         "lbfgsb": "lbfgs",
         "newtoncg": "lbfgs",
         "adagrad": "'adagrad' is not provided; 'rmsprop' and 'adam' build on it.",
-        "adadelta": "'adadelta' is not provided; 'rmsprop' and 'adam' come nearest.",
-        "adamax": "'adamax' is not provided; 'adam' comes nearest.",
-        "nadam": "'nadam' is not provided; 'adam' comes nearest.",
-        "lion": "'lion' is not provided; 'adamw' comes nearest.",
+        "adadelta": "'adadelta' is not provided; 'rmsprop' and 'adam' are the closest.",
+        "adamax": "'adamax' is not provided; 'adam' is the closest.",
+        "nadam": "'nadam' is not provided; 'adam' is the closest.",
+        "lion": "'lion' is not provided; 'adamw' is the closest.",
     },
     number="Pass learning_rate_init={} for the size of a step.",
     base=Optimizer,

@@ -1,8 +1,8 @@
 """Penalties on the weights: one class each, registered in ``PENALTIES``.
 
-``R(W) = alpha * value(W)`` is added to the loss as it stands, whatever the batch size.
-A penalty has a smooth part, which acts through its gradient, and may have a non-smooth
-one, which acts through a proximal step after the solver's own.
+``R(W) = alpha * value(W)`` is added to the mean loss, whatever the batch size. The
+smooth part of a penalty acts through its gradient. The non-smooth part, if there is
+one, acts through a proximal step after the step of the optimizer.
 """
 
 from collections.abc import Callable
@@ -29,11 +29,11 @@ class Penalty(Part):
     Attributes
     ----------
     smooth : bool
-        False where the penalty has a non-smooth part, for which ``prox`` is called
-        after every step.
+        False if the penalty has a non-smooth part, for which ``prox`` is called after
+        every step.
     sees_matrices : bool
-        False where the penalty is a sum over single weights, so that those of several
-        layers may come as one matrix; True where rows and columns mean something.
+        Whether rows and columns matter. False if the penalty is a sum over single
+        weights, which may then come from several layers as one matrix.
     """
 
     smooth = True
@@ -59,7 +59,7 @@ class Penalty(Part):
     def gradient(
         self, W: Array, alpha: Scalar, xp: ArrayNamespace = np
     ) -> Array | None:
-        """Return the gradient of the smooth part, None where there is none.
+        """Return the gradient of the smooth part, or None if there is none.
 
         Parameters
         ----------
@@ -88,7 +88,7 @@ class Penalty(Part):
         alpha : float, or array of shape (..., 1, 1)
             As in ``value``.
         step : float, or array that can be broadcast to the shape of ``W``
-            Step size of the solver, one for all weights or one each.
+            Step size of the optimizer, for all weights or for each of them.
         xp : module
             As in ``value``.
 
@@ -99,24 +99,24 @@ class Penalty(Part):
         return W
 
     def covers(self, layer: int) -> bool:
-        """Whether the penalty is on the weights of a layer; the first one is 0."""
+        """Whether the penalty applies to the weights of a layer; the first one is 0."""
         return True
 
     def decay(self, alpha: Scalar) -> Scalar:
         """Return the strength of the L2 part, which 'adamw' applies as weight decay."""
         return 0.0
 
-    # For the compiled step: where the penalty is a sum of ``l1 * abs(w) + l2 / 2 *
+    # For the compiled step. If the penalty is the sum of ``l1 * abs(w) + l2 / 2 *
     # w**2`` over all weights, ``strengths`` returns (l1, l2), and nothing else is
-    # needed. Where it ``sees_matrices``, the loops ``value_loops(W, alpha, numbers,
-    # spare)``, and ``prox_loops(W, steps, alpha, numbers, spare)``, which changes W in
-    # place by a step size for each weight; ``spare`` is room for three rows of W. The
-    # gradient of its smooth part is ``decay(alpha) * W``.
+    # needed. If it ``sees_matrices``, it needs the loops ``value_loops(W, alpha,
+    # numbers, spare)`` and ``prox_loops(W, steps, alpha, numbers, spare)``. The latter
+    # changes W in place, with a step size for each weight. ``spare`` has room for three
+    # rows of W. The gradient of the smooth part is then ``decay(alpha) * W``.
     value_loops: Callable[..., Any] | None = None
     prox_loops: Callable[..., Any] | None = None
 
     def strengths(self, alpha: Scalar) -> tuple[Scalar, Scalar] | None:
-        """Return the strengths of the L1 and the L2 part if there is nothing else."""
+        """Return the strengths of L1 and L2 if the penalty is their sum, else None."""
         return None
 
     def numbers(self) -> Numbers:
@@ -129,14 +129,14 @@ def _sum(W: Array, xp: ArrayNamespace) -> Array:
 
 
 def _per_model(number: Scalar) -> Scalar:
-    """Return a strength for what has one value a model."""
+    """Return the strengths in the shape of arrays with one value per model."""
     return number[..., 0, 0] if getattr(number, "ndim", 0) else number
 
 
 class L2(Penalty):
-    """Squared magnitude of the weights, ``alpha / 2 * sum(W**2)``.
+    """Sum of the squared weights, ``alpha / 2 * sum(W**2)``.
 
-    Its gradient ``alpha * W`` shrinks every weight in proportion to its size, so it
+    Its gradient ``alpha * W`` shrinks every weight in proportion to its size. It
     prefers many small weights to few large ones.
 
     Examples
@@ -164,10 +164,10 @@ class L2(Penalty):
 
 
 class L1(Penalty):
-    """Absolute values of the weights, ``alpha * sum(abs(W))``, which gives exact zeros.
+    """Sum of the absolute weights, ``alpha * sum(abs(W))``; many weights become 0.
 
-    After every step each weight moves towards 0 by ``step * alpha`` and stops there
-    (the soft threshold), so that units end up with few inputs and ignore noisy ones.
+    After every step each weight moves toward 0 by ``step * alpha``, but not past it
+    (the soft threshold). Units end up with few inputs, and ignore noisy ones.
 
     References
     ----------
@@ -198,9 +198,9 @@ class L1(Penalty):
 
 
 class ElasticNet(Penalty):
-    """L1 and L2 mixed as in scikit-learn.
+    """A mixture of L1 and L2, parameterized as in scikit-learn.
 
-    ``alpha * (l1_ratio * sum(abs(W)) + (1 - l1_ratio) / 2 * sum(W**2))``. Where it is
+    ``alpha * (l1_ratio * sum(abs(W)) + (1 - l1_ratio) / 2 * sum(W**2))``. If it is
     written with two strengths, ``lambda_1 * abs(w) + lambda_2 * w**2``, these are
     ``lambda_1 = alpha * l1_ratio`` and ``lambda_2 = alpha * (1 - l1_ratio) / 2``.
 
@@ -248,21 +248,22 @@ class ElasticNet(Penalty):
 
 
 class GroupLasso(Penalty):
-    """Lengths of groups of weights, so that whole inputs or whole units go to zero.
+    """Sum of the norms of groups of weights; whole inputs or units become 0.
 
     ``alpha * sum_g sqrt(n_g) * norm(W_g)``, where a group ``g`` of ``n_g`` weights is a
     row of the first weight matrix (an input), or a column of each matrix (a unit). The
     biases are in no group.
 
-    After every step a group moves towards 0 by its proximal step and stops there. Where
-    the solver has a step size ``s_i`` for each weight, as Adam, that is the minimum of
-    ``sum_i (x_i - w_i)**2 / (2 s_i) + alpha * sqrt(n_g) * norm(x)``: ``x_i = w_i /
-    (1 + s_i * alpha * sqrt(n_g) / norm(x))``, found by Newton's method on ``norm(x)``.
+    After every step each group moves toward 0 by its proximal step, but not past it. If
+    the optimizer has a step size ``s_i`` for each weight, as Adam has, the proximal
+    step minimizes ``sum_i (x_i - w_i)**2 / (2 s_i) + alpha * sqrt(n_g) * norm(x)``. The
+    solution ``x_i = w_i / (1 + s_i * alpha * sqrt(n_g) / norm(x))`` is found with
+    Newton's method for ``norm(x)``.
 
     Parameters
     ----------
     groups : {"inputs", "units"}, default="inputs"
-        What goes to zero as a whole.
+        What becomes 0 as a whole.
 
     References
     ----------
@@ -308,13 +309,14 @@ class GroupLasso(Penalty):
         axis = self._axis
         cut = alpha * W.shape[axis] ** 0.5 * step
         lengths = xp.sqrt(xp.sum(W * W, axis=axis, keepdims=True))
-        # Of a group of length 0 nothing is left.
+        # A group of length 0 stays 0.
         tiny = float(xp.finfo(W.dtype).smallest_normal)
         if getattr(cut, "ndim", 0) == 0 or cut.shape[axis] == 1:
             return W * maximum(1 - cut / maximum(lengths, tiny, xp), 0, xp)
-        # The optimal length is 0, or that at which the vector w_i / (length + cut_i)
-        # has length 1. The inverse of that length is concave in the variable, and
-        # Newton's steps come from below, where the optimum of equal cuts lies.
+        # The optimal length is 0, or the one for which the vector w_i / (length +
+        # cut_i) has norm 1. The inverse of this norm is concave in the length, so
+        # Newton's method converges from below. It starts where all cuts are the largest
+        # one.
         largest = xp.max(cut, axis=axis, keepdims=True)
         length = maximum(lengths - largest, 0, xp)
         for _ in range(_NEWTON_STEPS):
@@ -356,9 +358,9 @@ def value_of_columns(W: Any, alpha: float, numbers: Any, spare: Any) -> Scalar:
     return alpha * W.shape[0] ** 0.5 * total
 
 
-# The loops start where the length would be if all weights had the mean cut, weighted by
-# their squares. By Jensen's inequality that is below the optimal length; it is close to
-# it where the cuts are small or alike.
+# The loops start at the length that is optimal if all weights have the mean cut,
+# weighted by their squares. By Jensen's inequality it is below the optimal length. The
+# two are close if the cuts are small or similar.
 
 
 def shrink_rows(W: Any, steps: Any, alpha: float, numbers: Any, spare: Any) -> None:
@@ -369,7 +371,7 @@ def shrink_rows(W: Any, steps: Any, alpha: float, numbers: Any, spare: Any) -> N
 
 @helper
 def shrink_row(w: Any, steps: Any, strength: Scalar) -> None:
-    """Make the proximal step of a group, the weights of a row."""
+    """Make the proximal step of a group that is a row of weights."""
     zero, one = cast(0, strength), cast(1, strength)
     square, cuts = zero, zero
     for i in range(len(w)):
@@ -436,14 +438,14 @@ def shrink_columns(W: Any, steps: Any, alpha: float, numbers: Any, spare: Any) -
 
 @helper
 def start_length(square: Scalar, cuts: Scalar) -> Scalar:
-    """Return a bound from sums of squares, and of squares times cuts."""
+    """Return a lower bound, from the sums of squares and of squares times cuts."""
     length = np.sqrt(square) - cuts / square
     return length if length > 0 else cast(0, square)
 
 
 @helper
 def last_move(W: Any) -> Scalar:
-    """Return how small, relative to the length, the last Newton step may be."""
+    """Return the size of the last Newton step, relative to the length."""
     return cast(1e-4 if W.itemsize == 4 else 1e-8, W.dtype)
 
 
