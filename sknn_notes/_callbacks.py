@@ -1,7 +1,7 @@
-"""scikit-learn's callbacks, the only module that knows their API.
+"""scikit-learn's callbacks; no other module uses their API.
 
-A fit of a network has one task an epoch, that of several networks one task a network
-with these inside; a fit of a transformer is one task.
+The fit of a network has one task per epoch. The fit of several networks has one task
+per network, which contains these. The fit of a transformer is a single task.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ try:
 except ImportError:  # before scikit-learn 1.9
 
     class _Context:
-        """A task, with what a checkpoint that is passed to ``fit`` asks of it."""
+        """A task, with the attributes that a checkpoint passed to ``fit`` needs."""
 
         def __init__(
             self,
@@ -42,7 +42,7 @@ except ImportError:  # before scikit-learn 1.9
                 callback.on_fit_task_end(estimator, self)
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """An estimator without callbacks, which says what they need."""
+        """An estimator without callbacks."""
 
         _skl_callbacks: list[Any]
 
@@ -56,8 +56,8 @@ except ImportError:  # before scikit-learn 1.9
         def set_callbacks(self) -> Any:
             """Raise AttributeError, so that the method is absent for ``hasattr``."""
             raise AttributeError(
-                f"{type(self).__name__} has callbacks from scikit-learn 1.9 on, and "
-                f"scikit-learn {sklearn.__version__} is installed. Install "
+                f"Callbacks of {type(self).__name__} need scikit-learn 1.9 or later, "
+                f"but scikit-learn {sklearn.__version__} is installed. Install "
                 "scikit-learn>=1.9 to call set_callbacks."
             )
 
@@ -67,7 +67,7 @@ __all__ = ["CallbackSupportMixin", "EpochTasks", "NetworkTasks", "called", "fit_
 
 @contextmanager
 def called(estimator: Any, callbacks: list[Any]) -> Iterator[None]:
-    """Let the tasks that are made in the block call these callbacks."""
+    """Use these callbacks for the tasks that are created in the block."""
     before = vars(estimator).get("_skl_callbacks")
     estimator._skl_callbacks = callbacks
     try:
@@ -81,7 +81,7 @@ def called(estimator: Any, callbacks: list[Any]) -> Iterator[None]:
 
 @contextmanager
 def fit_task(estimator: Any, X: Any, y: Any = None, **metadata: Any) -> Iterator[None]:
-    """Tell the callbacks of a transformer, if it has some, of its fit."""
+    """Notify the callbacks of a transformer, if there are any, of its fit."""
     if not hasattr(estimator, "_skl_callbacks"):
         yield
         return
@@ -93,18 +93,18 @@ def fit_task(estimator: Any, X: Any, y: Any = None, **metadata: Any) -> Iterator
 
 
 class EpochTasks:
-    """The tasks that the callbacks of an estimator see in one fit.
+    """The tasks of one fit, for the callbacks of an estimator.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Inside ``fit``, with callbacks set.
+        The estimator during ``fit``, with callbacks set.
     X, y : array-like
         As passed to ``fit``.
     sample_weight : array-like or None
         As passed to ``fit``.
     context : CallbackContext, default=None
-        The task that the epochs are part of; None is a new one, the whole fit.
+        The parent task of the epochs; None creates a new task for the fit.
     """
 
     def __init__(
@@ -116,25 +116,25 @@ class EpochTasks:
         self._fit = context
 
     def begin_fit(self, fitted: Callable[[], Any]) -> None:
-        """Tell the callbacks that training begins.
+        """Notify the callbacks that training begins.
 
-        ``fitted`` returns the fitted attributes as they are when a callback asks.
+        ``fitted`` returns the fitted attributes at the time of the call.
         """
         self._fitted = fitted
         self._fit.call_on_fit_task_begin(**self._data)
 
     def begin(self) -> None:
-        """Tell the callbacks that an epoch begins."""
+        """Notify the callbacks that an epoch begins."""
         self._epoch = self._fit.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(**self._data)
 
     def end(self) -> bool:
-        """Tell the callbacks that the epoch has ended.
+        """Notify the callbacks that the epoch has ended.
 
         Returns
         -------
         stop : bool
-            Whether a callback asks for the end of training.
+            Whether a callback requests that training stops.
         """
         stop: bool = self._epoch.call_on_fit_task_end(
             **self._data, reconstruction_attributes=self._fitted
@@ -142,19 +142,19 @@ class EpochTasks:
         return stop
 
     def end_fit(self) -> None:
-        """Tell the callbacks that training has ended."""
+        """Notify the callbacks that training has ended."""
         self._fit.call_on_fit_task_end(
             **self._data, reconstruction_attributes=self._fitted
         )
 
 
 class NetworkTasks:
-    """The tasks that the callbacks of several networks see in one fit.
+    """The tasks of one fit of several networks, for the callbacks.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Inside ``fit``, with callbacks set.
+        The estimator during ``fit``, with callbacks set.
     X, y : array-like
         As passed to ``fit``.
     sample_weight : array-like or None
@@ -170,7 +170,7 @@ class NetworkTasks:
         )
 
     def begin_fit(self) -> None:
-        """Tell the callbacks that training begins."""
+        """Notify the callbacks that training begins."""
         self._fit.call_on_fit_task_begin(**self._data)
 
     def of(self, index: int) -> EpochTasks:
@@ -179,11 +179,11 @@ class NetworkTasks:
         return EpochTasks(*self._arguments, context)
 
     def end_fit(self, fitted: Callable[[], Any]) -> None:
-        """Tell the callbacks that all networks are trained."""
+        """Notify the callbacks that all networks are trained."""
         self._fit.call_on_fit_task_end(**self._data, reconstruction_attributes=fitted)
 
 
 def _data(estimator: Any, X: Any, y: Any, sample_weight: Any) -> dict[str, Any]:
-    """Return what the hooks of callbacks may ask for."""
+    """Return the arguments of the hooks of callbacks."""
     weights = None if sample_weight is None else {"sample_weight": sample_weight}
     return {"estimator": estimator, "X": X, "y": y, "metadata": weights}

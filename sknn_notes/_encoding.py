@@ -2,7 +2,7 @@
 
 A feature with edges ``b_0 < ... < b_T`` has ``T`` components. Component ``t`` is
 ``clip((x - b_{t-1}) / (b_t - b_{t-1}), 0, 1)`` [1]_: 0 below its bin, 1 above it. A
-feature whose edges are None passes through, and has no components.
+feature with None in place of edges is passed through, and has no components.
 
 References
 ----------
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-# Of each feature; None where it passes through.
+# The edges of each feature, or None if it is passed through.
 Edges: TypeAlias = list[Floats | None]
 
 
@@ -39,22 +39,22 @@ def quantile_edges(
 ) -> Edges:
     """Return the edges of bins that hold about equally many samples.
 
-    The edges are the ``quantiles`` of the values that are not NaN. Equal ones are
-    merged, so that there may be fewer bins.
+    The edges are the ``quantiles`` of the values that are not NaN. Equal edges are
+    merged, so there may be fewer bins.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        May hold NaN, but no infinity.
+        It may contain NaN, but not infinity.
     n_bins : int
     sample_weight : ndarray of shape (n_samples,), default=None
-        Not negative. Rows of weight 0 count for nothing.
+        Non-negative. Rows of weight 0 are ignored.
 
     Returns
     -------
     edges : list of (ndarray or None), one per feature
-        Increasing, in the dtype of X (float64 for integers). None for features of less
-        than three values, which pass through.
+        Increasing, in the dtype of X (float64 for integers). None for features with
+        fewer than three distinct values, which are passed through.
     """
     dtype = X.dtype if X.dtype.kind == "f" else np.dtype(np.float64)
     return [_edges(column.astype(dtype), n_bins, sample_weight) for column in X.T]
@@ -70,23 +70,24 @@ def _edges(x: Floats, n_bins: int, weights: Floats | None) -> Floats | None:
 
 
 def quantiles(x: Floats, n: int, sample_weight: Floats | None = None) -> Floats:
-    """Return the ``n + 1`` quantiles of a column that cut it in ``n`` equal parts.
+    """Return the ``n + 1`` quantiles that divide a column into ``n`` equal parts.
 
-    A quantile that falls between two values is their mean (numpy's
-    "averaged_inverted_cdf"), so that a weight of 2 acts as two rows.
+    A quantile between two values is their mean (numpy's "averaged_inverted_cdf"), so
+    that a weight of 2 is equivalent to two rows.
 
     Parameters
     ----------
     x : ndarray of shape (n_samples,)
-        NaN is left out; infinity may stand for a quantile.
+        NaN is ignored; quantiles may be infinite.
     n : int
     sample_weight : ndarray of shape (n_samples,), default=None
-        Not negative. Rows of weight 0 count for nothing.
+        Non-negative. Rows of weight 0 are ignored.
 
     Returns
     -------
     quantiles : ndarray of float64 of shape (n + 1,)
-        The first is the smallest value, the last the largest. NaN without any value.
+        The first is the smallest value, the last the largest. NaN if there are no
+        values.
     """
     seen = ~np.isnan(x)
     if sample_weight is None:
@@ -99,21 +100,21 @@ def quantiles(x: Floats, n: int, sample_weight: Floats | None = None) -> Floats:
         x, totals = x[order], np.cumsum(weights[order], dtype=np.float64)
     if not len(x):
         return np.full(n + 1, np.nan)
-    # The quotient is exact where a quantile falls between two rows.
+    # The quotient is exact if a quantile falls between two rows.
     at = np.arange(n + 1) * totals[-1] / n
     left = np.searchsorted(totals, at, side="left")
     right = np.searchsorted(totals, at, side="right")
     left, right = (np.minimum(side, len(x) - 1) for side in (left, right))
     if sample_weight is None:
-        # Much faster than to sort.
+        # Much faster than sorting.
         x = np.partition(x, np.unique([left, right]))
-    # Halves first: a sum may overflow.
+    # Divided first, since the sum may overflow.
     middles: Floats = x[left].astype(np.float64) / 2 + x[right].astype(np.float64) / 2
     return middles
 
 
 def n_components(edges: Edges) -> int:
-    """Return the number of components of all features.
+    """Return the total number of components.
 
     Parameters
     ----------
@@ -129,8 +130,8 @@ def bins_of(edges: Edges, dtype: Any) -> tuple[Integers, Floats, Floats]:
     ----------
     edges : list of (ndarray or None)
     dtype : dtype
-        Of the lower edges and widths. A width that it holds as 0 is its smallest normal
-        number.
+        Dtype of the lower edges and widths. A width that rounds to 0 is replaced by the
+        smallest normal number.
 
     Returns
     -------
@@ -149,23 +150,23 @@ def bins_of(edges: Edges, dtype: Any) -> tuple[Integers, Floats, Floats]:
 def encode(
     X: Array, edges: Edges, xp: ArrayNamespace = np, *, clip_ends: bool = True
 ) -> Array:
-    """Return the components of an array, those of a feature beside each other.
+    """Return the components of an array, feature by feature.
 
     Parameters
     ----------
     X : array of shape (..., n_samples, n_features)
-        Of floats. NaN stays NaN in all components of its feature.
+        Floats. All components of NaN are NaN.
     edges : list of (ndarray or None)
     xp : module, default=numpy
         The array namespace of X.
     clip_ends : bool, default=True
-        Whether the first component is at least 0 and the last one at most 1. Otherwise
-        they go on as lines beyond the first and the last edge.
+        Whether the first component is clipped at 0 and the last one at 1. Otherwise
+        they continue linearly beyond the first and the last edge.
 
     Returns
     -------
     components : array of shape (..., n_samples, n_components)
-        Of X's dtype.
+        In the dtype of X.
     """
     dtype = numpy_dtype(X)
     features, lower, width = bins_of(edges, dtype)
@@ -185,7 +186,7 @@ def components(
     low: Any = 0,
     high: Any = 1,
 ) -> Array:
-    """Return ``clip((x - lower) / width, low, high)`` of the features of some bins.
+    """Return ``clip((x - lower) / width, low, high)`` for the feature of each bin.
 
     Parameters
     ----------
@@ -204,13 +205,13 @@ def components(
 def component_limits(
     edges: Edges, *, clip_ends: bool, dtype: Any = np.float64
 ) -> tuple[Floats, Floats]:
-    """Return the limits that each component is clipped to.
+    """Return the limits to which each component is clipped.
 
     Parameters
     ----------
     edges : list of (ndarray or None)
     clip_ends : bool
-        Whether the first and the last component of a feature end at 0 and 1.
+        Whether the first and last components of a feature are clipped at 0 and 1.
     dtype : dtype, default=numpy.float64
 
     Returns
@@ -228,12 +229,12 @@ def component_limits(
 def component_scales(
     X: NDArray[Any], edges: Edges, sample_weight: Floats | None = None
 ) -> tuple[Floats, Floats]:
-    """Return the means and standard deviations that standardize the components.
+    """Return the means and standard deviations of the components.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        NaN is left out.
+        NaN is ignored.
     edges : list of (ndarray or None)
     sample_weight : ndarray of shape (n_samples,), default=None
 
@@ -252,6 +253,6 @@ def component_scales(
         mean = np.average(encoded, axis=0, weights=weights)
         var = np.average((encoded - mean) ** 2, axis=0, weights=weights)
         means.append(mean)
-        # Components are at most 1; less than this is rounding.
+        # Components are at most 1, so a smaller variance is a rounding error.
         scales.append(np.sqrt(np.where(var > 1e-24, var, 1)))
     return np.concatenate(means), np.concatenate(scales)

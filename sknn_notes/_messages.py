@@ -1,7 +1,7 @@
-"""What a fit tells the user: warnings, and lines under ``verbose``.
+"""Messages of a fit: warnings, and lines with ``verbose``.
 
-A network of an ensemble tells it to the ensemble, which passes on once what several of
-its networks warn of; its lines name the network.
+The networks of an ensemble send their messages to the ensemble. It issues a warning of
+several networks only once, and prefixes lines with the name of the network.
 """
 
 import sys
@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 
 class Told(NamedTuple):
-    """A warning, and the place in the code that it comes from."""
+    """A warning, and the place in the code where it was issued."""
 
     message: str
     category: type[Warning]
@@ -23,10 +23,10 @@ class Told(NamedTuple):
 
 
 class Listening:
-    """Collects the warnings of a block, and begins its lines with a name.
+    """Collects the warnings of a block, and prefixes its lines with a name.
 
-    Other threads are not affected, as they are by ``warnings.catch_warnings``. Several
-    blocks may use it, one after the other.
+    Unlike ``warnings.catch_warnings``, it does not affect other threads. Several blocks
+    may use it, one after the other.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Listening:
     Attributes
     ----------
     told : list of Told
-        What the blocks have warned of.
+        Warnings of the blocks.
     """
 
     def __init__(self, name: str) -> None:
@@ -55,7 +55,7 @@ _listener: ContextVar[Listening | None] = ContextVar("_listener", default=None)
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn of the line of the user's that called, or tell whoever listens."""
+    """Issue a warning for the line in the user's code, or send it to the listener."""
     listener = _listener.get()
     if listener is None:
         warnings.warn(message, category, stacklevel=_level())
@@ -66,7 +66,7 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
 
 
 def _level() -> int:
-    """Return how far up the caller of ``warn`` was called from other code than this."""
+    """Return the stack level of the user's code, as seen from ``warn``."""
     frame, level = sys._getframe(2), 2
     while frame.f_back is not None and _is_between(frame):
         frame, level = frame.f_back, level + 1
@@ -79,7 +79,7 @@ def _is_between(frame: FrameType) -> bool:
 
 
 def pass_on(told: list[Told], total: int, what: str) -> None:
-    """Warn once of what several fits warn of from the same place in the code.
+    """Issue each warning of several fits once.
 
     Parameters
     ----------
@@ -87,13 +87,13 @@ def pass_on(told: list[Told], total: int, what: str) -> None:
     total : int
         Number of fits.
     what : str
-        What they are fits of, in the plural.
+        What was fitted, in the plural.
     """
     counts = Counter(each.place for each in told)
     seen: set[Any] = set()
     for message, category, place in told:
         if issubclass(category, ConvergenceWarning):
-            # Fits differ in the numbers of the message.
+            # The messages of different fits contain different numbers.
             key: Any = place
             message += f" (In {counts[place]} of {total} {what}.)"
         else:
@@ -104,6 +104,6 @@ def pass_on(told: list[Told], total: int, what: str) -> None:
 
 
 def say(line: str) -> None:
-    """Print a line in one piece, so that those of several threads don't mix."""
+    """Print a line in one piece, so that lines of several threads don't mix."""
     listener = _listener.get()
     print(f"{line}\n" if listener is None else f"{listener.name}: {line}\n", end="")

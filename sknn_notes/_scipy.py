@@ -1,4 +1,4 @@
-"""What scipy lacks before version 1.11."""
+"""Backport for scipy before version 1.11."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ else:
             return last.fun, gradient
 
         def record(x: Any) -> None:
-            # An iteration ends where the objective was computed last.
+            # The last evaluation of the objective is at the end of an iteration.
             callback(OptimizeResult(x=x, fun=last.fun))
 
         try:

@@ -1,9 +1,9 @@
-"""Compile all that the networks and transformers may use, before it is needed.
+"""Compile everything that the networks and transformers may use, ahead of time.
 
     python -m sknn_notes.compile [--dtype float32]
 
-Compiled code is kept on disk, beside the package or where ``NUMBA_CACHE_DIR`` says, and
-found there by every later process: run this once when an image is built, or before many
+Compiled code is cached on disk, next to the package or in ``NUMBA_CACHE_DIR``, and
+loaded by later processes. Run this once when an image is built, or before many
 processes start. It needs the extra ``fast``.
 """
 
@@ -37,7 +37,7 @@ __all__ = ["main"]
 
 
 def _settings() -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Yield (name, class, parameters) of networks that use every part."""
+    """Yield (name, class, parameters) of networks that together use all parts."""
     for name in ACTIVATIONS:
         yield f"activation {name}", MLPRegressor, {"activation": name}
     for name in REGRESSION_LOSSES:
@@ -98,7 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
     Parameters
     ----------
     arguments : list of str, default=None
-        Those of the command line by default.
+        Arguments; those of the command line by default.
     """
     parser = argparse.ArgumentParser(
         prog="python -m sknn_notes.compile", description=__doc__.splitlines()[0]
@@ -106,7 +106,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--dtype", choices=["float32", "float64"], action="append")
     options = parser.parse_args(arguments)
     if not _kernels.active().__name__.endswith("_numba"):
-        sys.exit("Nothing is compiled without numba: pip install numba.")
+        sys.exit("Compiling needs numba: pip install numba.")
     from sknn_notes._compile import _cache, _numba
 
     begin = perf_counter()

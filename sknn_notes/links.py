@@ -127,7 +127,7 @@ class Link:
         return raw
 
     def onnx(self, graph: Graph, scores: str) -> str:
-        """Add the nodes from ``scores`` to ``inverse``; return the name of the output."""
+        """Add the nodes from ``scores`` to ``inverse``; return the output's name."""
         return scores
 
 
@@ -504,7 +504,7 @@ class _Search:
         return self.leaf
 
     def _descend(self) -> list[_Block]:
-        """Take the more probable turn at each node; return the others as blocks of pairs."""
+        """Take the more probable turns; return the others as blocks of pairs."""
         rows = np.arange(len(self.best))
         nodes, reached = np.zeros_like(rows), np.zeros(len(rows))
         others = []

@@ -1,4 +1,4 @@
-"""The file of a checkpoint: replaced as a whole, or not at all."""
+"""The file of a checkpoint, which is replaced atomically."""
 
 import os
 import pickle
@@ -10,13 +10,13 @@ from typing import Any
 
 from sknn_notes._version import __version__
 
-# Both lines can be read without unpickling anything.
+# These lines can be read without unpickling.
 _FIRST_LINE = b"sknn_notes checkpoint\n"
 _SECOND_LINE = f"version {__version__}\n".encode()
 
 
 def check_writable(path: Path) -> None:
-    """Raise OSError unless a file can be written; remove what a killed process left.
+    """Raise OSError unless a file can be written; remove files of killed processes.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ def check_writable(path: Path) -> None:
     folder = path.parent
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"The checkpoint {path} can't be written: there is no folder {folder}. "
-            "Create it, or pass another path."
+            f"The checkpoint {path} can't be written: the folder {folder} does not "
+            "exist. Create it, or pass another path."
         )
     if path.is_dir():
         raise IsADirectoryError(
@@ -43,7 +43,7 @@ def check_writable(path: Path) -> None:
         raise type(error)(
             error.errno,
             f"The checkpoint {path} can't be written: {error.strerror}. Pass a path in "
-            "a folder that may be written to",
+            "a writable folder",
             str(folder),
         ) from error
 
@@ -51,8 +51,8 @@ def check_writable(path: Path) -> None:
 def write(path: Path, content: Any) -> None:
     """Replace a file by the pickle of an object.
 
-    The file is the old one or the new one at any moment, also after a power cut. If
-    writing fails, it is the old one, and no other file is left.
+    The file is either the old or the new one at any time, even after a power failure.
+    If writing fails, the old file remains, and no temporary file is left.
     """
     temporary = _temporary(path)
     try:
@@ -75,7 +75,7 @@ def read(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     ValueError
-        If the file is no checkpoint, is damaged, or was written by another version.
+        If the file is not a checkpoint, is damaged, or was written by another version.
     """
     with open(path, "rb") as file:
         if file.readline(len(_FIRST_LINE)) != _FIRST_LINE:
@@ -84,8 +84,8 @@ def read(path: str | os.PathLike[str]) -> Any:
         if version != _SECOND_LINE:
             writer = version.decode(errors="replace").removeprefix("version ").strip()
             raise ValueError(
-                f"{path} was written by version {writer} of sknn_notes, and this is "
-                f"version {__version__}, which may train differently. Install "
+                f"{path} was written by version {writer} of sknn_notes, but version "
+                f"{__version__} is installed and may train differently. Install "
                 f"sknn_notes=={writer} to resume the fit."
             )
         try:
@@ -95,12 +95,12 @@ def read(path: str | os.PathLike[str]) -> Any:
 
 
 def _temporary(path: Path) -> Path:
-    # In the same folder, since a file can't be moved to another disk in one step.
+    # In the same folder, since a file can't be moved to another disk atomically.
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
 def _sync(folder: Path) -> None:
-    """Have the disk keep the new name of a file, where folders can be opened."""
+    """Flush the new name of a file to disk, on systems that can open a folder."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

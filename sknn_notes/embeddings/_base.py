@@ -1,4 +1,4 @@
-"""What every embedding does."""
+"""Base class of embeddings."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,19 +15,20 @@ class Embedding(Part):
     """Base class of numerical embeddings.
 
     An embedding turns each feature into several inputs of the first layer. A subclass
-    defines ``start``, ``forward`` and, if it learns something, ``parameters``, ``draw``
-    and ``backward``. ``loops`` and ``backward_loops`` are its compiled form; a class
-    that brings none is trained by its definition.
+    defines ``start`` and ``forward`` in array code and, if it has learned parameters,
+    ``parameters``, ``draw`` and ``backward``. For the compiled step it may add
+    ``loops`` and ``backward_loops``. An embedding without loops is trained in array
+    code.
 
     Attributes
     ----------
     n_features_, n_outputs_ : int
-        Numbers of inputs and of embedded inputs, which ``start`` sets.
+        Number of inputs and of embedded inputs, which ``start`` sets.
     loops, backward_loops : callable or None
-        Operations of a training step (see ``sknn_notes._compile``). ``at`` are the
+        Operations of a training step (see ``sknn_notes._compile``). ``at`` holds the
         places of the inputs, of the outputs, of their gradient and of ``n_spare``
-        numbers for every row, then those of all ``parameters`` and ``constants``, then
-        what ``table`` returns.
+        numbers for each row, then the places of all ``parameters`` and ``constants``,
+        then the integers of ``table``.
     """
 
     loops: Callable[..., Any] | None = None
@@ -37,14 +38,14 @@ class Embedding(Part):
     n_outputs_: int
 
     def start(self, X: NDArray[Any], sample_weight: Floats | None = None) -> int:
-        """Learn from the training rows what stays as it is in training.
+        """Learn what training does not change from the training data.
 
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
-            The rows to train on.
+            Training data.
         sample_weight : ndarray of shape (n_samples,), default=None
-            Their weights.
+            Sample weights.
 
         Returns
         -------
@@ -54,26 +55,26 @@ class Embedding(Part):
         raise NotImplementedError
 
     def parameters(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the arrays that training learns, by their names."""
+        """Return the shapes of the learned arrays, by name."""
         return {}
 
     def constants(self) -> dict[str, Floats]:
-        """Return the arrays that ``start`` learned, by their names."""
+        """Return the arrays that ``start`` has learned, by name."""
         return {}
 
     def draw(self, p: Arrays, rng: np.random.Generator) -> None:
-        """Set the arrays of ``parameters`` to their random start.
+        """Draw the initial values of the arrays of ``parameters``.
 
         Parameters
         ----------
         p : dict of ndarray
-            The arrays, to be written to.
+            The arrays, which are changed in place.
         rng : numpy.random.Generator
-            Source of the draws.
+            Generator for the draws.
         """
 
     def forward(self, p: Arrays, X: Array, xp: ArrayNamespace) -> tuple[Array, Any]:
-        """Return the embedded inputs, and what ``backward`` needs to know.
+        """Return the embedded inputs, and what ``backward`` needs.
 
         Parameters
         ----------
@@ -89,7 +90,7 @@ class Embedding(Part):
         out : array of shape (..., n_samples, n_outputs)
             A new array.
         kept : object
-            Handed to ``backward``.
+            It is passed to ``backward``.
         """
         raise NotImplementedError
 
@@ -108,7 +109,7 @@ class Embedding(Part):
         p, g : dict of array
             The arrays, and their gradients.
         delta : array of shape (..., n_samples, n_outputs)
-            Gradient at the outputs; it may be changed.
+            Gradient with respect to the outputs; it may be changed.
         kept : object
             What ``forward`` returned.
         xp : module
@@ -116,14 +117,14 @@ class Embedding(Part):
         """
 
     def bound(self, p: Arrays, size: float) -> float:
-        """Return what no output exceeds in size if no input exceeds ``size``.
+        """Return a bound of the absolute outputs.
 
         Parameters
         ----------
         p : dict of array
             The arrays of ``parameters`` and ``constants``.
         size : float
-            Bound of the inputs.
+            Bound of the absolute inputs.
         """
         raise NotImplementedError
 
@@ -133,15 +134,15 @@ class Embedding(Part):
 
     @property
     def n_spare(self) -> int:
-        """How many numbers for every row of a batch the loops need room for."""
+        """How many numbers per row of a batch the loops need as scratch space."""
         return 0
 
     def shown(self, p: Arrays) -> dict[str, Any]:
-        """Return the arrays that a fitted estimator shows as ``embedding_``."""
+        """Return the arrays that a fitted estimator has as ``embedding_``."""
         return dict(p)
 
     def onnx(self, graph: Graph, p: Arrays, X: str) -> str:
-        """Add the nodes of ``forward`` to an ONNX graph; return their output's name.
+        """Add the nodes of ``forward`` to an ONNX graph; return the name of the output.
 
         Parameters
         ----------
@@ -160,6 +161,6 @@ def check_dense(embedding: Embedding | None, X: Any) -> None:
     """Raise ValueError if there is an embedding and ``X`` is sparse."""
     if embedding is not None and issparse(X):
         raise ValueError(
-            f"embedding={embedding!r} works on dense inputs; X is sparse. Pass "
+            f"embedding={embedding!r} needs dense inputs, but X is sparse. Pass "
             "X.toarray(), or set embedding=None."
         )

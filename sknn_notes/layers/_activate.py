@@ -1,4 +1,4 @@
-"""The layer of an activation, with the biases of the dense layer before it."""
+"""The activation layer, which adds the biases of the dense layer before it."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ class Activate(Layer):
     depth : int
     n_units : int
     mask : Mask or None, default=None
-        The dropout of the layer that follows.
+        Mask of the dropout layer that follows.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Activate(Layer):
         return out
 
     def bound(self, p: Arrays, size: float, largest: float) -> float:
-        # The functions in use lie nowhere farther from 0 than at the ends, or than 1.
+        # No activation is larger than at the ends of the range, or than 1.
         ends = self.activation.forward(np.array([[-size, size]]), np)
         return max(float(np.max(np.abs(ends))), size, 1.0)
 
@@ -60,13 +60,13 @@ class Activate(Layer):
         part, keeps = self.activation, self.activation.keeps_input
         if len(part.numbers()) > 2:
             raise TypeError(
-                f"{type(part).__name__}.numbers returned {part.numbers()}, and loops "
-                "take two numbers at most. Leave the loops out to train by forward and "
-                "backward."
+                f"{type(part).__name__}.numbers returned {part.numbers()}, but loops "
+                "take at most two numbers. Remove value and slope to train with "
+                "forward and backward."
             )
         value_of = form_of(part, "value", "forward")
         slope_of = form_of(part, "slope", "backward")
-        # A slope that is computed from the input needs input and output.
+        # A slope that depends on the input needs both input and output.
         start = tape.room(self.n_units) if keeps else value.start
         out = value._replace(
             start=start, bias=-1, is_flat_at_zero=self._is_flat and bool(self.mask)
@@ -78,19 +78,19 @@ class Activate(Layer):
 
     @property
     def _is_flat(self) -> bool:
-        """Whether masked outputs tell that the slope is 0 there.
+        """Whether the slope is 0 where the output is masked.
 
-        A subclass with another slope says so itself.
+        A subclass that overrides ``slope`` has to set ``flat_at_zero`` again.
         """
         part = self.activation
         owner = next((c for c in type(part).__mro__ if "slope" in vars(c)), None)
         return vars(owner).get("flat_at_zero", False) and not part.keeps_input
 
     def _numbers(self) -> Numbers:
-        """Return the activation's numbers, and how to undo and to add a mask's scale.
+        """Return the numbers of the activation, and factors for the scale of a mask.
 
-        Outputs are masked in place. Where that shows in the slope, which is 0 then, the
-        scale alone is missing from the gradient.
+        Outputs are masked in place. If the slope of masked outputs is 0, the gradient
+        lacks only the scale.
         """
         scale = 1.0 if self.mask is None else self.mask.training_scale
         flat = self._is_flat
@@ -106,7 +106,7 @@ def forward(value_of: Callable[..., Any]) -> Callable[..., float]:
         Z, A = matrix(m.work, at[0], n, width), matrix(m.work, at[1], n, width)
         like = m.theta[0]
         p = cast(numbers[0], like), cast(numbers[1], like)
-        # A loop that reads and writes one place is vectorized where it names one array.
+        # A loop in place is vectorized only if it uses a single array.
         if at[3] < 0 and at[0] == at[1]:
             for i in range(n):
                 for j in range(width):

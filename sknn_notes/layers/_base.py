@@ -1,4 +1,4 @@
-"""What every layer of a network does."""
+"""Base class of layers."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -10,10 +10,10 @@ from sknn_notes._typing import Array, Arrays, Graph
 
 
 class Parameter(NamedTuple):
-    """An array that a layer learns: its shape, and what treats it alike.
+    """Shape and role of an array that a layer learns.
 
-    ``role`` is "weights", which penalties are on, "biases", on which they may be, or
-    "others". Where it is ``transposed``, the columns of the matrix lie together.
+    ``role`` is "weights", which are penalized, "biases", which may be penalized, or
+    "others". If the array is ``transposed``, the columns of the matrix are contiguous.
     """
 
     shape: tuple[int, ...]
@@ -22,12 +22,11 @@ class Parameter(NamedTuple):
 
 
 class Fitted(NamedTuple):
-    """The learned arrays in the form that fitted estimators show.
+    """The learned arrays as attributes of fitted estimators.
 
-    ``coefs`` and ``intercepts`` have one array a dense layer, the others one a hidden
-    layer or are None: dicts of the arrays of a norm, matrices or None of a residual
-    connection. The arrays of the embedding and the factors of the features are None
-    where there are none.
+    ``coefs`` and ``intercepts`` hold one array per dense layer. ``batch_norms`` and
+    ``layer_norms`` hold one dict of arrays per hidden layer, and ``residuals`` a matrix
+    or None. All except the first two are None if the network has no such layers.
     """
 
     coefs: list[Any]
@@ -40,16 +39,16 @@ class Fitted(NamedTuple):
 
 
 class Flow:
-    """What goes along with a batch on its way through the layers.
+    """The context of a batch as it passes through the layers.
 
     Parameters
     ----------
     like : array
-        Of the namespace of all arrays.
+        An array of the namespace in use.
     keys : iterator of int, or None
-        One key for every layer that draws random numbers; without, none does.
+        One key for each layer that draws random numbers. With None, no layer does.
     rng : numpy.random.Generator or None
-        In prediction, draws one sub-network for all rows.
+        Generator that draws one subnetwork for all rows in prediction.
 
     Attributes
     ----------
@@ -71,42 +70,41 @@ class Flow:
 class Layer:
     """Base class of layers.
 
-    ``forward`` and ``backward`` are the definition, in array code; ``record`` adds the
-    compiled operations that compute the same to a tape. Arrays are those of
-    ``parameters`` and ``running``, in dicts by their names: ``p`` the arrays, ``g``
-    the gradients.
+    ``forward`` and ``backward`` are the definition, in array code. ``record`` adds
+    compiled operations that compute the same to a tape. ``p`` is a dict of the arrays
+    of ``parameters`` and ``running``, and ``g`` a dict of the gradients.
 
     Attributes
     ----------
     depth : int
-        Which hidden layer of the network it is part of; the last one is the output.
+        Index of the hidden layer that it belongs to; the last index is the output.
     is_random : bool
-        Whether training draws random numbers, by one key a batch.
+        Whether training draws random numbers, with one key per batch.
     """
 
     depth = 0
     is_random = False
 
     def __repr__(self) -> str:
-        # It is part of ``executor_``, which should be the same in every process.
+        # Without an address, so that ``executor_`` is the same in all processes.
         return type(self).__name__
 
     def parameters(self) -> dict[str, Parameter]:
-        """Return what the layer learns."""
+        """Return shapes and roles of the learned arrays, by name."""
         return {}
 
     def running(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of the averages that training keeps for prediction."""
+        """Return the shapes of the running averages, by name."""
         return {}
 
     def start(self, p: Arrays) -> None:
-        """Set the arrays whose start is not random."""
+        """Set the initial values that are not random."""
 
     def draw(self, p: Arrays, rng: np.random.Generator) -> None:
-        """Set the arrays whose start is random and not the initializer's."""
+        """Draw the random initial values that the initializer does not draw."""
 
     def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Any, Any]:
-        """Return the outputs for a batch, and what ``backward`` needs to know.
+        """Return the outputs for a batch, and what ``backward`` needs.
 
         Parameters
         ----------
@@ -131,33 +129,33 @@ class Layer:
         flow: Flow,
         needed: bool = True,
     ) -> Array:
-        """Write the gradients of the parameters; return that of the inputs.
+        """Write the gradients of the parameters; return the gradient of the inputs.
 
         Parameters
         ----------
         p, g : dict of array
         delta : array of shape (..., n_samples, n_outputs)
-            Gradient of the objective at the outputs; it may be changed.
+            Gradient of the objective with respect to the outputs; may be changed.
         kept : object
             What ``forward`` returned.
         flow : Flow
         needed : bool
-            Whether the gradient of the inputs is needed, or may be None.
+            Whether the gradient of the inputs is needed; otherwise it may be None.
         """
         raise NotImplementedError
 
     def predict(self, p: Arrays, A: Array, flow: Flow) -> Array:
-        """Return the outputs in prediction, with the noise averaged or drawn."""
+        """Return the outputs in prediction, with averaged or drawn noise."""
         return self.forward(p, A, flow)[0]
 
     def update_running(self, p: Arrays, kept: Any) -> None:
-        """Mix the batch of a ``forward`` into the running averages."""
+        """Add the batch of a ``forward`` to the running averages."""
 
     def set_running(self, p: Arrays, kept: Any) -> None:
-        """Take the batch of a ``forward``, all the data, as the averages."""
+        """Replace the running averages by those of a ``forward`` on all the data."""
 
     def fitted(self, arrays: Fitted) -> dict[str, np.ndarray]:
-        """Return the layer's part of the arrays that estimators show, by its names."""
+        """Return the fitted arrays of this layer, by name."""
         return {}
 
     def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
@@ -176,14 +174,14 @@ class Layer:
         Returns
         -------
         name : str
-            Of the outputs.
+            Name of the outputs.
         """
         raise NotImplementedError
 
     def bound(self, p: Arrays, size: float, largest: float) -> float:
-        """Return what no output exceeds in size if no input exceeds ``size``.
+        """Return a bound of the absolute outputs, given ``size``, that of the inputs.
 
-        ``largest`` is the largest size of a parameter of the network.
+        ``largest`` is the largest absolute parameter of the network.
         """
         return size
 

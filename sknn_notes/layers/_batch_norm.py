@@ -1,4 +1,4 @@
-"""Batch normalization, as a part with parameters of its own and as a layer."""
+"""Batch normalization, as a part and as a layer."""
 
 from numbers import Real
 from typing import Any
@@ -16,14 +16,14 @@ from sknn_notes.layers._base import Fitted, Flow, Layer, Parameter
 class BatchNorm(Part):
     """Batch normalization before the activation of every hidden layer.
 
-    In training every unit is centered and scaled by the mean and the (biased) variance
-    of its batch, then scaled and shifted by two learned numbers. In prediction running
-    averages take the place of the batch's mean and of its (unbiased) variance.
+    In training, each unit is standardized with the mean and the (biased) variance of
+    the batch, then multiplied by a learned scale and shifted by a learned number.
+    Prediction uses running averages of the mean and of the (unbiased) variance.
 
     Parameters
     ----------
     momentum : float, default=0.1
-        Weight of the newest batch in the running averages.
+        Weight of the latest batch in the running averages.
     eps : float, default=1e-5
         Added to the variance.
 
@@ -51,7 +51,7 @@ class BatchNorm(Part):
 
 
 class BatchNormLayer(Layer):
-    """Batch norm of one layer of units.
+    """Batch normalization of the units of one layer.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class BatchNormLayer(Layer):
         xp, n = flow.xp, A.shape[-2]
         mean = xp.mean(A, axis=-2, keepdims=True)
         normalized = A - mean
-        # What rounding left of a mean that is far from 0 would count as variance.
+        # The rounding error of a mean far from 0 would add to the variance.
         rest = xp.mean(normalized, axis=-2, keepdims=True)
         normalized -= rest
         var = xp.sum(normalized * normalized, axis=-2, keepdims=True) / n
@@ -156,10 +156,10 @@ class BatchNormLayer(Layer):
 
 @helper
 def subtract_mean(X: Any, mean: Any, rest: Any, var: Any) -> None:
-    """Subtract the mean as it was computed; return what is left of it, and var.
+    """Subtract the mean; compute its rounding error ``rest`` and the variance ``var``.
 
-    What rounding left of a mean that is far from 0 would count as variance. ``mean``
-    becomes the better one.
+    The rounding error of a mean far from 0 would add to the variance. ``mean`` is
+    corrected by it.
     """
     n, n_units = X.shape
     zero, share = cast(0, X[0, 0]), cast(1 / n, X[0, 0])
@@ -176,7 +176,7 @@ def subtract_mean(X: Any, mean: Any, rest: Any, var: Any) -> None:
         v = var[j] * share - r * r
         rest[j] = r
         mean[j] += r
-        # Of a column that does not vary, rounding may leave less than 0.
+        # For a constant column, rounding may give a negative variance.
         var[j] = zero if v < 0 else v
 
 
@@ -192,7 +192,7 @@ def forward(
     scale = m.theta[scale_at : scale_at + width]
     shift = m.theta[shift_at : shift_at + width]
     share = cast(1 / n, X[0, 0])
-    # Where the mean is expected makes one pass over memory enough for both.
+    # With a shift by the running mean, one pass gives both mean and variance.
     fill(mean, 0)
     fill(var, 0)
     for i in range(n):
@@ -208,7 +208,7 @@ def forward(
         mean[j] = r + near[j]
         center[j] = mean[j]
     if far:
-        # The square of the shift would drown the variance.
+        # The squared difference of the means would swamp the variance.
         subtract_mean(X, mean, center, var)
     one, eps = cast(1, X[0, 0]), cast(numbers[0], X[0, 0])
     for j in range(width):

@@ -1,4 +1,4 @@
-"""An output layer of which a step computes and trains some units alone."""
+"""An output layer in which a step computes and trains only some units."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ from sknn_notes.layers._dense import Dense
 class ChosenOutputs(Dense):
     """``Z = A W + b`` for the outputs that a loss chooses.
 
-    The raw outputs of a sample are first those of its own, then those that all samples
-    of the batch have. ``choice`` says which: it is a ``Choice`` of the loss whose
-    outputs are places in the layer, those of all samples the first ones.
+    The raw outputs of a sample are first its own, then those that all samples of the
+    batch share. They are defined by ``choice``, a ``Choice`` of the loss whose indices
+    refer to places in this layer. The shared outputs come first there.
 
     Parameters
     ----------
     n_inputs : int
     capacity : int
-        The most units that a step may choose.
+        Maximum number of units that a step may choose.
     depth : int
     n_own, n_shared : int
-        How many outputs a sample has of its own and, at most, with others.
+        How many outputs a sample has for itself, and at most shares with others.
     """
 
     def __init__(
@@ -88,11 +88,11 @@ class ChosenOutputs(Dense):
         return out
 
 
-# Operands: places of the inputs, of their gradient, of the outputs, of their gradient,
-# of weights and biases; numbers of inputs, of a sample's own outputs, and of rows that
-# the room for these is made for. Of ``classes``, those of n * n_own are the places of
-# the outputs of each sample, -1 for none, then those of all samples; ``targets`` are
-# along with them.
+# Operands: the places of the inputs, of their gradient, of the outputs, of their
+# gradient, of the weights and of the biases; the numbers of inputs, of each sample's
+# own outputs, and of rows that there is room for. The first n * n_own elements of
+# ``classes`` are the places of each sample's own outputs, -1 for none. The shared
+# outputs follow. ``targets`` has the same order.
 
 
 def chosen_forward(

@@ -21,14 +21,14 @@ class Dense(Layer):
     n_inputs, n_units : int
     depth : int
     has_bias : bool, default=True
-        False where a norm follows, whose shift takes its place.
+        False if a normalization layer follows, since that has a shift.
     is_output : bool, default=False
-        Whether the outputs are those of the network. They are few, and losses reduce
-        over each row of them, so that they lie units first in memory.
+        Whether this is the output layer of the network. Its outputs are then stored
+        units first, since losses reduce over the few outputs of each row.
     dropconnect : Mask or None, default=None
-        Drops weights, others in every batch.
+        Mask that drops different weights in each batch.
     transposed : bool, default=False
-        Whether the weights of a unit lie together, which makes single units cheap.
+        Whether the weights of a unit are contiguous, so that single units are fast.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Dense(Layer):
         return out
 
     def _record_sparse(self, tape: Any, W: int, b: int) -> Any:
-        # The gradient of rows that a step chooses is 0 when it starts.
+        # The gradient of the rows that a step chooses is already 0.
         n_zeros = 0 if tape.chooses_inputs else self.n_inputs
         out = tape.value(self.n_units, bias=b)
         rows = out.start, out.delta
@@ -234,8 +234,8 @@ def output_backward(
     return 0.0
 
 
-# Of sparse inputs. Operands: places of the outputs, of their gradient and of the
-# weights; number of units; how many rows of the gradient are to be set to 0.
+# For sparse inputs. Operands: the places of the outputs, of their gradient and of the
+# weights; the number of units; how many rows of the gradient to set to 0.
 
 
 def sparse_forward(
@@ -268,8 +268,8 @@ def sparse_backward(
     return 0.0
 
 
-# Operands: places of rows of a batch and of their gradient, of the same units first;
-# place of the biases; number of units.
+# Operands: the places of the rows of a batch and of their gradient, and of both stored
+# units first; the place of the biases; the number of units.
 
 
 def transpose_forward(
@@ -299,7 +299,7 @@ def transpose_backward(
 def connect_forward(
     m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
 ) -> float:
-    """Write the weights that are kept, scaled, to their place."""
+    """Write the scaled weights that are not dropped."""
     size = at[2] * at[3]
     W, kept = m.theta[at[1] : at[1] + size], m.work[at[0] : at[0] + size]
     mask_rows(key, at[2], at[3], m.bits, numbers, W, kept)

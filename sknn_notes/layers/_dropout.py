@@ -29,16 +29,16 @@ from sknn_notes.schedules import Schedule
 class Mask:
     """Masks that are 0 with probability ``rate``.
 
-    What is kept is scaled by ``1 / (1 - rate)`` in training where ``inverted``, by
-    ``1 - rate`` in prediction otherwise. An element is decided by 16 random bits, so
-    ``rate`` is rounded to a multiple of 2**-16; both scales are those of the rounded
-    rate.
+        If ``inverted``, the elements that are kept are scaled by ``1 / (1 - rate)`` in
+        training. Otherwise all elements are scaled by ``1 - rate`` in prediction. Each
+        element of a mask uses 16 random bits, so ``rate`` is rounded to a multiple of
+    XX
 
-    Parameters
-    ----------
-    rate : float
-        In [0, 1).
-    inverted : bool, default=True
+        Parameters
+        ----------
+        rate : float
+            In [0, 1).
+        inverted : bool, default=True
     """
 
     def __init__(self, rate: float, inverted: bool = True) -> None:
@@ -46,14 +46,14 @@ class Mask:
         self.set_rate(rate)
 
     def set_rate(self, rate: float) -> None:
-        """Drop with another probability from now on."""
+        """Change the probability."""
         self.threshold = max(1, round((1 - rate) * 65536))
         keep = self.threshold / 65536
         self.training_scale = 1 / keep if self.inverted else 1.0
         self.prediction_scale = 1.0 if self.inverted else keep
 
     def numbers(self) -> Numbers:
-        """Return what ``mask_rows`` takes."""
+        """Return the numbers that ``mask_rows`` takes."""
         return self.threshold, self.training_scale
 
     def draw(
@@ -66,7 +66,7 @@ class Mask:
         return mask
 
     def predict(self, A: Array, shape: tuple[int, ...], flow: Flow) -> Array:
-        """Return arrays under the mean of the mask, or under a mask that is drawn."""
+        """Return arrays multiplied by the mean of the mask, or by a drawn mask."""
         scale = self.prediction_scale
         if flow.rng is not None:
             scale = self.draw(flow.rng.bit_generator.random_raw(), shape, A, flow.xp)
@@ -76,7 +76,7 @@ class Mask:
 
 
 class Dropout(Layer):
-    """Drops outputs of the layer before, others in every batch and for every sample.
+    """Drops outputs of the previous layer, independently for each sample and batch.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class Dropout(Layer):
     depth : int
     n_units : int
     schedule : Schedule or None, default=None
-        What the rate of the mask follows in training.
+        Schedule of the rate in training.
     """
 
     is_random = True
@@ -105,7 +105,7 @@ class Dropout(Layer):
         return A * mask, mask
 
     def _drop_entries(self, key: Any, A: Any) -> Any:
-        # The mask is one of inputs, of which several entries may be parts.
+        # The mask is for inputs, and several entries may add up to one input.
         n_samples, n_features = A.shape
         n_words = -(-n_features // 2)
         rows = np.repeat(np.arange(n_samples), np.diff(A.indptr))
@@ -137,7 +137,7 @@ class Dropout(Layer):
         return A if scale == 1 else graph.add("Mul", A, scale)
 
     def record(self, tape: Any, value: Any) -> Any:
-        # Inputs stay as they are; what a layer put out is its own to change.
+        # The inputs of the network must not change; outputs of layers may.
         out = value
         if value.start < 0:
             out = tape.value(self.n_units, has_delta=False)
@@ -152,14 +152,14 @@ class Dropout(Layer):
 def mask_rows(
     key: Any, n: int, width: int, bits: Any, numbers: Any, source: Any, out: Any
 ) -> None:
-    """Write rows under their mask, flat arrays; ``numbers`` are threshold and scale.
+    """Write masked rows, as flat arrays; ``numbers`` are the threshold and the scale.
 
-    ``source`` is empty where the rows are those in ``out``: a loop that reads and
-    writes one place is vectorized where it names one array.
+    ``source`` is empty if the rows are already in ``out``: a loop in place is
+    vectorized only if it uses a single array.
     """
-    # Rows of an even number of columns are one long row: their words have no gaps.
+    # Rows with an even number of columns form one long row, since words have no gaps.
     size = width if width % 2 else min(n * width, 2 * len(bits))
-    # The threshold itself may be 2**16.
+    # The threshold may be 2**16, which uint16 can't hold.
     last, scale = np.uint16(numbers[0] - 1), cast(numbers[1], out[0])
     zero, halves, word = cast(0, out[0]), bits.view(np.uint16), 0
     for start in range(0, n * width, size):
@@ -172,14 +172,14 @@ def mask_rows(
             for j in range(len(row)):
                 row[j] = given[j]
         for j in range(len(row)):
-            # NaN times 0 is NaN.
+            # NaN stays NaN, since NaN * 0 is NaN.
             row[j] *= scale if halves[j] <= last else zero
 
 
 def forward(
     m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
 ) -> float:
-    # Inputs are not the layer's to change.
+    # The inputs of the network must not change.
     source = m.x if at[0] < 0 else m.x[:0]
     out = m.work[at[1] : at[1] + n * at[3]]
     mask_rows(key, n, at[3], m.bits, numbers, source, out)

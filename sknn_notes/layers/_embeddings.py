@@ -11,14 +11,14 @@ from sknn_notes.layers._base import Fitted, Flow, Layer, Parameter
 
 
 class Embed(Layer):
-    """What stands for each feature: ``A = embedding(X)``.
+    """Embedding of each feature: ``A = embedding(X)``.
 
-    What lies before it learns nothing, so that nobody needs the gradient of its inputs.
+    No layer before it has parameters, so the gradient of its inputs is not needed.
 
     Parameters
     ----------
     embedding : Embedding
-        Started.
+        An embedding after ``start``.
     """
 
     def __init__(self, embedding: Embedding) -> None:

@@ -1,4 +1,4 @@
-"""Feature scaling: a learned factor for every input of the first hidden layer."""
+"""Feature scaling: a learned factor for each input of the first hidden layer."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from sknn_notes.layers._base import Fitted, Flow, Layer, Parameter
 
 
 class FeatureScaling(Layer):
-    """``A = X * factors``, which start at 1.
+    """``A = X * factors``, with initial factors of 1.
 
     Parameters
     ----------
     n_units : int
-        Number of inputs, which is that of outputs.
+        Number of inputs and outputs.
     """
 
     def __init__(self, n_units: int) -> None:

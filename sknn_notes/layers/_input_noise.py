@@ -1,4 +1,4 @@
-"""The layers of the noise on the inputs."""
+"""The layer of noise on the inputs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ _DEFINITION = "noisy", "train", "apply", "draw", "_draws"
 
 
 class InputNoise(Layer):
-    """Noise on the inputs, drawn anew in every batch.
+    """Noise on the inputs, drawn for each batch.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class InputNoise(Layer):
 
     @property
     def has_loops(self) -> bool:
-        """Whether the compiled step knows the noise."""
+        """Whether the noise has loops for the compiled step."""
         try:
             return form_of(self.noise, "loops", *_DEFINITION) is not None
         except NoLoopsError:
@@ -45,7 +45,7 @@ class InputNoise(Layer):
     def _on(
         self, A: Array, function: Callable[[Any], Any], by_numpy: bool = False
     ) -> Array:
-        """Return what a method of the noise makes of inputs, by numpy if need be."""
+        """Return the result of a method of the noise, with numpy if necessary."""
         xp = namespace(A)
         if xp is np or (self.noise.in_array_code and not by_numpy):
             return function(A)
@@ -73,7 +73,7 @@ class InputNoise(Layer):
         return out
 
     def bound(self, p: Arrays, size: float, largest: float) -> float:
-        # What pooling puts out are means and elements.
+        # The outputs of pooling are elements of the inputs and their means.
         return size
 
     def record(self, tape: Any, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Layer normalization, as a part with parameters of its own and as a layer."""
+"""Layer normalization, as a part and as a layer."""
 
 from numbers import Real
 from typing import Any
@@ -15,10 +15,10 @@ from sknn_notes.layers._base import Fitted, Flow, Layer, Parameter
 class LayerNorm(Part):
     """Layer normalization before the activation of every hidden layer.
 
-    The units of every sample are centered and scaled by their own mean and (biased)
-    standard deviation, then scaled and shifted by two learned numbers a unit. Samples
-    do not depend on each other, so that training and prediction compute the same, for
-    batches of any size.
+    The units of each sample are standardized with their mean and (biased) standard
+    deviation. Each unit is then multiplied by a learned scale and shifted by a learned
+    number. Samples do not depend on each other, so training and prediction compute the
+    same for batches of any size.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class LayerNorm(Part):
 
 
 class LayerNormLayer(Layer):
-    """Layer norm of one layer of units.
+    """Layer normalization of the units of one layer.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class LayerNormLayer(Layer):
 
     def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
         def mean(A: str) -> str:
-            # As a product, whose sum runtimes add up alike.
+            # A matrix product, since runtimes compute sums differently.
             return graph.add("MatMul", A, np.full((self.n_units, 1), 1 / self.n_units))
 
         A = graph.add("Sub", A, mean(A))
@@ -152,7 +152,7 @@ def forward(
             X[i, j] = x
             rest += x
             squares += x * x
-        # What rounding left of the mean.
+        # The rounding error of the mean.
         rest *= share
         var = squares * share - rest * rest
         root = one / np.sqrt((zero if var < 0 else var) + eps)

@@ -1,4 +1,4 @@
-"""Residual connections: what enters a hidden layer is added to what leaves it."""
+"""Residual connections: the inputs of a hidden layer are added to its outputs."""
 
 from typing import Any
 
@@ -12,13 +12,14 @@ from sknn_notes.layers._base import Fitted, Flow, Layer, Parameter
 
 
 class Fork(Layer):
-    """Where the connection of a hidden layer begins.
+    """The start of the residual connection of a hidden layer.
 
     Parameters
     ----------
     depth : int
     n_inputs, n_units : int
-        Of the hidden layer. Where they differ the connection has a matrix of weights.
+        Numbers of inputs and units of the hidden layer. If they differ, the connection
+        has a weight matrix.
     """
 
     def __init__(self, depth: int, n_inputs: int, n_units: int) -> None:
@@ -65,7 +66,7 @@ class Fork(Layer):
 
 
 class Join(Layer):
-    """Where the connection of a hidden layer ends.
+    """The end of the residual connection of a hidden layer.
 
     Parameters
     ----------
@@ -83,7 +84,7 @@ class Join(Layer):
     def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         skipped = flow.stack.pop()
         if not p and issparse(skipped):
-            skipped = skipped.toarray()  # As wide as what it is added to.
+            skipped = skipped.toarray()  # It has as many columns as A.
         out = A + (skipped @ p["W"] if p else skipped)
         return out, skipped
 
@@ -100,7 +101,7 @@ class Join(Layer):
             g["W"][...] = transpose(kept) @ delta
             flow.stack.append(delta @ transpose(p["W"]))
         else:
-            # The layers between the ends change their gradient in place.
+            # The layers in between change the gradient in place.
             flow.stack.append(copied(delta, flow.xp))
         return delta
 
@@ -184,7 +185,7 @@ def backward(
 
 
 def add(m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int) -> float:
-    """Add the gradient that came past the layer to the one that came through it."""
+    """Add the gradient of the connection to the gradient of the layer."""
     delta, skipped = matrix(m.work, at[0], n, at[2]), matrix(m.work, at[1], n, at[2])
     for i in range(n):
         for j in range(at[2]):

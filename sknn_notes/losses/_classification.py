@@ -1,4 +1,4 @@
-"""Losses for classes and for labels."""
+"""Losses for classification, including multilabel targets."""
 
 from numbers import Real
 from typing import Any
@@ -25,18 +25,18 @@ from sknn_notes.losses._base import ClassificationLoss
 
 
 class LogLoss(ClassificationLoss):
-    """Cross-entropy of the softmax, or of one logistic function a label.
+    """Cross-entropy of a softmax, or of a logistic function for each label.
 
     ``-f_y + logsumexp(f)`` for K classes; ``sum_j softplus(f_j) - y_j f_j`` for two
-    classes (one output) and for labels. A network that knows nothing starts at
-    ``ln K``, or at ``ln 2`` a label.
+    classes (one output) and for multilabel targets. At chance level it is ``ln K``, or
+    ``ln 2`` per label.
 
     Parameters
     ----------
     label_smoothing : float, default=0.0
-        Share ``s`` of the target, in [0, 1), that is spread evenly over the classes:
-        ``1 - s + s / K`` for the right one and ``s / K`` for each other. For two
-        classes and for labels the targets are ``(1 - s) * y + s / 2``.
+        Fraction ``s`` of the target, in [0, 1), that is spread evenly over the classes:
+        the target is ``1 - s + s / K`` for the true class and ``s / K`` for each other
+        class. For two classes and for multilabel targets it is ``(1 - s) * y + s / 2``.
 
     References
     ----------
@@ -70,7 +70,7 @@ class LogLoss(ClassificationLoss):
         losses = xp.log(total[..., 0]) - take(z, y, xp)
         p /= total
         p = add_at(p, y, share - 1, xp)
-        # Moving the share s from class y to all adds s (f_y - mean(f)) to the loss.
+        # Spreading s over all classes adds s (f_y - mean(f)) to the loss.
         if not equal_numbers(share, 0):
             losses += of_rows(share) * (take(raw, y, xp) - xp.mean(raw, axis=-1))
             p -= share / n_classes
@@ -150,15 +150,16 @@ class LogLoss(ClassificationLoss):
 class Hinge(ClassificationLoss):
     """Hinge loss of the support vector machine.
 
-    ``sum_{j != y} max(0, f_j - f_y + margin)`` for K classes (Weston and Watkins; not
-    divided by K); ``sum_j max(0, margin - s_j f_j)`` for two classes (one output) and
-    for labels, ``s_j = -1 or +1``. With margin 1 a network that knows nothing starts at
-    ``K - 1``, or at 1 a label.
+    The loss is zero once the true class leads by the margin. It is ``sum_{j != y}
+    max(0, f_j - f_y + margin)`` for K classes (Weston and Watkins; not divided by K),
+    and ``sum_j max(0, margin - s_j f_j)`` with ``s_j = -1 or +1`` for two classes (one
+    output) and for multilabel targets. At chance level it is ``K - 1`` times the
+    margin, or the margin per label.
 
     Parameters
     ----------
     margin : float, default=1.0
-        How far the right output must be ahead before the loss is 0.
+        Lead of the true class at which the loss becomes 0.
 
     References
     ----------
@@ -187,10 +188,10 @@ class Hinge(ClassificationLoss):
     ) -> tuple[Array, Array]:
         right = take(raw, y, xp)
         z = raw - right[..., None] + self.margin
-        # The right output has no term; below 0 there is none.
+        # Terms below 0 do not count: -1 removes the term of the true class.
         z = put_at(z, y, xp.zeros_like(right) - 1, xp)
         terms, slopes = self._terms(z, xp)
-        # The right output is pulled up as hard as all the others are pulled down.
+        # The gradient of the true class is minus the sum of the others.
         slopes = put_at(slopes, y, -xp.sum(slopes, axis=-1), xp)
         return xp.sum(terms, axis=-1), slopes
 
@@ -201,13 +202,13 @@ class Hinge(ClassificationLoss):
 
     @staticmethod
     def _terms(z: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
-        """Return the terms of the sum and their slopes; they are 0 below 0."""
+        """Return the terms of the sum and their slopes, both 0 for ``z`` below 0."""
         return maximum(z, 0, xp), astype(z > 0, z.dtype, xp)
 
     def numbers(self) -> Numbers:
         return (self.margin,)
 
-    # A comparison is written so that NaN takes the branch that keeps it.
+    # Comparisons with NaN are False: NaN has to take the branch that returns z.
     @staticmethod
     def class_loops(
         raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
@@ -244,7 +245,7 @@ class Hinge(ClassificationLoss):
     def constant(
         self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
     ) -> Floats:
-        # The margin for the most frequent class, where that beats outputs of 0.
+        # The margin for the most frequent class, if that is better than 0 for all.
         p = self.shares(y, sample_weight, n_raw)
         raw: Floats
         if y.ndim == 1:
@@ -255,17 +256,18 @@ class Hinge(ClassificationLoss):
 
 
 class SquaredHinge(Hinge):
-    """Squared hinge loss: every term of the hinge loss squared.
+    """Squared hinge loss: the hinge loss with each term squared.
 
-    ``sum_{j != y} max(0, f_j - f_y + margin)**2`` for K classes;
-    ``sum_j max(0, margin - s_j f_j)**2`` for two classes (one output) and for labels,
-    ``s_j = -1 or +1``. It has no kink, and punishes large errors more. With margin 1 a
-    network that knows nothing starts at ``K - 1``, or at 1 a label.
+    It is ``sum_{j != y} max(0, f_j - f_y + margin)**2`` for K classes, and
+    ``sum_j max(0, margin - s_j f_j)**2`` with ``s_j = -1 or +1`` for two classes (one
+    output) and for multilabel targets. Unlike the hinge loss it is differentiable, and
+    penalizes large errors more. At chance level it is ``K - 1``, or 1 per label, times
+    the squared margin.
 
     Parameters
     ----------
     margin : float, default=1.0
-        How far the right output must be ahead before the loss is 0.
+        Lead of the true class at which the loss becomes 0.
 
     References
     ----------
@@ -325,7 +327,7 @@ class SquaredHinge(Hinge):
 
 @helper
 def pull_up(out: Any, y: Any, spare: Any) -> None:
-    """Let the right output's gradient be minus the sum of the others'."""
+    """Set the gradient of the true class to minus the sum of the others."""
     fill(spare, 0)
     for k in range(out.shape[0]):
         for i in range(out.shape[1]):

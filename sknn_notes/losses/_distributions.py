@@ -1,4 +1,4 @@
-"""Losses for distributions: negative log-likelihoods and deviances."""
+"""Losses that assume a distribution: negative log-likelihoods and deviances."""
 
 from numbers import Real
 from typing import Any
@@ -15,22 +15,24 @@ from sknn_notes.losses._base import RegressionLoss
 
 
 class GaussianNLL(RegressionLoss):
-    """The negative log-likelihood of a normal distribution; predicts mean and spread.
+    """Gaussian negative log-likelihood; predicts mean and standard deviation.
 
-    Every target has two raw outputs, the mean ``m`` and the logarithm ``s`` of the
-    variance: the sum over targets j of ``1/2 * (s_j + (y_j - m_j)**2 * exp(-s_j))``,
-    the likelihood's constant ``1/2 * ln(2 * pi)`` left out. It may be negative. The
-    means of all targets come first, then their log-variances.
+    Each target has two raw outputs, the mean ``m`` and the logarithm ``s`` of the
+    variance. The loss is the sum over targets j of
+    ``1/2 * (s_j + (y_j - m_j)**2 * exp(-s_j))``, which omits the constant
+    ``1/2 * ln(2 * pi)`` and may be negative. The means of all targets come first, then
+    their log-variances.
 
-    ``predict`` returns the mean, and ``predict(X, return_std=True)`` the standard
-    deviation beside it.
+    ``predict`` returns the mean, and ``predict(X, return_std=True)`` also the standard
+    deviation.
 
     Notes
     -----
-    The mean's gradient is ``(m - y) * exp(-s)``: samples with a large predicted
-    variance count less. Nothing is clipped. If the network overfits, ``s`` falls
-    without bound, and the learning rate becomes too high for such narrow distributions:
-    the loss jumps. Stop early, lower the learning rate, or use dropout.
+    The gradient with respect to the mean is ``(m - y) * exp(-s)``: samples with a large
+    predicted variance count less. Variances are not clipped. If the network overfits,
+    ``s`` falls without bound, and the learning rate becomes too high for such narrow
+    distributions, so that the loss jumps. Use early stopping, a lower learning rate or
+    dropout.
 
     References
     ----------
@@ -57,7 +59,7 @@ class GaussianNLL(RegressionLoss):
     ) -> tuple[Array, Array]:
         n_outputs = y.shape[-1]
         residual, s = raw[..., :n_outputs] - y, raw[..., n_outputs:]
-        # By logarithms, since exp(-s) may overflow where the product does not.
+        # In logarithms, since exp(-s) may overflow even if the product does not.
         log = _log(xp.abs(residual), xp)
         square = xp.exp(2 * log - s)
         losses = 0.5 * xp.sum(s + square, axis=-1)
@@ -94,8 +96,9 @@ class GaussianNLL(RegressionLoss):
 class Gamma(RegressionLoss):
     """Half the gamma deviance with a log link; predicts the mean ``exp(f)``.
 
-    ``sum_j f_j + y_j * exp(-f_j) - ln(y_j) - 1`` for targets ``y > 0`` whose spread
-    grows with their mean. It only depends on the ratio of target and mean.
+    ``sum_j f_j + y_j * exp(-f_j) - ln(y_j) - 1`` for targets ``y > 0`` with a standard
+    deviation in proportion to their mean. It depends only on the ratio of target and
+    mean.
 
     References
     ----------
@@ -119,7 +122,7 @@ class Gamma(RegressionLoss):
         self, raw: Array, y: Array, xp: ArrayNamespace
     ) -> tuple[Array, Array]:
         log = xp.log(y)
-        # The ratio of target and mean, which neither's size can make overflow.
+        # The ratio of target and mean, which does not overflow if both are large.
         ratio = xp.exp(log - raw)
         return xp.sum((raw - log) + (ratio - 1), axis=-1), 1 - ratio
 
@@ -148,18 +151,17 @@ class Gamma(RegressionLoss):
 class Tweedie(RegressionLoss):
     """Half the Tweedie deviance with a log link; predicts the mean ``exp(f)``.
 
-    For a variance in proportion to ``mean**power``. With
-    ``B(x, a) = (x**a - 1) / a``, and ``ln(x)`` for ``a = 0``, and the mean ``m``, the
-    sum over targets of ``B(m, 2 - power) - B(y, 2 - power)
-    - y * (B(m, 1 - power) - B(y, 1 - power))``.
+    It assumes a variance in proportion to ``mean**power``. With the mean ``m`` and
+    ``B(x, a) = (x**a - 1) / a``, or ``ln(x)`` for ``a = 0``, it is the sum over targets
+    of ``B(m, 2 - power) - B(y, 2 - power) - y * (B(m, 1 - power) - B(y, 1 - power))``.
 
     Parameters
     ----------
     power : float, default=1.5
-        1 is the Poisson deviance; between 1 and 2 lie sums of a random number of gamma
-        variables, such as the claims of an insurance, of which many are exactly 0; 2 is
-        the gamma deviance, 3 that of the inverse Gaussian distribution. Targets are
-        ``y >= 0`` below 2, ``y > 0`` from there on.
+        1 is the Poisson deviance, 2 the gamma deviance, and 3 that of the inverse
+        Gaussian distribution. Powers between 1 and 2 suit sums of a random number of
+        gamma variables, such as insurance claims, many of which are exactly 0. Targets
+        must be ``y >= 0`` for a power below 2, else ``y > 0``.
 
     References
     ----------
@@ -192,7 +194,7 @@ class Tweedie(RegressionLoss):
             _check_positive(y, name, "a power below 2 if some are 0, or ")
         elif np.min(y) < 0:
             raise ValueError(
-                f"{name} needs targets y >= 0, got a smallest y of {np.min(y)}. Use "
+                f"{name} needs targets y >= 0, but the smallest is {np.min(y)}. Use "
                 "loss='squared_error' for targets of both signs."
             )
 
@@ -222,7 +224,7 @@ class Tweedie(RegressionLoss):
             for i in range(raw.shape[1]):
                 f, target = raw[k, i], y[k, i]
                 log = math.log(target)
-                # The log of a target of 0 is minus infinity, and 0 times that NaN.
+                # The log of a target of 0 is -inf, and 0 * -inf is NaN.
                 finite = log if target > zero else zero
                 gain = over_a * (math.expm1(a * f) - math.expm1(a * log))
                 pull = over_b * (math.expm1(b * f) - math.expm1(b * finite))
@@ -241,14 +243,14 @@ class Tweedie(RegressionLoss):
 
 
 def _log(x: Array, xp: ArrayNamespace) -> Array:
-    """Return the logarithms of numbers, minus infinity for 0 without a warning."""
+    """Return the logarithms of numbers, with -inf for 0 and no warning."""
     zero = x == 0
     log = xp.log(xp.where(zero, xp.ones_like(x), x))
     return xp.where(zero, xp.full_like(log, -xp.inf), log)
 
 
 def _box_cox(log: Array, a: Scalar, xp: ArrayNamespace) -> Array:
-    """Return ``(x**a - 1) / a`` for ``log(x)``; the limit for a = 0 is the logarithm.
+    """Return ``(x**a - 1) / a`` for ``log = log(x)``, or ``log`` for ``a = 0``.
 
     ``a`` may be an array with a number for each model.
     """
@@ -261,6 +263,6 @@ def _box_cox(log: Array, a: Scalar, xp: ArrayNamespace) -> Array:
 def _check_positive(y: Floats, loss: str, otherwise: str) -> None:
     if np.min(y) <= 0:
         raise ValueError(
-            f"{loss} needs targets y > 0, got a smallest y of {np.min(y)}. Use "
+            f"{loss} needs targets y > 0, but the smallest is {np.min(y)}. Use "
             f"{otherwise}loss='squared_error' for targets of both signs."
         )

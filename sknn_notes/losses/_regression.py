@@ -55,7 +55,7 @@ class SquaredError(RegressionLoss):
 
 
 class AbsoluteError(RegressionLoss):
-    """The absolute error, ``sum_j abs(f_j - y_j)``; predicts the median.
+    """Absolute error, ``sum_j abs(f_j - y_j)``; predicts the median.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class AbsoluteError(RegressionLoss):
             for i in range(raw.shape[1]):
                 residual = raw[k, i] - y[k, i]
                 losses[i] += abs(residual)
-                # Two choices that do not depend on each other need no branches.
+                # Two independent choices compile without branches.
                 above = one if residual > 0 else zero
                 out[k, i] = above - (one if residual < 0 else zero)
 
@@ -96,16 +96,16 @@ class AbsoluteError(RegressionLoss):
 
 
 class Huber(RegressionLoss):
-    """The squared error of small residuals, the absolute error of large ones.
+    """Huber loss: squared error of small residuals, absolute error of large ones.
 
-    With ``r_j = f_j - y_j``, the sum over j of ``1/2 * r_j**2`` where
-    ``abs(r_j) <= delta``, else ``delta * (abs(r_j) - delta / 2)``. Outliers pull no
-    harder than ``delta``.
+    With ``r_j = f_j - y_j``, it is the sum over j of ``1/2 * r_j**2`` if
+    ``abs(r_j) <= delta``, else ``delta * (abs(r_j) - delta / 2)``. The gradient of an
+    outlier is at most ``delta``.
 
     Parameters
     ----------
     delta : float, default=1.0
-        The residual at which the loss turns from a parabola into a line.
+        Residual at which the loss changes from quadratic to linear.
 
     References
     ----------
@@ -134,7 +134,7 @@ class Huber(RegressionLoss):
     ) -> tuple[Array, Array]:
         residual = raw - y
         slope = minimum(maximum(residual, -self.delta, xp), self.delta, xp)
-        # With c the clipped residual, both pieces are c (r - c / 2).
+        # With the clipped residual c, both cases are c (r - c / 2).
         residual -= 0.5 * slope
         residual *= slope
         return xp.sum(residual, axis=-1), slope
@@ -179,7 +179,7 @@ class Poisson(RegressionLoss):
     def check_targets(self, y: Floats) -> None:
         if np.min(y) < 0:
             raise ValueError(
-                f"loss='poisson' needs targets y >= 0, got a smallest y of {np.min(y)}."
+                f"loss='poisson' needs targets y >= 0, but the smallest is {np.min(y)}."
                 " Use loss='squared_error' for targets of both signs."
             )
 

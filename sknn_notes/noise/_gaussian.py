@@ -1,4 +1,4 @@
-"""Gaussian noise on any inputs."""
+"""Gaussian noise on the inputs."""
 
 from numbers import Real
 from typing import Any
@@ -14,15 +14,15 @@ from sknn_notes.noise._base import Noise
 
 
 class GaussianNoise(Noise):
-    """Add gaussian noise, ``std * N(0, 1)``, to every input.
+    """Add Gaussian noise, ``std * N(0, 1)``, to all inputs.
 
-    Nothing is added at prediction. On a linear model with the squared error the noise
-    acts as an L2 penalty of strength ``std**2`` on the weights of the inputs.
+    Predictions are made without noise. In a linear model with the squared error the
+    noise acts like an L2 penalty of strength ``std**2`` on the weights of the inputs.
 
     Parameters
     ----------
     std : float, default=0.1
-        Standard deviation of the noise, in the units of X; 0 adds nothing.
+        Standard deviation of the noise, in the units of X; with 0 there is none.
 
     References
     ----------
@@ -40,8 +40,8 @@ class GaussianNoise(Noise):
     >>> X = np.zeros((1000, 3))
     >>> noise.train(X, rng).std().round(1)
     np.float64(0.5)
-    >>> bool(noise.predict(X).any())
-    False
+    >>> noise.predict(X).std()
+    np.float64(0.0)
     """
 
     in_array_code = True

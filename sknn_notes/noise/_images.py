@@ -17,7 +17,7 @@ from sknn_notes.noise._base import ImageNoise, as_pair, check_sizes
 def cut(
     images: NDArray[Any], shape: tuple[int, int], corners: Integers
 ) -> NDArray[Any]:
-    """Cut a window out of every image.
+    """Cut a window out of each image.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def cut(
     shape : tuple of two int
         Height and width of the windows.
     corners : ndarray of shape (n_samples, 2) or (1, 2)
-        Row and column of the first pixel of each window, or of all.
+        Row and column of the first pixel of each window, or of all windows.
 
     Returns
     -------
@@ -38,26 +38,26 @@ def cut(
 
 
 class RandomShift(ImageNoise):
-    """Move images by some whole pixels up or down and left or right.
+    """Shift images by whole pixels, vertically and horizontally.
 
     All shifts up to ``max_shift`` in each direction are equally likely. Pixels that
-    move out of the image are lost; those that come in are ``fill``. Images stay where
-    they are at prediction.
+    move out of the image are lost; the pixels that move in have the value ``fill``.
+    Predictions are made without shifts.
 
     Parameters
     ----------
     image_shape : tuple of two or three int, default=None
-        Height and width of the images, and the number of channels as ``channels`` says.
-        None takes square images of one channel.
+        Height and width of the images, and optionally the number of channels, in the
+        order that ``channels`` defines. None stands for square images with one channel.
     max_shift : int or tuple of two int, default=1
-        Largest shift in pixels, less than the side of the image; a pair for the
+        Largest shift in pixels, less than the side of the image. A pair sets the
         vertical and the horizontal shift.
     fill : float, default=0.0
-        Value of the pixels that come in. Choose the background's: it is 0 no longer
-        after scaling to [-1, 1] or standardizing.
+        Value of the pixels that move in. Pass the value of the background, which is no
+        longer 0 after scaling to [-1, 1] or standardizing.
     channels : {"last", "first"}, default="last"
-        Where ``image_shape`` names the channels: ``"last"`` for (height, width,
-        channels), ``"first"`` for (channels, height, width).
+        Order of the axes of an image: ``"last"`` for (height, width, channels),
+        ``"first"`` for (channels, height, width).
 
     References
     ----------
@@ -112,13 +112,13 @@ class RandomShift(ImageNoise):
         if down >= self._height or right >= self._width:
             raise ValueError(
                 f"RandomShift(max_shift={self.max_shift!r}) can move images of height "
-                f"{self._height} and width {self._width} out of sight. Pass a smaller "
+                f"{self._height} and width {self._width} out of view. Pass a smaller "
                 "max_shift, or a pair for the vertical and the horizontal shift."
             )
         return n_features
 
     def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
-        """Return shifts down and right, integers of shape (n_draws, 2)."""
+        """Return the shifts down and to the right, of shape (n_draws, 2)."""
         largest = np.array(as_pair(self.max_shift))
         return rng.integers(-largest, largest, size=(n_draws, 2), endpoint=True)
 
@@ -129,29 +129,29 @@ class RandomShift(ImageNoise):
             ((0, 0), (down, down), (right, right), (0, 0)),
             constant_values=self.fill,
         )
-        # An image moves down where its window starts further up.
+        # An image moves down if its window starts further up.
         corners = np.array([[down, right]]) - draws
         return self._rows(cut(padded, (self._height, self._width), corners))
 
 
 class RandomFlip(ImageNoise):
-    """Mirror images at random.
+    """Flip images at random.
 
-    Images are not mirrored at prediction.
+    Predictions are made without flips.
 
     Parameters
     ----------
     image_shape : tuple of two or three int, default=None
-        Height and width of the images, and the number of channels as ``channels`` says.
-        None takes square images of one channel.
+        Height and width of the images, and optionally the number of channels, in the
+        order that ``channels`` defines. None stands for square images with one channel.
     axis : {"horizontal", "vertical", "both"}, default="horizontal"
-        ``"horizontal"`` swaps left and right, ``"vertical"`` top and bottom; ``"both"``
-        decides on each separately.
+        ``"horizontal"`` swaps left and right, ``"vertical"`` swaps top and bottom, and
+        ``"both"`` draws the two flips independently.
     probability : float, default=0.5
         Probability of a flip.
     channels : {"last", "first"}, default="last"
-        Where ``image_shape`` names the channels: ``"last"`` for (height, width,
-        channels), ``"first"`` for (channels, height, width).
+        Order of the axes of an image: ``"last"`` for (height, width, channels),
+        ``"first"`` for (channels, height, width).
 
     References
     ----------
@@ -190,7 +190,7 @@ class RandomFlip(ImageNoise):
         self.channels = channels
 
     def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
-        """Return whether to swap top and bottom, left and right, (n_draws, 2)."""
+        """Return whether to flip vertically and horizontally, of shape (n_draws, 2)."""
         flips = rng.random((n_draws, 2)) < self.probability
         return flips & [self.axis != "horizontal", self.axis != "vertical"]
 
@@ -203,23 +203,22 @@ class RandomFlip(ImageNoise):
 
 
 class RandomCrop(ImageNoise):
-    """Cut a smaller image out of each, at a random place.
+    """Crop images at random positions.
 
-    All places are equally likely. At prediction it is the center that is cut out; where
-    that lies between two pixels, the upper left one. The network has as many inputs as
-    the crop has values.
+    All positions are equally likely. Predictions use the crop at the center, rounded to
+    the upper left. The network has as many inputs as the crop has values.
 
     Parameters
     ----------
     image_shape : tuple of two or three int, default=None
-        Height and width of the images, and the number of channels as ``channels`` says.
-        None takes square images of one channel.
+        Height and width of the images, and optionally the number of channels, in the
+        order that ``channels`` defines. None stands for square images with one channel.
     crop_shape : int or tuple of two int, default=None
-        Height and width of the crop. None takes 7/8 of each side, rounded down and at
-        least 1: 28 of 32, 24 of 28, 7 of 8.
+        Height and width of the crop. None stands for 7/8 of each side, rounded down and
+        at least 1, such as 28 of 32, 24 of 28 or 7 of 8.
     channels : {"last", "first"}, default="last"
-        Where ``image_shape`` names the channels: ``"last"`` for (height, width,
-        channels), ``"first"`` for (channels, height, width).
+        Order of the axes of an image: ``"last"`` for (height, width, channels),
+        ``"first"`` for (channels, height, width).
 
     References
     ----------
@@ -281,7 +280,7 @@ class RandomCrop(ImageNoise):
         return height * width * self._n_channels
 
     def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
-        """Return row and column of the first pixels, integers of shape (n_draws, 2)."""
+        """Return row and column of the first pixels, of shape (n_draws, 2)."""
         return rng.integers(0, self._n_places, size=(n_draws, 2))
 
     def apply(self, X: Floats, draws: NDArray[Any]) -> Floats:
