@@ -136,8 +136,8 @@ def array_namespace(array: Any) -> Any:
     except ImportError as error:
         raise ImportError(
             f"{type(array).__module__}.{type(array).__name__} arrays need scikit-learn "
-            "1.9 or later, which includes array_api_compat. Update scikit-learn, or pass "
-            "numpy arrays."
+            "1.9 or later, which includes array_api_compat. Update scikit-learn, or "
+            "pass numpy arrays."
         ) from error
     return array_api_compat.array_namespace(array)
 

@@ -29,16 +29,16 @@ from sknn_notes.schedules import Schedule
 class Mask:
     """Masks that are 0 with probability ``rate``.
 
-        If ``inverted``, the elements that are kept are scaled by ``1 / (1 - rate)`` in
-        training. Otherwise all elements are scaled by ``1 - rate`` in prediction. Each
-        element of a mask uses 16 random bits, so ``rate`` is rounded to a multiple of
-    XX
+    If ``inverted``, the elements that are kept are scaled by ``1 / (1 - rate)`` in
+    training. Otherwise all elements are scaled by ``1 - rate`` in prediction. Each
+    element of a mask uses 16 random bits, so ``rate`` is rounded to a multiple of
+    2**-16. Both scales belong to the rounded rate.
 
-        Parameters
-        ----------
-        rate : float
-            In [0, 1).
-        inverted : bool, default=True
+    Parameters
+    ----------
+    rate : float
+        In [0, 1).
+    inverted : bool, default=True
     """
 
     def __init__(self, rate: float, inverted: bool = True) -> None:

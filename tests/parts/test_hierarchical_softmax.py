@@ -313,8 +313,8 @@ def test_labels_need_not_be_strings(classes):
     [
         ((("a", "b"), "c"), r"no leaf for the classes \['d'\]"),
         ((("a", "b"), ("c", ("d", "a"))), "more than one leaf for the class 'a'"),
-        ((("a", "b"), ("c", ("d", "z"))), r"leaf 'z', which is no class.*'a', 'b'"),
-        ((("a", "b"), ("c", {"d"})), "which is no class"),
+        ((("a", "b"), ("c", ("d", "z"))), r"leaf 'z', which is not a class.*'a', 'b'"),
+        ((("a", "b"), ("c", {"d"})), "which is not a class"),
         (("a", "b", "c", "d"), r"pair \(left, right\).*Got 4 of them"),
         ((("a", "b"), (("c",), "d")), r"Got 1 of them in \('c',\)"),
     ],
@@ -432,7 +432,7 @@ def test_a_deep_tree_that_lacks_a_class_is_refused():
     loss = HierarchicalSoftmax(tree=chain(400))
     with pytest.raises(ValueError, match=r"no leaf for the classes \[400\]"):
         loss.start(np.arange(401), counts=None)
-    with pytest.raises(ValueError, match=r"leaf 399, which is no class"):
+    with pytest.raises(ValueError, match=r"leaf 399, which is not a class"):
         loss.start(np.arange(399), counts=None)
     triple = HierarchicalSoftmax(tree=(chain(400), 1, 2))
     with pytest.raises(ValueError, match="must be a pair"):

@@ -706,7 +706,7 @@ def test_a_wrong_parameter_is_refused(part, message):
         (
             FractionalMaxPooling(ratio=1.05),
             64,
-            r"ratio=1.05\) leaves images of height 8 and width 8 at their size",
+            r"ratio=1.05\) does not shrink images of height 8 and width 8",
         ),
     ],
 )
