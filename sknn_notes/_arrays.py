@@ -138,8 +138,9 @@ def fitted_elsewhere(estimator: Any, array: Array, method: str) -> ValueError:
     name, library = type(estimator).__name__, namespace(array).__name__
     return ValueError(
         f"{name} was fitted on arrays of {library}, but array API dispatch is "
-        f"disabled. Call {method} under sklearn.config_context(array_api_dispatch=True), or "
-        "move the estimator to numpy: "
+        f"disabled. Call {method} under "
+        "sklearn.config_context(array_api_dispatch=True), or move the estimator to "
+        "numpy: "
         "sklearn.utils._array_api.move_estimator_to(estimator, numpy, 'cpu')."
     )
 

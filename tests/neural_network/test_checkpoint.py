@@ -352,7 +352,7 @@ def test_a_scoring_monitor_goes_on(three_classes, cut):
 
 @NEEDS_CALLBACKS
 def test_it_is_a_callback_of_networks_alone(three_classes, path):
-    with pytest.raises(TypeError, match=r"of MLPClassifier and MLPRegressor, got Whit"):
+    with pytest.raises(TypeError, match=r"for MLPClassifier and MLPRegressor, got W"):
         Whitener().set_callbacks(Checkpoint(path)).fit(*three_classes)
 
 
