@@ -87,7 +87,7 @@ def test_layers_of_a_network_differ(initializer):
     assert np.array_equal(first, second) == (not first.any())
 
 
-# The rule that tells them apart
+# Variance and distribution of the weights
 
 
 @every_rule
@@ -108,7 +108,7 @@ def test_mean_of_zero(name):
 
 
 @every_rule
-def test_law(name):
+def test_distribution(name):
     variance, distribution = RULES[name]
     if distribution == "normal":
         cdf = stats.norm(0, np.sqrt(variance)).cdf

@@ -255,7 +255,7 @@ def test_a_registered_part_is_known_by_its_name(own_loss):
         MLPRegressor(loss="none_such").fit([[0.0], [1.0]], [0.0, 1.0])
 
 
-def test_register_decorates_and_takes_a_class_defined_anew():
+def test_register_decorates_and_accepts_a_class_that_is_defined_again():
     for _ in range(2):
 
         @REGRESSION_LOSSES.register("own_loss")
