@@ -1,20 +1,22 @@
-"""What the definitions of parts need beside the array API's own functions.
+"""Functions for array code that the array API lacks.
 
-Definitions are written against the array API: ``xp`` is the namespace of the arrays.
-They index from the right, so that a leading axis of models may stand in front. A part's
-number may then be an array with one for each model, in the dtype of the network: of
-shape (..., 1, 1) or, for a solver, which sees vectors, (..., 1).
+The definitions of parts use the array API, where ``xp`` is the namespace of the arrays.
+They index from the right, so that there may be a leading axis of models. A number of a
+part may then be an array with one number for each model, in the dtype of the network.
+It has the shape (..., 1, 1), or (..., 1) for an optimizer, which works on vectors.
 
-Of the array API they need its version 2024.12, but not indexing with masks or shapes
-that depend on values. What is here and in numpy's namespace, too, is what numpy
-lacks before 2.1, or what PyTorch's does not take.
+Definitions need version 2024.12 of the array API, without boolean indexing and without
+shapes that depend on values. Some functions below also exist in numpy: older versions
+than 2.1 lack them, or PyTorch does not accept the same arguments.
 """
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 from scipy.sparse import issparse
 from sklearn import get_config
@@ -22,6 +24,7 @@ from sklearn.utils import get_tags
 
 from sknn_notes._compile import helper
 from sknn_notes._sklearn import array_namespace, has_array_dispatch
+from sknn_notes._typing import Array, ArrayNamespace, Scalar
 
 __all__ = [
     "add_at",
@@ -61,12 +64,12 @@ __all__ = [
 ]
 
 
-# The namespaces of types of arrays.
+# Namespaces by the type of an array.
 _namespaces: dict[type, Any] = {}
 
 
-def namespace(array):
-    """Return the array namespace of an array, plain numpy for numpy's own."""
+def namespace(array: Any) -> Any:
+    """Return the array namespace of an array, plain numpy for numpy arrays."""
     kind = type(array)
     if kind not in _namespaces:
         is_numpy = issubclass(kind, np.ndarray | np.generic)
@@ -74,24 +77,24 @@ def namespace(array):
     return _namespaces[kind]
 
 
-def input_namespace(X, estimator):
-    """Return the namespace that an estimator computes in for what is passed to it.
+def input_namespace(X: Any, estimator: Any) -> Any:
+    """Return the array namespace in which an estimator computes.
 
-    It is that of X if X is an array and scikit-learn's array API dispatch is on, else
-    numpy's, which then has to be able to read X.
+    It is the namespace of X if X is an array and scikit-learn's array API dispatch is
+    enabled. Otherwise it is numpy, which has to be able to convert X.
 
     Parameters
     ----------
     X : object
         As passed to a method of the estimator.
     estimator : estimator
-        Its tag ``array_api_support`` says if it takes arrays of other libraries.
+        Its tag ``array_api_support`` tells whether it supports other array libraries.
 
     Raises
     ------
     TypeError
-        If X is an array on another device and dispatch is off, or is an array of
-        another library, dispatch is on and the estimator takes numpy's alone.
+        If dispatch is disabled and numpy can't convert X, such as an array on a GPU. If
+        dispatch is enabled and the estimator supports only numpy arrays.
     """
     if isinstance(X, np.ndarray) or not hasattr(X, "__dlpack_device__"):
         return np
@@ -101,8 +104,8 @@ def input_namespace(X, estimator):
         if supported or not has_array_dispatch:
             return array_namespace(X)
         raise TypeError(
-            f"{name} takes numpy arrays only. Got {kind} while array_api_dispatch is "
-            "on. Pass a numpy array."
+            f"{name} supports only numpy arrays, but got {kind} while "
+            "array_api_dispatch is enabled. Pass a numpy array."
         )
     try:
         np.asarray(X)
@@ -121,28 +124,29 @@ def input_namespace(X, estimator):
     return np
 
 
-def fitted_elsewhere(estimator, array, method):
-    """Return the error of an estimator that can't take numpy's as it was fitted.
+def fitted_elsewhere(estimator: Any, array: Array, method: str) -> ValueError:
+    """Return the error for numpy arrays passed to an estimator fitted on others.
 
     Parameters
     ----------
     estimator : estimator
     array : array
-        A fitted array, of another library than numpy.
+        A fitted array that is not a numpy array.
     method : str
-        The name of the method that is called.
+        Name of the method that was called.
     """
     name, library = type(estimator).__name__, namespace(array).__name__
     return ValueError(
-        f"{name} was fitted on arrays of {library}, and array API dispatch is off. "
-        f"Call {method} under sklearn.config_context(array_api_dispatch=True), or "
-        "move the estimator to numpy: "
+        f"{name} was fitted on arrays of {library}, but array API dispatch is "
+        f"disabled. Call {method} under "
+        "sklearn.config_context(array_api_dispatch=True), or move the estimator to "
+        "numpy: "
         "sklearn.utils._array_api.move_estimator_to(estimator, numpy, 'cpu')."
     )
 
 
-def float_dtypes(like, xp):
-    """Return float64 and float32, or the one that there is where ``like`` is."""
+def float_dtypes(like: Array, xp: ArrayNamespace) -> tuple[Any, ...]:
+    """Return float64 and float32, or those of them that the device of ``like`` has."""
     if xp is np:
         return np.dtype(np.float64), np.dtype(np.float32)
     dtypes = xp.__array_namespace_info__().dtypes(
@@ -151,41 +155,41 @@ def float_dtypes(like, xp):
     return tuple(dtypes[name] for name in ("float64", "float32") if name in dtypes)
 
 
-def astype(x, dtype, xp):
-    """Return an array in another dtype."""
+def astype(x: Array, dtype: Any, xp: ArrayNamespace) -> Array:
+    """Return an array converted to a dtype."""
     return x.astype(dtype) if xp is np else xp.astype(x, dtype)
 
 
-def concatenated(arrays, xp):
-    """Return arrays side by side along their last axis."""
+def concatenated(arrays: Sequence[Array], xp: ArrayNamespace) -> Array:
+    """Return arrays concatenated along their last axis."""
     return np.concatenate(arrays, -1) if xp is np else xp.concat(arrays, axis=-1)
 
 
-def copied(x, xp):
+def copied(x: Array, xp: ArrayNamespace) -> Array:
     """Return a copy of an array."""
     return x.copy() if xp is np else xp.asarray(x, copy=True)
 
 
-def beside(x, y, xp):
-    """Return matrices side by side; models that share ``x`` get it each."""
+def beside(x: Array, y: Array, xp: ArrayNamespace) -> Array:
+    """Return matrices concatenated along their last axis; models may share ``x``."""
     x = xp.broadcast_to(x, (*y.shape[:-2], *x.shape[-2:]))
     return concatenated([x, y], xp)
 
 
-def arange(n, like, xp):
-    """Return the integers below ``n`` where the array ``like`` is."""
+def arange(n: int, like: Array, xp: ArrayNamespace) -> Array:
+    """Return the integers below ``n``, on the device of ``like``."""
     return np.arange(n) if xp is np else xp.arange(n, device=like.device)
 
 
-# Arrays that ``from_numpy`` has made, by what they hold.
-_constants: ContextVar[dict | None] = ContextVar("constants", default=None)
+# Arrays that ``from_numpy`` has created, by their contents.
+_constants: ContextVar[dict[Any, Array] | None] = ContextVar("constants", default=None)
 
 
 @contextmanager
-def keeping_constants(kept):
-    """Let ``from_numpy`` look in a dict for what it has made before, and keep it there.
+def keeping_constants(kept: dict[Any, Array]) -> Iterator[None]:
+    """Let ``from_numpy`` reuse the arrays in a dict, and add new ones.
 
-    A step that a device records may use what is on the device alone.
+    A step that is recorded on a device may only use arrays on that device.
     """
     token = _constants.set(kept)
     try:
@@ -194,15 +198,15 @@ def keeping_constants(kept):
         _constants.reset(token)
 
 
-def full(shape, value, like, xp):
-    """Return an array of one value, with the dtype of ``like`` and where that is."""
+def full(shape: Any, value: Any, like: Array, xp: ArrayNamespace) -> Array:
+    """Return an array of one value, with the dtype and device of ``like``."""
     if xp is np:
         return np.full(shape, value, like.dtype)
     return xp.full(shape, value, dtype=like.dtype, device=like.device)
 
 
-def from_numpy(array, like, xp):
-    """Return an array of numpy's as one of the namespace, where ``like`` is."""
+def from_numpy(array: NDArray[Any], like: Array, xp: ArrayNamespace) -> Array:
+    """Return a numpy array as an array of the namespace, on the device of ``like``."""
     if xp is np:
         return array
     kept = _constants.get()
@@ -214,8 +218,8 @@ def from_numpy(array, like, xp):
     return kept[key]
 
 
-def to_numpy(array):
-    """Return an array of any namespace and device as one of numpy's or scipy's."""
+def to_numpy(array: Array) -> Any:
+    """Return an array of any namespace and device as a numpy or scipy array."""
     if isinstance(array, np.ndarray) or issparse(array):
         return array
     if hasattr(array, "cpu"):  # PyTorch
@@ -225,36 +229,36 @@ def to_numpy(array):
     return np.from_dlpack(array)
 
 
-def numpy_dtype(x):
-    """Return numpy's dtype for that of an array of any namespace."""
+def numpy_dtype(x: Array) -> np.dtype[Any]:
+    """Return the numpy dtype that corresponds to the dtype of an array."""
     return np.dtype(str(x.dtype).rpartition(".")[2])
 
 
-def maximum(x, y, xp):
-    """Return the larger of an array and an array or a number."""
+def maximum(x: Array, y: Any, xp: ArrayNamespace) -> Array:
+    """Return the elementwise maximum of an array and an array or number."""
     return xp.maximum(x, y if xp is np else _array(y, x, xp))
 
 
-def minimum(x, y, xp):
-    """Return the smaller of an array and an array or a number."""
+def minimum(x: Array, y: Any, xp: ArrayNamespace) -> Array:
+    """Return the elementwise minimum of an array and an array or number."""
     return xp.minimum(x, y if xp is np else _array(y, x, xp))
 
 
-def _array(y, like, xp):
+def _array(y: Any, like: Array, xp: ArrayNamespace) -> Array:
     if hasattr(y, "ndim"):
         return y
     return xp.full((), y, dtype=like.dtype, device=like.device)
 
 
-def transpose(x):
+def transpose(x: Array) -> Array:
     """Return matrices with rows and columns exchanged."""
     if x.ndim == 2:
         return x.T
     return x.swapaxes(-1, -2) if isinstance(x, np.ndarray) else x.mT
 
 
-def _special(name, x, xp):
-    """Return a special function that the array API lacks, or None."""
+def _special(name: str, x: Array, xp: ArrayNamespace) -> Array | None:
+    """Return a special function of ``x``, or None if the namespace lacks it."""
     if xp is np:
         return getattr(special, name)(x)
     # PyTorch's namespace has the same names.
@@ -262,7 +266,7 @@ def _special(name, x, xp):
     return None if function is None else function(x)
 
 
-def expit(x, xp):
+def expit(x: Array, xp: ArrayNamespace) -> Array:
     """Return the logistic function ``1 / (1 + exp(-x))``."""
     result = _special("expit", x, xp)
     if result is None:
@@ -271,7 +275,7 @@ def expit(x, xp):
     return result
 
 
-def ndtr(x, xp):
+def ndtr(x: Array, xp: ArrayNamespace) -> Array:
     """Return the probability that a standard normal variable is at most ``x``."""
     result = _special("ndtr", x, xp)
     if result is None:
@@ -279,31 +283,31 @@ def ndtr(x, xp):
     return result
 
 
-def logistic_cost(x, y, xp):
-    """Return ``log(1 + exp(x)) - y * x``, which never overflows.
+def logistic_cost(x: Array, y: Any, xp: ArrayNamespace) -> Array:
+    """Return ``log(1 + exp(x)) - y * x`` without overflow.
 
-    Where ``y`` is 0 or 1, small results keep all their digits.
+    Small results are accurate if ``y`` is 0 or 1.
     """
     return xp.log1p(xp.exp(-xp.abs(x))) + (maximum(x, 0, xp) - y * x)
 
 
-def xlogy(x, y, xp):
+def xlogy(x: Array, y: Array, xp: ArrayNamespace) -> Array:
     """Return ``x * log(y)``, 0 where ``x`` is 0."""
     zero = x == 0
     return x * xp.log(xp.where(zero, xp.ones_like(y), y))
 
 
-def take(x, y, xp):
-    """Return the element of every row at its index ``y``, shape (..., n_samples)."""
+def take(x: Array, y: Array, xp: ArrayNamespace) -> Array:
+    """Return the element of each row at its index ``y``, of shape (..., n_samples)."""
     if xp is np and x.ndim == 2:
         return x[np.arange(len(y)), y]
     return _along_last_axis(x, _places(x, y, xp), xp)[..., 0]
 
 
-def add_at(x, y, number, xp):
-    """Return ``x`` with a number added to the element of every row at its index ``y``.
+def add_at(x: Array, y: Array, number: Any, xp: ArrayNamespace) -> Array:
+    """Return ``x`` with a number added to the element of each row at its index ``y``.
 
-    It is ``x`` itself if possible.
+    ``x`` is changed in place if possible.
     """
     if xp is np and x.ndim == 2:
         x[np.arange(len(y)), y] += number
@@ -313,8 +317,8 @@ def add_at(x, y, number, xp):
     return put_along_last_axis(x, places, values, xp)
 
 
-def put_at(x, y, values, xp):
-    """Return ``x`` with values at every row's index ``y``, set in place if possible.
+def put_at(x: Array, y: Array, values: Array, xp: ArrayNamespace) -> Array:
+    """Return ``x`` with values at the index ``y`` of each row, in place if possible.
 
     Parameters
     ----------
@@ -325,26 +329,28 @@ def put_at(x, y, values, xp):
     return put_along_last_axis(x, _places(x, y, xp), values[..., None], xp)
 
 
-def _places(x, y, xp):
-    """Return an index a row, for functions along the last axis."""
+def _places(x: Array, y: Array, xp: ArrayNamespace) -> Array:
+    """Return one index per row, for functions along the last axis."""
     return xp.broadcast_to(y, x.shape[:-1])[..., None]
 
 
-def _along_last_axis(x, places, xp):
-    """Return the elements at places along the last axis, of which none is negative."""
-    if hasattr(x, "gather"):  # PyTorch, whose other function looks at the signs
+def _along_last_axis(x: Array, places: Array, xp: ArrayNamespace) -> Array:
+    """Return the elements at non-negative indices along the last axis."""
+    if hasattr(x, "gather"):  # PyTorch; take_along_axis would check the signs
         return x.gather(-1, places)
     return xp.take_along_axis(x, places, axis=-1)
 
 
-def put_along_last_axis(x, places, values, xp):
-    """Return ``x`` with values at places along its last axis, set in place if possible.
+def put_along_last_axis(
+    x: Array, places: Array, values: Array, xp: ArrayNamespace
+) -> Array:
+    """Return ``x`` with values at indices along its last axis, in place if possible.
 
     Parameters
     ----------
     x : array of shape (..., n)
     places, values : array of shape (..., m)
-        No place occurs twice.
+        Indices, without repetition, and values.
     """
     if xp is np:
         np.put_along_axis(x, places, values, axis=-1)
@@ -357,47 +363,47 @@ def put_along_last_axis(x, places, values, xp):
     return x
 
 
-def of_rows(number):
-    """Return a part's number for what has one value a row.
+def of_rows(number: Scalar) -> Scalar:
+    """Return a number of a part, in the shape of arrays with one value per row.
 
     A number that differs between models has the shape (..., 1, 1).
     """
     return number[..., 0] if getattr(number, "ndim", 0) else number
 
 
-def of_matrices(number):
-    """Return what has one value a vector, (..., 1), for matrices."""
+def of_matrices(number: Scalar) -> Scalar:
+    """Return a number with one value per vector, (..., 1), for use with matrices."""
     return number[..., None] if getattr(number, "ndim", 0) else number
 
 
-def equal_numbers(a, b):
-    """Whether two numbers are equal; arrays of a number a model count as different."""
+def equal_numbers(a: Scalar, b: Scalar) -> bool:
+    """Return whether two numbers are equal; False for arrays of numbers."""
     return not (getattr(a, "ndim", 0) or getattr(b, "ndim", 0)) and a == b
 
 
 # Random bits.
 
 
-def random_words(key, places, xp=np):
-    """Return the random 32-bit words at places of a stream.
+def random_words(key: Any, places: Array, xp: ArrayNamespace = np) -> Array:
+    """Return the random 32-bit words at some positions of a stream.
 
-    A word is a hash of its place and the key alone (Wellons' "lowbias32", with half of
-    the key before each multiplication), so that it can be made anywhere, and many at a
-    time.
+    A word is a hash of its position and the key (Wellons' "lowbias32", with half of the
+    key before each multiplication). Words can thus be computed anywhere and in
+    parallel.
 
     Parameters
     ----------
     key : int or array of int64 of shape (..., 1)
-        Of 64 bits; several keys give as many streams.
+        Keys of 64 bits. Each gives a stream.
     places : array of int of shape (n_words,)
-        Left unchanged.
+        Positions, left unchanged.
     xp : module, default=numpy
         The array namespace of ``places``.
 
     Returns
     -------
     words : array of shape (..., n_words)
-        Of uint32, or of int64 except in numpy.
+        In uint32 for numpy, else in int64.
     """
     if xp is not np:
         return astype(_signed_words(key, places, xp), xp.int64, xp) & 0xFFFFFFFF
@@ -414,13 +420,13 @@ def random_words(key, places, xp=np):
     return words
 
 
-def _signed_words(key, places, xp):
+def _signed_words(key: Any, places: Array, xp: ArrayNamespace) -> Array:
     """Return the same bits as int32, for libraries without shifts of uint32.
 
-    Products of int32 are cut to their lower half, which is that of uint32.
+    A product of int32 overflows to its lower 32 bits, which are the same for uint32.
     """
 
-    def signed(number):
+    def signed(number: Any) -> Any:
         return (number & 0xFFFFFFFF) - ((number & 0x80000000) << 1)
 
     key = key if hasattr(key, "ndim") and key.ndim else int(key)
@@ -438,9 +444,9 @@ def _signed_words(key, places, xp):
 
 
 @helper
-def fill_bits(key, start, n_words, bits):
-    """Fill an array with the random words of a stream from a place on, compiled."""
-    word = np.uint32  # Products of 32 bits are 64 bits wide unless they are cut.
+def fill_bits(key: Any, start: int, n_words: int, bits: Any) -> None:
+    """Fill an array with the random words of a stream from a position on, compiled."""
+    word = np.uint32  # Products of 32-bit words have 64 bits unless they are truncated.
     low, high = word(key), word(key >> np.uint64(32))
     for i in range(n_words):
         x = word(word(word(start + i) * word(0x9E3779B9)) + low)
@@ -451,12 +457,18 @@ def fill_bits(key, start, n_words, bits):
         bits[i] = word(x ^ (x >> word(15)))
 
 
-def random_mask(key, shape, threshold, xp=np, like=None):
-    """Return where 16 random bits are below ``threshold``, an array of this shape.
+def random_mask(
+    key: Any,
+    shape: tuple[int, ...],
+    threshold: int,
+    xp: ArrayNamespace = np,
+    like: Array = None,
+) -> Array:
+    """Return a random mask of this shape: where 16 random bits are below ``threshold``.
 
-    A row starts with a word of its own, of which every element takes half. The mask is
-    where the array ``like`` is. Several keys of shape (..., 1) give as many masks, and
-    ``Halves`` in place of a key what was made of it before.
+    Each row starts with a new word, and each element uses half a word. The mask is on
+    the device of ``like``. Keys of shape (..., 1) give several masks. ``Halves`` may be
+    passed in place of a key, to reuse its bits.
     """
     n_rows, n_columns = shape
     if isinstance(key, Halves):
@@ -465,13 +477,15 @@ def random_mask(key, shape, threshold, xp=np, like=None):
 
 
 class Halves(NamedTuple):
-    """What ``random_halves`` returned, for as many rows or more."""
+    """The result of ``random_halves`` for at least as many rows."""
 
     array: Any
 
 
-def random_halves(key, shape, xp=np, like=None):
-    """Return 16 random bits for each element of an array, and a column more or none."""
+def random_halves(
+    key: Any, shape: tuple[int, ...], xp: ArrayNamespace = np, like: Array = None
+) -> Array:
+    """Return 16 random bits for each element; the number of columns is rounded up."""
     n_rows, n_columns = shape
     n_words = -(-n_columns // 2)
     places = _places_of_words(n_rows * n_words, like, xp)
@@ -480,17 +494,19 @@ def random_halves(key, shape, xp=np, like=None):
     return xp.reshape(halves, (*words.shape[:-1], n_rows, 2 * n_words))
 
 
-def _places_of_words(n, like, xp):
-    # Not made on the device: what compiles its steps would take large products of
-    # them for indices, and fail.
+def _places_of_words(n: int, like: Array, xp: ArrayNamespace) -> Array:
+    # Not created on the device: the compiler of its steps would take their large
+    # products for indices, and fail.
     return from_numpy(np.arange(n), like, xp)
 
 
-def normals(key, shape, xp=np, like=None):
-    """Return standard normal numbers, two from every two words (Box and Muller).
+def normals(
+    key: Any, shape: tuple[int, ...], xp: ArrayNamespace = np, like: Array = None
+) -> Array:
+    """Return standard normal numbers with the method of Box and Muller.
 
-    A row starts with words of its own. The numbers are float64, where the array
-    ``like`` is. Several keys of shape (..., 1) give as many arrays.
+    Each row starts with new words, and two words give two numbers. They are float64, on
+    the device of ``like``. Keys of shape (..., 1) give several arrays.
     """
     n_rows, n_columns = shape
     n_pairs = -(-n_columns // 2)

@@ -1,6 +1,6 @@
-"""Which values a parameter may have, and errors that say what to pass instead."""
+"""Checks of parameters, and errors that say what to pass instead."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, TypeVar
@@ -19,19 +19,19 @@ T = TypeVar("T")
 
 
 class Registry(dict[str, T]):
-    """Parts by their names.
+    """A family of parts, by their names.
 
     Parameters
     ----------
     parts : dict of str to Part subclass
     aliases : dict of str to str, optional
-        What people call a part elsewhere. The value is a name in the registry, or a
+        Names that other libraries use. The value is a name in the registry, or a
         sentence that says what to do.
     number : str, optional
-        What to do with a number, or some of them, passed in place of a name, with
-        ``{}`` for what was passed.
+        Sentence that says what to do with a number, or several, passed in place of a
+        name. ``{}`` stands for what was passed.
     base : class, optional
-        What every part is a subclass of.
+        The class that every part of the family inherits from.
     """
 
     def __init__(
@@ -40,27 +40,27 @@ class Registry(dict[str, T]):
         aliases: Mapping[str, str] | None = None,
         number: str = "",
         base: type | None = None,
-    ):
+    ) -> None:
         super().__init__(parts)
         self.base = base
         self.aliases = {_squeezed(k): v for k, v in (aliases or {}).items()}
         self.number = number
 
     def register(self, name: str, part: T | None = None) -> Any:
-        """Add a part by a name, under which the estimators take it from then on.
+        """Add a part under a name, which the estimators accept from then on.
 
         Parameters
         ----------
         name : str
         part : class, optional
-            Without it a decorator of the class is returned.
+            If it is left out, a decorator of the class is returned.
 
         Raises
         ------
         TypeError
-            If it is no class of the family, or can't be made without arguments.
+            If it is not a class of the family, or can't be created without arguments.
         ValueError
-            If there is another part of this name.
+            If another part has this name.
 
         Examples
         --------
@@ -87,38 +87,38 @@ class Registry(dict[str, T]):
                 f"All parameters of {part.__qualname__} need defaults: {error}."
             ) from error
         known: Any = self.get(name)
-        # Running a cell of a notebook again defines the class again.
+        # Running a notebook cell again defines the class again.
         if known is not None and known.__qualname__ != getattr(
             part, "__qualname__", None
         ):
             raise ValueError(
-                f"{name!r} is the name of {known.__qualname__} already. Choose another "
-                f"one; those in use are {sorted(self)}."
+                f"{name!r} is already the name of {known.__qualname__}. Choose another "
+                f"name; those in use are {sorted(self)}."
             )
         self[name] = part
         return part
 
 
 class Names(StrOptions):
-    """Constraint: a name in a registry, as it is when the check is made.
+    """Constraint: a name that is in a registry at the time of the check.
 
     Parameters
     ----------
     registry : Registry
     """
 
-    def __init__(self, registry):
+    def __init__(self, registry: Registry[Any]) -> None:
         super().__init__(set(registry))
         self.registry = registry
 
-    def is_satisfied_by(self, val):
+    def is_satisfied_by(self, val: Any) -> bool:
         return isinstance(val, str) and val in self.registry
 
 
 class Interval(_sklearn.Interval):
-    """Constraint: a number in a range, small enough to be a float."""
+    """Constraint: a number in a range that a float can hold."""
 
-    def is_satisfied_by(self, val):
+    def is_satisfied_by(self, val: Any) -> bool:
         if not isinstance(val, self.type):
             return False
         try:
@@ -128,9 +128,9 @@ class Interval(_sklearn.Interval):
 
 
 def plain(value: Any) -> Any:
-    """Return a number as Python's own bool, int or float, anything else as it is.
+    """Return a number as Python's bool, int or float, and anything else unchanged.
 
-    Numpy's narrow types would overflow or round in what is computed from them.
+    Computations with numpy's narrow types would overflow or round.
     """
     if isinstance(value, bool | np.bool_):
         return bool(value)
@@ -139,9 +139,9 @@ def plain(value: Any) -> Any:
     return float(value) if isinstance(value, Real) else value
 
 
-# Simple values that were checked: a search checks the same ones in every fit.
+# Simple values that have passed the checks: a search repeats them in every fit.
 _SIMPLE, _MOST_VALID = (type(None), bool, int, float, str), 10_000
-_valid: set[tuple] = set()
+_valid: set[tuple[Any, ...]] = set()
 
 
 def check_parameters(owner: Any, names: Iterable[str] | None = None) -> None:
@@ -150,15 +150,15 @@ def check_parameters(owner: Any, names: Iterable[str] | None = None) -> None:
     Parameters
     ----------
     owner : object
-        With ``get_params`` and ``_parameter_constraints``.
+        It has ``get_params`` and ``_parameter_constraints``.
     names : iterable of str, optional
-        Parameters to check, all by default.
+        Parameters to check; all of them by default.
 
     Raises
     ------
     InvalidParameterError
-        A ValueError and a TypeError. It names the parameter, what it may be, what was
-        passed and, where that can be told, what to pass instead.
+        A ValueError and a TypeError. It says which parameter is wrong, what is accepted
+        and what was passed and, where it can guess, what to pass instead.
     """
     domains = owner._parameter_constraints
     if names is None:
@@ -170,8 +170,8 @@ def check_parameters(owner: Any, names: Iterable[str] | None = None) -> None:
             _check_once(cls, name, value, domains[name])
 
 
-def _check_once(cls, name, value, constraints):
-    """Check a parameter; a simple value that was valid before is so again."""
+def _check_once(cls: type, name: str, value: Any, constraints: list[Any]) -> None:
+    """Check a parameter, unless it is a simple value that has passed before."""
     is_simple = type(value) in _SIMPLE
     key = cls, name, type(value), value if is_simple else None
     if key in _valid:
@@ -183,7 +183,7 @@ def _check_once(cls, name, value, constraints):
         _valid.add(key)
 
 
-def check_value(owner: str, name: str, value: Any, constraints: list) -> None:
+def check_value(owner: str, name: str, value: Any, constraints: list[Any]) -> None:
     """Raise InvalidParameterError unless ``value`` meets one of the constraints."""
     if not any(_satisfied(constraint, value) for constraint in constraints):
         advice = _advice(value, constraints)
@@ -193,17 +193,17 @@ def check_value(owner: str, name: str, value: Any, constraints: list) -> None:
         )
 
 
-def check_nested(owner: Any, name: str, values: Mapping) -> None:
-    """Raise ValueError if ``name`` sets a parameter of a part that has none.
+def check_nested(owner: Any, name: str, values: Mapping[str, Any]) -> None:
+    """Raise ValueError if ``name`` sets a parameter of a part that is not an object.
 
     Parameters
     ----------
     owner : object
-        Whose parameters are set.
+        The object whose parameters are set.
     name : str
-        Such as "loss__margin"; any other name passes.
+        A name such as "loss__margin"; names without "__" pass.
     values : mapping of str to object
-        What is set at the same time.
+        All values that are set in the same call.
     """
     parameter, nested, inner = name.partition("__")
     if not nested or not hasattr(owner, parameter):
@@ -220,37 +220,37 @@ def check_nested(owner: Any, name: str, values: Mapping) -> None:
     named = [cls for cls in offered if cls is _class_of(part, constraints)] or offered
     calls = " or ".join(f"{cls.__name__}()" for cls in named)
     raise ValueError(
-        f"{name} sets a parameter of an object, and {parameter}={shown(part)} is none. "
-        f"Pass {parameter}={calls or 'an object'}, whose parameters can be set and "
-        "searched."
+        f"{name} sets a parameter of an object, but {parameter}={shown(part)} is not "
+        f"one. Pass {parameter}={calls or 'an object'}, whose parameters can be set "
+        "and searched."
     )
 
 
-def _classes(constraints: Iterable) -> Iterator[Any]:
-    """Yield the classes of the parts that meet constraints."""
+def _classes(constraints: Iterable[Any]) -> Iterator[Any]:
+    """Yield the classes of parts that the constraints accept."""
     for constraint in constraints:
         if isinstance(constraint, type) and hasattr(constraint, "set_params"):
             yield constraint
         yield from getattr(constraint, "registry", {}).values()
 
 
-def _class_of(name, constraints):
+def _class_of(name: Any, constraints: Iterable[Any]) -> Any:
     registries = (getattr(c, "registry", {}) for c in constraints)
     if not isinstance(name, str):
         return None
     return next((r[name] for r in registries if name in r), None)
 
 
-def _satisfied(constraint, value):
+def _satisfied(constraint: Any, value: Any) -> bool:
     if isinstance(constraint, str) and constraint == "array-like":
         unordered = isinstance(value, str | set | frozenset | Mapping)
         if unordered or getattr(value, "shape", None) == ():
             return False
-    return make_constraint(constraint).is_satisfied_by(value)
+    return bool(make_constraint(constraint).is_satisfied_by(value))
 
 
 def shown(value: Any) -> str:
-    """Return a ``repr`` that always works and never fills the screen."""
+    """Return a ``repr`` that never raises and is never long."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):
@@ -259,7 +259,7 @@ def shown(value: Any) -> str:
 
 
 def public_name(cls: type) -> str:
-    """Return where users import a class from."""
+    """Return the full name by which users import a class."""
     module = [part for part in cls.__module__.split(".") if not part.startswith("_")]
     return ".".join([*(part for part in module if part != "builtins"), cls.__name__])
 
@@ -273,8 +273,8 @@ _PHRASES = {
 }
 
 
-def _accepted(constraints):
-    """Return in words what the constraints of a parameter ask for."""
+def _accepted(constraints: list[Any]) -> str:
+    """Return a description of the values that the constraints accept."""
     phrases = [_phrase(constraint) for constraint in constraints if constraint]
     if None in constraints or "random_state" in constraints:
         phrases.append("None")
@@ -282,7 +282,7 @@ def _accepted(constraints):
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _phrase(constraint):
+def _phrase(constraint: Any) -> str:
     if isinstance(constraint, str):
         return _PHRASES[constraint]
     if isinstance(constraint, StrOptions):
@@ -298,18 +298,18 @@ def _phrase(constraint):
     return str(make_constraint(constraint))
 
 
-def _names(options):
+def _names(options: Any) -> Any:
     return getattr(options, "registry", options.options)
 
 
-# Words that are no names, but strings where Python has a constant.
+# Strings that are meant as constants of Python.
 _CONSTANTS = {"none": None, "null": None, "true": True, "false": False}
 
 
-def _advice(value, constraints):
-    """Return a sentence that says what to pass instead, "" where nothing is known."""
+def _advice(value: Any, constraints: list[Any]) -> str:
+    """Return a sentence that says what to pass instead, or "" if none is known."""
 
-    def fits(other):
+    def fits(other: Any) -> bool:
         return any(_satisfied(constraint, other) for constraint in constraints)
 
     if isinstance(value, str):
@@ -323,7 +323,7 @@ def _advice(value, constraints):
     if isinstance(value, Real):
         return _advice_on_name(value, constraints) or _advice_on_number(value, fits)
     if isinstance(value, np.random.Generator):
-        return "A Generator has a state of its own; pass an int drawn from it."
+        return "A Generator changes with every fit; pass an int drawn from it."
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         number = value.item()
         return f"Pass the number {number!r}, not an array." if fits(number) else ""
@@ -332,7 +332,7 @@ def _advice(value, constraints):
     return _advice_on_name(value, constraints)
 
 
-def _advice_on_text(text, fits):
+def _advice_on_text(text: str, fits: Callable[[Any], bool]) -> str:
     if text.lower() in _CONSTANTS and fits(_CONSTANTS[text.lower()]):
         return f"Pass {_CONSTANTS[text.lower()]}, without quotes."
     for number in (int, float):
@@ -344,7 +344,7 @@ def _advice_on_text(text, fits):
     return ""
 
 
-def _advice_on_number(value, fits):
+def _advice_on_number(value: Any, fits: Callable[[Any], bool]) -> str:
     try:
         number = float(value)
     except OverflowError:
@@ -364,7 +364,7 @@ def _advice_on_number(value, fits):
     return ""
 
 
-def _advice_on_name(value, constraints):
+def _advice_on_name(value: Any, constraints: list[Any]) -> str:
     for names in (_names(c) for c in constraints if isinstance(c, StrOptions)):
         if isinstance(value, bool):
             advice = ""
@@ -378,12 +378,12 @@ def _advice_on_name(value, constraints):
 
 
 def nearest(value: Any, names: Any) -> str:
-    """Return a sentence on the name that is meant by ``value``, "" where none is.
+    """Return a sentence about the name that ``value`` probably means, or "".
 
     Parameters
     ----------
     value : object
-        A wrong name, or a class, function or object that is called like a part.
+        A wrong name, or a class, function or object with a name like that of a part.
     names : Registry or iterable of str
     """
     called = getattr(value, "__name__", type(value).__name__)
@@ -400,5 +400,5 @@ def nearest(value: Any, names: Any) -> str:
     return f"Did you mean {near[0]!r}?" if near else ""
 
 
-def _squeezed(name):
+def _squeezed(name: str) -> str:
     return "".join(char for char in name.lower() if char.isalnum())

@@ -2,7 +2,7 @@
 
 A feature with edges ``b_0 < ... < b_T`` has ``T`` components. Component ``t`` is
 ``clip((x - b_{t-1}) / (b_t - b_{t-1}), 0, 1)`` [1]_: 0 below its bin, 1 above it. A
-feature whose edges are None passes through, and has no components.
+feature with None in place of edges is passed through, and has no components.
 
 References
 ----------
@@ -10,9 +10,13 @@ References
    features in tabular deep learning. NeurIPS.
 """
 
+from typing import Any, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import from_numpy, maximum, minimum, numpy_dtype
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers
 
 __all__ = [
     "bins_of",
@@ -26,31 +30,37 @@ __all__ = [
 ]
 
 
-def quantile_edges(X, n_bins, sample_weight=None):
+# The edges of each feature, or None if it is passed through.
+Edges: TypeAlias = list[Floats | None]
+
+
+def quantile_edges(
+    X: NDArray[Any], n_bins: int, sample_weight: Floats | None = None
+) -> Edges:
     """Return the edges of bins that hold about equally many samples.
 
-    The edges are the ``quantiles`` of the values that are not NaN. Equal ones are
-    merged, so that there may be fewer bins.
+    The edges are the ``quantiles`` of the values that are not NaN. Equal edges are
+    merged, so there may be fewer bins.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        May hold NaN, but no infinity.
+        It may contain NaN, but not infinity.
     n_bins : int
     sample_weight : ndarray of shape (n_samples,), default=None
-        Not negative. Rows of weight 0 count for nothing.
+        Non-negative. Rows of weight 0 are ignored.
 
     Returns
     -------
     edges : list of (ndarray or None), one per feature
-        Increasing, in the dtype of X (float64 for integers). None for features of less
-        than three values, which pass through.
+        Increasing, in the dtype of X (float64 for integers). None for features with
+        fewer than three distinct values, which are passed through.
     """
     dtype = X.dtype if X.dtype.kind == "f" else np.dtype(np.float64)
     return [_edges(column.astype(dtype), n_bins, sample_weight) for column in X.T]
 
 
-def _edges(x, n_bins, weights):
+def _edges(x: Floats, n_bins: int, weights: Floats | None) -> Floats | None:
     values = quantiles(x, n_bins, weights)
     low, high = values[0], values[-1]
     between = (x > low) & (x < high)
@@ -59,24 +69,25 @@ def _edges(x, n_bins, weights):
     return np.unique(values.astype(x.dtype))
 
 
-def quantiles(x, n, sample_weight=None):
-    """Return the ``n + 1`` quantiles of a column that cut it in ``n`` equal parts.
+def quantiles(x: Floats, n: int, sample_weight: Floats | None = None) -> Floats:
+    """Return the ``n + 1`` quantiles that divide a column into ``n`` equal parts.
 
-    A quantile that falls between two values is their mean (numpy's
-    "averaged_inverted_cdf"), so that a weight of 2 acts as two rows.
+    A quantile between two values is their mean (numpy's "averaged_inverted_cdf"), so
+    that a weight of 2 is equivalent to two rows.
 
     Parameters
     ----------
     x : ndarray of shape (n_samples,)
-        NaN is left out; infinity may stand for a quantile.
+        NaN is ignored; quantiles may be infinite.
     n : int
     sample_weight : ndarray of shape (n_samples,), default=None
-        Not negative. Rows of weight 0 count for nothing.
+        Non-negative. Rows of weight 0 are ignored.
 
     Returns
     -------
     quantiles : ndarray of float64 of shape (n + 1,)
-        The first is the smallest value, the last the largest. NaN without any value.
+        The first is the smallest value, the last the largest. NaN if there are no
+        values.
     """
     seen = ~np.isnan(x)
     if sample_weight is None:
@@ -89,20 +100,21 @@ def quantiles(x, n, sample_weight=None):
         x, totals = x[order], np.cumsum(weights[order], dtype=np.float64)
     if not len(x):
         return np.full(n + 1, np.nan)
-    # The quotient is exact where a quantile falls between two rows.
+    # The quotient is exact if a quantile falls between two rows.
     at = np.arange(n + 1) * totals[-1] / n
     left = np.searchsorted(totals, at, side="left")
     right = np.searchsorted(totals, at, side="right")
     left, right = (np.minimum(side, len(x) - 1) for side in (left, right))
     if sample_weight is None:
-        # Much faster than to sort.
+        # Much faster than sorting.
         x = np.partition(x, np.unique([left, right]))
-    # Halves first: a sum may overflow.
-    return x[left].astype(np.float64) / 2 + x[right].astype(np.float64) / 2
+    # Divided first, since the sum may overflow.
+    middles: Floats = x[left].astype(np.float64) / 2 + x[right].astype(np.float64) / 2
+    return middles
 
 
-def n_components(edges):
-    """Return the number of components of all features.
+def n_components(edges: Edges) -> int:
+    """Return the total number of components.
 
     Parameters
     ----------
@@ -111,15 +123,15 @@ def n_components(edges):
     return sum(len(each) - 1 for each in edges if each is not None)
 
 
-def bins_of(edges, dtype):
+def bins_of(edges: Edges, dtype: Any) -> tuple[Integers, Floats, Floats]:
     """Return the feature, the lower edge and the width of the bin of each component.
 
     Parameters
     ----------
     edges : list of (ndarray or None)
     dtype : dtype
-        Of the lower edges and widths. A width that it holds as 0 is its smallest normal
-        number.
+        Dtype of the lower edges and widths. A width that rounds to 0 is replaced by the
+        smallest normal number.
 
     Returns
     -------
@@ -135,24 +147,26 @@ def bins_of(edges, dtype):
     return features, lower, np.maximum(upper - lower, np.finfo(dtype).tiny)
 
 
-def encode(X, edges, xp=np, *, clip_ends=True):
-    """Return the components of an array, those of a feature beside each other.
+def encode(
+    X: Array, edges: Edges, xp: ArrayNamespace = np, *, clip_ends: bool = True
+) -> Array:
+    """Return the components of an array, feature by feature.
 
     Parameters
     ----------
     X : array of shape (..., n_samples, n_features)
-        Of floats. NaN stays NaN in all components of its feature.
+        Floats. All components of NaN are NaN.
     edges : list of (ndarray or None)
     xp : module, default=numpy
         The array namespace of X.
     clip_ends : bool, default=True
-        Whether the first component is at least 0 and the last one at most 1. Otherwise
-        they go on as lines beyond the first and the last edge.
+        Whether the first component is clipped at 0 and the last one at 1. Otherwise
+        they continue linearly beyond the first and the last edge.
 
     Returns
     -------
     components : array of shape (..., n_samples, n_components)
-        Of X's dtype.
+        In the dtype of X.
     """
     dtype = numpy_dtype(X)
     features, lower, width = bins_of(edges, dtype)
@@ -163,8 +177,16 @@ def encode(X, edges, xp=np, *, clip_ends=True):
     return components(X, features, lower, width, xp, low, high)
 
 
-def components(X, features, lower, width, xp=np, low=0, high=1):
-    """Return ``clip((x - lower) / width, low, high)`` of the features of some bins.
+def components(
+    X: Array,
+    features: Integers,
+    lower: Array,
+    width: Array,
+    xp: ArrayNamespace = np,
+    low: Any = 0,
+    high: Any = 1,
+) -> Array:
+    """Return ``clip((x - lower) / width, low, high)`` for the feature of each bin.
 
     Parameters
     ----------
@@ -180,14 +202,16 @@ def components(X, features, lower, width, xp=np, low=0, high=1):
     return minimum(maximum((values - lower) / width, low, xp), high, xp)
 
 
-def component_limits(edges, *, clip_ends, dtype=np.float64):
-    """Return the limits that each component is clipped to.
+def component_limits(
+    edges: Edges, *, clip_ends: bool, dtype: Any = np.float64
+) -> tuple[Floats, Floats]:
+    """Return the limits to which each component is clipped.
 
     Parameters
     ----------
     edges : list of (ndarray or None)
     clip_ends : bool
-        Whether the first and the last component of a feature end at 0 and 1.
+        Whether the first and last components of a feature are clipped at 0 and 1.
     dtype : dtype, default=numpy.float64
 
     Returns
@@ -202,13 +226,15 @@ def component_limits(edges, *, clip_ends, dtype=np.float64):
     return low, high
 
 
-def component_scales(X, edges, sample_weight=None):
-    """Return the means and standard deviations that standardize the components.
+def component_scales(
+    X: NDArray[Any], edges: Edges, sample_weight: Floats | None = None
+) -> tuple[Floats, Floats]:
+    """Return the means and standard deviations of the components.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        NaN is left out.
+        NaN is ignored.
     edges : list of (ndarray or None)
     sample_weight : ndarray of shape (n_samples,), default=None
 
@@ -227,6 +253,6 @@ def component_scales(X, edges, sample_weight=None):
         mean = np.average(encoded, axis=0, weights=weights)
         var = np.average((encoded - mean) ** 2, axis=0, weights=weights)
         means.append(mean)
-        # Components are at most 1; less than this is rounding.
+        # Components are at most 1, so a smaller variance is a rounding error.
         scales.append(np.sqrt(np.where(var > 1e-24, var, 1)))
     return np.concatenate(means), np.concatenate(scales)

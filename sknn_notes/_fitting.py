@@ -1,11 +1,13 @@
-"""What every fit promises: a failure leaves the estimator as it was."""
+"""A fit that fails leaves the estimator unchanged."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
-def unchanged_on_error(estimator):
-    """Put the estimator's attributes back as they were if the block raises."""
+def unchanged_on_error(estimator: Any) -> Iterator[None]:
+    """Restore the attributes of an estimator if the block raises an error."""
     before = dict(vars(estimator))
     try:
         yield

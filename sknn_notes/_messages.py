@@ -1,20 +1,21 @@
-"""What a fit tells the user: warnings, and lines under ``verbose``.
+"""Messages of a fit: warnings, and lines with ``verbose``.
 
-A network of an ensemble tells it to the ensemble, which passes on once what several of
-its networks warn of; its lines name the network.
+The networks of an ensemble send their messages to the ensemble. It issues a warning of
+several networks only once, and prefixes lines with the name of the network.
 """
 
 import sys
 import warnings
 from collections import Counter
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from types import FrameType
 from typing import Any, NamedTuple
 
 from sklearn.exceptions import ConvergenceWarning
 
 
 class Told(NamedTuple):
-    """A warning, and the place in the code that it comes from."""
+    """A warning, and the place in the code where it was issued."""
 
     message: str
     category: type[Warning]
@@ -22,10 +23,10 @@ class Told(NamedTuple):
 
 
 class Listening:
-    """Collects the warnings of a block, and begins its lines with a name.
+    """Collects the warnings of a block, and prefixes its lines with a name.
 
-    Other threads are not affected, as they are by ``warnings.catch_warnings``. Several
-    blocks may use it, one after the other.
+    Unlike ``warnings.catch_warnings``, it does not affect other threads. Several blocks
+    may use it, one after the other.
 
     Parameters
     ----------
@@ -34,27 +35,27 @@ class Listening:
     Attributes
     ----------
     told : list of Told
-        What the blocks have warned of.
+        Warnings of the blocks.
     """
 
-    def __init__(self, name):
+    def __init__(self, name: str) -> None:
         self.name = name
         self.told: list[Told] = []
-        self._tokens: list = []
+        self._tokens: list[Token[Any]] = []
 
-    def __enter__(self):
+    def __enter__(self) -> list[Told]:
         self._tokens.append(_listener.set(self))
         return self.told
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         _listener.reset(self._tokens.pop())
 
 
 _listener: ContextVar[Listening | None] = ContextVar("_listener", default=None)
 
 
-def warn(message, category=UserWarning):
-    """Warn of the line of the user's that called, or tell whoever listens."""
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Issue a warning for the line in the user's code, or send it to the listener."""
     listener = _listener.get()
     if listener is None:
         warnings.warn(message, category, stacklevel=_level())
@@ -64,21 +65,21 @@ def warn(message, category=UserWarning):
     listener.told.append(Told(message, category, place))
 
 
-def _level():
-    """Return how far up the caller of ``warn`` was called from other code than this."""
+def _level() -> int:
+    """Return the stack level of the user's code, as seen from ``warn``."""
     frame, level = sys._getframe(2), 2
     while frame.f_back is not None and _is_between(frame):
         frame, level = frame.f_back, level + 1
     return level
 
 
-def _is_between(frame):
+def _is_between(frame: FrameType) -> bool:
     package = frame.f_globals.get("__name__", "").partition(".")[0]
     return package in ("sknn_notes", "sklearn", "numpy", "joblib", "contextlib")
 
 
-def pass_on(told, total, what):
-    """Warn once of what several fits warn of from the same place in the code.
+def pass_on(told: list[Told], total: int, what: str) -> None:
+    """Issue each warning of several fits once.
 
     Parameters
     ----------
@@ -86,13 +87,13 @@ def pass_on(told, total, what):
     total : int
         Number of fits.
     what : str
-        What they are fits of, in the plural.
+        What was fitted, in the plural.
     """
     counts = Counter(each.place for each in told)
-    seen: set = set()
+    seen: set[Any] = set()
     for message, category, place in told:
         if issubclass(category, ConvergenceWarning):
-            # Fits differ in the numbers of the message.
+            # The messages of different fits contain different numbers.
             key: Any = place
             message += f" (In {counts[place]} of {total} {what}.)"
         else:
@@ -102,7 +103,7 @@ def pass_on(told, total, what):
             warn(message, category)
 
 
-def say(line):
-    """Print a line in one piece, so that those of several threads don't mix."""
+def say(line: str) -> None:
+    """Print a line in one piece, so that lines of several threads don't mix."""
     listener = _listener.get()
     print(f"{line}\n" if listener is None else f"{listener.name}: {line}\n", end="")

@@ -1,4 +1,4 @@
-"""Parts: objects that may be passed in place of a name, and how names find them."""
+"""Parts: objects that can be passed in place of a name, and how a name is resolved."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,22 +13,24 @@ from sknn_notes._checks import nearest, plain
 class Part(BaseObject):
     """Base class of every part.
 
-    Its parameters are read, set and searched as an estimator's. A subclass declares
-    ``__init__`` with keyword parameters, ``_parameter_constraints`` in scikit-learn's
-    form, and the methods of its family.
+    The parameters of a part can be read, set and searched like those of an estimator. A
+    subclass defines ``__init__`` with keyword parameters, ``_parameter_constraints`` in
+    scikit-learn's form, and the methods of its family.
     """
 
-    _parameter_constraints: dict = {}
+    _parameter_constraints: dict[str, list[Any]] = {}
 
     def check(self) -> None:
-        """Raise an error that names the parameter if one lies outside its domain."""
+        """Raise an error that names a parameter if one lies outside its domain."""
         self._validate_params()
 
 
-def resolve(spec: Any, registry: Mapping, flat: Mapping | None = None) -> Any:
-    """Return a new part for ``spec``, checked; what the user passed is never changed.
+def resolve(
+    spec: Any, registry: Mapping[str, Any], flat: Mapping[str, Any] | None = None
+) -> Any:
+    """Return a new, checked part for ``spec``, which is never changed.
 
-    Its numbers are Python's own, whatever types they were passed in.
+    The numbers of the part are Python's own types, whatever types were passed.
 
     Parameters
     ----------
@@ -36,8 +38,8 @@ def resolve(spec: Any, registry: Mapping, flat: Mapping | None = None) -> Any:
         A name in ``registry``, or a part, which is cloned.
     registry : mapping of str to Part subclass
     flat : mapping of str to object, optional
-        Parameters of the estimator. A part made from its name takes those that it has
-        a parameter for; a part passed as an object keeps its own.
+        Parameters of the estimator. A part given by its name takes the ones that it
+        has; a part passed as an object keeps its own.
     """
     if isinstance(spec, str):
         if spec not in registry:
@@ -56,34 +58,34 @@ def resolve(spec: Any, registry: Mapping, flat: Mapping | None = None) -> Any:
 
 
 class NoLoopsError(TypeError):
-    """A part has no form of its definition, such as the loops of the compiled step.
+    """A part lacks another form of its definition, such as the compiled loops.
 
     Parameters
     ----------
     part : object
     """
 
-    def __init__(self, part: Any):
+    def __init__(self, part: Any) -> None:
         super().__init__(f"{part!r} has no loops")
         self.part = part
 
 
 def form_of(part: Any, name: str, *definition: str) -> Any:
-    """Return a form of a part that computes the same as its definition.
+    """Return a method of a part that computes the same as its definition.
 
     Parameters
     ----------
     part : Part
     name : str
-        Attribute that holds the form.
+        Name of the method.
     *definition : str
-        Methods that define what the form computes. A class that overrides one and does
-        not bring the form with it has none: the inherited one is of another formula.
+        Methods of the definition. A class that overrides one of them has to override
+        ``name``, too: the inherited one computes another formula.
 
     Raises
     ------
     NoLoopsError
-        If there is none.
+        If the part has no such method, or only one of another formula.
     """
     for cls in type(part).__mro__:
         if vars(cls).get(name) is not None:
@@ -94,12 +96,12 @@ def form_of(part: Any, name: str, *definition: str) -> Any:
 
 
 def kept(new: Any, fitted: Any) -> Any:
-    """Return ``fitted`` if it is the same part as ``new``, with what it learned."""
+    """Return ``fitted``, which has learned, if it equals ``new``, else ``new``."""
     return fitted if _equal(new, fitted) else new
 
 
 def _equal(a: Any, b: Any) -> bool:
-    # A loop in place of recursion, since a tree of classes may be deep.
+    # Not recursive, since a tree of classes may be deep.
     pending = [(a, b)]
     while pending:
         a, b = pending.pop()

@@ -1,4 +1,6 @@
-"""What scipy lacks before version 1.11."""
+"""Backport for scipy before version 1.11."""
+
+from typing import Any
 
 import scipy.optimize
 from scipy.optimize import OptimizeResult
@@ -9,16 +11,16 @@ if tuple(map(int, scipy.__version__.split(".")[:2])) >= (1, 11):
     minimize = scipy.optimize.minimize
 else:
 
-    def minimize(fun, x0, *, callback, **options):
+    def minimize(fun: Any, x0: Any, *, callback: Any, **options: Any) -> Any:
         """Minimize ``fun``; the callback gets the loss and may raise StopIteration."""
         last = OptimizeResult()
 
-        def remembered(x):
+        def remembered(x: Any) -> Any:
             last.fun, gradient = fun(x)
             return last.fun, gradient
 
-        def record(x):
-            # An iteration ends where the objective was computed last.
+        def record(x: Any) -> None:
+            # The last evaluation of the objective is at the end of an iteration.
             callback(OptimizeResult(x=x, fun=last.fun))
 
         try:

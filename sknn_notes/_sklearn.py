@@ -1,6 +1,6 @@
-"""The only module that imports private names of scikit-learn, and fills its gaps.
+"""The only module that imports private names of scikit-learn, with backports.
 
-What replaces each name if it goes:
+If scikit-learn removes a name, replace it as follows:
 
 - ``_fit_context``: a decorator that calls ``self._validate_params()`` first.
 - ``Interval``, ``StrOptions``, ``Options``, ``HasMethods``, ``RealNotInt``,
@@ -13,16 +13,16 @@ What replaces each name if it goes:
 - ``check_same_namespace``: compares namespace and device of an array with those of a
   fitted attribute.
 - ``_fit_and_score``: one task of a search, which scores, handles errors and returns
-  what ``cv_results_`` is made of. It is also looked for among the callers: without it
-  there is no warning about a validation set that a search has cut into folds.
-- ``_safe_split``, ``_check_method_params``: the rows of a fold, of X, y and of what is
-  passed to ``fit``; indexing.
-- ``get_namespace``, ``device``: where indices of rows have to be.
+  results for ``cv_results_``. ``in_cross_validation`` looks for it among the callers.
+  Without it there is no warning about a validation set that a search splits into folds.
+- ``_safe_split``, ``_check_method_params``: select the rows of a fold from X, y and the
+  parameters of ``fit``; indexing.
+- ``get_namespace``, ``device``: the namespace and device for indices of rows.
 - ``check_matplotlib_support``, ``check_pandas_support``: an import in a try block, and
   an ImportError that says what to install.
 
-The library runs on scikit-learn 1.6 and newer. Where an older one lacks a parameter, a
-function below adds it:
+The library supports scikit-learn 1.6 and later. The functions below add parameters that
+older versions lack:
 
 - ``compute_class_weight``: ``sample_weight``, since 1.7.
 - ``_check_sample_weight``: ``allow_all_zero_weights``, since 1.9.
@@ -32,6 +32,8 @@ import contextlib
 import contextvars
 import importlib
 import inspect
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -82,7 +84,9 @@ __all__ = [
 if "allow_all_zero_weights" not in inspect.signature(_check_sample_weight).parameters:
     _check_before_1_9 = _check_sample_weight
 
-    def _check_sample_weight(sample_weight, X, *, allow_all_zero_weights=False, **rest):
+    def _check_sample_weight(
+        sample_weight: Any, X: Any, *, allow_all_zero_weights: bool = False, **rest: Any
+    ) -> Any:
         """Validate sample weights as scikit-learn 1.9 does."""
         weights = _check_before_1_9(sample_weight, X, **rest)
         if not (allow_all_zero_weights or np.any(weights)):
@@ -95,7 +99,9 @@ if "allow_all_zero_weights" not in inspect.signature(_check_sample_weight).param
 if "sample_weight" not in inspect.signature(compute_class_weight).parameters:
     _compute_before_1_7 = compute_class_weight
 
-    def compute_class_weight(class_weight, *, classes, y, sample_weight=None):
+    def compute_class_weight(
+        class_weight: Any, *, classes: Any, y: Any, sample_weight: Any = None
+    ) -> Any:
         """Estimate class weights as scikit-learn 1.7 does."""
         weights = _compute_before_1_7(class_weight, classes=classes, y=y)
         if sample_weight is None or class_weight != "balanced":
@@ -110,26 +116,28 @@ try:
     from sklearn.utils._array_api import check_same_namespace
 except ImportError:  # before scikit-learn 1.9, where array_namespace raises
 
-    def check_same_namespace(X, estimator, *, attribute, method):
-        """Check nothing: estimators are fitted on numpy arrays alone."""
+    def check_same_namespace(
+        X: Any, estimator: Any, *, attribute: str, method: str
+    ) -> None:
+        """Check nothing: estimators are always fitted on numpy arrays."""
 
     has_array_dispatch = False
 else:
     has_array_dispatch = True
 
 
-def array_namespace(array):
-    """Return the array API namespace of an array that is not numpy's."""
+def array_namespace(array: Any) -> Any:
+    """Return the array API namespace of an array that is not a numpy array."""
     try:
         if not has_array_dispatch:
             raise ImportError("scikit-learn is older than 1.9")
-        # A plain import would have mypy take scikit-learn for a typed package.
+        # With a plain import, mypy would treat scikit-learn as a typed package.
         array_api_compat = importlib.import_module("sklearn.externals.array_api_compat")
     except ImportError as error:
         raise ImportError(
             f"{type(array).__module__}.{type(array).__name__} arrays need scikit-learn "
-            "1.9 or later, which brings array_api_compat. Update scikit-learn, or pass "
-            "numpy arrays."
+            "1.9 or later, which includes array_api_compat. Update scikit-learn, or "
+            "pass numpy arrays."
         ) from error
     return array_api_compat.array_namespace(array)
 
@@ -138,8 +146,8 @@ _cross_validating = contextvars.ContextVar("_cross_validating", default=False)
 
 
 @contextlib.contextmanager
-def cross_validating():
-    """Let fits know that they are part of a cross-validation, whoever calls them."""
+def cross_validating() -> Iterator[None]:
+    """Mark the fits within the block as part of a cross-validation."""
     token = _cross_validating.set(True)
     try:
         yield
@@ -147,8 +155,8 @@ def cross_validating():
         _cross_validating.reset(token)
 
 
-def in_cross_validation():
-    """Tell whether a search or a cross-validation is calling."""
+def in_cross_validation() -> bool:
+    """Return whether the call comes from a search or a cross-validation."""
     if _cross_validating.get():
         return True
     frame = inspect.currentframe()
@@ -159,8 +167,10 @@ def in_cross_validation():
     return False
 
 
-def rows_of_fold(estimator, X, y, fit_params, indices):
-    """Return X, y and the parameters of ``fit`` for some rows, as searches cut them."""
+def rows_of_fold(
+    estimator: Any, X: Any, y: Any, fit_params: dict[str, Any] | None, indices: Any
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Return X, y and the parameters of ``fit`` for the rows of a fold."""
     xp, is_array_api = get_namespace(X)
     if is_array_api:
         indices = xp.asarray(indices, device=device(X))

@@ -1,44 +1,50 @@
-"""Threads: how many BLAS threads products are worth, and calls side by side."""
+"""Limits of BLAS threads, and calls on several threads."""
 
 import os
 import sys
 from collections import deque
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar, copy_context
 from itertools import pairwise
 from threading import Event, Lock, Thread
+from typing import Any, TypeVar
 
 from joblib import effective_n_jobs, parallel_backend
 from joblib.parallel import SequentialBackend, ThreadingBackend, get_active_backend
 from sklearn import config_context, get_config
 from threadpoolctl import ThreadpoolController
 
-# Multiplications that occupy one thread for so long that waking it is worth it.
+T = TypeVar("T")
+
+# Number of multiplications per thread for which it pays to wake one.
 _PRODUCT_PER_THREAD = 2**21
-# BLAS itself gives smaller products to one thread: of matrices, and of a matrix and a
-# vector.
+# BLAS itself computes smaller products on one thread: of two matrices, and of a matrix
+# and a vector.
 _SMALL_PRODUCT, _SMALL_VECTOR_PRODUCT = 2**18, 2**13
 
 
 class _BlasThreads:
-    """Limits the threads of every BLAS library that is loaded.
+    """Limits the number of threads of all loaded BLAS libraries.
 
-    For most of them the number of threads is a property of the process. Of the limits
-    that hold at the same time the smallest one counts, and the last one to end restores
-    the numbers that were set before the first one began. OpenBLAS on OpenMP keeps a
-    number for every thread.
+    Most libraries have one number of threads for the whole process. Of several limits
+    at the same time the smallest one applies, and when the last limit ends, the numbers
+    from before the first limit are restored. OpenBLAS with OpenMP has a number for each
+    thread.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = Lock()
-        self._limits = []
-        self._shared, self._by_thread = [], []
-        self._before, self._now = [], None
+        self._limits: list[int] = []
+        self._shared: list[Any] = []
+        self._by_thread: list[Any] = []
+        self._before: list[int] = []
+        self._now: int | None = None
         self._n_modules = 0
 
     @contextmanager
-    def limit(self, n_threads):
-        """Use at most ``n_threads``, and never more than are set, within the block."""
+    def limit(self, n_threads: int) -> Iterator[None]:
+        """Use at most ``n_threads`` within the block, and never more than are set."""
         with self._lock:
             if not self._limits:
                 self._find_libraries()
@@ -57,46 +63,46 @@ class _BlasThreads:
                 self._limits.remove(n_threads)
                 self._set(min(self._limits, default=None))
 
-    def count(self):
-        """Return the largest number of threads that a library has now."""
+    def count(self) -> int:
+        """Return the largest number of threads of any library."""
         with self._lock:
             if not self._limits:
                 self._find_libraries()
             libraries = [*self._shared, *self._by_thread]
             return max((blas.get_num_threads() for blas in libraries), default=1)
 
-    def _find_libraries(self):
-        # Looking takes milliseconds. A new library comes with a module that uses it.
+    def _find_libraries(self) -> None:
+        # A search takes milliseconds. A new library is loaded by a new module.
         if len(sys.modules) != self._n_modules:
             self._n_modules = len(sys.modules)
             found = ThreadpoolController().select(user_api="blas").lib_controllers
             self._by_thread = [blas for blas in found if _counts_by_thread(blas)]
             self._shared = [blas for blas in found if not _counts_by_thread(blas)]
 
-    def _set(self, n_threads):
+    def _set(self, n_threads: int | None) -> None:
         for blas, before in zip(self._shared, self._before, strict=True):
             now, wanted = _least(self._now, before), _least(n_threads, before)
             if now != wanted:
-                # threadpoolctl lets the first thread alone set the number, until it
-                # clears its claim. Here any thread may, one at a time.
+                # threadpoolctl only lets the thread that sets the number first change
+                # it, until it is released. Here any thread may, one at a time.
                 release = getattr(blas, "clear_controlling_thread", lambda force: None)
                 release(force=True)
                 blas.set_num_threads(wanted)
                 release(force=True)
         self._now = n_threads
 
-    def forget(self):
-        """Restore the threads in a process that was forked while a limit held."""
+    def forget(self) -> None:
+        """Restore the threads in a process that was forked during a limit."""
         self._lock = Lock()
         self._limits = []
         self._set(None)
 
 
-def _least(limit, before):
+def _least(limit: int | None, before: int) -> int:
     return before if limit is None else min(limit, before)
 
 
-def _counts_by_thread(blas):
+def _counts_by_thread(blas: Any) -> bool:
     layer = getattr(blas, "threading_layer", None)
     return blas.internal_api == "openblas" and layer == "openmp"
 
@@ -106,48 +112,48 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_blas.forget)
 
 
-def n_threads(n_jobs):
-    """Return how many threads of this process ``n_jobs`` stands for.
+def n_threads(n_jobs: int | None) -> int:
+    """Return the number of threads of this process that ``n_jobs`` means.
 
-    Under joblib's own backends it is what joblib takes it for. The backends of a
-    cluster count all its workers, which can't run a thread of this process: None is 1
-    there, and negative numbers count the cores of this machine.
+    With joblib's own backends it is joblib's number of jobs. The backend of a cluster
+    counts all its workers, which can't run threads of this process. None then means 1,
+    and negative numbers refer to the cores of this machine.
     """
     if on_this_machine():
-        return effective_n_jobs(n_jobs)
-    return ThreadingBackend().effective_n_jobs(n_jobs)
+        return int(effective_n_jobs(n_jobs))
+    return int(ThreadingBackend().effective_n_jobs(n_jobs))
 
 
-def on_this_machine():
-    """Tell whether joblib's active backend is one of its own, not of a cluster."""
+def on_this_machine() -> bool:
+    """Return whether joblib's active backend is one of its own, not a cluster's."""
     backend, _ = get_active_backend()
-    return type(backend).__module__ == ThreadingBackend.__module__
+    return bool(type(backend).__module__ == ThreadingBackend.__module__)
 
 
-def share_of_threads(n_jobs):
-    """Return a function that limits BLAS within a context, for jobs at the same time.
+def share_of_threads(n_jobs: int) -> Callable[[], AbstractContextManager[None]]:
+    """Return a function that returns a context with a share of the BLAS threads.
 
-    Each of ``n_jobs`` threads calls it, and together they have the threads that are set
-    for the thread that asks for it.
+    Each of ``n_jobs`` threads calls it. Together they use as many BLAS threads as the
+    calling thread may use.
     """
     share = max(1, _blas.count() // n_jobs)
     return lambda: _blas.limit(share)
 
 
 class _QuickSwitches:
-    """Lets threads keep Python's lock for a shorter time while others wait for it.
+    """Shortens the interval after which a thread releases Python's lock to others.
 
-    Compiled steps run without it, and wait for it when they return. The interval is the
-    process's: the last block to end restores what was set before the first.
+    Compiled steps run without the lock, and wait for it when they return. The interval
+    applies to the process. When the last block ends, the previous value is restored.
     """
 
     _SECONDS = 2e-4
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock, self._n_blocks = Lock(), 0
 
     @contextmanager
-    def __call__(self):
+    def __call__(self) -> Iterator[None]:
         with self._lock:
             if not self._n_blocks:
                 self._before = sys.getswitchinterval()
@@ -167,28 +173,28 @@ quick_switches = _QuickSwitches()
 _stop: ContextVar[Event | None] = ContextVar("_stop", default=None)
 
 
-def stopped():
-    """Tell whether the calls are to end that ``run_on_threads`` runs, this among them.
+def stopped() -> bool:
+    """Return whether the current call of ``run_on_threads`` has to end.
 
-    The user has interrupted them, or another one has raised an error.
+    The user has interrupted the calls, or another call has raised an error.
     """
     stop = _stop.get()
     return stop is not None and stop.is_set()
 
 
-def run_on_threads(function, n_calls, n_jobs):
+def run_on_threads(function: Callable[[int], Any], n_calls: int, n_jobs: int) -> None:
     """Call ``function(i)`` for i below ``n_calls`` on ``n_jobs`` threads.
 
-    The threads share the BLAS threads of the caller. They have its context variables
-    and its configuration of scikit-learn. Where there are several of them, joblib
-    starts no further ones inside.
+    The threads share the BLAS threads of the caller, and have its context variables and
+    its configuration of scikit-learn. If there are several threads, joblib starts no
+    further threads within them.
 
     Raises
     ------
     KeyboardInterrupt
-        If the user interrupts, as soon as the running calls have asked ``stopped``.
+        If the user interrupts, once the running calls have checked ``stopped``.
     Exception
-        The first one that a call raises, as soon as the others have.
+        The first error of a call, once the other calls have ended.
     """
     share, config, stop = share_of_threads(n_jobs), get_config(), Event()
     backend, n_inner = get_active_backend()
@@ -196,31 +202,31 @@ def run_on_threads(function, n_calls, n_jobs):
         backend, n_inner = SequentialBackend(), 1
     waiting, errors = deque(range(n_calls)), {}
 
-    def work():
+    def work() -> None:
         _stop.set(stop)
         inner = parallel_backend(backend, n_jobs=n_inner)
         with config_context(**config), inner, share():
             while waiting and not stop.is_set():
                 call()
 
-    def call():
+    def call() -> None:
         try:
             i = waiting.popleft()
-        except IndexError:  # Another thread was faster.
+        except IndexError:  # Another thread took the last call.
             return
         try:
             function(i)
         except BaseException as error:
-            # A call that was interrupted since it is to end is no reason of its own.
+            # A call that ends because of another error is not an error itself.
             if not (isinstance(error, KeyboardInterrupt) and stop.is_set()):
                 errors[i] = error
             stop.set()
 
-    # A thread does not inherit context variables.
+    # Threads do not inherit context variables.
     threads = [Thread(target=copy_context().run, args=(work,)) for _ in range(n_jobs)]
     started = []
     quick = quick_switches() if n_jobs > 1 else nullcontext()
-    # No executor: an interruption may come while it holds locks that its threads need.
+    # Not an executor: an interruption might leave it holding locks of its threads.
     with quick:
         try:
             for thread in threads:
@@ -236,26 +242,27 @@ def run_on_threads(function, n_calls, n_jobs):
         raise errors[min(errors)]
 
 
-def _wait_for(thread):
-    """Join a thread; an interruption shows between two waits at the latest."""
+def _wait_for(thread: Thread) -> None:
+    """Join a thread in short waits, so that an interruption takes effect."""
     while thread.is_alive():
         thread.join(0.05)
 
 
-def ahead(function):
-    """Call a function on another thread; return one that waits for its result."""
+def ahead(function: Callable[[], T]) -> Callable[[], T]:
+    """Call a function on another thread; return one that waits for the result."""
     config = get_config()
-    done: list[tuple] = []
+    done: list[Any] = []
 
-    def call():
+    def call() -> None:
         try:
             with config_context(**config):
                 done.append((function(), None))
         except BaseException as error:
             done.append((None, error))
 
-    def result():
+    def result() -> T:
         _wait_for(thread)
+        value: T
         value, error = done[0]
         if error is not None:
             raise error
@@ -266,19 +273,18 @@ def ahead(function):
     return result
 
 
-def threads_for(n_rows, units):
-    """Return a context in which BLAS has the threads that the products are worth.
+def threads_for(n_rows: int, units: Sequence[int]) -> AbstractContextManager[None]:
+    """Return a context in which BLAS uses as many threads as the products justify.
 
-    A thread that waits for a product costs more than the product where that is small,
-    above all while something else runs on the machine. Limits that the caller has set
-    hold.
+    For a small product, the threads cost more time than they save, especially if the
+    machine is busy. Limits set by the caller still apply.
 
     Parameters
     ----------
     n_rows : int
-        Rows that pass through the network at a time.
+        Number of rows that pass through the network at a time.
     units : sequence of int
-        Number of inputs, and of units of each layer.
+        Number of inputs, followed by the number of units of each layer.
     """
     largest = n_rows * max(a * b for a, b in pairwise(units))
     vectors = largest if n_rows == 1 else n_rows * max(units)

@@ -1,21 +1,24 @@
-"""Binary trees over classes, as arrays whose size is the number of classes."""
+"""Binary trees over classes, stored as arrays."""
+
+from typing import Any, Self
 
 import numpy as np
 
 from sknn_notes._arrays import from_numpy
+from sknn_notes._typing import Array, ArrayNamespace, Integers
 
 
 class Tree:
     """A binary tree with K leaves and K - 1 inner nodes.
 
-    The inner nodes are numbered level by level from the root, 0, so that each comes
-    before the nodes below it and the nodes of a level lie side by side.
+    The inner nodes are numbered level by level from the root, 0: each node comes before
+    the nodes below it, and the nodes of a level are contiguous.
 
     Parameters
     ----------
     children : array-like of int of shape (n_nodes, 2)
-        The left and the right child of every inner node: another inner node, or
-        ``-1 - leaf``. The root is node 0; the nodes may be in any other order.
+        Left and right child of each inner node: another inner node, or ``-1 - leaf``.
+        The root is node 0; the other nodes may be in any order.
 
     Attributes
     ----------
@@ -29,9 +32,9 @@ class Tree:
     leaf_right : ndarray of bool of shape (n_leaves,)
         Whether each leaf is the right child.
     depths : ndarray of int64 of shape (n_leaves,)
-        Number of inner nodes on each leaf's path.
+        Number of inner nodes on the path of each leaf.
     levels : ndarray of int64 of shape (n_levels + 1,)
-        Where the nodes of each level start; the last one is ``n_nodes``.
+        Index of the first node of each level, followed by ``n_nodes``.
 
     Examples
     --------
@@ -45,7 +48,7 @@ class Tree:
            [ True,  True]]))
     """
 
-    def __init__(self, children):
+    def __init__(self, children: Any) -> None:
         children = np.asarray(children, np.int64)
         n_nodes = len(children)
         order, node_depths = _by_level(children.tolist())
@@ -68,17 +71,17 @@ class Tree:
             self.leaf_parents[leaves], self.leaf_right[leaves] = nodes, side
         self.depths = 1 + node_depths[self.leaf_parents]
         self.levels = np.searchsorted(node_depths, np.arange(node_depths[-1] + 2))
-        # Past the root stands a node n_nodes, its own parent: not every library has
-        # indices below 0.
+        # Beyond the root is a node n_nodes that is its own parent, since not every
+        # array library supports negative indices.
         parents = np.where(self.parents < 0, n_nodes, self.parents)
         self._upward = np.append(parents, n_nodes), np.append(self.right, False)
 
     @classmethod
-    def balanced(cls, n_leaves):
-        """Return the tree that halves the leaves at every node."""
-        children: list = []
+    def balanced(cls, n_leaves: int) -> Self:
+        """Return the tree that halves the leaves at each node."""
+        children: list[list[int]] = []
         ranges = [(0, n_leaves)]
-        for start, stop in ranges:  # It grows by the ranges of the inner nodes.
+        for start, stop in ranges:  # The loop appends the ranges of inner nodes.
             middle = (start + stop + 1) // 2
             pair = []
             for first, last in (start, middle), (middle, stop):
@@ -91,12 +94,13 @@ class Tree:
         return cls(children)
 
     @classmethod
-    def huffman(cls, counts):
-        """Return the tree with the shortest mean path for the leaves' counts."""
+    def huffman(cls, counts: Any) -> Self:
+        """Return the tree with the shortest mean path, weighted by the counts."""
         n = len(counts)
         order = np.argsort(counts, kind="stable")
-        # The leaves, then what has been joined: both grow, so the two rarest stand at
-        # the fronts. Of equally rare ones the older is taken, which keeps paths short.
+        # Leaves by weight, then joined trees, which also increase in weight: the two
+        # smallest weights are at the fronts. Ties prefer leaves, which keeps paths
+        # short.
         weights = np.asarray(counts, float)[order].tolist() + [np.inf] * n
         leaf, joined = 0, n
         joins: list[list[int]] = []
@@ -115,36 +119,36 @@ class Tree:
         return cls.from_joins(np.where(pairs < n, order[pairs % n], pairs))
 
     @classmethod
-    def from_joins(cls, joins):
-        """Return the tree that joins two earlier ones at a time.
+    def from_joins(cls, joins: Any) -> Self:
+        """Return the tree that results from joining two trees at a time.
 
         Parameters
         ----------
         joins : array-like of int of shape (n_leaves - 1, 2)
-            A number below ``n_leaves`` is a leaf, ``n_leaves + i`` the tree that row
-            ``i`` has joined, as in scipy's ``linkage``.
+            A number below ``n_leaves`` is a leaf, and ``n_leaves + i`` the tree that
+            row ``i`` has joined, as in scipy's ``linkage``.
         """
         joins = np.asarray(joins, np.int64)
         n_nodes = len(joins)
         children = np.where(joins <= n_nodes, -1 - joins, 2 * n_nodes - joins)
         return cls(children[::-1])
 
-    def paths(self, leaves, xp=np):
+    def paths(self, leaves: Array, xp: ArrayNamespace = np) -> tuple[Array, Array]:
         """Return the paths from leaves up to the root.
 
         Parameters
         ----------
         leaves : array of int of shape (...,)
         xp : module, default=numpy
-            The array namespace of ``leaves``. Except in numpy, paths are filled up to
-            the longest of the tree: to look at values would wait for the device.
+            The array namespace of ``leaves``. Except with numpy, ``longest`` is that of
+            the whole tree, since reading values would wait for the device.
 
         Returns
         -------
         nodes : array of int64 of shape (..., longest)
-            From the leaf upward; -1 past the root.
+            From the leaf upward; -1 beyond the root.
         right : array of bool of shape (..., longest)
-            Whether the path turns right at each of them; False past the root.
+            Whether the path turns right at each node; False beyond the root.
         """
         leaves = np.asarray(leaves) if xp is np else leaves
         shape, leaves = leaves.shape, xp.reshape(leaves, (-1,))
@@ -166,10 +170,10 @@ class Tree:
         return xp.where(nodes == n_nodes, -xp.ones_like(nodes), nodes), right
 
 
-def _by_level(children):
-    """Return the nodes level by level, and the level of each of these."""
+def _by_level(children: list[list[int]]) -> tuple[Integers, Integers]:
+    """Return the nodes level by level, and the level of each node."""
     order, depths = [0], [0]
-    for node, depth in zip(order, depths, strict=False):  # Both grow meanwhile.
+    for node, depth in zip(order, depths, strict=False):  # The loop appends to both.
         for child in children[node]:
             if child >= 0:
                 order.append(child)

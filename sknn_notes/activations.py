@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from math import pi, sqrt
 from numbers import Real
+from typing import Any
 
 from sknn_notes._arrays import astype, expit, maximum, minimum, ndtr
 from sknn_notes._checks import Interval, Registry
 from sknn_notes._compile import cast, math
 from sknn_notes._part import Part
+from sknn_notes._typing import Array, ArrayNamespace, Graph, Numbers, Scalar
 
 __all__ = [
     "ACTIVATIONS",
@@ -26,32 +28,32 @@ __all__ = [
 class Activation(Part):
     """Base class of activations.
 
-    A subclass defines ``forward`` and ``backward`` in array code. The static methods
-    ``value`` and ``slope`` are its loops, for the compiled step: functions of numbers,
-    which numba compiles. A class that brings none is trained by its definition.
+    A subclass defines ``forward`` and ``backward`` in array code. For the compiled step
+    it may add loops, the static methods ``value`` and ``slope``: functions of single
+    numbers, which numba compiles. An activation without loops is trained in array code.
 
     Attributes
     ----------
     keeps_input : bool
-        True where the derivative is written in the pre-activation ``Z``, which the
-        network then keeps; False where the output ``A`` alone gives it.
+        Whether ``backward`` needs the pre-activations ``Z``, which the network then
+        keeps. If False, the derivative follows from the output ``A``.
     rectifies : bool
-        True for the ReLU family, whose outputs keep half of the signal's power:
-        ``init="auto"`` takes He's variance for it.
+        Whether it belongs to the ReLU family, which halves the power of the signal.
+        ``init="auto"`` then uses He's variance in very deep networks.
     flat_at_zero : bool
-        True where the derivative is 0 wherever the output is 0, so that dropped units
-        need no mask in the backward pass.
+        Whether the derivative is 0 wherever the output is 0. Dropped units then need no
+        mask in the backward pass.
     """
 
     keeps_input = False
     rectifies = False
     flat_at_zero = False
-    # From the pre-activation z, and from the output a and z, with two numbers that
-    # ``numbers`` returned.
-    value: Callable | None = None
-    slope: Callable | None = None
+    # The loops: a = value(z, p) and the derivative slope(a, z, p), where p holds the
+    # numbers that ``numbers`` returns.
+    value: Callable[..., Any] | None = None
+    slope: Callable[..., Any] | None = None
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         """Return the activation of ``Z``.
 
         Parameters
@@ -67,8 +69,8 @@ class Activation(Part):
         """
         raise NotImplementedError
 
-    def backward(self, delta, A, Z, xp):
-        """Return the gradient at the pre-activations.
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
+        """Return the gradient with respect to the pre-activations.
 
         Parameters
         ----------
@@ -77,22 +79,22 @@ class Activation(Part):
         A : array of shape (..., n_samples, n_units)
             What ``forward`` returned.
         Z : array of shape (..., n_samples, n_units) or None
-            The pre-activations where ``keeps_input``.
+            Pre-activations, if ``keeps_input``.
         xp : module
 
         Returns
         -------
         delta : array of shape (..., n_samples, n_units)
-            It may be the one passed, changed in place.
+            It may be the array that was passed, changed in place.
         """
         raise NotImplementedError
 
-    def numbers(self):
-        """Return up to two numbers that ``value`` and ``slope`` take as ``p``."""
+    def numbers(self) -> Numbers:
+        """Return at most two numbers, which ``value`` and ``slope`` take as ``p``."""
         return ()
 
-    def onnx(self, graph, Z):
-        """Add the nodes of ``forward`` to an ONNX graph; return their output's name.
+    def onnx(self, graph: Graph, Z: str) -> str:
+        """Add the nodes of ``forward`` to an ONNX graph; return the name of the output.
 
         Parameters
         ----------
@@ -110,26 +112,27 @@ class Identity(Activation):
 
     Examples
     --------
-    >>> from sknn_notes import MLPRegressor
-    >>> MLPRegressor(activation="identity").activation
-    'identity'
+    >>> import numpy as np
+    >>> from sknn_notes.activations import Identity
+    >>> Identity().forward(np.array([[-1.0, 2.0]]), np)
+    array([[-1.,  2.]])
     """
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return Z
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         return delta
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return z
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return cast(1, a)
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         return Z
 
 
@@ -143,41 +146,42 @@ class ReLU(Activation):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sknn_notes.activations import ReLU
-    >>> ReLU()
-    ReLU()
+    >>> ReLU().forward(np.array([[-1.0, 2.0]]), np)
+    array([[0., 2.]])
     """
 
     rectifies = True
     flat_at_zero = True
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return maximum(Z, 0, xp)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         delta *= astype(A > 0, A.dtype, xp)
         return delta
 
-    # A comparison is written so that NaN takes the branch that keeps it.
+    # Comparisons with NaN are False: NaN has to take the branch that returns z.
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return cast(0, z) if z < 0 else z
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return cast(1, a) if a > 0 else cast(0, a)
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         return graph.add("Relu", Z)
 
 
 class LeakyReLU(Activation):
-    """ReLU that leaks: ``f(z) = z`` if ``z > 0``, else ``negative_slope * z``.
+    """Leaky ReLU, ``f(z) = z`` if ``z > 0``, else ``negative_slope * z``.
 
     Parameters
     ----------
     negative_slope : float, default=0.01
-        Slope where ``z <= 0``, in [0, 1); 0 is the ReLU.
+        Slope for ``z <= 0``, in [0, 1). With 0 it is the ReLU.
 
     References
     ----------
@@ -196,28 +200,28 @@ class LeakyReLU(Activation):
     rectifies = True
     _parameter_constraints = {"negative_slope": [Interval(Real, 0, 1, closed="left")]}
 
-    def __init__(self, *, negative_slope=0.01):
+    def __init__(self, *, negative_slope: float = 0.01) -> None:
         self.negative_slope = negative_slope
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return xp.maximum(Z, Z * self.negative_slope)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         delta *= xp.where(A > 0, 1, xp.ones_like(A) * self.negative_slope)
         return delta
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (self.negative_slope,)
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return p[0] * z if z < 0 else z
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return cast(1, a) if a > 0 else p[0]
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         return graph.add("Max", Z, graph.add("Mul", Z, float(self.negative_slope)))
 
 
@@ -227,7 +231,7 @@ class ELU(Activation):
     Parameters
     ----------
     alpha : float, default=1.0
-        Minus the value that the unit saturates at for very negative ``z``.
+        For very negative ``z`` the output approaches ``-alpha``.
 
     References
     ----------
@@ -246,37 +250,37 @@ class ELU(Activation):
     rectifies = True
     _parameter_constraints = {"alpha": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, *, alpha=1.0):
+    def __init__(self, *, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return maximum(Z, 0, xp) + self.alpha * xp.expm1(minimum(Z, 0, xp))
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         # f' = f + alpha below 0, and 1 above.
         delta *= xp.where(A > 0, xp.ones_like(A), A + self.alpha)
         return delta
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (self.alpha,)
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         below = p[0] * math.expm1(cast(0, z) if z > 0 else z)
         return below if z < 0 else z
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return cast(1, a) if a > 0 else a + p[0]
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         below = graph.add("Exp", graph.add("Min", Z, 0.0))
         below = graph.add("Mul", graph.add("Sub", below, 1.0), float(self.alpha))
         return graph.add("Add", graph.add("Max", Z, 0.0), below)
 
 
 class GELU(Activation):
-    """Gaussian error linear unit, ``f(z) = z * P(N(0, 1) <= z)``, in its exact form.
+    """Gaussian error linear unit, ``f(z) = z * P(N(0, 1) <= z)``, not approximated.
 
     References
     ----------
@@ -295,10 +299,10 @@ class GELU(Activation):
     keeps_input = True
     rectifies = True
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return Z * ndtr(Z, xp)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         # f' = P(z) + z p(z), with p the density of N(0, 1).
         slope = xp.exp(Z * Z * -0.5)
         slope *= Z * (1 / sqrt(2 * pi))
@@ -307,16 +311,16 @@ class GELU(Activation):
         return delta
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return z * math.ndtr(z)
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         density = math.exp(z * z * cast(-0.5, z)) * cast(0.3989422804014327, z)
         return math.ndtr(z) + z * density
 
-    def onnx(self, graph, Z):
-        # onnxruntime has this function in single precision only.
+    def onnx(self, graph: Graph, Z: str) -> str:
+        # onnxruntime computes Erf in single precision only.
         erf = graph.add("Erf", graph.cast(graph.add("Mul", Z, sqrt(0.5)), "float32"))
         probability = graph.add("Add", graph.cast(erf, graph.dtype), 1.0)
         return graph.add("Mul", graph.add("Mul", Z, 0.5), probability)
@@ -343,10 +347,10 @@ class SiLU(Activation):
     keeps_input = True
     rectifies = True
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return Z * expit(Z, xp)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         # f' = s (1 + z (1 - s)) = s (1 + z - f), with s the logistic function.
         slope = Z - A
         slope += 1
@@ -355,17 +359,17 @@ class SiLU(Activation):
         return delta
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return z * math.logistic(z)
 
     @staticmethod
-    def slope(a, z, p):
-        # Not s (1 + z - f), of which sums in another order leave nothing at large z.
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
+        # Not s (1 + z - f): if the compiler reorders the sum, 1 is lost at large z.
         s = math.logistic(z)
         return s * (cast(1, z) + z * (cast(1, z) - s))
 
-    def onnx(self, graph, Z):
-        # As a product with a sigmoid, versions of onnxruntime fuse it into a node that
+    def onnx(self, graph: Graph, Z: str) -> str:
+        # Some versions of onnxruntime fuse a product with a sigmoid into a node that
         # they have in single precision only.
         below = graph.add("Exp", graph.add("Neg", Z))
         return graph.add("Div", Z, graph.add("Add", below, 1.0))
@@ -376,27 +380,28 @@ class Tanh(Activation):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sknn_notes.activations import Tanh
-    >>> Tanh()
-    Tanh()
+    >>> Tanh().forward(np.array([[-1.0, 0.0, 1.0]]), np).round(4)
+    array([[-0.7616,  0.    ,  0.7616]])
     """
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return xp.tanh(Z)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         delta *= 1 - A * A
         return delta
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return math.tanh(z)
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return cast(1, a) - a * a
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         return graph.add("Tanh", Z)
 
 
@@ -405,27 +410,28 @@ class Logistic(Activation):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sknn_notes.activations import Logistic
-    >>> Logistic()
-    Logistic()
+    >>> Logistic().forward(np.array([[-1.0, 0.0, 1.0]]), np).round(4)
+    array([[0.2689, 0.5   , 0.7311]])
     """
 
-    def forward(self, Z, xp):
+    def forward(self, Z: Array, xp: ArrayNamespace) -> Array:
         return expit(Z, xp)
 
-    def backward(self, delta, A, Z, xp):
+    def backward(self, delta: Array, A: Array, Z: Array, xp: ArrayNamespace) -> Array:
         delta *= A * (1 - A)
         return delta
 
     @staticmethod
-    def value(z, p):
+    def value(z: Scalar, p: Numbers) -> Scalar:
         return math.logistic(z)
 
     @staticmethod
-    def slope(a, z, p):
+    def slope(a: Scalar, z: Scalar, p: Numbers) -> Scalar:
         return a * (cast(1, a) - a)
 
-    def onnx(self, graph, Z):
+    def onnx(self, graph: Graph, Z: str) -> str:
         return graph.add("Sigmoid", Z)
 
 
@@ -453,12 +459,12 @@ ACTIVATIONS: Registry[type[Activation]] = Registry(
         "relu6": "relu",
         "softsign": "tanh",
         "hardtanh": "tanh",
-        "selu": "'selu' is not provided; 'elu' comes nearest.",
-        "celu": "'celu' is not provided; ELU(alpha=...) comes nearest.",
+        "selu": "'selu' is not provided; 'elu' is the closest.",
+        "celu": "'celu' is not provided; ELU(alpha=...) is the closest.",
         "softplus": "'softplus' is not provided; 'elu' and 'silu' are smooth as well.",
         "softmax": (
-            "It belongs to the outputs, where loss='log_loss' applies it; choose "
-            "'relu' or another one for the hidden layers."
+            "Softmax belongs to the output layer, where loss='log_loss' applies it; "
+            "choose another activation, such as 'relu', for the hidden layers."
         ),
     },
     base=Activation,

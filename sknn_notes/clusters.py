@@ -1,6 +1,6 @@
-"""Searches on a cluster that survive the loss of a worker.
+"""Searches on a Dask cluster that survive the loss of a worker.
 
-It takes the extra ``dask``.
+This needs the extra ``dask``.
 """
 
 import sys
@@ -10,23 +10,23 @@ __all__ = ["RecoverableClient"]
 
 
 class RecoverableClient:
-    """A Dask client whose data outlive the workers that hold them.
+    """A Dask client that sends data again if the workers that hold it die.
 
-    joblib's Dask backend sends arrays to one worker, or to all of them, and Dask keeps
-    no other copy: if the last worker that holds one dies, the search ends with a
-    ``FutureCancelledError``. With this client the scheduler keeps what was sent, and
-    sends it again. A worker that dies then costs the time of the tasks that it ran.
+    joblib's Dask backend sends arrays to one or all workers, and Dask keeps no other
+    copy. If the last worker that holds an array dies, the search ends with a
+    ``FutureCancelledError``. With this client the scheduler keeps the data and sends it
+    again, so that only the tasks of the dead worker have to be repeated.
 
     Parameters
     ----------
     client : distributed.Client
-        The client to send the data with.
+        The client that sends the data.
 
     Notes
     -----
-    The memory of the scheduler has to hold ``X``, ``y`` and the indices of all folds.
-    Dask gives up on a task after as many deaths as its setting
-    ``distributed.scheduler.allowed-failures`` says, which is 3.
+    ``X``, ``y`` and the indices of all folds have to fit into the memory of the
+    scheduler. Dask's setting ``distributed.scheduler.allowed-failures``, by default 3,
+    limits how many workers may die during a task before Dask gives up on it.
 
     Examples
     --------
@@ -36,11 +36,11 @@ class RecoverableClient:
     ...     search.fit(X, y)
     """
 
-    def __init__(self, client: Any):
+    def __init__(self, client: Any) -> None:
         self._client = client
 
-    def __getattr__(self, name):
-        if name == "_client":  # While it is unpickled.
+    def __getattr__(self, name: str) -> Any:
+        if name == "_client":  # It is missing while the object is unpickled.
             raise AttributeError(name)
         return getattr(self._client, name)
 
@@ -50,35 +50,35 @@ class RecoverableClient:
         Parameters
         ----------
         data : object, or list of object
-            What tasks need.
+            Data that tasks need.
         asynchronous : bool, default=False
             Whether to return an awaitable.
         **options : dict
-            Other options of ``Client.scatter``, which say where copies lie. They have
-            no effect: the workers fetch the data when a task needs them.
+            Other options of ``Client.scatter``, which control where copies are placed.
+            They have no effect, since workers fetch the data when a task needs it.
 
         Returns
         -------
         future : Future, list of Future, or an awaitable of these
-            Stand for the data in the arguments of tasks.
+            References to the data, for the arguments of tasks.
         """
         many = isinstance(data, list)
         futures = [self._send(each) for each in (data if many else [data])]
         result = futures if many else futures[0]
         return _awaitable(result) if asynchronous else result
 
-    def _send(self, data):
+    def _send(self, data: Any) -> Any:
         from dask import config
 
-        # Dask warns of large data in a task, which here is the point.
+        # Dask warns about large data in a task, which is intended here.
         threshold = "distributed.admin.large-graph-warning-threshold"
         with config.set({threshold: sys.maxsize}):
             return self._client.submit(_received, data, pure=False)
 
 
-def _received(data):
+def _received(data: Any) -> Any:
     return data
 
 
-async def _awaitable(result):
+async def _awaitable(result: Any) -> Any:
     return result

@@ -1,16 +1,18 @@
-"""Compile all that the networks and transformers may use, before it is needed.
+"""Compile everything that the networks and transformers may use, ahead of time.
 
     python -m sknn_notes.compile [--dtype float32]
 
-Compiled code is kept on disk, beside the package or where ``NUMBA_CACHE_DIR`` says, and
-found there by every later process: run this once when an image is built, or before many
+Compiled code is cached on disk, next to the package or in ``NUMBA_CACHE_DIR``, and
+loaded by later processes. Run this once when an image is built, or before many
 processes start. It needs the extra ``fast``.
 """
 
 import argparse
 import sys
 import warnings
+from collections.abc import Iterator
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -34,8 +36,8 @@ from sknn_notes.penalties import PENALTIES
 __all__ = ["main"]
 
 
-def _settings():
-    """Yield (name, class, parameters) of networks that use every part."""
+def _settings() -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Yield (name, class, parameters) of networks that together use all parts."""
     for name in ACTIVATIONS:
         yield f"activation {name}", MLPRegressor, {"activation": name}
     for name in REGRESSION_LOSSES:
@@ -73,7 +75,7 @@ def _settings():
         yield f"embedding {name}", MLPRegressor, {"embedding": name}
 
 
-def _fit(cls, settings, dtype):
+def _fit(cls: Any, settings: dict[str, Any], dtype: str) -> None:
     rng = np.random.default_rng(0)
     X = np.abs(rng.normal(size=(12, 4))).astype(dtype)
     targets = {
@@ -90,13 +92,13 @@ def _fit(cls, settings, dtype):
     cls(**options | settings).fit(X, targets.get(task, X[:, 0]))
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> None:
     """Run the module from the command line.
 
     Parameters
     ----------
     arguments : list of str, default=None
-        Those of the command line by default.
+        Arguments; those of the command line by default.
     """
     parser = argparse.ArgumentParser(
         prog="python -m sknn_notes.compile", description=__doc__.splitlines()[0]
@@ -104,7 +106,7 @@ def main(arguments=None):
     parser.add_argument("--dtype", choices=["float32", "float64"], action="append")
     options = parser.parse_args(arguments)
     if not _kernels.active().__name__.endswith("_numba"):
-        sys.exit("Nothing is compiled without numba: pip install numba.")
+        sys.exit("Compiling needs numba: pip install numba.")
     from sknn_notes._compile import _cache, _numba
 
     begin = perf_counter()

@@ -1,16 +1,19 @@
 """Initial weights of a dense layer: one class each, registered in ``INITIALIZERS``.
 
-The rule that tells them apart is the variance of a weight, as a function of the fan-in
-(inputs of a unit) and the fan-out (units of the layer). Draws are made in float64
-whatever the network's dtype, so that the same seed gives the same weights in both.
+They differ mainly in the variance of a weight, as a function of the fan-in (number of
+inputs of a unit) and the fan-out (number of units of the layer). Weights are drawn in
+float64 whatever the dtype of the network, so that a seed gives the same weights in both
+dtypes.
 """
 
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 from sknn_notes._checks import Interval, Registry
 from sknn_notes._part import Part
+from sknn_notes._typing import Floats
 
 __all__ = [
     "INITIALIZERS",
@@ -31,7 +34,7 @@ __all__ = [
 ]
 
 
-# Weights beyond it square to infinity.
+# The squares of larger weights would overflow.
 SCALE = Interval(Real, 0, 1e150, closed="right")
 
 
@@ -41,16 +44,18 @@ class Initializer(Part):
     Attributes
     ----------
     needs_data : bool
-        Whether the first batch has to be passed through the network, layer by layer,
-        and each layer's weights multiplied by what ``scale`` returns.
+        Whether the weights depend on the data: the first batch passes through the
+        network, and the weights of each layer are multiplied by what ``scale`` returns.
     """
 
     needs_data = False
 
-    def start(self, n_hidden_layers):
-        """Learn how deep the network is, before the first draw."""
+    def start(self, n_hidden_layers: int) -> None:
+        """Prepare for a network of this depth; called before the first draw."""
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         """Draw the weights of one layer.
 
         Parameters
@@ -64,12 +69,14 @@ class Initializer(Part):
         Returns
         -------
         W : ndarray of shape (fan_in, fan_out), float64
-            One column is one unit.
+            Each column holds the weights of one unit.
         """
         raise NotImplementedError
 
-    def draw_biases(self, fan_in, fan_out, activation, rng):
-        """Draw the biases of one layer, where ``bias_init`` leaves them at 0.
+    def draw_biases(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> float | Floats:
+        """Draw the biases of one layer, if ``bias_init`` leaves them at 0.
 
         Parameters
         ----------
@@ -78,7 +85,7 @@ class Initializer(Part):
         activation : Activation
             The activation that follows the layer.
         rng : numpy.random.Generator
-            It has drawn the weights of the layer.
+            The generator that has drawn the weights of the layer.
 
         Returns
         -------
@@ -87,8 +94,8 @@ class Initializer(Part):
         """
         return 0.0
 
-    def scale(self, Z):
-        """Return the factor for a layer's weights, where ``needs_data``.
+    def scale(self, Z: Floats) -> float:
+        """Return the factor for the weights of a layer, if ``needs_data``.
 
         Parameters
         ----------
@@ -103,7 +110,7 @@ class Initializer(Part):
 
 
 class Zeros(Initializer):
-    """All weights 0, kept as the pitfall it is: the units of a layer never differ.
+    """All weights 0, which demonstrates a pitfall: the units of a layer stay identical.
 
     Examples
     --------
@@ -113,12 +120,14 @@ class Zeros(Initializer):
            [0., 0., 0.]])
     """
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         return np.zeros((fan_in, fan_out))
 
 
 class Normal(Initializer):
-    """Small gaussian weights, ``std * N(0, 1)`` whatever the layer's size.
+    """Small Gaussian weights, ``std * N(0, 1)`` whatever the size of the layer.
 
     Parameters
     ----------
@@ -135,17 +144,19 @@ class Normal(Initializer):
 
     _parameter_constraints = {"std": [SCALE]}
 
-    def __init__(self, *, std=0.01):
+    def __init__(self, *, std: float = 0.01) -> None:
         self.std = std
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         return rng.normal(0.0, self.std, (fan_in, fan_out))
 
 
 class Uniform(Initializer):
-    """Small uniform weights on ``[-a, a]``, ``a = std * sqrt(3)``.
+    """Small uniform weights on ``[-a, a]`` with ``a = std * sqrt(3)``.
 
-    Their variance is ``std**2``, as that of ``Normal``.
+    Their variance is ``std**2``, as with ``Normal``.
 
     Parameters
     ----------
@@ -154,21 +165,25 @@ class Uniform(Initializer):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from sknn_notes.initializers import Uniform
-    >>> Uniform(std=0.02)
-    Uniform(std=0.02)
+    >>> W = Uniform(std=0.02).draw(100, 50, None, np.random.default_rng(0))
+    >>> float(W.std().round(3))
+    0.02
     """
 
     _parameter_constraints = Normal._parameter_constraints
 
-    def __init__(self, *, std=0.01):
+    def __init__(self, *, std: float = 0.01) -> None:
         self.std = std
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         return _uniform(self.std, fan_in, fan_out, rng)
 
 
-def _uniform(std, fan_in, fan_out, rng):
+def _uniform(std: float, fan_in: int, fan_out: int, rng: np.random.Generator) -> Floats:
     # A uniform distribution on [-a, a] has variance a**2 / 3.
     bound = np.sqrt(3) * std
     return rng.uniform(-bound, bound, (fan_in, fan_out))
@@ -177,42 +192,46 @@ def _uniform(std, fan_in, fan_out, rng):
 class _VarianceScaling(Initializer):
     """Weights whose variance is a function of the layer's fan-in and fan-out."""
 
-    def variance(self, fan_in, fan_out):
+    def variance(self, fan_in: int, fan_out: int) -> float:
         """Variance of a weight."""
         raise NotImplementedError
 
 
 class _ScaledNormal(_VarianceScaling):
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         std = np.sqrt(self.variance(fan_in, fan_out))
         return rng.normal(0.0, std, (fan_in, fan_out))
 
 
 class _ScaledUniform(_VarianceScaling):
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         std = np.sqrt(self.variance(fan_in, fan_out))
         return _uniform(std, fan_in, fan_out, rng)
 
 
 class _Lecun(_VarianceScaling):
-    def variance(self, fan_in, fan_out):
+    def variance(self, fan_in: int, fan_out: int) -> float:
         return 1 / fan_in
 
 
 class _Glorot(_VarianceScaling):
-    def variance(self, fan_in, fan_out):
+    def variance(self, fan_in: int, fan_out: int) -> float:
         return 2 / (fan_in + fan_out)
 
 
 class _He(_VarianceScaling):
-    def variance(self, fan_in, fan_out):
+    def variance(self, fan_in: int, fan_out: int) -> float:
         return 2 / fan_in
 
 
 class LecunNormal(_Lecun, _ScaledNormal):
-    """Gaussian weights of variance ``1 / fan_in``.
+    """LeCun's initialization: Gaussian weights of variance ``1 / fan_in``.
 
-    The output of a linear unit then varies as much as its inputs.
+    The output of a linear unit then has the variance of its inputs.
 
     References
     ----------
@@ -227,7 +246,9 @@ class LecunNormal(_Lecun, _ScaledNormal):
 
 
 class LecunUniform(_Lecun, _ScaledUniform):
-    """Uniform weights of variance ``1 / fan_in``, within ``sqrt(3 / fan_in)`` of 0.
+    """LeCun's initialization: uniform weights of variance ``1 / fan_in``.
+
+    The weights lie within ``sqrt(3 / fan_in)`` of 0.
 
     References
     ----------
@@ -242,7 +263,7 @@ class LecunUniform(_Lecun, _ScaledUniform):
 
 
 class GlorotNormal(_Glorot, _ScaledNormal):
-    """Gaussian weights of variance ``2 / (fan_in + fan_out)``.
+    """Glorot's initialization: Gaussian weights of variance ``2 / (fan_in + fan_out)``.
 
     References
     ----------
@@ -258,7 +279,7 @@ class GlorotNormal(_Glorot, _ScaledNormal):
 
 
 class GlorotUniform(_Glorot, _ScaledUniform):
-    """Uniform weights of variance ``2 / (fan_in + fan_out)``.
+    """Glorot's initialization: uniform weights of variance ``2 / (fan_in + fan_out)``.
 
     References
     ----------
@@ -274,9 +295,9 @@ class GlorotUniform(_Glorot, _ScaledUniform):
 
 
 class HeNormal(_He, _ScaledNormal):
-    """Gaussian weights of variance ``2 / fan_in``, the recommendation for ReLU.
+    """He's initialization: Gaussian weights of variance ``2 / fan_in``, for the ReLU.
 
-    The ReLU zeroes half of a symmetric signal, and the 2 makes up for it.
+    The ReLU sets half of a symmetric signal to 0; the factor 2 compensates for it.
 
     References
     ----------
@@ -291,7 +312,9 @@ class HeNormal(_He, _ScaledNormal):
 
 
 class HeUniform(_He, _ScaledUniform):
-    """Uniform weights of variance ``2 / fan_in``, within ``sqrt(6 / fan_in)`` of 0.
+    """He's initialization: uniform weights of variance ``2 / fan_in``, for the ReLU.
+
+    The weights lie within ``sqrt(6 / fan_in)`` of 0.
 
     References
     ----------
@@ -306,13 +329,13 @@ class HeUniform(_He, _ScaledUniform):
 
 
 class Sparse(Initializer):
-    """All weights 0 but for a few small gaussian ones of every unit, at random places.
+    """A few Gaussian weights per unit at random places; all other weights are 0.
 
     Parameters
     ----------
     n_connections : int, default=10
-        Number of inputs that a unit is connected to; all of them where the layer has
-        fewer.
+        Number of inputs that each unit is connected to; all of them if the layer has
+        fewer inputs.
     std : float, default=0.01
         Standard deviation of a weight that is not 0.
 
@@ -334,13 +357,15 @@ class Sparse(Initializer):
         "std": [SCALE],
     }
 
-    def __init__(self, *, n_connections=10, std=0.01):
+    def __init__(self, *, n_connections: int = 10, std: float = 0.01) -> None:
         self.n_connections = n_connections
         self.std = std
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         n = min(self.n_connections, fan_in)
-        # The places of the n smallest of random numbers are a random choice of n.
+        # The n smallest of random numbers are at n random places.
         lottery = rng.random((fan_in, fan_out))
         places = np.argpartition(lottery, n - 1, axis=0)[:n]
         W = np.zeros((fan_in, fan_out))
@@ -350,15 +375,15 @@ class Sparse(Initializer):
 
 
 class Orthogonal(Initializer):
-    """Orthonormal columns, or rows if those are fewer, times a gain.
+    """Orthonormal columns, or rows if there are fewer of them, times a gain.
 
-    All such matrices are equally likely (Haar measure). Where the layer has no fewer
-    units than inputs, the signal passes with its length unchanged.
+    The matrix is drawn uniformly (from the Haar measure). If the layer has at least as
+    many units as inputs, it keeps the length of the signal.
 
     Parameters
     ----------
     gain : float, default=1.0
-        What the matrix is multiplied by; ``sqrt(2)`` makes up for a ReLU.
+        Factor of the matrix; ``sqrt(2)`` compensates for the ReLU.
 
     References
     ----------
@@ -373,41 +398,44 @@ class Orthogonal(Initializer):
     >>> import numpy as np
     >>> from sknn_notes.initializers import Orthogonal
     >>> W = Orthogonal().draw(5, 3, None, np.random.default_rng(0))
-    >>> np.allclose(W.T @ W, np.eye(3))
-    True
+    >>> np.abs(W.T @ W).round(6)
+    array([[1., 0., 0.],
+           [0., 1., 0.],
+           [0., 0., 1.]])
     """
 
     _parameter_constraints = {"gain": [SCALE]}
 
-    def __init__(self, *, gain=1.0):
+    def __init__(self, *, gain: float = 1.0) -> None:
         self.gain = gain
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         return self.gain * _orthonormal(fan_in, fan_out, rng)
 
 
-def _orthonormal(fan_in, fan_out, rng):
-    """Draw a matrix with orthonormal columns, or rows if they are fewer."""
+def _orthonormal(fan_in: int, fan_out: int, rng: np.random.Generator) -> Floats:
+    """Draw a matrix with orthonormal columns, or rows if there are fewer of them."""
     tall = rng.normal(size=(max(fan_in, fan_out), min(fan_in, fan_out)))
     Q, R = np.linalg.qr(tall)
-    # Without a rule for the signs, the QR algorithm's own makes some Q likelier.
+    # The signs that the QR algorithm chooses would make some Q more likely.
     Q *= np.copysign(1, np.diagonal(R))
     return Q if fan_in >= fan_out else Q.T
 
 
 class LSUV(Initializer):
-    """Orthonormal weights, then every layer's outputs scaled to unit variance on data.
+    """Layer-sequential unit variance: orthonormal weights, scaled on the first batch.
 
-    Layer-sequential unit variance: from the first layer to the last, the weights are
-    divided by the standard deviation, over all units and samples of the first batch, of
-    the layer's pre-activations.
+    From the first layer to the last, the weights are divided by the standard deviation
+    of the layer's pre-activations over all units and samples of the first batch.
 
     Notes
     -----
-    The paper repeats the division until the variance is 1 within a tolerance. A dense
-    layer is linear in its weights and all its biases start at one value, which moves no
-    variance, so that one division is exact: there is neither a tolerance nor a number
-    of iterations to choose.
+    The paper repeats the division until the variance is 1 within a tolerance. One
+    division is exact here, since a dense layer is linear in its weights, and its
+    biases, which all start at one value, do not change the variance. There is neither a
+    tolerance nor a number of iterations to choose.
 
     References
     ----------
@@ -423,29 +451,31 @@ class LSUV(Initializer):
 
     needs_data = True
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         return _orthonormal(fan_in, fan_out, rng)
 
-    def scale(self, Z):
-        """Return what makes the variance of ``Z`` 1; 1 where ``Z`` does not vary."""
+    def scale(self, Z: Floats) -> float:
+        """Return the factor that makes the variance of ``Z`` 1, or 1 for a constant."""
         size = float(np.max(np.abs(Z)))
         if size == 0:
             return 1.0
-        # Of numbers up to 1, whose squares neither overflow nor vanish.
+        # The squares of numbers up to 1 neither overflow nor vanish.
         std = float(np.std(Z / size, dtype=np.float64))
         return 1 / std / size if std > np.finfo(Z.dtype).eps else 1.0
 
 
 class Auto(Initializer):
-    """Glorot's uniform weights; He's for the ReLU family in very deep networks.
+    """Glorot's initialization; He's for the ReLU family in very deep networks.
 
-    Glorot's weights do as well as scikit-learn's at its default budget of 200 epochs.
-    He's are larger, above all in a layer with few inputs, and generalize worse on most
-    small tables in that budget, but they keep the signal alive from about 20 hidden
-    layers on.
+    The weights are uniform. In the default 200 epochs Glorot's initialization scores as
+    well as scikit-learn's. He's weights are larger, especially in layers with few
+    inputs, and generalize worse on most small tables within that many epochs. Networks
+    of about 20 hidden layers or more need them, since the signal vanishes otherwise.
 
-    Biases are drawn from Glorot's distribution, too, as scikit-learn does: where a
-    layer has few inputs ReLU units then switch on at different places.
+    Biases are drawn from Glorot's distribution, too, as in scikit-learn: the ReLU units
+    of a layer with few inputs then have their thresholds at different places.
 
     Examples
     --------
@@ -457,15 +487,19 @@ class Auto(Initializer):
     _DEEP = 20
     _is_deep = False
 
-    def start(self, n_hidden_layers):
+    def start(self, n_hidden_layers: int) -> None:
         self._is_deep = n_hidden_layers >= self._DEEP
 
-    def draw(self, fan_in, fan_out, activation, rng):
+    def draw(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> Floats:
         he = self._is_deep and activation.rectifies
         distribution = HeUniform() if he else GlorotUniform()
         return distribution.draw(fan_in, fan_out, activation, rng)
 
-    def draw_biases(self, fan_in, fan_out, activation, rng):
+    def draw_biases(
+        self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
+    ) -> float | Floats:
         bound = np.sqrt(6 / (fan_in + fan_out))
         return rng.uniform(-bound, bound, fan_out)
 
@@ -505,10 +539,10 @@ INITIALIZERS: Registry[type[Initializer]] = Registry(
         "default": "auto",
         "identity": "orthogonal",
         "eye": "orthogonal",
-        "ones": "Units that start equal stay equal. Choose random weights, as 'auto'.",
-        "constant": "Equal units stay equal. Choose random weights, as 'auto'.",
+        "ones": "Equal units stay equal. Choose random weights, such as 'auto'.",
+        "constant": "Equal units stay equal. Choose random weights, such as 'auto'.",
         "random": "Choose a distribution, such as 'normal' or 'glorot_uniform'.",
     },
-    number="Pass Normal(std={}) for gaussian weights of that standard deviation.",
+    number="Pass Normal(std={}) for Gaussian weights with that standard deviation.",
     base=Initializer,
 )

@@ -1,17 +1,21 @@
 """Links: from the raw outputs of a network to predictions, and back.
 
-Every loss has one. It is the only place that knows what raw outputs stand for, and how
-the rest of it is computed: logarithms, decisions and the nodes of an exported graph.
+Every loss has a link, which alone knows what the raw outputs mean. It computes
+predictions, their logarithms and decision values, and exports them to ONNX.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import log_expit, log_softmax
 
 from sknn_notes._arrays import expit
 from sknn_notes._part import NoLoopsError, form_of
+from sknn_notes._trees import Tree
+from sknn_notes._typing import Floats, Graph, Integers
 
 __all__ = [
     "Gaussian",
@@ -24,18 +28,21 @@ __all__ = [
     "TreePaths",
 ]
 
-# In place of a mean of 0, whose logarithm is not finite.
+# Replaces a mean of 0, whose logarithm is not finite.
 _TINY = np.finfo(np.float32).tiny
 
-# Pairs of a row and a node that ``TreePaths.best_leaf`` handles at a time.
+# Number of (row, node) pairs that ``TreePaths.best_leaf`` processes at a time.
 _N_PAIRS = 2**17
 
-# Numbers of a matrix in an exported graph, of 4 or 8 bytes; ONNX files hold 2 GiB.
+# Most elements of a matrix in an ONNX graph, of 4 or 8 bytes; a file holds 2 GiB.
 _LARGEST_GRAPH = 2**27
+
+# Rows, nodes, and the log-probabilities of the paths to these.
+_Block: TypeAlias = tuple[Integers, Integers, Floats]
 
 
 class Link:
-    """Base class of links: raw outputs that are the predictions.
+    """Base class of links. Here raw outputs are predictions; subclasses change that.
 
     Attributes
     ----------
@@ -44,26 +51,27 @@ class Link:
     gives_probabilities : bool
         Whether predictions are probabilities.
     unit : callable or None
-        ``unit(mean, scale)`` tells what raw outputs do where predictions ``p`` become
-        ``mean + scale * p``, arrays of shape (n_outputs,): it returns two arrays of
-        shape (n_raw,), what is added to raw outputs and, before that, their factor.
-        With None predictions have one unit, and targets are not standardized.
+        ``unit(mean, scale)`` returns the change of raw outputs that turns predictions
+        ``p`` into ``mean + scale * p``, where ``mean`` and ``scale`` have the shape
+        (n_outputs,): two arrays of shape (n_raw,), the summand and the factor of the
+        raw outputs. If None, the unit of predictions is fixed, and targets are not
+        standardized.
     std : callable or None
-        ``std(raw)`` returns the standard deviations of the predicted distributions,
+        ``std(raw)`` returns the standard deviations of the predicted distributions, of
         shape (n_samples, n_outputs).
     quantiles : callable or None
-        ``quantiles(raw)`` returns the predicted quantiles in increasing order, shape
+        ``quantiles(raw)`` returns the predicted quantiles in increasing order, of shape
         (n_samples, n_outputs, n_quantiles).
     """
 
     name = "identity"
     gives_probabilities = False
-    unit: Callable | None = None
-    std: Callable | None = None
-    quantiles: Callable | None = None
+    unit: Callable[..., Any] | None = None
+    std: Callable[..., Any] | None = None
+    quantiles: Callable[..., Any] | None = None
 
-    def inverse(self, raw):
-        """Return the predictions that raw outputs stand for.
+    def inverse(self, raw: Floats) -> Floats:
+        """Return the predictions for raw outputs.
 
         Parameters
         ----------
@@ -78,30 +86,32 @@ class Link:
         return raw
 
     @np.errstate(all="ignore")
-    def log_inverse(self, raw):
-        """Return the logarithm of ``inverse``, finite where that rounds to 0."""
+    def log_inverse(self, raw: Floats) -> Floats:
+        """Return the logarithm of ``inverse``, finite even if that rounds to 0."""
         return np.log(self.inverse(raw))
 
-    def scores(self, raw):
-        """Return the decision values, shape (n_samples, n_outputs), for raw outputs.
+    def scores(self, raw: Floats) -> Floats:
+        """Return the decision values for raw outputs, of shape (n_samples, n_outputs).
 
-        The largest one is the predicted class; for two classes, and for each label, a
-        positive one is a yes. They may be ``raw`` itself.
+        The predicted class has the largest decision value. For two classes and for
+        multilabel targets, a positive value predicts 1. The result may be ``raw``
+        itself.
         """
         return raw
 
-    def raw(self, mean):
-        """Return raw outputs, shape (n_raw,), whose prediction is ``mean``.
+    def raw(self, mean: Floats) -> Floats:
+        """Return raw outputs of shape (n_raw,) for which the prediction is ``mean``.
 
-        They are finite also where ``mean`` holds a number that no raw output gives.
+        They are finite even if no raw output gives ``mean``, such as a probability of
+        0.
         """
         return mean
 
-    def in_unit(self, scale):
-        """Return the link of raw outputs that ``unit`` has changed.
+    def in_unit(self, scale: Floats) -> "Link":
+        """Return the link for raw outputs that ``unit`` has changed.
 
-        It differs where a raw output stays as it is and counts in standard deviations
-        of the targets.
+        It is another link if ``unit`` leaves some raw outputs in units of the standard
+        deviation of the targets.
 
         Parameters
         ----------
@@ -109,15 +119,15 @@ class Link:
         """
         return self
 
-    # In an ONNX graph. ``graph.add(op_type, *inputs)`` adds a node and returns the name
-    # of its output; numbers and arrays among its inputs become constants.
+    # ONNX. ``graph.add(op_type, *inputs)`` adds a node and returns the name of its
+    # output; numbers and arrays among its inputs become constants.
 
-    def onnx_scores(self, graph, raw):
-        """Add the nodes of ``scores``; return the name of their output."""
+    def onnx_scores(self, graph: Graph, raw: str) -> str:
+        """Add the nodes of ``scores``; return the name of the output."""
         return raw
 
-    def onnx(self, graph, scores):
-        """Add the nodes from ``scores`` to ``inverse``; return their output's name."""
+    def onnx(self, graph: Graph, scores: str) -> str:
+        """Add the nodes from ``scores`` to ``inverse``; return the output's name."""
         return scores
 
 
@@ -132,7 +142,7 @@ class Identity(Link):
     array([[-1.,  2.]])
     """
 
-    def unit(self, mean, scale):
+    def unit(self, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
         return mean, scale
 
 
@@ -150,36 +160,37 @@ class Gaussian(Link):
 
     name = "gaussian"
 
-    def inverse(self, raw):
+    def inverse(self, raw: Floats) -> Floats:
         return raw[:, : raw.shape[1] // 2]
 
     @np.errstate(all="ignore")
-    def std(self, raw):
-        return np.exp(0.5 * raw[:, raw.shape[1] // 2 :])
+    def std(self, raw: Floats) -> Floats:
+        std: Floats = np.exp(0.5 * raw[:, raw.shape[1] // 2 :])
+        return std
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         return np.concatenate([mean, np.zeros_like(mean)])
 
-    def unit(self, mean, scale):
+    def unit(self, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
         added = np.concatenate([mean, 2 * np.log(scale)])
         return added, np.concatenate([scale, np.ones_like(scale)])
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         return graph.add("Gather", graph.add("Reshape", scores, [0, 2, -1]), 0, axis=1)
 
 
 class Quantiles(Link):
-    """Raw outputs are lowest quantiles, then increments to the next ones.
+    """Raw outputs are the lowest quantiles, then the increments to the next quantiles.
 
-    A quantile is the one before plus the softplus of its raw output. Predictions are
-    the quantiles nearest to the median.
+    Each quantile is the previous one plus the softplus of a raw output. Predictions are
+    the quantiles closest to the median.
 
     Parameters
     ----------
     levels : list of float
-        The quantiles, in (0, 1) and increasing.
+        Levels of the quantiles, in (0, 1) and increasing.
     scale : ndarray of shape (n_outputs,) or float, default=1.0
-        Factor of the softplus: the unit of the increments.
+        Unit of the increments, a factor of the softplus.
 
     Examples
     --------
@@ -193,51 +204,51 @@ class Quantiles(Link):
     array([[1.693]])
     """
 
-    def __init__(self, levels, scale=1.0):
+    def __init__(self, levels: Sequence[float], scale: float | Floats = 1.0) -> None:
         self.levels, self.scale = levels, scale
         self.name = "identity" if len(levels) == 1 else "quantiles"
 
     @property
-    def nearest(self):
-        """Index of the level nearest to the median, the lower one of two."""
-        # 0.3 and 0.7 are not equally near in floating point.
+    def nearest(self) -> int:
+        """Index of the level closest to the median; the lower one in a tie."""
+        # In floating point 0.3 and 0.7 are not equally close.
         distances = [round(abs(float(level) - 0.5), 9) for level in self.levels]
         return distances.index(min(distances))
 
     @np.errstate(all="ignore")
-    def quantiles(self, raw):
+    def quantiles(self, raw: Floats) -> Floats:
         steps = raw.reshape(len(raw), len(self.levels), -1).copy()
         np.logaddexp(0, steps[:, 1:], out=steps[:, 1:])
         steps[:, 1:] *= self.scale
         return np.cumsum(steps, axis=1, out=steps).swapaxes(1, 2)
 
-    def inverse(self, raw):
+    def inverse(self, raw: Floats) -> Floats:
         if len(self.levels) == 1:
             return raw
         return self.quantiles(raw)[:, :, self.nearest]
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         lowest = mean - self.nearest * np.log(2) * self.scale
         others = np.zeros((len(self.levels) - 1) * len(mean), mean.dtype)
         return np.concatenate([lowest, others])
 
-    def raw_of_quantiles(self, quantiles):
+    def raw_of_quantiles(self, quantiles: Floats) -> Floats:
         """Return the raw outputs for quantiles of shape (n_quantiles, n_outputs)."""
         steps = np.diff(quantiles, axis=0) / self.scale
         steps = np.maximum(steps, _TINY)
-        # The inverse of the softplus, which would overflow as log(expm1(steps)).
+        # The inverse of the softplus; log(expm1(steps)) would overflow.
         increments = steps + np.log(-np.expm1(-steps))
         return np.concatenate([quantiles[:1], increments]).ravel()
 
-    def unit(self, mean, scale):
+    def unit(self, mean: Floats, scale: Floats) -> tuple[Floats, Floats]:
         n_increments = (len(self.levels) - 1) * len(mean)
         added = np.concatenate([mean, np.zeros(n_increments)])
         return added, np.concatenate([scale, np.ones(n_increments)])
 
-    def in_unit(self, scale):
+    def in_unit(self, scale: Floats) -> Link:
         return Quantiles(self.levels, scale)
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         if len(self.levels) == 1:
             return scores
         steps = graph.add("Reshape", scores, [0, len(self.levels), -1])
@@ -266,21 +277,21 @@ class Log(Link):
     name = "exp"
 
     @np.errstate(all="ignore")
-    def inverse(self, raw):
+    def inverse(self, raw: Floats) -> Floats:
         return np.exp(raw)
 
-    def log_inverse(self, raw):
+    def log_inverse(self, raw: Floats) -> Floats:
         return raw
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         return np.log(np.maximum(mean, _TINY))
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         return graph.add("Exp", scores)
 
 
 class Logit(Link):
-    """Every raw output is the log-odds of a probability of its own.
+    """Each raw output is the log-odds of a probability.
 
     Examples
     --------
@@ -294,22 +305,23 @@ class Logit(Link):
     gives_probabilities = True
 
     @np.errstate(all="ignore")
-    def inverse(self, raw):
-        return expit(raw, np)
+    def inverse(self, raw: Floats) -> Floats:
+        p: Floats = expit(raw, np)
+        return p
 
     @np.errstate(all="ignore")
-    def log_inverse(self, raw):
+    def log_inverse(self, raw: Floats) -> Floats:
         return _log(self.inverse(raw), log_expit(raw))
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         return Log().raw(mean) - Log().raw(1 - mean)
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         return graph.add("Sigmoid", scores)
 
 
 class Softmax(Link):
-    """Raw outputs are the logarithms of probabilities that sum to 1, up to a constant.
+    """Raw outputs are the logarithms of class probabilities, up to a constant.
 
     Examples
     --------
@@ -323,32 +335,33 @@ class Softmax(Link):
     gives_probabilities = True
 
     @np.errstate(all="ignore")
-    def inverse(self, raw):
+    def inverse(self, raw: Floats) -> Floats:
         p = raw - np.maximum.reduce(raw, axis=1, keepdims=True)
         np.exp(p, out=p)
         p /= np.add.reduce(p, axis=1, keepdims=True)
         return p
 
     @np.errstate(all="ignore")
-    def log_inverse(self, raw):
+    def log_inverse(self, raw: Floats) -> Floats:
         return _log(self.inverse(raw), log_softmax(raw, axis=1))
 
-    def raw(self, mean):
+    def raw(self, mean: Floats) -> Floats:
         return Log().raw(mean)
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         return graph.add("Softmax", scores, axis=1)
 
 
 class TreePaths(Link):
-    """Raw outputs are the log-odds of the right turns at the nodes of a binary tree.
+    """Raw outputs are the log-odds of turning right at the nodes of a binary tree.
 
-    A leaf's probability is the product of those of the turns on its path.
+    The probability of a leaf is the product of the probabilities of the turns on its
+    path.
 
     Parameters
     ----------
     tree : Tree
-        As the attribute ``tree_`` of :class:`~sknn_notes.losses.HierarchicalSoftmax`.
+        Such as ``tree_`` of :class:`~sknn_notes.losses.HierarchicalSoftmax`.
 
     Examples
     --------
@@ -363,21 +376,21 @@ class TreePaths(Link):
     name = "hierarchical_softmax"
     gives_probabilities = True
 
-    def __init__(self, tree):
+    def __init__(self, tree: Tree) -> None:
         self.tree = tree
 
     @np.errstate(all="ignore")
-    def inverse(self, raw):
+    def inverse(self, raw: Floats) -> Floats:
         return np.exp(self.scores(raw))
 
-    def log_inverse(self, raw):
+    def log_inverse(self, raw: Floats) -> Floats:
         return self.scores(raw)
 
     @np.errstate(all="ignore")
-    def scores(self, raw):
+    def scores(self, raw: Floats) -> Floats:
         tree = self.tree
-        # Log-probabilities of the left and the right child of every node: first given
-        # the node, then level by level given the root.
+        # Log-probabilities of the left and the right child of each node: first given
+        # that the path reaches the node, then, level by level, from the root.
         turns = _log_decisions(raw.T)
         of_child = turns.reshape(-1, len(raw))
         above = _child(tree, tree.parents, tree.right)
@@ -385,8 +398,8 @@ class TreePaths(Link):
             turns[:, start:stop] += of_child[above[start:stop]]
         return of_child[_child(tree, tree.leaf_parents, tree.leaf_right)].T
 
-    def raw(self, mean):
-        # At every node the log-odds of the leaves to the right of it.
+    def raw(self, mean: Floats) -> Floats:
+        # At each node, the log-odds that the leaf is to the right.
         tree = self.tree
         n_nodes = len(tree.parents)
         sums = np.empty((2, n_nodes), mean.dtype)
@@ -398,28 +411,30 @@ class TreePaths(Link):
         return Log().raw(sums[1]) - Log().raw(sums[0])
 
     @np.errstate(all="ignore")
-    def best_leaf(self, decide, n_rows):
-        """Return the most probable leaf of every row, without a look at all of them.
+    def best_leaf(
+        self, decide: Callable[[Integers, Integers], Floats], n_rows: int
+    ) -> Integers:
+        """Return the most probable leaf for each row, without visiting all of them.
 
-        A path loses probability at every turn, so that what is less probable than
-        some leaf leads to no better one. Each row first takes the better turn at every
-        node; then only those turns that it left out and that are no less probable
-        than the leaf it has found are followed.
+        A path loses probability at every turn, so a node that is less probable than
+        some leaf leads to no better leaf. The search first takes the more probable turn
+        at each node. It then follows only those of the other turns that are at least as
+        probable as the leaf it has found.
 
         Parameters
         ----------
         decide : callable
-            ``decide(rows, nodes)`` returns the raw outputs, finite, at pairs of a row
-            and a node, two arrays of int of shape (n_pairs,).
+            ``decide(rows, nodes)`` returns the raw outputs for pairs of a row and a
+            node, two arrays of int of shape (n_pairs,). They must be finite.
         n_rows : int
 
         Returns
         -------
         leaves : ndarray of int of shape (n_rows,)
-            As ``scores`` of all raw outputs have it: the first of the best ones.
+            The leaf with the largest of all ``scores``; the first one in a tie.
         """
         leaves = np.empty(n_rows, np.int64)
-        # A row leaves out up to one turn a level.
+        # Each row leaves out at most one turn per level.
         size = max(1, _N_PAIRS // len(self.tree.levels))
         for start in range(0, n_rows, size):
             stop = min(start + size, n_rows)
@@ -427,7 +442,7 @@ class TreePaths(Link):
             leaves[start:stop] = search.run()
         return leaves
 
-    def onnx_scores(self, graph, raw):
+    def onnx_scores(self, graph: Graph, raw: str) -> str:
         n_leaves = len(self.tree.depths)
         n_nodes = n_leaves - 1
         if 2 * n_nodes * n_leaves > _LARGEST_GRAPH:
@@ -448,7 +463,7 @@ class TreePaths(Link):
         log_expit = graph.add("Sub", graph.add("Min", x, 0.0), log_1p)
         return graph.add("MatMul", log_expit, paths)
 
-    def onnx(self, graph, scores):
+    def onnx(self, graph: Graph, scores: str) -> str:
         return graph.add("Exp", scores)
 
 
@@ -463,12 +478,18 @@ class _Search:
         The rows.
     """
 
-    def __init__(self, tree, decide, start, stop):
+    def __init__(
+        self,
+        tree: Tree,
+        decide: Callable[[Integers, Integers], Floats],
+        start: int,
+        stop: int,
+    ) -> None:
         self.tree, self.decide, self.start = tree, decide, start
         self.best = np.full(stop - start, -np.inf)
         self.leaf = np.full(stop - start, len(tree.depths))
 
-    def run(self):
+    def run(self) -> Integers:
         """Return the leaves."""
         waiting = self._descend()
         while waiting:
@@ -482,8 +503,8 @@ class _Search:
             waiting += _blocks(rows[follow], children[follow], turns[follow])
         return self.leaf
 
-    def _descend(self):
-        """Take the better turn at every node; return the others as blocks of pairs."""
+    def _descend(self) -> list[_Block]:
+        """Take the more probable turns; return the others as blocks of pairs."""
         rows = np.arange(len(self.best))
         nodes, reached = np.zeros_like(rows), np.zeros(len(rows))
         others = []
@@ -501,34 +522,36 @@ class _Search:
         keep = reached >= self.best[rows]
         return _blocks(rows[keep], nodes[keep], reached[keep])
 
-    def _turns(self, rows, nodes, reached):
+    def _turns(
+        self, rows: Integers, nodes: Integers, reached: Floats
+    ) -> tuple[Floats, Integers]:
         """Return the log-probabilities of both children of nodes, and the children."""
         raw = self.decide(self.start + rows, nodes)
         turns = _log_decisions(raw)
-        # In the type of the raw outputs, as in ``scores``.
+        # In the dtype of the raw outputs, as in ``scores``.
         turns += reached.astype(raw.dtype)
         return turns, self.tree.children[nodes].T
 
-    def _note(self, rows, children, turns):
-        """Keep the leaves that are better than those found so far."""
+    def _note(self, rows: Integers, children: Integers, turns: Floats) -> None:
+        """Keep the leaves that are more probable than those found so far."""
         leaves = -1 - children
         best = self.best[rows]
         keep = (turns > best) | ((turns == best) & (leaves < self.leaf[rows]))
         rows, leaves, turns = rows[keep], leaves[keep], turns[keep]
-        # Of several for a row the last assignment holds.
+        # If a row occurs several times, the last assignment counts.
         order = np.lexsort((-leaves, turns, rows))
         self.best[rows[order]], self.leaf[rows[order]] = turns[order], leaves[order]
 
 
-def _blocks(*arrays):
-    """Return arrays of the same length cut into pieces of bounded size."""
+def _blocks(*arrays: Any) -> list[_Block]:
+    """Split arrays of the same length into blocks of bounded size."""
     starts = range(0, len(arrays[0]), _N_PAIRS)
     return [tuple(x[start : start + _N_PAIRS] for x in arrays) for start in starts]
 
 
-def _log_decisions(raw):
-    """Return the log-probabilities of left and of right, shape (2, ...)."""
-    # In a fraction of the time of two calls of scipy's log_expit, and as exact.
+def _log_decisions(raw: Floats) -> Floats:
+    """Return the log-probabilities of turning left and right, of shape (2, ...)."""
+    # As exact as two calls of scipy's log_expit, and several times faster.
     rest = np.abs(raw)
     np.log1p(np.exp(np.negative(rest, out=rest), out=rest), out=rest)
     turns = np.empty((2, *raw.shape), raw.dtype)
@@ -538,24 +561,25 @@ def _log_decisions(raw):
     return turns
 
 
-def _child(tree, parents, right):
-    """Return the places of children in arrays with all left ones first."""
+def _child(tree: Tree, parents: Integers, right: NDArray[np.bool_]) -> Integers:
+    """Return the indices of children in arrays that hold all left children first."""
     return parents + len(tree.parents) * right
 
 
-def unit_of(link):
-    """Return the method ``unit`` of a link, None where it has none of its own formula.
+def unit_of(link: Link) -> Callable[..., Any] | None:
+    """Return the method ``unit`` that belongs to ``inverse`` of a link, or None.
 
     Parameters
     ----------
     link : Link
     """
     try:
-        return form_of(link, "unit", "inverse")
+        unit: Callable[..., Any] = form_of(link, "unit", "inverse")
     except NoLoopsError:
         return None
+    return unit
 
 
-def _log(p, exact):
-    """Return the logarithms of ``p``, ``exact`` where it is too small for them."""
+def _log(p: Floats, exact: Floats) -> Floats:
+    """Return the logarithms of ``p``, or ``exact`` where ``p`` is too small."""
     return np.log(p, out=exact, where=p > np.finfo(p.dtype).tiny)

@@ -1,6 +1,7 @@
-"""Solvers: one class each, registered in ``OPTIMIZERS``.
+"""Optimizers: one class each, registered in ``OPTIMIZERS``.
 
-A solver sees one flat vector of parameters and its gradient, never a layer.
+An optimizer sees one flat vector of parameters and its gradient, never a layer. The
+estimators take it as ``solver``, by name or as an object.
 """
 
 from collections.abc import Callable
@@ -13,68 +14,70 @@ from sknn_notes._arrays import copied
 from sknn_notes._checks import Interval, Registry
 from sknn_notes._compile import cast, helper
 from sknn_notes._part import Part
+from sknn_notes._typing import Array, ArrayNamespace, Numbers, Scalar
 
 __all__ = ["LBFGS", "OPTIMIZERS", "SGD", "Adam", "AdamW", "Optimizer", "RMSProp"]
 
 
 class Optimizer(Part):
-    """Base class of solvers.
+    """Base class of optimizers.
 
-    A subclass defines ``start`` and ``step`` in array code, and ``proximal_step`` if it
-    is to be used with non-smooth penalties. The static methods ``constants``, ``move``,
-    ``proximal_move``, ``size`` and ``settle`` are its loops, for the compiled step:
-    functions of numbers, which numba compiles, for one parameter ``w``, its gradient
-    ``g`` and its memory ``a`` and ``b``, the first two arrays that ``start`` returns.
+    A subclass defines ``start`` and ``step`` in array code, and ``proximal_step`` to
+    support non-smooth penalties. For the compiled step it may add loops, the static
+    methods ``constants``, ``move``, ``proximal_move``, ``size`` and ``settle``. These
+    are functions of single numbers, which numba compiles: a parameter ``w``, its
+    gradient ``g`` and its elements ``a`` and ``b`` of the first two arrays in the
+    state.
 
     Attributes
     ----------
     stochastic : bool
-        True for solvers that step batch by batch, and so can train with noise in the
-        forward pass and through ``partial_fit``.
+        Whether it makes a step for each batch. It can then train with noise in the
+        forward pass and in ``partial_fit``.
     proximal : bool
-        True for solvers that have a ``proximal_step``, for non-smooth penalties.
+        Whether it has a ``proximal_step``, for non-smooth penalties.
     decoupled : bool
-        True for solvers that shrink the weights outside their step (weight decay) in
-        place of the penalty's gradient.
+        Whether it shrinks the weights outside its step (weight decay), in place of the
+        gradient of the penalty.
     """
 
     stochastic = True
     proximal = False
     decoupled = False
 
-    # p = constants(numbers, rate, t, like): a tuple of numbers of the type of ``like``
-    # that hold for all parameters in step t, the first one being 1. Steps are counted
+    # p = constants(numbers, rate, t, like): a tuple of numbers of the type of ``like``,
+    # the same for all parameters in step t; the first step is 1. Steps are counted
     # across calls if ``start`` returns {"t": 0, ...}, else every call starts at 1.
-    constants: Callable | None = None
+    constants: Callable[..., Any] | None = None
     # w, a, b = move(w, g, a, b, p): the step.
-    move: Callable | None = None
-    # w, a, b = proximal_move(w, g, a, b, p): the step before the proximal step, of
-    # size(a, b, p), and w, a, b = settle(w, a, b, p): what follows it.
-    proximal_move: Callable | None = None
-    size: Callable | None = None
-    settle: Callable | None = None
+    move: Callable[..., Any] | None = None
+    # w, a, b = proximal_move(w, g, a, b, p) comes before the proximal step, which has
+    # the step size size(a, b, p), and w, a, b = settle(w, a, b, p) after it.
+    proximal_move: Callable[..., Any] | None = None
+    size: Callable[..., Any] | None = None
+    settle: Callable[..., Any] | None = None
 
-    # For a large matrix of which a step changes only some rows. A row that is left out
-    # has a gradient of 0. A few numbers ``s`` describe what several such steps do to
-    # its weights; they are ``idle_start`` before the first step.
+    # For a large matrix of which each step changes only some rows. The other rows have
+    # a gradient of 0. A few numbers ``s`` describe what several such steps do to the
+    # weights of a row; they are ``idle_start`` before the first step.
     idle_start: tuple[float, ...] | None = None
-    # idle_step(s, p, l1, pull, keep, proximal) adds a step to them, in place. The
+    # idle_step(s, p, l1, pull, keep, proximal) adds a step to ``s``, in place. The
     # penalty has the gradient ``pull * w`` and the soft threshold ``l1`` times the step
-    # size, and weight decay multiplies weights by ``keep``; ``proximal`` is 1 if steps
-    # are proximal ones, else 0.
-    idle_step: Callable | None = None
-    # c = idle_factors(s, p, like): what all weights of a row have in common, and
-    # w, a, b = idle(w, a, b, c): the steps, or proximal_idle(w, a, b, c) if they are
-    # proximal ones. Array code passes arrays to all of these, so they have no branches.
-    idle_factors: Callable | None = None
-    idle: Callable | None = None
-    proximal_idle: Callable | None = None
+    # size. Weight decay multiplies weights by ``keep``. ``proximal`` is 1 for proximal
+    # steps, else 0.
+    idle_step: Callable[..., Any] | None = None
+    # c = idle_factors(s, p, like) are the numbers that all weights of a row share, and
+    # w, a, b = idle(w, a, b, c) makes the steps, or proximal_idle(w, a, b, c) if they
+    # are proximal. None of these has branches, since array code passes arrays to them.
+    idle_factors: Callable[..., Any] | None = None
+    idle: Callable[..., Any] | None = None
+    proximal_idle: Callable[..., Any] | None = None
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         """Return the numbers that ``constants`` takes."""
         return ()
 
-    def start(self, theta, xp=np) -> dict[str, Any]:
+    def start(self, theta: Array, xp: ArrayNamespace = np) -> dict[str, Any]:
         """Return the state before the first step, a dict of arrays and numbers.
 
         Parameters
@@ -85,8 +88,15 @@ class Optimizer(Part):
         """
         raise NotImplementedError
 
-    def step(self, theta, grad, rate, state, xp=np):
-        """Update ``theta`` and ``state`` in place; ``grad`` may be lost.
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        xp: ArrayNamespace = np,
+    ) -> None:
+        """Update ``theta`` and ``state`` in place; ``grad`` may be overwritten.
 
         Parameters
         ----------
@@ -100,8 +110,16 @@ class Optimizer(Part):
         """
         raise NotImplementedError
 
-    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
-        """Make a step and the proximal step of the penalty that belongs to it.
+    def proximal_step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        prox: Callable[[Any], None],
+        xp: ArrayNamespace = np,
+    ) -> None:
+        """Make a step, and the proximal step of the penalty after it.
 
         Parameters
         ----------
@@ -114,50 +132,52 @@ class Optimizer(Part):
         state : dict
             As in ``step``.
         prox : callable
-            Takes the step size, a number or an array like ``theta``, and changes
-            ``theta`` in place.
+            A function of the step size, a number or an array like ``theta``, that
+            changes ``theta`` in place.
         xp : module
             As in ``step``.
         """
         raise NotImplementedError
 
     @staticmethod
-    def ahead(w, a, p):
-        """Return where proximal steps of a solver with ``begin_epoch`` start.
+    def ahead(w: Scalar, a: Scalar, p: Numbers) -> Scalar:
+        """Return where the proximal steps of an optimizer with ``begin_epoch`` start.
 
-        It is the loop of ``begin_epoch``; the last array of the state is then that of
-        the weights themselves.
+        It is the loop of ``begin_epoch``. The last array of the state then holds the
+        weights themselves.
         """
         return w
 
-    def begin_epoch(self, theta, state, xp=np):
-        """Move ``theta`` to where proximal steps take their gradients."""
+    def begin_epoch(
+        self, theta: Array, state: dict[str, Any], xp: ArrayNamespace = np
+    ) -> None:
+        """Move ``theta`` to the point at which proximal steps take their gradients."""
 
-    def end_epoch(self, theta, state):
-        """Move ``theta`` back to the last result of a proximal step."""
+    def end_epoch(self, theta: Array, state: dict[str, Any]) -> None:
+        """Move ``theta`` back to the result of the last proximal step."""
 
 
 @helper
-def soft(w, cut):
-    """Return weights moved towards 0 by ``cut``, and no further."""
-    # What is left is exactly 0 also where a compiler rounds w twice.
+def soft(w: Scalar, cut: Scalar) -> Scalar:
+    """Return weights moved toward 0 by ``cut``, but not past it."""
+    # w - w is exactly 0, even if a compiler rounds w twice.
     return np.sign(w) * np.maximum(np.abs(w) - cut, w - w)
 
 
 @helper
-def pulled(w, pull):
-    """Return weights less a pull, but on the same side of 0."""
+def pulled(w: Scalar, pull: Scalar) -> Scalar:
+    """Return weights minus a pull, but not past 0."""
     bound = np.abs(w)
     return w - np.minimum(np.maximum(pull, -bound), bound)
 
 
 @helper
-def length_of(square, y):
-    """Return the length of a vector of two elements, one of which is squared."""
+def length_of(square: Scalar, y: Scalar) -> Scalar:
+    """Return the length of a vector with the elements ``sqrt(square)`` and ``y``."""
     return np.sqrt(square + y * y)
 
 
-# In place of sums that are 0.
+# Replaces sums that are 0.
 _TINY = 1e-30
 
 
@@ -166,13 +186,13 @@ class SGD(Optimizer):
 
     ``v = momentum * v - rate * grad``, then ``theta += v``, or with Nesterov's momentum
     ``theta += momentum * v - rate * grad``. With a non-smooth penalty the velocity
-    is the difference of iterates after their proximal step, which keeps the minimum
-    where it is whatever the momentum.
+    is the difference of successive iterates, after their proximal steps, so that the
+    momentum does not move the minimum.
 
     Parameters
     ----------
     momentum : float, default=0.9
-        Between 0 and 1.
+        Decay of the velocity, in [0, 1].
     nesterovs_momentum : bool, default=True
         Whether to use Nesterov's momentum.
 
@@ -195,17 +215,26 @@ class SGD(Optimizer):
         "nesterovs_momentum": ["boolean"],
     }
 
-    def __init__(self, *, momentum=0.9, nesterovs_momentum=True):
+    def __init__(
+        self, *, momentum: float = 0.9, nesterovs_momentum: bool = True
+    ) -> None:
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return self.momentum, self.nesterovs_momentum
 
-    def start(self, theta, xp=np):
+    def start(self, theta: Array, xp: ArrayNamespace = np) -> dict[str, Any]:
         return {"velocity": xp.zeros_like(theta)}
 
-    def step(self, theta, grad, rate, state, xp=np):
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        xp: ArrayNamespace = np,
+    ) -> None:
         velocity = state["velocity"]
         grad *= rate
         velocity *= self.momentum
@@ -216,7 +245,15 @@ class SGD(Optimizer):
         else:
             theta += velocity
 
-    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
+    def proximal_step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        prox: Callable[[Any], None],
+        xp: ArrayNamespace = np,
+    ) -> None:
         velocity, iterate = state["velocity"], state["iterate"]
         grad *= rate
         if self.nesterovs_momentum:
@@ -231,45 +268,53 @@ class SGD(Optimizer):
             iterate[...] = theta
             theta += self.momentum * velocity
 
-    def begin_epoch(self, theta, state, xp=np):
+    def begin_epoch(
+        self, theta: Array, state: dict[str, Any], xp: ArrayNamespace = np
+    ) -> None:
         state["iterate"] = copied(theta, xp)
         if self.nesterovs_momentum:
             theta += self.momentum * state["velocity"]
 
-    def end_epoch(self, theta, state):
+    def end_epoch(self, theta: Array, state: dict[str, Any]) -> None:
         iterate = state.pop("iterate")
         if self.nesterovs_momentum:
             theta[...] = iterate
 
     @staticmethod
-    def constants(numbers, rate, t, like):
+    def constants(numbers: Numbers, rate: Scalar, t: int, like: Scalar) -> Numbers:
         return cast(rate, like), cast(numbers[0], like), cast(numbers[1], like)
 
     @staticmethod
-    def move(w, g, a, b, p):
+    def move(
+        w: Scalar, g: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         rate, momentum, nesterov = p
         step = rate * g
         a = momentum * a - step
         return w + (momentum * a - step if nesterov > 0 else a), a, b
 
     @staticmethod
-    def proximal_move(w, g, a, b, p):
+    def proximal_move(
+        w: Scalar, g: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         rate, momentum, nesterov = p
         b = b if nesterov > 0 else w
         return w - rate * g + (0 * a if nesterov > 0 else momentum * a), a, b
 
     @staticmethod
-    def size(a, b, p):
+    def size(a: Scalar, b: Scalar, p: Numbers) -> Scalar:
         return p[0]
 
     @staticmethod
-    def settle(w, a, b, p):
+    def settle(
+        w: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         _, momentum, nesterov = p
         a = w - b
         return w + (momentum * a if nesterov > 0 else 0 * a), a, w
 
     @staticmethod
-    def ahead(w, a, p):
+    def ahead(w: Scalar, a: Scalar, p: Numbers) -> Scalar:
         return w + p[1] * p[2] * a
 
     # Weights and velocities after idle steps are linear in those before:
@@ -277,7 +322,9 @@ class SGD(Optimizer):
     idle_start = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
     @staticmethod
-    def idle_step(s, p, l1, pull, keep, proximal):
+    def idle_step(
+        s: Any, p: Numbers, l1: Scalar, pull: Scalar, keep: Scalar, proximal: Scalar
+    ) -> None:
         rate, momentum, nesterov = p
         shrink, looks_ahead = rate * pull, nesterov * (1 - proximal)
         # With Nesterov's momentum a proximal step takes the gradient ahead of w.
@@ -293,7 +340,7 @@ class SGD(Optimizer):
         s[4] = w + v
 
     @staticmethod
-    def idle_factors(s, p, like):
+    def idle_factors(s: Numbers, p: Numbers, like: Scalar) -> Numbers:
         return (
             cast(s[0], like),
             cast(s[1], like),
@@ -305,11 +352,15 @@ class SGD(Optimizer):
         )
 
     @staticmethod
-    def idle(w, a, b, c):
+    def idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         return c[0] * w + c[1] * a, c[2] * w + c[3] * a, b
 
     @staticmethod
-    def proximal_idle(w, a, b, c):
+    def proximal_idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         z = c[0] * w + c[1] * a
         w, v = soft(z, c[4]), c[2] * w + c[3] * a
         # A weight that the soft threshold has brought to 0 stays there.
@@ -318,7 +369,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam: steps scaled by running moments of the gradient, corrected for their start.
+    """Adam: steps scaled by bias-corrected running moments of the gradient.
 
     The step is ``rate_t * m / (sqrt(v) + epsilon)`` as in scikit-learn, with ``rate_t =
     rate * sqrt(1 - beta_2**t) / (1 - beta_1**t)``; PyTorch's is the same with
@@ -351,20 +402,29 @@ class Adam(Optimizer):
         "epsilon": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, *, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
+    def __init__(
+        self, *, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8
+    ) -> None:
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return self.beta_1, self.beta_2, self.epsilon
 
-    def start(self, theta, xp=np):
+    def start(self, theta: Array, xp: ArrayNamespace = np) -> dict[str, Any]:
         return {"t": 0, "m": xp.zeros_like(theta), "v": xp.zeros_like(theta)}
 
-    def step(self, theta, grad, rate, state, xp=np):
-        # The state holds m / (1 - beta_1) and v / (1 - beta_2): two passes fewer. Their
-        # factors move to the rate and to epsilon.
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        xp: ArrayNamespace = np,
+    ) -> None:
+        # The state holds m / (1 - beta_1) and v / (1 - beta_2), which saves two passes.
+        # These factors move to the rate and to epsilon.
         state["t"] += 1
         m, v = state["m"], state["v"]
         m *= self.beta_1
@@ -377,18 +437,26 @@ class Adam(Optimizer):
         step *= m
         theta -= step
 
-    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
+    def proximal_step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        prox: Callable[[Any], None],
+        xp: ArrayNamespace = np,
+    ) -> None:
         self.step(theta, grad, rate, state, xp)
         prox(self._sizes(rate, state, xp))
 
-    def _sizes(self, rate, state, xp):
+    def _sizes(self, rate: Scalar, state: dict[str, Any], xp: ArrayNamespace) -> Array:
         """Return the step size of each weight: rate / (sqrt(v_hat) + epsilon)."""
         root = (1 - self.beta_2) ** 0.5
         correction = (1 - self.beta_2 ** state["t"]) ** 0.5
         return (rate * correction / root) / (xp.sqrt(state["v"]) + self.epsilon / root)
 
     @staticmethod
-    def constants(numbers, rate, t, like):
+    def constants(numbers: Numbers, rate: Scalar, t: int, like: Scalar) -> Numbers:
         beta_1, beta_2, root = numbers[0], numbers[1], (1 - numbers[1]) ** 0.5
         rate *= (1 - beta_2**t) ** 0.5 / root
         share = (1 - beta_1) / (1 - beta_1**t)
@@ -401,7 +469,9 @@ class Adam(Optimizer):
         )
 
     @staticmethod
-    def move(w, g, a, b, p):
+    def move(
+        w: Scalar, g: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         beta_1, beta_2, epsilon, rate, _ = p
         a = beta_1 * a + g
         b = beta_2 * b + g * g
@@ -410,26 +480,31 @@ class Adam(Optimizer):
     proximal_move = move
 
     @staticmethod
-    def size(a, b, p):
+    def size(a: Scalar, b: Scalar, p: Numbers) -> Scalar:
         return p[4] / (np.sqrt(b) + p[2])
 
     @staticmethod
-    def settle(w, a, b, p):
+    def settle(
+        w: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         return w, a, b
 
-    # In idle steps the moments fade, and so does what the first one moves. Without a
-    # penalty the sum of these steps is exact, except that epsilon is taken in its
-    # proportion to the root of the second moment. The pull of a penalty is that of the
-    # weight as it was before, and does not take it across 0. Its steps are divided by
-    # sqrt(x + y), where x is left of the second moment and y is what the pull has added
-    # to it: as if the two were proportional, which is right where one of them is small.
-    # s: what is left of a weight and of its two moments; the sums of the pull and of
-    # its square in them; what the first moment moves; sums of the steps by the pull
-    # over sqrt(x) and over sqrt(y), and of those of the soft threshold.
+    # In idle steps the moments decay, and with them the steps by the first moment.
+    # Without a penalty the sum of these steps is exact, except that epsilon keeps its
+    # ratio to the root of the second moment. The pull of a penalty is computed from the
+    # weight before the idle steps, and does not move it past 0. These steps are divided
+    # by sqrt(x + y), where x is the rest of the second moment and y what the pull has
+    # added to it, as if x and y were proportional. That is accurate if one is small.
+    # s: the factors of a weight and of its two moments; the sums of the pull in the
+    # first moment and of its square in the second; the sum of the steps by the first
+    # moment; the sums of the steps by the pull over sqrt(x) and over sqrt(y); the same
+    # two sums for the soft threshold.
     idle_start = (1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
     @staticmethod
-    def idle_step(s, p, l1, pull, keep, proximal):
+    def idle_step(
+        s: Any, p: Numbers, l1: Scalar, pull: Scalar, keep: Scalar, proximal: Scalar
+    ) -> None:
         beta_1, beta_2, _, rate, size = p
         s[0] *= keep
         s[1] *= beta_1
@@ -445,7 +520,7 @@ class Adam(Optimizer):
         s[9] = keep * s[9] + size * l1 * by_pull
 
     @staticmethod
-    def idle_factors(s, p, like):
+    def idle_factors(s: Numbers, p: Numbers, like: Scalar) -> Numbers:
         return (
             cast(s[0], like),
             cast(s[1], like),
@@ -461,13 +536,17 @@ class Adam(Optimizer):
         )
 
     @staticmethod
-    def idle(w, a, b, c):
+    def idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         factor = 1 / (length_of(b, w * c[7]) + c[10])
         v = pulled(c[0] * w - c[5] * a * factor, c[6] * w * factor)
         return v, c[1] * a + c[3] * v, c[2] * b + c[4] * (w * w)
 
     @staticmethod
-    def proximal_idle(w, a, b, c):
+    def proximal_idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         factor = 1 / (length_of(b, w * c[7]) + c[10])
         v = pulled(c[0] * w - c[5] * a * factor, c[6] * w * factor)
         v = soft(v, c[8] / (length_of(b, w * c[9]) + c[10]))
@@ -477,8 +556,9 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay: ``W -= rate * alpha * W`` outside the step.
 
-    The L2 part of the penalty is taken out of the gradient, so that it shrinks all
-    weights alike instead of those with small gradients most.
+    The L2 part of the penalty is not part of the gradient. It shrinks all weights at
+    the same rate; within the gradient it would shrink weights with small gradients
+    most.
 
     Parameters
     ----------
@@ -496,15 +576,15 @@ class AdamW(Adam):
     Examples
     --------
     >>> from sknn_notes.optimizers import AdamW
-    >>> AdamW().decoupled
-    True
+    >>> AdamW(beta_2=0.99)
+    AdamW(beta_2=0.99)
     """
 
     decoupled = True
 
 
 class RMSProp(Optimizer):
-    """Steps scaled by a running mean of the squared gradient.
+    """RMSProp: steps scaled by a running mean of the squared gradient.
 
     ``v = rho * v + (1 - rho) * grad**2``, then
     ``theta -= rate * grad / (sqrt(v) + epsilon)``.
@@ -534,34 +614,49 @@ class RMSProp(Optimizer):
         "epsilon": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, *, rho=0.9, epsilon=1e-8):
+    def __init__(self, *, rho: float = 0.9, epsilon: float = 1e-8) -> None:
         self.rho = rho
         self.epsilon = epsilon
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return self.rho, self.epsilon
 
-    def start(self, theta, xp=np):
+    def start(self, theta: Array, xp: ArrayNamespace = np) -> dict[str, Any]:
         return {"v": xp.zeros_like(theta)}
 
-    def step(self, theta, grad, rate, state, xp=np):
-        # The state holds v / (1 - rho), as Adam's.
+    def step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        xp: ArrayNamespace = np,
+    ) -> None:
+        # The state holds v / (1 - rho), as in Adam.
         v = state["v"]
         v *= self.rho
         v += grad * grad
         grad *= self._sizes(rate, state, xp)
         theta -= grad
 
-    def proximal_step(self, theta, grad, rate, state, prox, xp=np):
+    def proximal_step(
+        self,
+        theta: Array,
+        grad: Array,
+        rate: Scalar,
+        state: dict[str, Any],
+        prox: Callable[[Any], None],
+        xp: ArrayNamespace = np,
+    ) -> None:
         self.step(theta, grad, rate, state, xp)
         prox(self._sizes(rate, state, xp))
 
-    def _sizes(self, rate, state, xp):
+    def _sizes(self, rate: Scalar, state: dict[str, Any], xp: ArrayNamespace) -> Array:
         root = (1 - self.rho) ** 0.5
         return (rate / root) / (xp.sqrt(state["v"]) + self.epsilon / root)
 
     @staticmethod
-    def constants(numbers, rate, t, like):
+    def constants(numbers: Numbers, rate: Scalar, t: int, like: Scalar) -> Numbers:
         root = (1 - numbers[0]) ** 0.5
         return (
             cast(numbers[0], like),
@@ -570,7 +665,9 @@ class RMSProp(Optimizer):
         )
 
     @staticmethod
-    def move(w, g, a, b, p):
+    def move(
+        w: Scalar, g: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         rho, epsilon, rate = p
         a = rho * a + g * g
         return w - rate * g / (np.sqrt(a) + epsilon), a, b
@@ -578,19 +675,23 @@ class RMSProp(Optimizer):
     proximal_move = move
 
     @staticmethod
-    def size(a, b, p):
+    def size(a: Scalar, b: Scalar, p: Numbers) -> Scalar:
         return p[2] / (np.sqrt(a) + p[1])
 
     @staticmethod
-    def settle(w, a, b, p):
+    def settle(
+        w: Scalar, a: Scalar, b: Scalar, p: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         return w, a, b
 
-    # As Adam's, without a first moment. s: what is left of a weight and of the mean;
-    # the sum of the square of the pull in the mean; the same sums of steps.
+    # As for Adam, without a first moment. s: the factors of a weight and of the mean of
+    # the squared gradient; the sum of the squared pull in this mean; the sums of steps.
     idle_start = (1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
     @staticmethod
-    def idle_step(s, p, l1, pull, keep, proximal):
+    def idle_step(
+        s: Any, p: Numbers, l1: Scalar, pull: Scalar, keep: Scalar, proximal: Scalar
+    ) -> None:
         rho, _, rate = p
         s[0] *= keep
         s[1] *= rho
@@ -603,7 +704,7 @@ class RMSProp(Optimizer):
         s[6] = keep * s[6] + rate * l1 * by_pull
 
     @staticmethod
-    def idle_factors(s, p, like):
+    def idle_factors(s: Numbers, p: Numbers, like: Scalar) -> Numbers:
         return (
             cast(s[0], like),
             cast(s[1], like),
@@ -616,12 +717,16 @@ class RMSProp(Optimizer):
         )
 
     @staticmethod
-    def idle(w, a, b, c):
+    def idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         v = pulled(c[0] * w, c[3] * w / (length_of(a, w * c[4]) + c[7]))
         return v, c[1] * a + c[2] * (w * w), b
 
     @staticmethod
-    def proximal_idle(w, a, b, c):
+    def proximal_idle(
+        w: Scalar, a: Scalar, b: Scalar, c: Numbers
+    ) -> tuple[Scalar, Scalar, Scalar]:
         v = pulled(c[0] * w, c[3] * w / (length_of(a, w * c[4]) + c[7]))
         v = soft(v, c[5] / (length_of(a, w * c[6]) + c[7]))
         return v, c[1] * a + c[2] * (w * w), b
@@ -630,14 +735,14 @@ class RMSProp(Optimizer):
 class LBFGS(Optimizer):
     """Limited-memory BFGS on all the data at once.
 
-    It runs :func:`scipy.optimize.minimize`, needs a smooth objective without noise, and
-    computes in float64. ``max_iter`` and ``tol`` (on the gradient) of the estimator
-    bound it.
+    It runs :func:`scipy.optimize.minimize` in float64, and needs a smooth objective
+    without noise. It stops after ``max_iter`` iterations, or once the gradient is below
+    ``tol``; both are parameters of the estimator.
 
     Parameters
     ----------
     max_fun : int, default=15000
-        The number of objective evaluations that it may take.
+        Maximum number of evaluations of the objective.
 
     References
     ----------
@@ -647,14 +752,14 @@ class LBFGS(Optimizer):
     Examples
     --------
     >>> from sknn_notes.optimizers import LBFGS
-    >>> LBFGS().stochastic
-    False
+    >>> LBFGS(max_fun=500)
+    LBFGS(max_fun=500)
     """
 
     stochastic = False
     _parameter_constraints = {"max_fun": [Interval(Integral, 1, None, closed="left")]}
 
-    def __init__(self, *, max_fun=15000):
+    def __init__(self, *, max_fun: int = 15000) -> None:
         self.max_fun = max_fun
 
 
@@ -676,10 +781,10 @@ OPTIMIZERS: Registry[type[Optimizer]] = Registry(
         "lbfgsb": "lbfgs",
         "newtoncg": "lbfgs",
         "adagrad": "'adagrad' is not provided; 'rmsprop' and 'adam' build on it.",
-        "adadelta": "'adadelta' is not provided; 'rmsprop' and 'adam' come nearest.",
-        "adamax": "'adamax' is not provided; 'adam' comes nearest.",
-        "nadam": "'nadam' is not provided; 'adam' comes nearest.",
-        "lion": "'lion' is not provided; 'adamw' comes nearest.",
+        "adadelta": "'adadelta' is not provided; 'rmsprop' and 'adam' are the closest.",
+        "adamax": "'adamax' is not provided; 'adam' is the closest.",
+        "nadam": "'nadam' is not provided; 'adam' is the closest.",
+        "lion": "'lion' is not provided; 'adamw' is the closest.",
     },
     number="Pass learning_rate_init={} for the size of a step.",
     base=Optimizer,

@@ -1,12 +1,13 @@
 """Penalties on the weights: one class each, registered in ``PENALTIES``.
 
-``R(W) = alpha * value(W)`` is added to the loss as it stands, whatever the batch size.
-A penalty has a smooth part, which acts through its gradient, and may have a non-smooth
-one, which acts through a proximal step after the solver's own.
+``R(W) = alpha * value(W)`` is added to the mean loss, whatever the batch size. The
+smooth part of a penalty acts through its gradient. The non-smooth part, if there is
+one, acts through a proximal step after the step of the optimizer.
 """
 
 from collections.abc import Callable
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from sknn_notes._checks import Interval, Registry
 from sknn_notes._compile import cast, fill, helper
 from sknn_notes._part import Part
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._typing import Array, ArrayNamespace, Numbers, Scalar
 
 __all__ = ["L1", "L2", "PENALTIES", "ElasticNet", "GroupLasso", "Penalty"]
 
@@ -27,17 +29,17 @@ class Penalty(Part):
     Attributes
     ----------
     smooth : bool
-        False where the penalty has a non-smooth part, for which ``prox`` is called
-        after every step.
+        False if the penalty has a non-smooth part, for which ``prox`` is called after
+        every step.
     sees_matrices : bool
-        False where the penalty is a sum over single weights, so that those of several
-        layers may come as one matrix; True where rows and columns mean something.
+        Whether rows and columns matter. False if the penalty is a sum over single
+        weights, which may then come from several layers as one matrix.
     """
 
     smooth = True
     sees_matrices = False
 
-    def value(self, W, alpha, xp=np):
+    def value(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         """Return the penalty on a matrix.
 
         Parameters
@@ -54,8 +56,10 @@ class Penalty(Part):
         """
         raise NotImplementedError
 
-    def gradient(self, W, alpha, xp=np):
-        """Return the gradient of the smooth part, None where there is none.
+    def gradient(
+        self, W: Array, alpha: Scalar, xp: ArrayNamespace = np
+    ) -> Array | None:
+        """Return the gradient of the smooth part, or None if there is none.
 
         Parameters
         ----------
@@ -70,9 +74,11 @@ class Penalty(Part):
         -------
         gradient : array of shape (..., n_inputs, n_units), or None
         """
-        return
+        return None
 
-    def prox(self, W, alpha, step, xp=np):
+    def prox(
+        self, W: Array, alpha: Scalar, step: Scalar, xp: ArrayNamespace = np
+    ) -> Array:
         """Return the result of the proximal step of the non-smooth part.
 
         Parameters
@@ -82,7 +88,7 @@ class Penalty(Part):
         alpha : float, or array of shape (..., 1, 1)
             As in ``value``.
         step : float, or array that can be broadcast to the shape of ``W``
-            Step size of the solver, one for all weights or one each.
+            Step size of the optimizer, for all weights or for each of them.
         xp : module
             As in ``value``.
 
@@ -92,45 +98,45 @@ class Penalty(Part):
         """
         return W
 
-    def covers(self, layer):
-        """Whether the penalty is on the weights of a layer; the first one is 0."""
+    def covers(self, layer: int) -> bool:
+        """Whether the penalty applies to the weights of a layer; the first one is 0."""
         return True
 
-    def decay(self, alpha):
+    def decay(self, alpha: Scalar) -> Scalar:
         """Return the strength of the L2 part, which 'adamw' applies as weight decay."""
         return 0.0
 
-    # For the compiled step: where the penalty is a sum of ``l1 * abs(w) + l2 / 2 *
+    # For the compiled step. If the penalty is the sum of ``l1 * abs(w) + l2 / 2 *
     # w**2`` over all weights, ``strengths`` returns (l1, l2), and nothing else is
-    # needed. Where it ``sees_matrices``, the loops ``value_loops(W, alpha, numbers,
-    # spare)``, and ``prox_loops(W, steps, alpha, numbers, spare)``, which changes W in
-    # place by a step size for each weight; ``spare`` is room for three rows of W. The
-    # gradient of its smooth part is ``decay(alpha) * W``.
-    value_loops: Callable | None = None
-    prox_loops: Callable | None = None
+    # needed. If it ``sees_matrices``, it needs the loops ``value_loops(W, alpha,
+    # numbers, spare)`` and ``prox_loops(W, steps, alpha, numbers, spare)``. The latter
+    # changes W in place, with a step size for each weight. ``spare`` has room for three
+    # rows of W. The gradient of the smooth part is then ``decay(alpha) * W``.
+    value_loops: Callable[..., Any] | None = None
+    prox_loops: Callable[..., Any] | None = None
 
-    def strengths(self, alpha) -> tuple | None:
-        """Return the strengths of the L1 and the L2 part if there is nothing else."""
+    def strengths(self, alpha: Scalar) -> tuple[Scalar, Scalar] | None:
+        """Return the strengths of L1 and L2 if the penalty is their sum, else None."""
         return None
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         """Return the numbers that the loops take."""
         return ()
 
 
-def _sum(W, xp):
+def _sum(W: Array, xp: ArrayNamespace) -> Array:
     return xp.sum(W, axis=(-2, -1))
 
 
-def _per_model(number):
-    """Return a strength for what has one value a model."""
+def _per_model(number: Scalar) -> Scalar:
+    """Return the strengths in the shape of arrays with one value per model."""
     return number[..., 0, 0] if getattr(number, "ndim", 0) else number
 
 
 class L2(Penalty):
-    """Squared magnitude of the weights, ``alpha / 2 * sum(W**2)``.
+    """Sum of the squared weights, ``alpha / 2 * sum(W**2)``.
 
-    Its gradient ``alpha * W`` shrinks every weight in proportion to its size, so it
+    Its gradient ``alpha * W`` shrinks every weight in proportion to its size. It
     prefers many small weights to few large ones.
 
     Examples
@@ -144,24 +150,24 @@ class L2(Penalty):
     array([[0.3, 0.4]])
     """
 
-    def value(self, W, alpha, xp=np):
+    def value(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         return _sum(W * W, xp) * (0.5 * _per_model(alpha))
 
-    def gradient(self, W, alpha, xp=np):
+    def gradient(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         return W * alpha
 
-    def decay(self, alpha):
+    def decay(self, alpha: Scalar) -> Scalar:
         return alpha
 
-    def strengths(self, alpha):
+    def strengths(self, alpha: Scalar) -> tuple[Scalar, Scalar]:
         return 0.0, alpha
 
 
 class L1(Penalty):
-    """Absolute values of the weights, ``alpha * sum(abs(W))``, which gives exact zeros.
+    """Sum of the absolute weights, ``alpha * sum(abs(W))``; many weights become 0.
 
-    After every step each weight moves towards 0 by ``step * alpha`` and stops there
-    (the soft threshold), so that units end up with few inputs and ignore noisy ones.
+    After every step each weight moves toward 0 by ``step * alpha``, but not past it
+    (the soft threshold). Units end up with few inputs, and ignore noisy ones.
 
     References
     ----------
@@ -178,21 +184,23 @@ class L1(Penalty):
 
     smooth = False
 
-    def value(self, W, alpha, xp=np):
+    def value(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         return _sum(xp.abs(W), xp) * _per_model(alpha)
 
-    def prox(self, W, alpha, step, xp=np):
+    def prox(
+        self, W: Array, alpha: Scalar, step: Scalar, xp: ArrayNamespace = np
+    ) -> Array:
         cut = alpha * step
         return W - minimum(maximum(W, -cut, xp), cut, xp)
 
-    def strengths(self, alpha):
+    def strengths(self, alpha: Scalar) -> tuple[Scalar, Scalar]:
         return alpha, 0.0
 
 
 class ElasticNet(Penalty):
-    """L1 and L2 mixed as in scikit-learn.
+    """A mixture of L1 and L2, parameterized as in scikit-learn.
 
-    ``alpha * (l1_ratio * sum(abs(W)) + (1 - l1_ratio) / 2 * sum(W**2))``. Where it is
+    ``alpha * (l1_ratio * sum(abs(W)) + (1 - l1_ratio) / 2 * sum(W**2))``. If it is
     written with two strengths, ``lambda_1 * abs(w) + lambda_2 * w**2``, these are
     ``lambda_1 = alpha * l1_ratio`` and ``lambda_2 = alpha * (1 - l1_ratio) / 2``.
 
@@ -217,42 +225,45 @@ class ElasticNet(Penalty):
     smooth = False
     _parameter_constraints = {"l1_ratio": [Interval(Real, 0, 1, closed="both")]}
 
-    def __init__(self, *, l1_ratio=0.5):
+    def __init__(self, *, l1_ratio: float = 0.5) -> None:
         self.l1_ratio = l1_ratio
 
-    def strengths(self, alpha):
+    def strengths(self, alpha: Scalar) -> tuple[Scalar, Scalar]:
         return alpha * self.l1_ratio, alpha * (1 - self.l1_ratio)
 
-    def value(self, W, alpha, xp=np):
+    def value(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         l1, l2 = self.strengths(alpha)
         return L1().value(W, l1, xp) + L2().value(W, l2, xp)
 
-    def gradient(self, W, alpha, xp=np):
+    def gradient(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         return L2().gradient(W, self.decay(alpha), xp)
 
-    def prox(self, W, alpha, step, xp=np):
+    def prox(
+        self, W: Array, alpha: Scalar, step: Scalar, xp: ArrayNamespace = np
+    ) -> Array:
         return L1().prox(W, self.strengths(alpha)[0], step, xp)
 
-    def decay(self, alpha):
+    def decay(self, alpha: Scalar) -> Scalar:
         return self.strengths(alpha)[1]
 
 
 class GroupLasso(Penalty):
-    """Lengths of groups of weights, so that whole inputs or whole units go to zero.
+    """Sum of the norms of groups of weights; whole inputs or units become 0.
 
     ``alpha * sum_g sqrt(n_g) * norm(W_g)``, where a group ``g`` of ``n_g`` weights is a
     row of the first weight matrix (an input), or a column of each matrix (a unit). The
     biases are in no group.
 
-    After every step a group moves towards 0 by its proximal step and stops there. Where
-    the solver has a step size ``s_i`` for each weight, as Adam, that is the minimum of
-    ``sum_i (x_i - w_i)**2 / (2 s_i) + alpha * sqrt(n_g) * norm(x)``: ``x_i = w_i /
-    (1 + s_i * alpha * sqrt(n_g) / norm(x))``, found by Newton's method on ``norm(x)``.
+    After every step each group moves toward 0 by its proximal step, but not past it. If
+    the optimizer has a step size ``s_i`` for each weight, as Adam has, the proximal
+    step minimizes ``sum_i (x_i - w_i)**2 / (2 s_i) + alpha * sqrt(n_g) * norm(x)``. The
+    solution ``x_i = w_i / (1 + s_i * alpha * sqrt(n_g) / norm(x))`` is found with
+    Newton's method for ``norm(x)``.
 
     Parameters
     ----------
     groups : {"inputs", "units"}, default="inputs"
-        What goes to zero as a whole.
+        What becomes 0 as a whole.
 
     References
     ----------
@@ -276,33 +287,36 @@ class GroupLasso(Penalty):
     sees_matrices = True
     _parameter_constraints = {"groups": [StrOptions({"inputs", "units"})]}
 
-    def __init__(self, *, groups="inputs"):
+    def __init__(self, *, groups: str = "inputs") -> None:
         self.groups = groups
 
     @property
-    def _axis(self):
+    def _axis(self) -> int:
         """The axis along which the weights of a group lie."""
         return -1 if self.groups == "inputs" else -2
 
-    def covers(self, layer):
+    def covers(self, layer: int) -> bool:
         return layer == 0 or self.groups == "units"
 
-    def value(self, W, alpha, xp=np):
+    def value(self, W: Array, alpha: Scalar, xp: ArrayNamespace = np) -> Array:
         axis = self._axis
         lengths = xp.sqrt(xp.sum(W * W, axis=axis))
         return xp.sum(lengths, axis=-1) * (_per_model(alpha) * W.shape[axis] ** 0.5)
 
-    def prox(self, W, alpha, step, xp=np):
+    def prox(
+        self, W: Array, alpha: Scalar, step: Scalar, xp: ArrayNamespace = np
+    ) -> Array:
         axis = self._axis
         cut = alpha * W.shape[axis] ** 0.5 * step
         lengths = xp.sqrt(xp.sum(W * W, axis=axis, keepdims=True))
-        # Of a group of length 0 nothing is left.
+        # A group of length 0 stays 0.
         tiny = float(xp.finfo(W.dtype).smallest_normal)
         if getattr(cut, "ndim", 0) == 0 or cut.shape[axis] == 1:
             return W * maximum(1 - cut / maximum(lengths, tiny, xp), 0, xp)
-        # The optimal length is 0, or that at which the vector w_i / (length + cut_i)
-        # has length 1. The inverse of that length is concave in the variable, and
-        # Newton's steps come from below, where the optimum of equal cuts lies.
+        # The optimal length is 0, or the one for which the vector w_i / (length +
+        # cut_i) has norm 1. The inverse of this norm is concave in the length, so
+        # Newton's method converges from below. It starts where all cuts are the largest
+        # one.
         largest = xp.max(cut, axis=axis, keepdims=True)
         length = maximum(lengths - largest, 0, xp)
         for _ in range(_NEWTON_STEPS):
@@ -315,15 +329,15 @@ class GroupLasso(Penalty):
         return W * (length / maximum(length + cut, tiny, xp))
 
     @property
-    def value_loops(self):  # type: ignore[override]
+    def value_loops(self) -> Callable[..., Any]:  # type: ignore[override]
         return value_of_rows if self.groups == "inputs" else value_of_columns
 
     @property
-    def prox_loops(self):  # type: ignore[override]
+    def prox_loops(self) -> Callable[..., Any]:  # type: ignore[override]
         return shrink_rows if self.groups == "inputs" else shrink_columns
 
 
-def value_of_rows(W, alpha, numbers, spare):
+def value_of_rows(W: Any, alpha: float, numbers: Any, spare: Any) -> Scalar:
     total = 0.0
     for g in range(W.shape[0]):
         w, square = W[g], cast(0, W[0, 0])
@@ -333,7 +347,7 @@ def value_of_rows(W, alpha, numbers, spare):
     return alpha * W.shape[1] ** 0.5 * total
 
 
-def value_of_columns(W, alpha, numbers, spare):
+def value_of_columns(W: Any, alpha: float, numbers: Any, spare: Any) -> Scalar:
     squares, total = spare[0], 0.0
     fill(squares, 0)
     for i in range(W.shape[0]):
@@ -344,20 +358,20 @@ def value_of_columns(W, alpha, numbers, spare):
     return alpha * W.shape[0] ** 0.5 * total
 
 
-# The loops start where the length would be if all weights had the mean cut, weighted by
-# their squares. By Jensen's inequality that is below the optimal length; it is close to
-# it where the cuts are small or alike.
+# The loops start at the length that is optimal if all weights have the mean cut,
+# weighted by their squares. By Jensen's inequality it is below the optimal length. The
+# two are close if the cuts are small or similar.
 
 
-def shrink_rows(W, steps, alpha, numbers, spare):
+def shrink_rows(W: Any, steps: Any, alpha: float, numbers: Any, spare: Any) -> None:
     strength = cast(alpha * W.shape[1] ** 0.5, W[0, 0])
     for g in range(W.shape[0]):
         shrink_row(W[g], steps[g], strength)
 
 
 @helper
-def shrink_row(w, steps, strength):
-    """Make the proximal step of a group, the weights of a row."""
+def shrink_row(w: Any, steps: Any, strength: Scalar) -> None:
+    """Make the proximal step of a group that is a row of weights."""
     zero, one = cast(0, strength), cast(1, strength)
     square, cuts = zero, zero
     for i in range(len(w)):
@@ -385,7 +399,7 @@ def shrink_row(w, steps, strength):
         fill(w, 0)
 
 
-def shrink_columns(W, steps, alpha, numbers, spare):
+def shrink_columns(W: Any, steps: Any, alpha: float, numbers: Any, spare: Any) -> None:
     n_rows, n_columns = W.shape
     strength = cast(alpha * n_rows**0.5, W[0, 0])
     zero, one = cast(0, strength), cast(1, strength)
@@ -423,15 +437,15 @@ def shrink_columns(W, steps, alpha, numbers, spare):
 
 
 @helper
-def start_length(square, cuts):
-    """Return a bound from sums of squares, and of squares times cuts."""
+def start_length(square: Scalar, cuts: Scalar) -> Scalar:
+    """Return a lower bound, from the sums of squares and of squares times cuts."""
     length = np.sqrt(square) - cuts / square
     return length if length > 0 else cast(0, square)
 
 
 @helper
-def last_move(W):
-    """Return how small, relative to the length, the last Newton step may be."""
+def last_move(W: Any) -> Scalar:
+    """Return the size of the last Newton step, relative to the length."""
     return cast(1e-4 if W.itemsize == 4 else 1e-8, W.dtype)
 
 

@@ -1,18 +1,20 @@
 """Schedules of the learning rate: one class each, registered in ``SCHEDULES``.
 
-A schedule also drives ``alpha`` or ``dropout``, given a ``start`` of its own. It holds
-no state: it is asked once an epoch, and reads from a ``Progress`` where training is.
+A schedule with a ``start`` can also drive ``alpha`` or ``dropout``. It holds no state:
+training asks it once per epoch, and passes the state of training as a ``Progress``.
 """
 
 from dataclasses import dataclass
 from math import inf, nan
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 from sknn_notes._checks import Interval, Registry, shown
 from sknn_notes._part import Part
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._typing import Floats
 
 __all__ = [
     "SCHEDULES",
@@ -33,23 +35,23 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training is before an epoch.
+    """State of training before an epoch.
 
     Parameters
     ----------
     epoch : int, default=0
-        Epochs already done in this fit.
+        Number of epochs done in this fit.
     n_steps : int, default=1
-        Steps of the coming epoch.
+        Number of steps in the coming epoch.
     n_seen : int, default=0
-        Samples already shown to the network, as in ``t_``.
+        Number of samples seen by the network, as in ``t_``.
     n_plateaus : int, default=0
-        Plateaus already met: runs of more than ``n_iter_no_change`` epochs without
-        improvement.
+        Number of plateaus so far, where a plateau is more than ``n_iter_no_change``
+        epochs without improvement.
     loss : float, default=nan
-        Training loss of the last finished epoch, NaN before the first.
+        Training loss of the last epoch, NaN before the first.
     max_iter : int, default=200
-        The number of epochs that training may take.
+        Maximum number of epochs.
 
     Examples
     --------
@@ -69,25 +71,26 @@ class Progress:
 class Schedule(Part):
     """Base class of schedules.
 
-    A subclass writes ``formula``. Its own ``__init__`` takes ``start`` and ``warmup``
-    only where they are wanted.
+    A subclass defines ``formula``. Its ``__init__`` only needs the parameters ``start``
+    and ``warmup`` if users are to set them.
 
     Parameters
     ----------
     start : float, default=None
-        Base value where the schedule drives ``alpha`` or ``dropout``. None is for the
-        learning rate, whose base is then ``learning_rate_init``.
+        Base value if the schedule drives ``alpha`` or ``dropout``. With None it drives
+        the learning rate, with the base ``learning_rate_init``.
     warmup : float, default=0
-        Epochs over which the rate climbs linearly from near 0 to the schedule's.
+        Number of epochs in which the rate rises linearly from near 0 to the rate of the
+        schedule.
 
     Attributes
     ----------
     needs_max_iter : bool
-        Whether the rate depends on ``max_iter``, so that ``partial_fit``, which never
-        knows how many calls will come, raises an error for the schedule.
+        Whether the rate depends on ``max_iter``. ``partial_fit`` then raises an error,
+        since the number of its calls is unknown.
     needs_plateaus : bool
-        Whether the rate depends on plateaus, so that ``partial_fit``, whose calls may
-        each bring other samples, raises an error for the schedule.
+        Whether the rate depends on plateaus. ``partial_fit`` then raises an error,
+        since each call may bring different samples.
 
     Examples
     --------
@@ -107,72 +110,74 @@ class Schedule(Part):
     needs_plateaus = False
 
     @property
-    def is_constant(self):
+    def is_constant(self) -> bool:
         """Whether the rate is the same in every step."""
         return False
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         "start": [None, Interval(Real, 0, inf, closed="left")],
         "warmup": [Interval(Real, 0, inf, closed="left")],
     }
-    # What holds for a subclass whose own __init__ sets neither.
+    # The values for a subclass with an __init__ that sets neither.
     start: float | None = None
     warmup: float = 0
 
-    def __init__(self, *, start=None, warmup=0):
+    def __init__(self, *, start: float | None = None, warmup: float = 0) -> None:
         self.start = start
         self.warmup = warmup
 
-    def formula(self, base, epochs, progress):
-        """Return the rate at some moments of the coming epoch, without the warmup.
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
+        """Return the rates of the coming epoch, without the warmup.
 
         Parameters
         ----------
         base : float
-            The value that the schedule scales.
+            Value that the schedule scales.
         epochs : ndarray of shape (n_steps,)
-            The moment of each step, in epochs from the start of training: step ``i``
-            of epoch ``e`` is at ``e + i / n_steps``.
+            Time of each step, in epochs since the start of training: step ``i`` of
+            epoch ``e`` is at ``e + i / n_steps``.
         progress : Progress
-            Where training is before the epoch.
+            State of training before the epoch.
 
         Returns
         -------
         rates : float or ndarray of shape (n_steps,)
-            One rate for the whole epoch, or one per step; finite and not negative.
+            One rate for the whole epoch, or one per step; finite and non-negative.
         """
         raise NotImplementedError
 
-    def rates(self, base, progress):
+    def rates(self, base: float, progress: Progress) -> Floats:
         """Return the rate of each step of the coming epoch.
 
         Parameters
         ----------
         base : float
-            ``learning_rate_init``, or the ``start`` of the schedule.
+            ``learning_rate_init``, or ``start`` of the schedule.
         progress : Progress
-            Where training is before the epoch.
+            State of training before the epoch.
 
         Returns
         -------
         rates : ndarray of shape (n_steps,)
-            Of type float64.
+            Rates in float64.
 
         Raises
         ------
         ValueError
-            If ``formula`` returns a number that is negative or not finite, or numbers
-            for another number of steps.
+            If ``formula`` returns a rate that is negative or not finite, or the wrong
+            number of rates.
         """
         epochs = progress.epoch + np.arange(progress.n_steps) / progress.n_steps
         rates = self._checked(self.formula(base, epochs, progress), epochs)
         if self.warmup:
-            # The end of a step, so that the first one is not at 0.
+            # Evaluated at the end of each step, so that the first rate is not 0.
             rates *= np.minimum(1, (epochs + 1 / progress.n_steps) / self.warmup)
         return rates
 
-    def _checked(self, returned, epochs):
-        """Return what ``formula`` returned as a new array with a number per step."""
+    def _checked(self, returned: Any, epochs: Floats) -> Floats:
+        """Return the result of ``formula`` as a new array with a number per step."""
         n_steps = len(epochs)
         if isinstance(returned, float) and 0 <= returned < inf:
             return np.full(n_steps, returned)
@@ -195,7 +200,7 @@ class Schedule(Part):
             )
         return rates
 
-    def goes_on(self, rate):
+    def goes_on(self, rate: float) -> bool:
         """Return whether training continues after a plateau.
 
         Parameters
@@ -210,27 +215,28 @@ class Schedule(Part):
         return False
 
 
-def values(spec, progress, *, below=inf):
+def values(spec: float | Schedule, progress: Progress, *, below: float = inf) -> Floats:
     """Return the value of a parameter at each step of the coming epoch.
 
     Parameters
     ----------
     spec : float or Schedule
-        The value itself, or a schedule with a ``start``.
+        The value, or a schedule with a ``start``.
     progress : Progress
-        Where training is before the epoch.
+        State of training before the epoch.
     below : float, default=inf
-        What every value has to be less than, such as 1 for ``dropout``.
+        Upper bound, which values must not reach, such as 1 for ``dropout``.
 
     Returns
     -------
     values : ndarray of shape (n_steps,)
-        Of type float64.
+        Values in float64.
 
     Raises
     ------
     ValueError
-        If a schedule returns a value that is negative, not finite, or too large.
+        If a schedule has no ``start``, or returns a value that is negative, not finite,
+        or too large.
 
     Examples
     --------
@@ -243,6 +249,10 @@ def values(spec, progress, *, below=inf):
     """
     if not isinstance(spec, Schedule):
         return np.full(progress.n_steps, float(spec))
+    if spec.start is None:
+        raise ValueError(
+            f"{spec!r} has no value to scale. Pass one as its parameter start."
+        )
     rates = spec.rates(spec.start, progress)
     if not np.all(rates < below):
         raise ValueError(
@@ -253,14 +263,15 @@ def values(spec, progress, *, below=inf):
 
 
 class Constant(Schedule):
-    """The rate stays at ``learning_rate_init``, after the warmup if there is one.
+    """Constant rate ``learning_rate_init``, after the warmup if there is one.
 
     Parameters
     ----------
     start : float, default=None
         Base value for ``alpha`` or ``dropout``; replaces ``learning_rate_init``.
     warmup : float, default=0
-        Epochs over which the rate climbs linearly from near 0 to the schedule's.
+        Number of epochs in which the rate rises linearly from near 0 to the rate of the
+        schedule.
 
     References
     ----------
@@ -277,17 +288,20 @@ class Constant(Schedule):
     """
 
     @property
-    def is_constant(self):
+    def is_constant(self) -> bool:
         return not self.warmup and type(self).formula is Constant.formula
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return base
 
 
 class InvScaling(Schedule):
-    """The rate falls with the samples seen: ``learning_rate_init / (t + 1)**power_t``.
+    """Rate that falls with the samples: ``learning_rate_init / (t + 1)**power_t``.
 
-    It is the same for all steps of an epoch, as in scikit-learn.
+    ``t`` is the number of samples seen. All steps of an epoch have the same rate, as in
+    scikit-learn.
 
     Parameters
     ----------
@@ -296,7 +310,8 @@ class InvScaling(Schedule):
     start : float, default=None
         Base value for ``alpha`` or ``dropout``; replaces ``learning_rate_init``.
     warmup : float, default=0
-        Epochs over which the rate climbs linearly from near 0 to the schedule's.
+        Number of epochs in which the rate rises linearly from near 0 to the rate of the
+        schedule.
 
     Examples
     --------
@@ -309,35 +324,41 @@ class InvScaling(Schedule):
         "power_t": [Interval(Real, 0, None, closed="left")]
     }
 
-    def __init__(self, *, power_t=0.5, start=None, warmup=0):
+    def __init__(
+        self, *, power_t: float = 0.5, start: float | None = None, warmup: float = 0
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.power_t = power_t
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return _divided(base, progress.n_seen + 1, float(self.power_t))
 
 
-def _divided(base, number, power):
-    """Return ``base / number**power``, 0 where that is too small for a float."""
+def _divided(base: float, number: float, power: float) -> float:
+    """Return ``base / number**power``, or 0 if that is too small for a float."""
     try:
-        return base / number**power
+        return base / float(number**power)
     except OverflowError:
         return 0.0
 
 
 class Adaptive(Schedule):
-    """The rate is divided by 5 at each plateau.
+    """Rate that is divided by 5 at each plateau.
 
-    Training stops at a plateau met at a rate of 1e-6 or less; under every other
-    schedule of the learning rate it stops at the first. Not for ``partial_fit``:
-    patience counts epochs over the data, and the losses of chunks differ by chance.
+    Training continues after a plateau unless the rate is 1e-6 or less. With every other
+    schedule of the learning rate it stops at the first plateau. ``partial_fit`` does
+    not support this schedule: its calls may each bring different data, and losses on
+    different data don't show a plateau.
 
     Parameters
     ----------
     start : float, default=None
         Base value for ``alpha`` or ``dropout``; replaces ``learning_rate_init``.
     warmup : float, default=0
-        Epochs over which the rate climbs linearly from near 0 to the schedule's.
+        Number of epochs in which the rate rises linearly from near 0 to the rate of the
+        schedule.
 
     Examples
     --------
@@ -348,28 +369,31 @@ class Adaptive(Schedule):
 
     needs_plateaus = True
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return _divided(base, 5, progress.n_plateaus)
 
-    def goes_on(self, rate):
+    def goes_on(self, rate: float) -> bool:
         return rate > 1e-6
 
 
 class Step(Schedule):
-    """The rate falls by a factor every ``step_size`` epochs.
+    """Rate that falls by a factor every ``step_size`` epochs.
 
-    ``learning_rate_init * gamma**(epoch // step_size)``.
+    It is ``learning_rate_init * gamma**(epoch // step_size)``.
 
     Parameters
     ----------
     step_size : int, default=30
-        Epochs between two falls.
+        Number of epochs with the same rate.
     gamma : float, default=0.1
-        What the rate is multiplied by, in (0, 1].
+        Factor of the rate, in (0, 1].
     start : float, default=None
         Base value for ``alpha`` or ``dropout``; replaces ``learning_rate_init``.
     warmup : float, default=0
-        Epochs over which the rate climbs linearly from near 0 to the schedule's.
+        Number of epochs in which the rate rises linearly from near 0 to the rate of the
+        schedule.
 
     Examples
     --------
@@ -383,28 +407,38 @@ class Step(Schedule):
         "gamma": [Interval(Real, 0, 1, closed="right")],
     }
 
-    def __init__(self, *, step_size=30, gamma=0.1, start=None, warmup=0):
+    def __init__(
+        self,
+        *,
+        step_size: int = 30,
+        gamma: float = 0.1,
+        start: float | None = None,
+        warmup: float = 0,
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.step_size = step_size
         self.gamma = gamma
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return base * self.gamma ** (progress.epoch // self.step_size)
 
 
 class Exponential(Schedule):
-    """The rate falls by a factor every epoch: ``learning_rate_init * gamma**epoch``.
+    """Rate that falls exponentially: ``learning_rate_init * gamma**epoch``.
 
-    It falls at every step: ``epoch`` counts parts of epochs, too.
+    It falls at every step, since ``epoch`` is a fraction within an epoch.
 
     Parameters
     ----------
     gamma : float, default=0.95
-        What the rate is multiplied by, in (0, 1]. 0.95 divides it by 10 in 45 epochs.
+        Factor of the rate per epoch, in (0, 1]. 0.95 divides it by 10 in 45 epochs.
     start : float, default=None
         Base value for ``alpha`` or ``dropout``; replaces ``learning_rate_init``.
     warmup : float, default=0
-        Epochs over which the rate climbs linearly from near 0 to the schedule's.
+        Number of epochs in which the rate rises linearly from near 0 to the rate of the
+        schedule.
 
     Examples
     --------
@@ -417,28 +451,33 @@ class Exponential(Schedule):
         "gamma": [Interval(Real, 0, 1, closed="right")]
     }
 
-    def __init__(self, *, gamma=0.95, start=None, warmup=0):
+    def __init__(
+        self, *, gamma: float = 0.95, start: float | None = None, warmup: float = 0
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.gamma = gamma
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return base * self.gamma**epochs
 
 
 class InverseTime(Schedule):
-    """The rate falls with the epochs: ``learning_rate_init / (1 + gamma * epoch)``.
+    """Rate that falls as ``learning_rate_init / (1 + gamma * epoch)``.
 
-    It falls at every step: ``epoch`` counts parts of epochs, too.
+    It falls at every step, since ``epoch`` is a fraction within an epoch.
 
     Parameters
     ----------
     gamma : float, default=0.05
-        Speed of the decay: after ``1 / gamma`` epochs the rate is halved, by default
-        after 20.
+        Speed of the decay. The rate is halved after ``1 / gamma`` epochs, 20 by
+        default.
     start : float, default=None
         Base value for ``alpha`` or ``dropout``; replaces ``learning_rate_init``.
     warmup : float, default=0
-        Epochs over which the rate climbs linearly from near 0 to the schedule's.
+        Number of epochs in which the rate rises linearly from near 0 to the rate of the
+        schedule.
 
     Examples
     --------
@@ -451,27 +490,32 @@ class InverseTime(Schedule):
         "gamma": [Interval(Real, 0, None, closed="left")]
     }
 
-    def __init__(self, *, gamma=0.05, start=None, warmup=0):
+    def __init__(
+        self, *, gamma: float = 0.05, start: float | None = None, warmup: float = 0
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.gamma = gamma
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return base / (1 + self.gamma * epochs)
 
 
 class Cosine(Schedule):
-    """The rate falls to 0 along half a cosine that lasts ``max_iter`` epochs.
+    """Rate that falls to 0 along half a cosine within ``max_iter`` epochs.
 
-    ``learning_rate_init * (1 + cos(pi * epoch / max_iter)) / 2``, at every step:
-    ``epoch`` counts parts of epochs, too. Not for ``partial_fit``, which does not know
-    how many epochs are to come.
+    It is ``learning_rate_init * (1 + cos(pi * epoch / max_iter)) / 2``, and falls at
+    every step, since ``epoch`` is a fraction within an epoch. ``partial_fit`` does not
+    support this schedule, since the number of its calls is unknown.
 
     Parameters
     ----------
     start : float, default=None
         Base value for ``alpha`` or ``dropout``; replaces ``learning_rate_init``.
     warmup : float, default=0
-        Epochs over which the rate climbs linearly from near 0 to the schedule's.
+        Number of epochs in which the rate rises linearly from near 0 to the rate of the
+        schedule.
 
     References
     ----------
@@ -487,31 +531,37 @@ class Cosine(Schedule):
 
     needs_max_iter = True
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         return base * _half_cosine(epochs / progress.max_iter)
 
 
-def _half_cosine(share):
-    """Fall from 1 to 0 while ``share`` goes from 0 to 1."""
-    return (1 + np.cos(np.pi * share)) / 2
+def _half_cosine(share: Floats) -> Floats:
+    """Return a value that falls from 1 to 0 while ``share`` rises from 0 to 1."""
+    cosine: Floats = np.cos(np.pi * share)
+    return (1 + cosine) / 2
 
 
 class FlatCosine(Schedule):
-    """The rate stays for a share of training, then falls to 0 along half a cosine.
+    """Rate that is constant at first, then falls to 0 along half a cosine.
 
-    ``learning_rate_init * (1 + cos(pi * x)) / 2``, where ``x`` is 0 for the first
-    ``flat * max_iter`` epochs and then rises linearly to 1 at ``max_iter``. Not for
-    ``partial_fit``, which does not know how many epochs are to come.
+    It is ``learning_rate_init * (1 + cos(pi * x)) / 2``, where ``x`` is 0 for the first
+    ``flat * max_iter`` epochs and then rises linearly to 1 at ``max_iter``.
+    ``partial_fit`` does not support this schedule, since the number of its calls is
+    unknown.
 
     Parameters
     ----------
     flat : float, default=0.5
-        Share of ``max_iter`` for which the rate stays, in [0, 1); 0 is ``Cosine``. The
-        default is the reference's, which drives weight decay and dropout by it.
+        Fraction of ``max_iter`` with a constant rate, in [0, 1); 0 is ``Cosine``. The
+        default is that of the reference, which uses this schedule for weight decay and
+        dropout.
     start : float, default=None
         Base value for ``alpha`` or ``dropout``; replaces ``learning_rate_init``.
     warmup : float, default=0
-        Epochs over which the rate climbs linearly from near 0 to the schedule's.
+        Number of epochs in which the rate rises linearly from near 0 to the rate of the
+        schedule.
 
     References
     ----------
@@ -530,39 +580,45 @@ class FlatCosine(Schedule):
         "flat": [Interval(Real, 0, 1, closed="left")]
     }
 
-    def __init__(self, *, flat=0.5, start=None, warmup=0):
+    def __init__(
+        self, *, flat: float = 0.5, start: float | None = None, warmup: float = 0
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.flat = flat
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         share = (epochs / progress.max_iter - self.flat) / (1 - self.flat)
         return base * _half_cosine(np.maximum(share, 0))
 
 
 class OneCycle(Schedule):
-    """The rate rises for a share of training, then falls far below where it began.
+    """Rate that rises at first, then falls far below its first value.
 
-    It rises from ``learning_rate_init / div_factor`` to ``learning_rate_init`` over
-    ``pct_start * max_iter`` epochs, then falls until ``max_iter`` to what it began
-    with, divided by ``final_div_factor``. Here ``learning_rate_init`` is the largest
-    rate, often several times what a constant rate would be. The momentum stays as it
-    is. Not for ``partial_fit``, which does not know how many epochs are to come.
+    It rises from ``learning_rate_init / div_factor`` to ``learning_rate_init`` in
+    ``pct_start * max_iter`` epochs. Until ``max_iter`` it falls to the first rate
+    divided by ``final_div_factor``. Here ``learning_rate_init`` is the largest rate,
+    often several times as large as a good constant rate. The momentum does not change.
+    ``partial_fit`` does not support this schedule, since the number of its calls is
+    unknown.
 
     Parameters
     ----------
     pct_start : float, default=0.3
-        Share of ``max_iter`` for which the rate rises, in (0, 1).
+        Fraction of ``max_iter`` in which the rate rises, in (0, 1).
     anneal_strategy : {'cos', 'linear'}, default='cos'
-        Whether it rises and falls along half a cosine or a straight line.
+        Whether the rate rises and falls along half a cosine or a straight line.
     div_factor : float, default=25.0
-        The largest rate divided by the first one, at least 1.
+        Ratio of the largest to the first rate, at least 1.
     final_div_factor : float, default=10000.0
-        The first rate divided by the last one, at least 1.
+        Ratio of the first to the last rate, at least 1.
     start : float, default=None
-        Base value for ``alpha`` or ``dropout``, the largest that they have; replaces
+        Base value for ``alpha`` or ``dropout``, which is their largest value; replaces
         ``learning_rate_init``.
     warmup : float, default=0
-        Epochs over which the rate climbs linearly from near 0 to the schedule's.
+        Number of epochs in which the rate rises linearly from near 0 to the rate of the
+        schedule.
 
     References
     ----------
@@ -588,20 +644,22 @@ class OneCycle(Schedule):
     def __init__(
         self,
         *,
-        pct_start=0.3,
-        anneal_strategy="cos",
-        div_factor=25.0,
-        final_div_factor=1e4,
-        start=None,
-        warmup=0,
-    ):
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        start: float | None = None,
+        warmup: float = 0,
+    ) -> None:
         super().__init__(start=start, warmup=warmup)
         self.pct_start = pct_start
         self.anneal_strategy = anneal_strategy
         self.div_factor = div_factor
         self.final_div_factor = final_div_factor
 
-    def formula(self, base, epochs, progress):
+    def formula(
+        self, base: float, epochs: Floats, progress: Progress
+    ) -> float | Floats:
         first = base / self.div_factor
         last = first / self.final_div_factor
         share, top = epochs / progress.max_iter, self.pct_start
@@ -611,7 +669,7 @@ class OneCycle(Schedule):
             self._between(base, last, (share - top) / (1 - top)),
         )
 
-    def _between(self, one, other, share):
+    def _between(self, one: float, other: float, share: Floats) -> Floats:
         if self.anneal_strategy == "cos":
             share = 1 - _half_cosine(share)
         return one + (other - one) * share
@@ -632,7 +690,7 @@ SCHEDULES: Registry[type[Schedule]] = Registry(
     aliases={
         "fixed": "constant",
         "none": "constant",
-        "optimal": "'optimal' is not provided; 'inverse_time' comes nearest.",
+        "optimal": "'optimal' is not provided; 'inverse_time' is the closest.",
         "cosineannealing": "cosine",
         "cosineannealinglr": "cosine",
         "cosinedecay": "cosine",

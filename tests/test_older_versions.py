@@ -44,7 +44,7 @@ def test_set_callbacks_says_which_version_it_needs(before_1_9, base):
         set_callbacks = mixin.set_callbacks
 
     assert not hasattr(Estimator(), "set_callbacks")
-    with pytest.raises(AttributeError, match=r"Estimator has callbacks.*1\.9"):
+    with pytest.raises(AttributeError, match=r"Callbacks of Estimator need.*1\.9"):
         Estimator().set_callbacks()
 
 

@@ -187,7 +187,7 @@ def saved_by(version, model):
 def test_another_version_is_warned_about(model):
     name = type(model).__name__
     with pytest.warns(
-        InconsistentVersionWarning, match=f"{name} was saved by version 9.8.7 of sknn"
+        InconsistentVersionWarning, match=f"{name} was saved with version 9.8.7 of sknn"
     ) as record:
         loaded = pickle.loads(saved_by("9.8.7", model))
     assert record[0].message.original_sklearn_version == "9.8.7"

@@ -35,7 +35,7 @@ __all__ = [
 # Fits may run on several threads.
 _compiling = Lock()
 
-F = TypeVar("F", bound=Callable)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Memory(NamedTuple):
@@ -99,7 +99,7 @@ class Tape(NamedTuple):
 
 
 # Functions that compiled loops may call, and are yet to be made known to numba.
-HELPERS: list[Callable] = []
+HELPERS: list[Callable[..., Any]] = []
 
 
 def helper(function: F) -> F:
@@ -111,13 +111,13 @@ def helper(function: F) -> F:
 
 
 @helper
-def matrix(flat, start, n_rows, n_columns):
+def matrix(flat: Any, start: int, n_rows: int, n_columns: int) -> Any:
     """Return the matrix that starts at a place of a flat array."""
     return flat[start : start + n_rows * n_columns].reshape(n_rows, n_columns)
 
 
 @helper
-def fill(flat, number):
+def fill(flat: Any, number: Any) -> None:
     """Set all elements of a flat array; a loop compiles faster than an assignment."""
     for i in range(len(flat)):
         flat[i] = number
@@ -132,7 +132,7 @@ def prefetch(array: np.ndarray, place: int) -> None:
     """Have an element of an array fetched to the cache, which compiled loops do."""
 
 
-def n_missing(operations: Iterable, dtype: Any) -> int:
+def n_missing(operations: Iterable[Any], dtype: Any) -> int:
     """Return how many operations are yet to be compiled.
 
     Parameters
@@ -149,7 +149,10 @@ def n_missing(operations: Iterable, dtype: Any) -> int:
 
 
 def address(
-    function: Callable, *loops: Callable, dtype: Any, active: bool = False
+    function: Callable[..., Any],
+    *loops: Callable[..., Any],
+    dtype: Any,
+    active: bool = False,
 ) -> int:
     """Return the address of a compiled operation.
 
@@ -167,4 +170,5 @@ def address(
     from sknn_notes._compile import _numba
 
     with _compiling:
-        return _numba.address(function, loops, np.dtype(dtype), active)
+        place: int = _numba.address(function, loops, np.dtype(dtype), active)
+    return place

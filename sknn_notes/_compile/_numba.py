@@ -104,7 +104,7 @@ def _register_helpers(*functions):
             _registered.add(function)
 
 
-def n_operations():
+def n_operations() -> int:
     """Return how many operations this process has compiled or loaded."""
     return len(_addresses)
 

@@ -261,6 +261,7 @@ def hidden_layers(
 
     def mask(rate):
         if isinstance(rate, Schedule):
+            assert rate.start is not None  # The estimators check it.
             return Mask(rate.start, inverted)
         return Mask(rate, inverted) if rate else None
 

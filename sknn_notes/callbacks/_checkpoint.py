@@ -1,18 +1,18 @@
-"""The callback that writes a fit to a file, from which another process finishes it."""
+"""The callback that writes a fit to a file, from which it can be resumed."""
 
 import os
 import warnings
 from numbers import Integral, Real
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 from weakref import WeakKeyDictionary
 
 from sknn_notes._checks import Interval, check_value
 from sknn_notes._sklearn import in_cross_validation
 from sknn_notes.callbacks import _storage
 
-_CONSTRAINTS: dict[str, list] = {
+_CONSTRAINTS: dict[str, list[Any]] = {
     "path": [str, os.PathLike],
     "every_n_epochs": [None, Interval(Integral, 1, None, closed="left")],
     "every_n_minutes": [None, Interval(Real, 0, None, closed="neither")],
@@ -20,47 +20,47 @@ _CONSTRAINTS: dict[str, list] = {
 
 
 class Checkpoint:
-    """Callback that writes a fit to a file while it runs, to be resumed from there.
+    """Callback that writes a running fit to a file, so that it can be resumed.
 
-    The file holds all the state of a fit of :class:`~sknn_notes.MLPClassifier` or
-    :class:`~sknn_notes.MLPRegressor` between two epochs: weights, the solver's state,
-    the random generator, curves, the best weights so far, parameters, and fingerprints
-    of the data. ``Checkpoint.load(path).resume(X, y)`` finishes the same fit, after a
-    crash or in another process, and returns the estimator that the fit would have ended
-    with, equal in every bit.
+    The file holds the complete state of a fit of :class:`~sknn_notes.MLPClassifier` or
+    :class:`~sknn_notes.MLPRegressor` between two epochs: weights, the state of the
+    optimizer and of the random generator, curves, the best weights so far, parameters,
+    and fingerprints of the data. ``Checkpoint.load(path).resume(X, y)`` finishes the
+    fit, after a crash or in another process. The result is bitwise equal to that of an
+    uninterrupted fit.
 
-    The file is replaced in one step: a process killed while writing leaves the previous
-    one. If a write fails, for example because the disk is full, a warning says so,
-    training continues and the previous file stays.
+    The file is replaced atomically: if the process is killed while writing, the
+    previous file remains. If a write fails, for example because the disk is full, a
+    warning is issued, training continues, and the previous file remains.
 
     Parameters
     ----------
     path : str or path-like
-        The file. Its folder has to exist. The file is written when a fit begins, and
-        replaces the file of an earlier fit.
+        Path of the file, in an existing folder. The file is written when a fit begins,
+        and replaces the file of an earlier fit.
     every_n_epochs : int, default=None
-        Write after this many epochs. If it and ``every_n_minutes`` are both None, write
-        after every epoch; if both are set, whichever comes first.
+        Write every this many epochs. If this and ``every_n_minutes`` are both None,
+        write after every epoch; if both are set, whichever comes first.
     every_n_minutes : float, default=None
-        Write after the first epoch that ends this many minutes after the last write.
-        Set it where an epoch takes less time than a write.
+        Write after the first epoch that ends at least this many minutes after the last
+        write. Set it if an epoch takes less time than a write.
 
     Notes
     -----
-    The file is a pickle, and loading it runs whatever code it contains: load only files
-    that you trust. It is loaded by the version of sknn_notes that wrote it.
+    The file is a pickle. Loading it can run arbitrary code: load only files that you
+    trust. Only the version of sknn_notes that wrote a file can load it.
 
-    Bits are equal on the same kind of processor with the same versions of numpy, scipy
-    and numba. A fit that began with numba and is resumed without it is the same up to
-    rounding, and a warning says so.
+    Results are bitwise equal on the same type of processor with the same versions of
+    numpy, scipy and numba. If a fit began with numba and is resumed without it, results
+    are equal up to rounding, and a warning is issued.
 
-    A fit with ``solver="lbfgs"``, whose state scipy keeps to itself, raises an error.
-    ``partial_fit`` writes no checkpoint: pickle the estimator between two calls. The
-    estimators of :mod:`sknn_notes.tabular` have no checkpoints.
+    A fit with ``solver="lbfgs"`` raises an error, since scipy does not expose its
+    state. ``partial_fit`` writes no checkpoint: pickle the estimator between two calls.
+    The estimators of :mod:`sknn_notes.tabular` do not support checkpoints.
 
-    In a search or a cross-validation only the refit is written: the other fits would
-    replace each other's file. Other callbacks of the estimator are written and resumed
-    with it, so they have to be picklable.
+    In a search or a cross-validation only the refit writes a file, since the other fits
+    would overwrite each other's. The other callbacks of the estimator are part of the
+    file, so they have to be picklable.
 
     Examples
     --------
@@ -74,8 +74,8 @@ class Checkpoint:
     >>> model = MLPClassifier(max_iter=50, random_state=0)
     >>> model = model.fit(X, y, checkpoint=Checkpoint(path, every_n_epochs=20))
 
-    The file holds the fit as it was after 40 epochs. Had the process ended there,
-    another one would finish the fit:
+    The file holds the state of the fit after 40 epochs. If the process had ended then,
+    another process could finish the fit:
 
     >>> resumed = Checkpoint.load(path).resume(X, y)
     >>> resumed.n_iter_
@@ -85,7 +85,13 @@ class Checkpoint:
     >>> folder.cleanup()
     """
 
-    def __init__(self, path, *, every_n_epochs=None, every_n_minutes=None):
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        every_n_epochs: int | None = None,
+        every_n_minutes: float | None = None,
+    ) -> None:
         self.path = path
         self.every_n_epochs = every_n_epochs
         self.every_n_minutes = every_n_minutes
@@ -93,13 +99,13 @@ class Checkpoint:
             check_value("Checkpoint", name, getattr(self, name), constraints)
         self._start()
 
-    def _start(self):
-        # What ``load`` finds.
+    def _start(self) -> None:
+        # The fit that ``load`` has read.
         self._record: Any = None
-        # One for each fit: clones of an estimator share their callbacks.
+        # One writer per fit: clones of an estimator share their callbacks.
         self._writers: WeakKeyDictionary[Any, _Writer] = WeakKeyDictionary()
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         options = [
             f"{name}={getattr(self, name)!r}"
             for name in ("every_n_epochs", "every_n_minutes")
@@ -107,49 +113,49 @@ class Checkpoint:
         ]
         return f"Checkpoint({', '.join([repr(self.path), *options])})"
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _CONSTRAINTS}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._start()
 
     # Writing.
 
-    def setup(self, estimator, context):
-        """Check, before any work, that the fit can be written to the file.
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Check, before training, that the fit can be written to the file.
 
         Parameters
         ----------
         estimator : MLPClassifier or MLPRegressor
-            The estimator that is fitted.
+            The estimator that is being fitted.
         context : CallbackContext
             The task of the whole fit.
 
         Raises
         ------
         OSError
-            If the file can't be written there.
+            If the file can't be written.
         ValueError
-            If the solver is 'lbfgs'.
+            If ``solver="lbfgs"``.
         TypeError
-            If the estimator is another one.
+            If the estimator is not an MLPClassifier or MLPRegressor.
         """
         record = vars(estimator).get("_fit_record")
         if record is None:
             raise TypeError(
-                "Checkpoint is a callback of MLPClassifier and MLPRegressor, got "
+                "Checkpoint is a callback for MLPClassifier and MLPRegressor, got "
                 f"{type(estimator).__name__}. Call set_callbacks on the network inside."
             )
         if in_cross_validation():
             return
         record.check()
-        # Resolved now: the process may change its folder.
+        # Resolved now, since the process may change its working directory.
         path = Path(os.path.realpath(self.path))
         _storage.check_writable(path)
         self._writers[estimator] = _Writer(self, path, record)
 
-    def teardown(self, estimator, context):
+    def teardown(self, estimator: Any, context: Any) -> None:
         """Forget the fit.
 
         Parameters
@@ -161,29 +167,29 @@ class Checkpoint:
         """
         self._writers.pop(estimator, None)
 
-    def on_fit_task_begin(self, estimator, context):
-        """Write the file if an epoch begins and it is time to.
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Write the file if an epoch begins and a write is due.
 
         Parameters
         ----------
         estimator : MLPClassifier or MLPRegressor
-            The estimator that is fitted.
+            The estimator that is being fitted.
         context : CallbackContext
             The task that begins.
         """
-        # Not at the end of an epoch, when what follows from it is still to be decided.
+        # Not at the end of an epoch, when early stopping is still to be decided.
         if context.task_name == "epoch" and estimator in self._writers:
             network = context.parent
             index = network.task_id if network.task_name == "network" else 0
             self._writers[estimator].begin_epoch(index)
 
-    def on_fit_task_end(self, estimator, context):
-        """Write the file if all of several networks are trained.
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        """Write the file once all networks of an ensemble are trained.
 
         Parameters
         ----------
         estimator : MLPClassifier or MLPRegressor
-            The estimator that is fitted.
+            The estimator that is being fitted.
         context : CallbackContext
             The task that ends.
         """
@@ -193,68 +199,69 @@ class Checkpoint:
     # Resuming.
 
     @classmethod
-    def load(cls, path):
-        """Load the fit that a file holds.
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Load a fit from a file.
 
-        Loading runs whatever code the file holds: load only files that you trust.
+        Loading can run arbitrary code: load only files that you trust.
 
         Parameters
         ----------
         path : str or path-like
-            The file that a checkpoint has written.
+            The file that a checkpoint wrote.
 
         Returns
         -------
         checkpoint : Checkpoint
-            The checkpoint that wrote the file; ``resume`` goes on with the fit, and
-            goes on writing to ``path``.
+            The checkpoint that wrote the file. Its method ``resume`` continues the fit,
+            and continues to write to ``path``.
 
         Raises
         ------
         ValueError
-            If the file is not a checkpoint, or another version wrote it.
+            If the file is not a checkpoint, or was written by another version.
         """
+        checkpoint: Self
         checkpoint, record = _storage.read(path)
         checkpoint.path, checkpoint._record = path, record
         return checkpoint
 
     def resume(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-    ):
-        """Finish the fit that was loaded, from where it was written.
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Any:
+        """Finish the fit that was loaded.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The data that the fit began with. For a network in a pipeline these are the
-            data transformed by the steps before it.
+            Training data of the original fit. For a network in a pipeline, these are
+            the data transformed by the preceding steps.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The targets that it began with.
+            Targets of the original fit.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights that it began with.
+            Sample weights of the original fit.
         X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
-            Its validation data.
+            Validation data of the original fit.
         y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
-            Their targets.
+            Targets of the validation data.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights.
+            Sample weights of the validation data.
 
         Returns
         -------
         estimator : MLPClassifier or MLPRegressor
-            A new estimator, fitted, as the fit would have ended without interruption.
+            A new fitted estimator, the result of the fit without interruption.
 
         Raises
         ------
         ValueError
-            If the data are not those that the fit began with, or no fit was loaded.
+            If the data are not those of the original fit, or no fit was loaded.
         """
         if self._record is None:
             raise ValueError(
@@ -273,7 +280,7 @@ class Checkpoint:
 
 
 class _Writer:
-    """Writes one fit to the file of a checkpoint when it is time to.
+    """Writes one fit to the file of a checkpoint whenever a write is due.
 
     Parameters
     ----------
@@ -282,26 +289,26 @@ class _Writer:
     record : FitRecord
     """
 
-    def __init__(self, checkpoint, path, record):
+    def __init__(self, checkpoint: Checkpoint, path: Path, record: Any) -> None:
         self._checkpoint, self._path, self._record = checkpoint, path, record
         self._has_written = False
-        # Of each network the epochs at its last turn, and when that was.
+        # For each network: number of epochs and time at its last write.
         self._last: dict[int, tuple[int, float]] = {}
 
-    def begin_epoch(self, index):
+    def begin_epoch(self, index: int) -> None:
         n_epochs, now = self._record.n_epochs(index), monotonic()
         if self._is_time(index, n_epochs, now):
             self._record.capture(index)
             self._write()
             self._last[index] = n_epochs, monotonic()
 
-    def end_fit(self):
+    def end_fit(self) -> None:
         if self._record.all_finished:
             self._write()
 
-    def _is_time(self, index, n_epochs, now):
+    def _is_time(self, index: int, n_epochs: int, now: float) -> bool:
         if index not in self._last:
-            # From its start the file is that of this fit, and of no earlier one.
+            # Written at the start, so that the file never holds an earlier fit.
             return True
         epochs, minutes = (
             self._checkpoint.every_n_epochs,
@@ -314,7 +321,7 @@ class _Writer:
             minutes is not None and now - last_time >= 60 * minutes
         )
 
-    def _write(self):
+    def _write(self) -> None:
         try:
             _storage.write(self._path, (self._checkpoint, self._record))
             self._has_written = True
@@ -323,10 +330,10 @@ class _Writer:
                 raise TypeError(
                     "The fit can't be written to a checkpoint, since a parameter or a "
                     f"callback can't be pickled: {error}. Define classes and functions "
-                    "in a module, or leave the checkpoint out."
+                    "in a module, or remove the checkpoint."
                 ) from error
             warnings.warn(
                 f"The checkpoint {self._path} could not be written: {error}. Training "
-                "continues, and the file stays as it was.",
+                "continues, and the previous file remains.",
                 stacklevel=2,
             )

@@ -1,43 +1,44 @@
-"""Fingerprints of data, which tell whether a fit is resumed with its own."""
+"""Fingerprints of data, to check that a fit is resumed with the same data."""
 
 import math
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from sknn_notes._arrays import to_numpy
 
-# Of a larger array evenly spaced rows are hashed, this many bytes in all.
+# Of a larger array, evenly spaced rows are hashed, this many bytes in total.
 _MOST_BYTES = 2**26
 
 
 class Fingerprint(NamedTuple):
-    """What is kept of an array."""
+    """Form, shape, dtype and hash of an array."""
 
     form: str
-    shape: tuple
+    shape: tuple[int, ...]
     dtype: str
     digest: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"a {self.form} of shape {self.shape} and type {self.dtype}"
 
 
-def fingerprints(data):
-    """Return the fingerprint of each array, None for those that are None.
+def fingerprints(data: dict[str, Any]) -> dict[str, Fingerprint | None]:
+    """Return the fingerprint of each array, or None for None.
 
     Parameters
     ----------
     data : dict of str to (array-like, sparse matrix or None)
-        What was passed to ``fit``, by argument.
+        The arguments of ``fit``.
     """
     return {name: _fingerprint(value) for name, value in data.items()}
 
 
-def check_same(kept, data):
-    """Raise ValueError unless data are those that fingerprints were taken of."""
+def check_same(kept: Any, data: dict[str, Any]) -> None:
+    """Raise ValueError unless data have the same fingerprints as before."""
     for name, now in fingerprints(data).items():
         before = kept[name]
         if now == before:
@@ -51,18 +52,18 @@ def check_same(kept, data):
         else:
             found = f"is {now}. That fit had {before}"
         raise ValueError(
-            "A fit is resumed with the data that it began with, in the same order, and "
+            "A fit has to be resumed with the same data in the same order, but "
             f"{name} {found}."
         )
 
 
-def _fingerprint(value):
+def _fingerprint(value: Any) -> Fingerprint | None:
     if value is None:
         return None
     if issparse(value):
         rows = value.tocsr()
         form, parts = "sparse matrix", [rows.indptr, rows.indices, rows.data]
-        # Whether indices have 32 or 64 bits depends on how the matrix was made.
+        # Indices have 32 or 64 bits, depending on how the matrix was created.
         parts[:2] = [part.astype(np.int64) for part in map(_sample, parts[:2])]
     else:
         # Tensors may be on a device.
@@ -76,6 +77,6 @@ def _fingerprint(value):
     return Fingerprint(form, value.shape, str(value.dtype), digest.hexdigest())
 
 
-def _sample(array):
+def _sample(array: NDArray[Any]) -> NDArray[Any]:
     step = math.ceil(array.nbytes / _MOST_BYTES)
     return array[::step] if step > 1 else array

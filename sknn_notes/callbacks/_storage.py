@@ -1,20 +1,22 @@
-"""The file of a checkpoint: replaced as a whole, or not at all."""
+"""The file of a checkpoint, which is replaced atomically."""
 
 import os
 import pickle
 import secrets
 from contextlib import suppress
 from glob import escape
+from pathlib import Path
+from typing import Any
 
 from sknn_notes._version import __version__
 
-# Both lines can be read without unpickling anything.
+# These lines can be read without unpickling.
 _FIRST_LINE = b"sknn_notes checkpoint\n"
 _SECOND_LINE = f"version {__version__}\n".encode()
 
 
-def check_writable(path):
-    """Raise OSError unless a file can be written; remove what a killed process left.
+def check_writable(path: Path) -> None:
+    """Raise OSError unless a file can be written; remove files of killed processes.
 
     Parameters
     ----------
@@ -23,8 +25,8 @@ def check_writable(path):
     folder = path.parent
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"The checkpoint {path} can't be written: there is no folder {folder}. "
-            "Create it, or pass another path."
+            f"The checkpoint {path} can't be written: the folder {folder} does not "
+            "exist. Create it, or pass another path."
         )
     if path.is_dir():
         raise IsADirectoryError(
@@ -41,16 +43,16 @@ def check_writable(path):
         raise type(error)(
             error.errno,
             f"The checkpoint {path} can't be written: {error.strerror}. Pass a path in "
-            "a folder that may be written to",
+            "a writable folder",
             str(folder),
         ) from error
 
 
-def write(path, content):
+def write(path: Path, content: Any) -> None:
     """Replace a file by the pickle of an object.
 
-    The file is the old one or the new one at any moment, also after a power cut. If
-    writing fails, it is the old one, and no other file is left.
+    The file is either the old or the new one at any time, even after a power failure.
+    If writing fails, the old file remains, and no temporary file is left.
     """
     temporary = _temporary(path)
     try:
@@ -67,13 +69,13 @@ def write(path, content):
     _sync(path.parent)
 
 
-def read(path):
+def read(path: str | os.PathLike[str]) -> Any:
     """Return the object that ``write`` put into a file.
 
     Raises
     ------
     ValueError
-        If the file is no checkpoint, is damaged, or was written by another version.
+        If the file is not a checkpoint, is damaged, or was written by another version.
     """
     with open(path, "rb") as file:
         if file.readline(len(_FIRST_LINE)) != _FIRST_LINE:
@@ -82,8 +84,8 @@ def read(path):
         if version != _SECOND_LINE:
             writer = version.decode(errors="replace").removeprefix("version ").strip()
             raise ValueError(
-                f"{path} was written by version {writer} of sknn_notes, and this is "
-                f"version {__version__}, which may train differently. Install "
+                f"{path} was written by version {writer} of sknn_notes, but version "
+                f"{__version__} is installed and may train differently. Install "
                 f"sknn_notes=={writer} to resume the fit."
             )
         try:
@@ -92,13 +94,13 @@ def read(path):
             raise ValueError(f"{path} is damaged: {error}.") from error
 
 
-def _temporary(path):
-    # In the same folder, since a file can't be moved to another disk in one step.
+def _temporary(path: Path) -> Path:
+    # In the same folder, since a file can't be moved to another disk atomically.
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
 
 
-def _sync(folder):
-    """Have the disk keep the new name of a file, where folders can be opened."""
+def _sync(folder: Path) -> None:
+    """Flush the new name of a file to disk, on systems that can open a folder."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

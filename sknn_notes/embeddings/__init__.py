@@ -1,4 +1,4 @@
-"""Numerical embeddings: what stands for each feature inside a network, one class each.
+"""Numerical embeddings: vectors that represent single features, one class each.
 
 ``EMBEDDINGS`` registers them. The estimators take them as ``embedding``, by name or as
 an object.
@@ -16,7 +16,7 @@ EMBEDDINGS: Registry[type[Embedding]] = Registry(
     aliases={
         "pbld": "periodic",
         "pl": "periodic",
-        "plr": "Pass Periodic(activation='relu') of sknn_notes.embeddings.",
+        "plr": "Pass an object, Periodic(activation='relu').",
         "fourier": "periodic",
         "ple": "piecewise_linear",
         "quantile": "piecewise_linear",

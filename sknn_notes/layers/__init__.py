@@ -1,6 +1,6 @@
-"""Layers: each knows its forward and backward pass, and its compiled operations.
+"""Layers, each with its forward and backward pass and its compiled operations.
 
-The parts among them, which users may pass, are `BatchNorm` and `LayerNorm`.
+`BatchNorm` and `LayerNorm` are parts, which users can pass to the estimators.
 """
 
 from sknn_notes.layers._batch_norm import BatchNorm

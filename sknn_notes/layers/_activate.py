@@ -1,11 +1,16 @@
-"""The layer of an activation, with the biases of the dense layer before it."""
+"""The activation layer, which adds the biases of the dense layer before it."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from sknn_notes._compile import cast, fill, matrix
+from sknn_notes._compile import Memory, cast, fill, matrix
 from sknn_notes._part import form_of
+from sknn_notes._typing import Array, Arrays, Floats, Graph, Integers, Numbers
 from sknn_notes.activations import Activation
-from sknn_notes.layers._base import Layer
+from sknn_notes.layers._base import Flow, Layer
+from sknn_notes.layers._dropout import Mask
 
 
 class Activate(Layer):
@@ -17,40 +22,51 @@ class Activate(Layer):
     depth : int
     n_units : int
     mask : Mask or None, default=None
-        The dropout of the layer that follows.
+        Mask of the dropout layer that follows.
     """
 
-    def __init__(self, activation, depth, n_units, mask=None):
+    def __init__(
+        self, activation: Activation, depth: int, n_units: int, mask: Mask | None = None
+    ) -> None:
         self.activation: Activation = activation
         self.depth, self.n_units, self.mask = depth, n_units, mask
 
-    def forward(self, p, A, flow):
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         out = self.activation.forward(A, flow.xp)
         return out, (out, A if self.activation.keeps_input else None)
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
         A, Z = kept
         return self.activation.backward(delta, A, Z, flow.xp)
 
-    def onnx(self, graph, p, A, skips):
-        return form_of(self.activation, "onnx", "forward")(graph, A)
+    def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
+        out: str = form_of(self.activation, "onnx", "forward")(graph, A)
+        return out
 
-    def bound(self, p, size, largest):
-        # The functions in use lie nowhere farther from 0 than at the ends, or than 1.
+    def bound(self, p: Arrays, size: float, largest: float) -> float:
+        # No activation is larger than at the ends of the range, or than 1.
         ends = self.activation.forward(np.array([[-size, size]]), np)
         return max(float(np.max(np.abs(ends))), size, 1.0)
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         part, keeps = self.activation, self.activation.keeps_input
         if len(part.numbers()) > 2:
             raise TypeError(
-                f"{type(part).__name__}.numbers returned {part.numbers()}, and loops "
-                "take two numbers at most. Leave the loops out to train by forward and "
-                "backward."
+                f"{type(part).__name__}.numbers returned {part.numbers()}, but loops "
+                "take at most two numbers. Remove value and slope to train with "
+                "forward and backward."
             )
         value_of = form_of(part, "value", "forward")
         slope_of = form_of(part, "slope", "backward")
-        # A slope that is computed from the input needs input and output.
+        # A slope that depends on the input needs both input and output.
         start = tape.room(self.n_units) if keeps else value.start
         out = value._replace(
             start=start, bias=-1, is_flat_at_zero=self._is_flat and bool(self.mask)
@@ -61,20 +77,20 @@ class Activate(Layer):
         return out
 
     @property
-    def _is_flat(self):
-        """Whether masked outputs tell that the slope is 0 there.
+    def _is_flat(self) -> bool:
+        """Whether the slope is 0 where the output is masked.
 
-        A subclass with another slope says so itself.
+        A subclass that overrides ``slope`` has to set ``flat_at_zero`` again.
         """
         part = self.activation
         owner = next((c for c in type(part).__mro__ if "slope" in vars(c)), None)
         return vars(owner).get("flat_at_zero", False) and not part.keeps_input
 
-    def _numbers(self):
-        """Return the activation's numbers, and how to undo and to add a mask's scale.
+    def _numbers(self) -> Numbers:
+        """Return the numbers of the activation, and factors for the scale of a mask.
 
-        Outputs are masked in place. Where that shows in the slope, which is 0 then, the
-        scale alone is missing from the gradient.
+        Outputs are masked in place. If the slope of masked outputs is 0, the gradient
+        lacks only the scale.
         """
         scale = 1.0 if self.mask is None else self.mask.training_scale
         flat = self._is_flat
@@ -82,13 +98,15 @@ class Activate(Layer):
         return *p, 1 / scale, scale if flat else 1.0
 
 
-def forward(value_of):
-    def operation(m, at, numbers, n, key, t):
+def forward(value_of: Callable[..., Any]) -> Callable[..., float]:
+    def operation(
+        m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+    ) -> float:
         width = at[4]
         Z, A = matrix(m.work, at[0], n, width), matrix(m.work, at[1], n, width)
         like = m.theta[0]
         p = cast(numbers[0], like), cast(numbers[1], like)
-        # A loop that reads and writes one place is vectorized where it names one array.
+        # A loop in place is vectorized only if it uses a single array.
         if at[3] < 0 and at[0] == at[1]:
             for i in range(n):
                 for j in range(width):
@@ -114,8 +132,10 @@ def forward(value_of):
     return operation
 
 
-def backward(slope_of):
-    def operation(m, at, numbers, n, key, t):
+def backward(slope_of: Callable[..., Any]) -> Callable[..., float]:
+    def operation(
+        m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+    ) -> float:
         width = at[4]
         Z, A = matrix(m.work, at[0], n, width), matrix(m.work, at[1], n, width)
         delta = matrix(m.work, at[2], n, width)

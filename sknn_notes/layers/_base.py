@@ -1,4 +1,4 @@
-"""What every layer of a network does."""
+"""Base class of layers."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -6,49 +6,49 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sknn_notes._arrays import namespace
+from sknn_notes._typing import Array, Arrays, Graph
 
 
 class Parameter(NamedTuple):
-    """An array that a layer learns: its shape, and what treats it alike.
+    """Shape and role of an array that a layer learns.
 
-    ``role`` is "weights", which penalties are on, "biases", on which they may be, or
-    "others". Where it is ``transposed``, the columns of the matrix lie together.
+    ``role`` is "weights", which are penalized, "biases", which may be penalized, or
+    "others". If the array is ``transposed``, the columns of the matrix are contiguous.
     """
 
-    shape: tuple
+    shape: tuple[int, ...]
     role: str
     transposed: bool = False
 
 
 class Fitted(NamedTuple):
-    """The learned arrays in the form that fitted estimators show.
+    """The learned arrays as attributes of fitted estimators.
 
-    ``coefs`` and ``intercepts`` have one array a dense layer, the others one a hidden
-    layer or are None: dicts of the arrays of a norm, matrices or None of a residual
-    connection. The arrays of the embedding and the factors of the features are None
-    where there are none.
+    ``coefs`` and ``intercepts`` hold one array per dense layer. ``batch_norms`` and
+    ``layer_norms`` hold one dict of arrays per hidden layer, and ``residuals`` a matrix
+    or None. All except the first two are None if the network has no such layers.
     """
 
-    coefs: list
-    intercepts: list
-    batch_norms: list | None = None
-    layer_norms: list | None = None
-    residuals: list | None = None
-    embedding: dict | None = None
-    feature_scales: np.ndarray | None = None
+    coefs: list[Any]
+    intercepts: list[Any]
+    batch_norms: Any = None
+    layer_norms: Any = None
+    residuals: Any = None
+    embedding: Any = None
+    feature_scales: Any = None
 
 
 class Flow:
-    """What goes along with a batch on its way through the layers.
+    """The context of a batch as it passes through the layers.
 
     Parameters
     ----------
     like : array
-        Of the namespace of all arrays.
+        An array of the namespace in use.
     keys : iterator of int, or None
-        One key for every layer that draws random numbers; without, none does.
+        One key for each layer that draws random numbers. With None, no layer does.
     rng : numpy.random.Generator or None
-        In prediction, draws one sub-network for all rows.
+        Generator that draws one subnetwork for all rows in prediction.
 
     Attributes
     ----------
@@ -56,51 +56,55 @@ class Flow:
         What residual connections carry past the layers between their ends.
     """
 
-    def __init__(self, like, keys: Iterator | None = None, rng=None):
+    def __init__(
+        self,
+        like: Array,
+        keys: Iterator[int] | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> None:
         self.xp = namespace(like)
         self.keys, self.rng = keys, rng
-        self.stack: list = []
+        self.stack: list[Array] = []
 
 
 class Layer:
     """Base class of layers.
 
-    ``forward`` and ``backward`` are the definition, in array code; ``record`` adds the
-    compiled operations that compute the same to a tape. Arrays are those of
-    ``parameters`` and ``running``, in dicts by their names: ``p`` the arrays, ``g``
-    the gradients.
+    ``forward`` and ``backward`` are the definition, in array code. ``record`` adds
+    compiled operations that compute the same to a tape. ``p`` is a dict of the arrays
+    of ``parameters`` and ``running``, and ``g`` a dict of the gradients.
 
     Attributes
     ----------
     depth : int
-        Which hidden layer of the network it is part of; the last one is the output.
+        Index of the hidden layer that it belongs to; the last index is the output.
     is_random : bool
-        Whether training draws random numbers, by one key a batch.
+        Whether training draws random numbers, with one key per batch.
     """
 
     depth = 0
     is_random = False
 
-    def __repr__(self):
-        # It is part of ``executor_``, which should be the same in every process.
+    def __repr__(self) -> str:
+        # Without an address, so that ``executor_`` is the same in all processes.
         return type(self).__name__
 
     def parameters(self) -> dict[str, Parameter]:
-        """Return what the layer learns."""
+        """Return shapes and roles of the learned arrays, by name."""
         return {}
 
-    def running(self) -> dict[str, tuple]:
-        """Return the shapes of the averages that training keeps for prediction."""
+    def running(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the running averages, by name."""
         return {}
 
-    def start(self, p):
-        """Set the arrays whose start is not random."""
+    def start(self, p: Arrays) -> None:
+        """Set the initial values that are not random."""
 
-    def draw(self, p, rng):
-        """Set the arrays whose start is random and not the initializer's."""
+    def draw(self, p: Arrays, rng: np.random.Generator) -> None:
+        """Draw the random initial values that the initializer does not draw."""
 
-    def forward(self, p, A, flow) -> tuple[Any, Any]:
-        """Return the outputs for a batch, and what ``backward`` needs to know.
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Any, Any]:
+        """Return the outputs for a batch, and what ``backward`` needs.
 
         Parameters
         ----------
@@ -116,37 +120,45 @@ class Layer:
         """
         raise NotImplementedError
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
-        """Write the gradients of the parameters; return that of the inputs.
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
+        """Write the gradients of the parameters; return the gradient of the inputs.
 
         Parameters
         ----------
         p, g : dict of array
         delta : array of shape (..., n_samples, n_outputs)
-            Gradient of the objective at the outputs; it may be changed.
+            Gradient of the objective with respect to the outputs; may be changed.
         kept : object
             What ``forward`` returned.
         flow : Flow
         needed : bool
-            Whether the gradient of the inputs is needed, or may be None.
+            Whether the gradient of the inputs is needed; otherwise it may be None.
         """
         raise NotImplementedError
 
-    def predict(self, p, A, flow):
-        """Return the outputs in prediction, with the noise averaged or drawn."""
+    def predict(self, p: Arrays, A: Array, flow: Flow) -> Array:
+        """Return the outputs in prediction, with averaged or drawn noise."""
         return self.forward(p, A, flow)[0]
 
-    def update_running(self, p, kept):
-        """Mix the batch of a ``forward`` into the running averages."""
+    def update_running(self, p: Arrays, kept: Any) -> None:
+        """Add the batch of a ``forward`` to the running averages."""
 
-    def set_running(self, p, kept):
-        """Take the batch of a ``forward``, all the data, as the averages."""
+    def set_running(self, p: Arrays, kept: Any) -> None:
+        """Replace the running averages by those of a ``forward`` on all the data."""
 
     def fitted(self, arrays: Fitted) -> dict[str, np.ndarray]:
-        """Return the layer's part of the arrays that estimators show, by its names."""
+        """Return the fitted arrays of this layer, by name."""
         return {}
 
-    def onnx(self, graph, p, A, skips):
+    def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
         """Add the nodes of ``predict`` to an ONNX graph.
 
         Parameters
@@ -162,18 +174,18 @@ class Layer:
         Returns
         -------
         name : str
-            Of the outputs.
+            Name of the outputs.
         """
         raise NotImplementedError
 
-    def bound(self, p, size, largest):
-        """Return what no output exceeds in size if no input exceeds ``size``.
+    def bound(self, p: Arrays, size: float, largest: float) -> float:
+        """Return a bound of the absolute outputs, given ``size``, that of the inputs.
 
-        ``largest`` is the largest size of a parameter of the network.
+        ``largest`` is the largest absolute parameter of the network.
         """
         return size
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         """Add the compiled operations to a tape.
 
         Parameters

@@ -1,27 +1,29 @@
-"""Batch normalization, as a part with parameters of its own and as a layer."""
+"""Batch normalization, as a part and as a layer."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from sknn_notes._arrays import of_rows
 from sknn_notes._checks import Interval
-from sknn_notes._compile import cast, fill, helper, matrix
+from sknn_notes._compile import Memory, cast, fill, helper, matrix
 from sknn_notes._part import Part
-from sknn_notes.layers._base import Layer, Parameter
+from sknn_notes._typing import Array, Arrays, Floats, Graph, Integers, Numbers
+from sknn_notes.layers._base import Fitted, Flow, Layer, Parameter
 
 
 class BatchNorm(Part):
     """Batch normalization before the activation of every hidden layer.
 
-    In training every unit is centered and scaled by the mean and the (biased) variance
-    of its batch, then scaled and shifted by two learned numbers. In prediction running
-    averages take the place of the batch's mean and of its (unbiased) variance.
+    In training, each unit is standardized with the mean and the (biased) variance of
+    the batch, then multiplied by a learned scale and shifted by a learned number.
+    Prediction uses running averages of the mean and of the (unbiased) variance.
 
     Parameters
     ----------
     momentum : float, default=0.1
-        Weight of the newest batch in the running averages.
+        Weight of the latest batch in the running averages.
     eps : float, default=1e-5
         Added to the variance.
 
@@ -43,13 +45,13 @@ class BatchNorm(Part):
         "eps": [Interval(Real, 0, None, closed="neither")],
     }
 
-    def __init__(self, *, momentum=0.1, eps=1e-5):
+    def __init__(self, *, momentum: float = 0.1, eps: float = 1e-5) -> None:
         self.momentum = momentum
         self.eps = eps
 
 
 class BatchNormLayer(Layer):
-    """Batch norm of one layer of units.
+    """Batch normalization of the units of one layer.
 
     Parameters
     ----------
@@ -58,28 +60,28 @@ class BatchNormLayer(Layer):
     depth : int
     """
 
-    def __init__(self, part, n_units, depth):
+    def __init__(self, part: BatchNorm, n_units: int, depth: int) -> None:
         self.part, self.n_units, self.depth = part, n_units, depth
 
-    def parameters(self):
+    def parameters(self) -> dict[str, Parameter]:
         shape = (self.n_units,)
         return {
             "scale": Parameter(shape, "others"),
             "shift": Parameter(shape, "others"),
         }
 
-    def running(self):
+    def running(self) -> dict[str, tuple[int, ...]]:
         return {"mean": (self.n_units,), "var": (self.n_units,)}
 
-    def start(self, p):
+    def start(self, p: Arrays) -> None:
         p["scale"][...] = 1
         p["var"][...] = 1
 
-    def forward(self, p, A, flow):
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         xp, n = flow.xp, A.shape[-2]
         mean = xp.mean(A, axis=-2, keepdims=True)
         normalized = A - mean
-        # What rounding left of a mean that is far from 0 would count as variance.
+        # The rounding error of a mean far from 0 would add to the variance.
         rest = xp.mean(normalized, axis=-2, keepdims=True)
         normalized -= rest
         var = xp.sum(normalized * normalized, axis=-2, keepdims=True) / n
@@ -90,7 +92,15 @@ class BatchNormLayer(Layer):
         batch = (mean + rest)[..., 0, :], var[..., 0, :], n
         return out, (normalized, root, batch)
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
         xp, (normalized, root, (_, _, n)) = flow.xp, kept
         g["shift"][...] = xp.sum(delta, axis=-2)
         g["scale"][...] = xp.sum(delta * normalized, axis=-2)
@@ -100,35 +110,36 @@ class BatchNormLayer(Layer):
         delta *= p["scale"][..., None, :] * root
         return delta
 
-    def predict(self, p, A, flow):
+    def predict(self, p: Arrays, A: Array, flow: Flow) -> Array:
         scale = p["scale"] / flow.xp.sqrt(p["var"] + of_rows(self.part.eps))
         A = A * scale[..., None, :]
         A += (p["shift"] - p["mean"] * scale)[..., None, :]
         return A
 
-    def update_running(self, p, kept):
+    def update_running(self, p: Arrays, kept: Any) -> None:
         mean, var, n = kept[2]
         momentum = of_rows(self.part.momentum)
         p["mean"] += momentum * (mean - p["mean"])
         p["var"] += momentum * (var * (n / (n - 1)) - p["var"])
 
-    def set_running(self, p, kept):
+    def set_running(self, p: Arrays, kept: Any) -> None:
         p["mean"][...], p["var"][...], _ = kept[2]
 
-    def fitted(self, arrays):
-        return arrays.batch_norms[self.depth]
+    def fitted(self, arrays: Fitted) -> Arrays:
+        norm: Arrays = arrays.batch_norms[self.depth]
+        return norm
 
-    def onnx(self, graph, p, A, skips):
+    def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
         scale = p["scale"] / np.sqrt(np.float64(1) * p["var"] + self.part.eps)
         A = graph.add("Mul", A, scale)
         return graph.add("Add", A, p["shift"] - p["mean"] * scale)
 
-    def bound(self, p, size, largest):
+    def bound(self, p: Arrays, size: float, largest: float) -> float:
         size += float(np.max(np.abs(p["mean"])))
         root = float(np.sqrt(np.min(p["var"]) + self.part.eps))
         return largest * (size / root + 1)
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         out, width = tape.value(self.n_units, delta=value.delta), self.n_units
         stats = tape.room(4 * width, per_row=False)
         places = [tape.place(self, name) for name in ("scale", "shift", "mean", "var")]
@@ -139,16 +150,16 @@ class BatchNormLayer(Layer):
         tape.average(update_running, at=at, numbers=numbers)
         return out
 
-    def _numbers(self):
+    def _numbers(self) -> Numbers:
         return self.part.eps, self.part.momentum
 
 
 @helper
-def subtract_mean(X, mean, rest, var):
-    """Subtract the mean as it was computed; return what is left of it, and var.
+def subtract_mean(X: Any, mean: Any, rest: Any, var: Any) -> None:
+    """Subtract the mean; compute its rounding error ``rest`` and the variance ``var``.
 
-    What rounding left of a mean that is far from 0 would count as variance. ``mean``
-    becomes the better one.
+    The rounding error of a mean far from 0 would add to the variance. ``mean`` is
+    corrected by it.
     """
     n, n_units = X.shape
     zero, share = cast(0, X[0, 0]), cast(1 / n, X[0, 0])
@@ -165,11 +176,13 @@ def subtract_mean(X, mean, rest, var):
         v = var[j] * share - r * r
         rest[j] = r
         mean[j] += r
-        # Of a column that does not vary, rounding may leave less than 0.
+        # For a constant column, rounding may give a negative variance.
         var[j] = zero if v < 0 else v
 
 
-def forward(m, at, numbers, n, key, t):
+def forward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     width, stats, scale_at, shift_at, mean_at = at[3], at[4], at[5], at[6], at[7]
     X, out = matrix(m.work, at[0], n, width), matrix(m.work, at[1], n, width)
     mean, var = m.work[stats : stats + width], m.work[stats + width : stats + 2 * width]
@@ -179,7 +192,7 @@ def forward(m, at, numbers, n, key, t):
     scale = m.theta[scale_at : scale_at + width]
     shift = m.theta[shift_at : shift_at + width]
     share = cast(1 / n, X[0, 0])
-    # Where the mean is expected makes one pass over memory enough for both.
+    # With a shift by the running mean, one pass gives both mean and variance.
     fill(mean, 0)
     fill(var, 0)
     for i in range(n):
@@ -195,7 +208,7 @@ def forward(m, at, numbers, n, key, t):
         mean[j] = r + near[j]
         center[j] = mean[j]
     if far:
-        # The square of the shift would drown the variance.
+        # The squared difference of the means would swamp the variance.
         subtract_mean(X, mean, center, var)
     one, eps = cast(1, X[0, 0]), cast(numbers[0], X[0, 0])
     for j in range(width):
@@ -208,7 +221,9 @@ def forward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def backward(m, at, numbers, n, key, t):
+def backward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     width, stats, scale_at, shift_at = at[3], at[4], at[5], at[6]
     normalized = matrix(m.work, at[0], n, width)
     delta = matrix(m.work, at[2], n, width)
@@ -232,7 +247,9 @@ def backward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def update_running(m, at, numbers, n, key, t):
+def update_running(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     width, stats = at[3], at[4]
     momentum = cast(numbers[1], m.theta[0])
     unbiased = cast(n / (n - 1), m.theta[0])

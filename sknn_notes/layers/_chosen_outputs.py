@@ -1,49 +1,60 @@
-"""An output layer of which a step computes and trains some units alone."""
+"""An output layer in which a step computes and trains only some units."""
 
 from typing import Any
 
 import numpy as np
 
-from sknn_notes._compile import cast, fill, matrix
-from sknn_notes.layers._base import Parameter
+from sknn_notes._compile import Memory, cast, fill, matrix
+from sknn_notes._typing import Array, Arrays, Floats, Integers
+from sknn_notes.layers._base import Flow, Parameter
 from sknn_notes.layers._dense import Dense
 
 
 class ChosenOutputs(Dense):
     """``Z = A W + b`` for the outputs that a loss chooses.
 
-    The raw outputs of a sample are first those of its own, then those that all samples
-    of the batch have. ``choice`` says which: it is a ``Choice`` of the loss whose
-    outputs are places in the layer, those of all samples the first ones.
+    The raw outputs of a sample are first its own, then those that all samples of the
+    batch share. They are defined by ``choice``, a ``Choice`` of the loss whose indices
+    refer to places in this layer. The shared outputs come first there.
 
     Parameters
     ----------
     n_inputs : int
     capacity : int
-        The most units that a step may choose.
+        Maximum number of units that a step may choose.
     depth : int
     n_own, n_shared : int
-        How many outputs a sample has of its own and, at most, with others.
+        How many outputs a sample has for itself, and at most shares with others.
     """
 
-    def __init__(self, n_inputs, capacity, depth, n_own, n_shared):
+    def __init__(
+        self, n_inputs: int, capacity: int, depth: int, n_own: int, n_shared: int
+    ) -> None:
         n_units = n_own + n_shared
         super().__init__(n_inputs, n_units, depth, is_output=True, transposed=True)
         self.capacity, self.n_own, self.n_shared = capacity, n_own, n_shared
         self.choice: Any = None
 
-    def parameters(self):
+    def parameters(self) -> dict[str, Parameter]:
         W = Parameter((self.n_inputs, self.capacity), "weights", transposed=True)
         return {"W": W, "b": Parameter((self.capacity,), "biases")}
 
-    def forward(self, p, A, flow):
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         choice, W, b = self.choice, p["W"].T, p["b"]
         n_shared = np.count_nonzero(choice.shared >= 0)
         own = np.einsum("ik,ijk->ij", A, W[choice.own]) + b[choice.own]
         shared = A @ W[:n_shared].T + b[:n_shared] + choice.shift[:n_shared]
         return np.concatenate([own, shared], axis=1), A
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
         choice, A, W = self.choice, kept, p["W"].T
         own, shared = delta[:, : self.n_own], delta[:, self.n_own :]
         n_shared = shared.shape[1]
@@ -58,7 +69,7 @@ class ChosenOutputs(Dense):
             return None
         return shared @ W[:n_shared] + np.einsum("ij,ijk->ik", own, W[choice.own])
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         W, b = tape.place(self, "W"), tape.place(self, "b")
         out = tape.value(self.n_units)
         at = (
@@ -77,14 +88,16 @@ class ChosenOutputs(Dense):
         return out
 
 
-# Operands: places of the inputs, of their gradient, of the outputs, of their gradient,
-# of weights and biases; numbers of inputs, of a sample's own outputs, and of rows that
-# the room for these is made for. Of ``classes``, those of n * n_own are the places of
-# the outputs of each sample, -1 for none, then those of all samples; ``targets`` are
-# along with them.
+# Operands: the places of the inputs, of their gradient, of the outputs, of their
+# gradient, of the weights and of the biases; the numbers of inputs, of each sample's
+# own outputs, and of rows that there is room for. The first n * n_own elements of
+# ``classes`` are the places of each sample's own outputs, -1 for none. The shared
+# outputs follow. ``targets`` has the same order.
 
 
-def chosen_forward(m, at, numbers, n, key, t):
+def chosen_forward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     n_inputs, n_own = at[6], at[7]
     A = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, n_inputs)
     for i in range(n):
@@ -110,7 +123,9 @@ def chosen_forward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def chosen_backward(m, at, numbers, n, key, t):
+def chosen_backward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     n_inputs, n_own = at[6], at[7]
     A = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, n_inputs)
     n_shared, needed = 0, at[1] >= 0

@@ -1,12 +1,15 @@
 """Dense layers: the matrix products of a network."""
 
+from typing import Any
+
 import numpy as np
 from scipy.sparse import issparse
 
 from sknn_notes._arrays import transpose
-from sknn_notes._compile import fill, matrix
+from sknn_notes._compile import Memory, fill, matrix
 from sknn_notes._part import NoLoopsError
-from sknn_notes.layers._base import Layer, Parameter
+from sknn_notes._typing import Array, Arrays, Floats, Graph, Integers
+from sknn_notes.layers._base import Fitted, Flow, Layer, Parameter
 from sknn_notes.layers._dropout import Mask, mask_rows
 
 
@@ -18,48 +21,48 @@ class Dense(Layer):
     n_inputs, n_units : int
     depth : int
     has_bias : bool, default=True
-        False where a norm follows, whose shift takes its place.
+        False if a normalization layer follows, since that has a shift.
     is_output : bool, default=False
-        Whether the outputs are those of the network. They are few, and losses reduce
-        over each row of them, so that they lie units first in memory.
+        Whether this is the output layer of the network. Its outputs are then stored
+        units first, since losses reduce over the few outputs of each row.
     dropconnect : Mask or None, default=None
-        Drops weights, others in every batch.
+        Mask that drops different weights in each batch.
     transposed : bool, default=False
-        Whether the weights of a unit lie together, which makes single units cheap.
+        Whether the weights of a unit are contiguous, so that single units are fast.
     """
 
     def __init__(
         self,
-        n_inputs,
-        n_units,
-        depth,
+        n_inputs: int,
+        n_units: int,
+        depth: int,
         *,
-        has_bias=True,
-        is_output=False,
-        dropconnect=None,
-        transposed=False,
-    ):
+        has_bias: bool = True,
+        is_output: bool = False,
+        dropconnect: Mask | None = None,
+        transposed: bool = False,
+    ) -> None:
         self.transposed = transposed
         self.n_inputs, self.n_units, self.depth = n_inputs, n_units, depth
         self.has_bias, self.is_output = has_bias, is_output
         self.dropconnect: Mask | None = dropconnect
         self.is_random = dropconnect is not None
 
-    def parameters(self):
+    def parameters(self) -> dict[str, Parameter]:
         shape = self.n_inputs, self.n_units
         learned = {"W": Parameter(shape, "weights", self.transposed)}
         if self.has_bias:
             learned["b"] = Parameter((self.n_units,), "biases")
         return learned
 
-    def forward(self, p, A, flow):
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         W, mask = p["W"], None
         if self.dropconnect is not None and flow.keys is not None:
             mask = self.dropconnect.draw(next(flow.keys), W.shape[-2:], W, flow.xp)
             W = W * mask
         return self._product(A, W, p), (A, W, mask)
 
-    def _product(self, A, W, p):
+    def _product(self, A: Array, W: Array, p: Arrays) -> Array:
         if self.is_output and not issparse(A):
             Z = transpose(transpose(W) @ transpose(A))
         else:
@@ -68,7 +71,15 @@ class Dense(Layer):
             Z += p["b"][..., None, :]
         return Z
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
         A, W, mask = kept
         g["W"][...] = transpose(A) @ delta
         if mask is not None:
@@ -77,19 +88,19 @@ class Dense(Layer):
             g["b"][...] = flow.xp.sum(delta, axis=-2)
         return delta @ transpose(W) if needed else None
 
-    def predict(self, p, A, flow):
+    def predict(self, p: Arrays, A: Array, flow: Flow) -> Array:
         W = p["W"]
         if self.dropconnect is not None:
             W = self.dropconnect.predict(W, W.shape[-2:], flow)
         return self._product(A, W, p)
 
-    def fitted(self, arrays):
+    def fitted(self, arrays: Fitted) -> Arrays:
         learned = {"W": arrays.coefs[self.depth]}
         if self.has_bias:
             learned["b"] = arrays.intercepts[self.depth]
         return learned
 
-    def onnx(self, graph, p, A, skips):
+    def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
         W = p["W"].astype(np.float64)
         if self.dropconnect is not None:
             W *= self.dropconnect.prediction_scale
@@ -97,10 +108,10 @@ class Dense(Layer):
             return graph.add("MatMul", A, W)
         return graph.add("Gemm", A, W, p["b"])
 
-    def bound(self, p, size, largest):
+    def bound(self, p: Arrays, size: float, largest: float) -> float:
         return (self.n_inputs * size + 1) * largest
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         W, b = tape.place(self, "W"), -1
         if self.has_bias:
             b = tape.place(self, "b")
@@ -139,8 +150,8 @@ class Dense(Layer):
         tape.backward(backward, at=at)
         return out
 
-    def _record_sparse(self, tape, W, b):
-        # The gradient of rows that a step chooses is 0 when it starts.
+    def _record_sparse(self, tape: Any, W: int, b: int) -> Any:
+        # The gradient of the rows that a step chooses is already 0.
         n_zeros = 0 if tape.chooses_inputs else self.n_inputs
         out = tape.value(self.n_units, bias=b)
         rows = out.start, out.delta
@@ -157,7 +168,9 @@ class Dense(Layer):
         return out
 
 
-def forward(m, at, numbers, n, key, t):
+def forward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     n_inputs, n_units = at[8], at[9]
     A = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, n_inputs)
     W = matrix(m.work if at[5] else m.theta, at[4], n_inputs, n_units)
@@ -165,7 +178,9 @@ def forward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def backward(m, at, numbers, n, key, t):
+def backward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     n_inputs, n_units = at[8], at[9]
     A = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, n_inputs)
     delta = matrix(m.work, at[2], n, n_units)
@@ -176,7 +191,9 @@ def backward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def output_forward(m, at, numbers, n, key, t):
+def output_forward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     n_inputs, n_units = at[8], at[9]
     A = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, n_inputs)
     Z = matrix(m.work, at[1], n_units, n)
@@ -192,7 +209,9 @@ def output_forward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def output_backward(m, at, numbers, n, key, t):
+def output_backward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     n_inputs, n_units = at[8], at[9]
     A = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, n_inputs)
     delta = matrix(m.work, at[2], n_units, n)
@@ -215,11 +234,13 @@ def output_backward(m, at, numbers, n, key, t):
     return 0.0
 
 
-# Of sparse inputs. Operands: places of the outputs, of their gradient and of the
-# weights; number of units; how many rows of the gradient are to be set to 0.
+# For sparse inputs. Operands: the places of the outputs, of their gradient and of the
+# weights; the number of units; how many rows of the gradient to set to 0.
 
 
-def sparse_forward(m, at, numbers, n, key, t):
+def sparse_forward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     n_units, e = at[3], m.entries
     for i in range(n):
         z = m.work[at[0] + i * n_units : at[0] + (i + 1) * n_units]
@@ -232,7 +253,9 @@ def sparse_forward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def sparse_backward(m, at, numbers, n, key, t):
+def sparse_backward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     n_units, e = at[3], m.entries
     fill(m.grad[at[2] : at[2] + at[4] * n_units], 0)
     for i in range(n):
@@ -245,11 +268,13 @@ def sparse_backward(m, at, numbers, n, key, t):
     return 0.0
 
 
-# Operands: places of rows of a batch and of their gradient, of the same units first;
-# place of the biases; number of units.
+# Operands: the places of the rows of a batch and of their gradient, and of both stored
+# units first; the place of the biases; the number of units.
 
 
-def transpose_forward(m, at, numbers, n, key, t):
+def transpose_forward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     rows, Z = matrix(m.work, at[0], n, at[5]), matrix(m.work, at[2], at[5], n)
     for k in range(at[5]):
         b = m.theta[at[4] + k]
@@ -258,7 +283,9 @@ def transpose_forward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def transpose_backward(m, at, numbers, n, key, t):
+def transpose_backward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     rows, delta = matrix(m.work, at[1], n, at[5]), matrix(m.work, at[3], at[5], n)
     for k in range(at[5]):
         total = m.grad.dtype.type(0)
@@ -269,15 +296,19 @@ def transpose_backward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def connect_forward(m, at, numbers, n, key, t):
-    """Write the weights that are kept, scaled, to their place."""
+def connect_forward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
+    """Write the scaled weights that are not dropped."""
     size = at[2] * at[3]
     W, kept = m.theta[at[1] : at[1] + size], m.work[at[0] : at[0] + size]
     mask_rows(key, at[2], at[3], m.bits, numbers, W, kept)
     return 0.0
 
 
-def connect_backward(m, at, numbers, n, key, t):
+def connect_backward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     grad = m.grad[at[1] : at[1] + at[2] * at[3]]
     mask_rows(key, at[2], at[3], m.bits, numbers, grad[:0], grad)
     return 0.0

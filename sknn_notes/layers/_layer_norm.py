@@ -1,22 +1,24 @@
-"""Layer normalization, as a part with parameters of its own and as a layer."""
+"""Layer normalization, as a part and as a layer."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 
 from sknn_notes._checks import Interval
-from sknn_notes._compile import cast, fill, matrix
+from sknn_notes._compile import Memory, cast, fill, matrix
 from sknn_notes._part import Part
-from sknn_notes.layers._base import Layer, Parameter
+from sknn_notes._typing import Array, Arrays, Floats, Graph, Integers, Numbers
+from sknn_notes.layers._base import Fitted, Flow, Layer, Parameter
 
 
 class LayerNorm(Part):
     """Layer normalization before the activation of every hidden layer.
 
-    The units of every sample are centered and scaled by their own mean and (biased)
-    standard deviation, then scaled and shifted by two learned numbers a unit. Samples
-    do not depend on each other, so that training and prediction compute the same, for
-    batches of any size.
+    The units of each sample are standardized with their mean and (biased) standard
+    deviation. Each unit is then multiplied by a learned scale and shifted by a learned
+    number. Samples do not depend on each other, so training and prediction compute the
+    same for batches of any size.
 
     Parameters
     ----------
@@ -38,12 +40,12 @@ class LayerNorm(Part):
 
     _parameter_constraints = {"eps": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, *, eps=1e-5):
+    def __init__(self, *, eps: float = 1e-5) -> None:
         self.eps = eps
 
 
 class LayerNormLayer(Layer):
-    """Layer norm of one layer of units.
+    """Layer normalization of the units of one layer.
 
     Parameters
     ----------
@@ -52,20 +54,20 @@ class LayerNormLayer(Layer):
     depth : int
     """
 
-    def __init__(self, part, n_units, depth):
+    def __init__(self, part: LayerNorm, n_units: int, depth: int) -> None:
         self.part, self.n_units, self.depth = part, n_units, depth
 
-    def parameters(self):
+    def parameters(self) -> dict[str, Parameter]:
         shape = (self.n_units,)
         return {
             "scale": Parameter(shape, "others"),
             "shift": Parameter(shape, "others"),
         }
 
-    def start(self, p):
+    def start(self, p: Arrays) -> None:
         p["scale"][...] = 1
 
-    def forward(self, p, A, flow):
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         xp = flow.xp
         normalized = A - xp.mean(A, axis=-1, keepdims=True)
         normalized -= xp.mean(normalized, axis=-1, keepdims=True)
@@ -76,7 +78,15 @@ class LayerNormLayer(Layer):
         out += p["shift"][..., None, :]
         return out, (normalized, root)
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
         xp, (normalized, root) = flow.xp, kept
         g["shift"][...] = xp.sum(delta, axis=-2)
         g["scale"][...] = xp.sum(delta * normalized, axis=-2)
@@ -87,12 +97,13 @@ class LayerNormLayer(Layer):
         delta *= root
         return delta
 
-    def fitted(self, arrays):
-        return arrays.layer_norms[self.depth]
+    def fitted(self, arrays: Fitted) -> Arrays:
+        norm: Arrays = arrays.layer_norms[self.depth]
+        return norm
 
-    def onnx(self, graph, p, A, skips):
-        def mean(A):
-            # As a product, whose sum runtimes add up alike.
+    def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
+        def mean(A: str) -> str:
+            # A matrix product, since runtimes compute sums differently.
             return graph.add("MatMul", A, np.full((self.n_units, 1), 1 / self.n_units))
 
         A = graph.add("Sub", A, mean(A))
@@ -100,10 +111,10 @@ class LayerNormLayer(Layer):
         A = graph.add("Div", A, graph.add("Sqrt", var))
         return graph.add("Add", graph.add("Mul", A, p["scale"]), p["shift"])
 
-    def bound(self, p, size, largest):
-        return largest * (self.n_units**0.5 + 1)
+    def bound(self, p: Arrays, size: float, largest: float) -> float:
+        return largest * (float(self.n_units**0.5) + 1)
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         out = tape.value(self.n_units, delta=value.delta)
         at = (
             value.start,
@@ -118,11 +129,13 @@ class LayerNormLayer(Layer):
         tape.backward(backward, at=at)
         return out
 
-    def _numbers(self):
+    def _numbers(self) -> Numbers:
         return (self.part.eps,)
 
 
-def forward(m, at, numbers, n, key, t):
+def forward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     width, roots = at[3], at[4]
     X, out = matrix(m.work, at[0], n, width), matrix(m.work, at[1], n, width)
     scale, shift = m.theta[at[5] : at[5] + width], m.theta[at[6] : at[6] + width]
@@ -139,7 +152,7 @@ def forward(m, at, numbers, n, key, t):
             X[i, j] = x
             rest += x
             squares += x * x
-        # What rounding left of the mean.
+        # The rounding error of the mean.
         rest *= share
         var = squares * share - rest * rest
         root = one / np.sqrt((zero if var < 0 else var) + eps)
@@ -151,7 +164,9 @@ def forward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def backward(m, at, numbers, n, key, t):
+def backward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     width, roots = at[3], at[4]
     normalized = matrix(m.work, at[0], n, width)
     delta = matrix(m.work, at[2], n, width)

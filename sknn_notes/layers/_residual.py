@@ -1,50 +1,62 @@
-"""Residual connections: what enters a hidden layer is added to what leaves it."""
+"""Residual connections: the inputs of a hidden layer are added to its outputs."""
+
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
 from sknn_notes._arrays import copied, transpose
-from sknn_notes._compile import helper, matrix
-from sknn_notes.layers._base import Layer, Parameter
+from sknn_notes._compile import Memory, helper, matrix
+from sknn_notes._typing import Array, Arrays, Floats, Graph, Integers
+from sknn_notes.layers._base import Fitted, Flow, Layer, Parameter
 
 
 class Fork(Layer):
-    """Where the connection of a hidden layer begins.
+    """The start of the residual connection of a hidden layer.
 
     Parameters
     ----------
     depth : int
     n_inputs, n_units : int
-        Of the hidden layer. Where they differ the connection has a matrix of weights.
+        Numbers of inputs and units of the hidden layer. If they differ, the connection
+        has a weight matrix.
     """
 
-    def __init__(self, depth, n_inputs, n_units):
+    def __init__(self, depth: int, n_inputs: int, n_units: int) -> None:
         self.depth, self.n_inputs, self.n_units = depth, n_inputs, n_units
 
     @property
-    def has_weights(self):
+    def has_weights(self) -> bool:
         """Whether the widths differ."""
         return self.n_inputs != self.n_units
 
-    def forward(self, p, A, flow):
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         flow.stack.append(A)
         return A, None
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
         skipped = flow.stack.pop()
         if needed:
             delta += skipped
         return delta
 
-    def onnx(self, graph, p, A, skips):
+    def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
         skips.append(A)
         return A
 
-    def bound(self, p, size, largest):
+    def bound(self, p: Arrays, size: float, largest: float) -> float:
         self._size = size
         return size
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         skipped = -1
         if value.delta >= 0:
             skipped = tape.room(self.n_inputs)
@@ -54,51 +66,59 @@ class Fork(Layer):
 
 
 class Join(Layer):
-    """Where the connection of a hidden layer ends.
+    """The end of the residual connection of a hidden layer.
 
     Parameters
     ----------
     fork : Fork
     """
 
-    def __init__(self, fork):
+    def __init__(self, fork: Fork) -> None:
         self.fork, self.depth = fork, fork.depth
 
-    def parameters(self):
+    def parameters(self) -> dict[str, Parameter]:
         if not self.fork.has_weights:
             return {}
         return {"W": Parameter((self.fork.n_inputs, self.fork.n_units), "weights")}
 
-    def forward(self, p, A, flow):
+    def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         skipped = flow.stack.pop()
         if not p and issparse(skipped):
-            skipped = skipped.toarray()  # As wide as what it is added to.
+            skipped = skipped.toarray()  # It has as many columns as A.
         out = A + (skipped @ p["W"] if p else skipped)
         return out, skipped
 
-    def backward(self, p, g, delta, kept, flow, needed=True):
+    def backward(
+        self,
+        p: Arrays,
+        g: Arrays,
+        delta: Array,
+        kept: Any,
+        flow: Flow,
+        needed: bool = True,
+    ) -> Array:
         if p:
             g["W"][...] = transpose(kept) @ delta
             flow.stack.append(delta @ transpose(p["W"]))
         else:
-            # The layers between the ends change their gradient in place.
+            # The layers in between change the gradient in place.
             flow.stack.append(copied(delta, flow.xp))
         return delta
 
-    def fitted(self, arrays):
+    def fitted(self, arrays: Fitted) -> Arrays:
         return {"W": arrays.residuals[self.depth]} if self.fork.has_weights else {}
 
-    def onnx(self, graph, p, A, skips):
+    def onnx(self, graph: Graph, p: Arrays, A: str, skips: list[str]) -> str:
         skipped = skips.pop()
         if p:
             skipped = graph.add("MatMul", skipped, p["W"])
         return graph.add("Add", A, skipped)
 
-    def bound(self, p, size, largest):
+    def bound(self, p: Arrays, size: float, largest: float) -> float:
         skipped = self.fork._size
         return size + (self.fork.n_inputs * skipped * largest if p else skipped)
 
-    def record(self, tape, value):
+    def record(self, tape: Any, value: Any) -> Any:
         source, skipped = tape.stack.pop()
         n_inputs, n_units = self.fork.n_inputs, self.fork.n_units
         out = tape.value(n_units)
@@ -120,14 +140,16 @@ class Join(Layer):
 
 
 @helper
-def copy(source, target):
+def copy(source: Any, target: Any) -> None:
     """Copy a matrix."""
     for i in range(source.shape[0]):
         for j in range(source.shape[1]):
             target[i, j] = source[i, j]
 
 
-def forward(m, at, numbers, n, key, t):
+def forward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     n_inputs, n_units = at[7], at[8]
     source = matrix(m.x if at[0] < 0 else m.work, max(0, at[0]), n, n_inputs)
     A, out = matrix(m.work, at[1], n, n_units), matrix(m.work, at[2], n, n_units)
@@ -143,7 +165,9 @@ def forward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def backward(m, at, numbers, n, key, t):
+def backward(
+    m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int
+) -> float:
     n_inputs, n_units = at[7], at[8]
     delta = matrix(m.work, at[3], n, n_units)
     if at[6] >= 0:
@@ -160,8 +184,8 @@ def backward(m, at, numbers, n, key, t):
     return 0.0
 
 
-def add(m, at, numbers, n, key, t):
-    """Add the gradient that came past the layer to the one that came through it."""
+def add(m: Memory, at: Integers, numbers: Floats, n: int, key: int, t: int) -> float:
+    """Add the gradient of the connection to the gradient of the layer."""
     delta, skipped = matrix(m.work, at[0], n, at[2]), matrix(m.work, at[1], n, at[2])
     for i in range(n):
         for j in range(at[2]):

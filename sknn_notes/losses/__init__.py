@@ -1,7 +1,7 @@
-"""Losses, defined on the raw outputs of the network: one class each.
+"""Losses of the raw outputs of a network: one class each.
 
 ``CLASSIFICATION_LOSSES`` and ``REGRESSION_LOSSES`` register them. The loss of a sample
-sums over outputs; samples are averaged.
+is a sum over its outputs, and the objective the mean over samples.
 """
 
 from sknn_notes._checks import Registry
@@ -82,7 +82,7 @@ _NUMBER_ALIASES = {
     "mean_squared_error": "squared_error",
     "mse": "squared_error",
     "mse_loss": "squared_error",
-    "multi_quantile": "Pass several quantiles as a part: Quantile([0.1, 0.5, 0.9]).",
+    "multi_quantile": "Pass several quantiles as an object: Quantile([0.1, 0.9]).",
     "normal": "gaussian_nll",
     "pinball": "quantile",
     "pinball_loss": "quantile",
@@ -119,7 +119,7 @@ CLASSIFICATION_LOSSES = Registry(
     _FOR_CLASSES,
     aliases=dict.fromkeys(
         [*_FOR_NUMBERS, *_NUMBER_ALIASES],
-        "It is a regression loss, for MLPRegressor. A classifier takes 'log_loss' or "
+        "This is a regression loss, for MLPRegressor. A classifier takes 'log_loss' or "
         "'hinge', for example.",
     )
     | {"focal": "It is not provided; class_weight='balanced' also helps rare classes."}
@@ -131,7 +131,7 @@ REGRESSION_LOSSES = Registry(
     _FOR_NUMBERS,
     aliases=dict.fromkeys(
         [*_FOR_CLASSES, *_CLASS_ALIASES],
-        "It is a classification loss, for MLPClassifier. A regressor takes "
+        "This is a classification loss, for MLPClassifier. A regressor takes "
         "'squared_error' or 'absolute_error', for example.",
     )
     | _NUMBER_ALIASES,

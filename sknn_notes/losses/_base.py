@@ -1,16 +1,18 @@
-"""What every loss does, and what the losses for one kind of targets share."""
+"""Base classes of losses."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._part import Part
-from sknn_notes.links import Identity
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers, Numbers
+from sknn_notes.links import Identity, Link
 
 
 class Loss(Part):
-    """Base class of losses."""
+    """Base class of losses; see ``ClassificationLoss`` and ``RegressionLoss``."""
 
     @property
     def is_random(self) -> bool:
@@ -19,32 +21,31 @@ class Loss(Part):
 
     @property
     def chooses(self) -> bool:
-        """Whether a step of training needs some of the raw outputs alone."""
+        """Whether a step of training needs only some of the raw outputs."""
         return False
 
     @property
     def n_chosen(self) -> tuple[int, int]:
-        """How many of them a sample has of its own and, at most, with others."""
+        """How many of these a sample has for itself, and at most shares with others."""
         return 0, 0
 
-    def n_raw(self, n_outputs):
-        """Return the number of raw outputs for a problem's number of outputs.
+    def n_raw(self, n_outputs: int) -> int:
+        """Return the number of raw outputs.
 
         Parameters
         ----------
         n_outputs : int
-            Number of classes, of labels, or of targets; 1 for two classes.
+            Number of classes or targets; 1 for two classes.
         """
         return n_outputs
 
-    def link(self, multiclass=False):
-        """Return the link: what the raw outputs stand for.
+    def link(self, multiclass: bool = False) -> Link:
+        """Return the link, which turns raw outputs into predictions.
 
         Parameters
         ----------
         multiclass : bool, default=False
-            Whether the raw outputs are for three classes or more that exclude each
-            other.
+            Whether there are three or more mutually exclusive classes.
 
         Returns
         -------
@@ -52,15 +53,17 @@ class Loss(Part):
         """
         return Identity()
 
-    def per_sample(self, raw, y, xp):
-        """Return the loss of every sample, and its gradient at the raw outputs.
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
+        """Return the loss of each sample, and its gradient.
 
         Parameters
         ----------
         raw : array of shape (..., n_samples, n_raw)
             Raw outputs of the network, left unchanged.
         y : array
-            Targets, in the form that the loss's family defines.
+            Targets; see ``ClassificationLoss`` and ``RegressionLoss``.
         xp : module
             The array namespace of ``raw``.
 
@@ -72,7 +75,9 @@ class Loss(Part):
         """
         raise NotImplementedError
 
-    def mean(self, raw, y, sample_weight, xp):
+    def mean(
+        self, raw: Array, y: Array, sample_weight: Array | None, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         """Return the weighted mean loss of a batch, and its gradient.
 
         Parameters
@@ -82,7 +87,7 @@ class Loss(Part):
         y : array
             As in ``per_sample``.
         sample_weight : array of shape (..., n_samples) or None
-            Weights whose mean over the whole training set is 1.
+            Weights with a mean of 1 over the training set.
         xp : module
             As in ``per_sample``.
 
@@ -95,34 +100,39 @@ class Loss(Part):
         losses, gradient = self.per_sample(raw, y, xp)
         return weighted_mean(losses, gradient, sample_weight, xp)
 
-    def sampled(self, raw, y, key, xp):
-        """``per_sample`` as training approximates it; ``key`` tells what is drawn."""
+    def sampled(
+        self, raw: Array, y: Array, key: int, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
+        """Return ``per_sample`` approximated by a sample, which ``key`` determines."""
         raise NotImplementedError
 
     # Loops, for the compiled step: static functions of
     #
     #     (raw, y, out, losses, spare, numbers, table)
     #
-    # that fill ``losses`` and the gradient ``out``. Raw outputs come units first,
-    # (n_raw, n_samples), and so do targets in ``loops``; ``class_loops`` get class
-    # indices; ``spare`` is room for a number a sample; ``numbers`` and
-    # ``table`` are the float64 and int64 arrays that the methods return.
-    loops: Callable | None = None
-    class_loops: Callable | None = None
+    # that fill ``losses`` and the gradient ``out``. Raw outputs and their gradient have
+    # the shape (n_raw, n_samples). The targets ``y`` have it, too, in ``loops``, and
+    # are class indices in ``class_loops``. ``spare`` has room for one number per
+    # sample. ``numbers`` and ``table`` are what the methods return, as float64 and
+    # int64 arrays.
+    loops: Callable[..., Any] | None = None
+    class_loops: Callable[..., Any] | None = None
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         """Return the numbers that the loops take."""
         return ()
 
-    def table(self):
-        """Return the integers that the loops take, in a sequence or an array."""
+    def table(self) -> Sequence[int] | Integers:
+        """Return the integers that the loops take."""
         return ()
 
-    def constant(self, y, sample_weight, n_raw):
-        """Return the raw outputs of a good prediction that ignores the inputs.
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
+        """Return the raw outputs of a good constant prediction.
 
-        A network whose loss is not below theirs has learned nothing. A loss that does
-        not define them is measured against outputs of 0.
+        A network has learned nothing if its loss is not lower. The default is 0 for all
+        raw outputs.
 
         Parameters
         ----------
@@ -140,8 +150,10 @@ class Loss(Part):
         return np.zeros(n_raw)
 
 
-def weighted_mean(losses, gradient, sample_weight, xp):
-    """Return the mean of the weighted losses; make their gradient that of the mean."""
+def weighted_mean(
+    losses: Array, gradient: Array, sample_weight: Array | None, xp: ArrayNamespace
+) -> tuple[Array, Array]:
+    """Return the mean of the weighted losses, and its gradient."""
     share = 1 / losses.shape[-1]
     if sample_weight is None:
         gradient *= share
@@ -152,18 +164,19 @@ def weighted_mean(losses, gradient, sample_weight, xp):
 
 
 class Choice(NamedTuple):
-    """The raw outputs that training needs of a batch, or of several.
+    """The raw outputs that training needs for one or more batches.
 
     Attributes
     ----------
     own : ndarray of int of shape (n_samples, n_own)
-        Those of each sample; -1 for none.
+        Indices of the outputs of each sample; -1 for none.
     targets : ndarray of shape (n_samples, n_own)
-        What they should be, in the form that the loss defines.
+        Targets of these outputs, in the form that the loss defines.
     shared : ndarray of int of shape (n_batches, n_shared)
-        Those of all samples of a batch, each once; -1 for none, at the end.
+        Indices of the outputs that the samples of a batch share, without repetition; -1
+        for none, at the end.
     shift : ndarray of shape (n_batches, n_shared)
-        Is added to them.
+        Summands of these outputs.
     """
 
     own: np.ndarray
@@ -175,73 +188,75 @@ class Choice(NamedTuple):
 class ClassificationLoss(Loss):
     """Base class of classification losses.
 
-    Targets are class indices, shape (n_samples,) of integers, where the classes exclude
-    each other and are three or more; else 0 and 1 as floats of the dtype of the raw
-    outputs, shape (n_samples, n_labels), with one column for two classes. A leading
-    axis of models may stand in front.
+    For three or more mutually exclusive classes, targets are class indices, integers of
+    shape (n_samples,). Otherwise they are 0 and 1 in the dtype of the raw outputs, of
+    shape (n_samples, n_outputs), with one column for two classes and one per label for
+    multilabel targets. There may be a leading axis of models.
 
     Attributes
     ----------
     tasks : tuple of str
-        The kinds of target that the loss is for.
+        Kinds of targets that the loss supports.
     indices_for_two : bool
-        Whether the targets of two classes are class indices, too.
+        Whether targets are class indices for two classes, too.
     """
 
     tasks: tuple[str, ...] = ("binary", "multiclass", "multilabel")
     indices_for_two = False
 
-    def start(self, classes, counts):
-        """Prepare for the classes of a problem, before its first fit.
+    def start(self, classes: NDArray[Any], counts: Floats | None) -> None:
+        """Prepare for the classes of a problem; called before training.
 
         Parameters
         ----------
         classes : ndarray of shape (n_classes,)
             Sorted class labels.
         counts : ndarray of shape (n_classes,) or None
-            How often each class occurs, sample weights counted; None where
-            ``partial_fit`` starts, which sees one batch only.
+            Weighted number of samples of each class. None in ``partial_fit``, which
+            sees only one batch.
         """
 
-    # For a loss that ``chooses``, the form of its training on chosen outputs.
-    # ``choice_loops(own, places, targets, shared, own_out, shared_out, losses, spare)``
-    # is the compiled one of ``of_choice``: raw outputs of a sample are rows of ``own``
-    # and columns of ``shared``, those of a row of ``places`` below 0 are none.
-    choice_loops: Callable | None = None
+    # For a loss that ``chooses``: the loops ``choice_loops(own, places, targets,
+    # shared, own_out, shared_out, losses, spare)`` compute the same as ``of_choice``.
+    # The raw outputs of a sample are a row of ``own`` and a column of ``shared``. There
+    # is no output where ``places`` is below 0.
+    choice_loops: Callable[..., Any] | None = None
 
-    def most_chosen(self, n_samples):
-        """Return the most outputs that a batch may need."""
+    def most_chosen(self, n_samples: int) -> int:
+        """Return the maximum number of outputs that a batch may need."""
         raise NotImplementedError
 
-    def choose(self, y, keys, dtype):
+    def choose(self, y: Integers, keys: Sequence[int], dtype: Any) -> Choice:
         """Return the outputs that training needs.
 
         Parameters
         ----------
         y : ndarray of int of shape (n_samples,)
-            Classes of the samples of all batches.
+            Class indices of the samples of all batches.
         keys : sequence of int
-            One of every batch, which tells its random numbers.
+            One key per batch, which determines its random numbers.
         dtype : dtype
-            Of the raw outputs.
+            Dtype of the raw outputs.
 
         Returns
         -------
         choice : Choice
-            ``n_chosen`` is the number of outputs of a sample's own, and with others.
+            ``n_chosen`` tells how many outputs it has.
         """
         raise NotImplementedError
 
-    def of_choice(self, raw, choice, xp):
-        """Return the loss of every sample of a batch, and its gradient.
+    def of_choice(
+        self, raw: Array, choice: Choice, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
+        """Return the loss of each sample of a batch, and its gradient.
 
         Parameters
         ----------
         raw : array of shape (n_samples, n_own + n_shared)
-            First the raw outputs of each sample's own.
+            The raw outputs of each sample, then those that all samples share.
         choice : Choice
-            Of one batch. Its outputs may be numbered in another order, with those of
-            all samples first.
+            The choice for one batch. Its indices may follow another order of outputs,
+            in which the shared outputs come first.
         xp : module
             The array namespace of ``raw``.
 
@@ -253,34 +268,42 @@ class ClassificationLoss(Loss):
         """
         raise NotImplementedError
 
-    def per_sample(self, raw, y, xp):
-        # Indices have no axis of outputs; labels that models share are floats.
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
+        # Class indices have no axis of outputs. Multilabel targets that models share
+        # lack an axis, too, but are floats.
         are_labels = y.ndim == raw.ndim or y.dtype == raw.dtype
         return (self.labels if are_labels else self.multiclass)(raw, y, xp)
 
     @staticmethod
-    def shares(y, sample_weight, n_raw):
-        """Return the weighted share of every class, or of every column's ones."""
+    def shares(y: NDArray[Any], sample_weight: Floats | None, n_raw: int) -> Floats:
+        """Return the weighted frequency of each class, or of 1 in each column."""
         if y.ndim == 1:
             counts = np.bincount(y, sample_weight, minlength=n_raw)
-            return counts / counts.sum()
-        return np.average(y, axis=0, weights=sample_weight)
+            shares: Floats = counts / counts.sum()
+        else:
+            shares = np.average(y, axis=0, weights=sample_weight)
+        return shares
 
-    def multiclass(self, raw, y, xp):
-        """``per_sample`` for class indices ``y``."""
+    def multiclass(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
+        """Return ``per_sample`` for class indices ``y``."""
         raise NotImplementedError
 
-    def labels(self, raw, y, xp):
-        """``per_sample`` for 0 and 1 in ``y``, shape (n_samples, n_labels)."""
+    def labels(self, raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
+        """Return ``per_sample`` for ``y`` of 0 and 1, shape (n_samples, n_outputs)."""
         raise NotImplementedError
 
 
 class RegressionLoss(Loss):
     """Base class of regression losses.
 
-    Targets have the shape (..., n_samples, n_outputs). A loss with several raw outputs
-    for a target has the first ones of all targets first, then the second ones.
+    Targets have the shape (..., n_samples, n_outputs). If a loss has several raw
+    outputs per target, the first raw outputs of all targets come first, then the second
+    ones.
     """
 
-    def check_targets(self, y):
-        """Raise ValueError if some target is outside the loss's domain."""
+    def check_targets(self, y: Floats) -> None:
+        """Raise ValueError if a target is outside the domain of the loss."""

@@ -1,8 +1,10 @@
-"""Losses for classes and for labels."""
+"""Losses for classification, including multilabel targets."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import (
     add_at,
@@ -17,23 +19,24 @@ from sknn_notes._arrays import (
 )
 from sknn_notes._checks import Interval
 from sknn_notes._compile import cast, fill, helper, math
-from sknn_notes.links import Logit, Softmax
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Numbers
+from sknn_notes.links import Link, Logit, Softmax
 from sknn_notes.losses._base import ClassificationLoss
 
 
 class LogLoss(ClassificationLoss):
-    """Cross-entropy of the softmax, or of one logistic function a label.
+    """Cross-entropy of a softmax, or of a logistic function for each label.
 
     ``-f_y + logsumexp(f)`` for K classes; ``sum_j softplus(f_j) - y_j f_j`` for two
-    classes (one output) and for labels. A network that knows nothing starts at
-    ``ln K``, or at ``ln 2`` a label.
+    classes (one output) and for multilabel targets. At chance level it is ``ln K``, or
+    ``ln 2`` per label.
 
     Parameters
     ----------
     label_smoothing : float, default=0.0
-        Share ``s`` of the target, in [0, 1), that is spread evenly over the classes:
-        ``1 - s + s / K`` for the right one and ``s / K`` for each other. For two
-        classes and for labels the targets are ``(1 - s) * y + s / 2``.
+        Fraction ``s`` of the target, in [0, 1), that is spread evenly over the classes:
+        the target is ``1 - s + s / K`` for the true class and ``s / K`` for each other
+        class. For two classes and for multilabel targets it is ``(1 - s) * y + s / 2``.
 
     References
     ----------
@@ -54,10 +57,12 @@ class LogLoss(ClassificationLoss):
 
     _parameter_constraints = {"label_smoothing": [Interval(Real, 0, 1, closed="left")]}
 
-    def __init__(self, *, label_smoothing=0.0):
+    def __init__(self, *, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = label_smoothing
 
-    def multiclass(self, raw, y, xp):
+    def multiclass(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         share, n_classes = self.label_smoothing, raw.shape[-1]
         z = raw - xp.max(raw, axis=-1, keepdims=True)
         p = xp.exp(z)
@@ -65,24 +70,26 @@ class LogLoss(ClassificationLoss):
         losses = xp.log(total[..., 0]) - take(z, y, xp)
         p /= total
         p = add_at(p, y, share - 1, xp)
-        # Moving the share s from class y to all adds s (f_y - mean(f)) to the loss.
+        # Spreading s over all classes adds s (f_y - mean(f)) to the loss.
         if not equal_numbers(share, 0):
             losses += of_rows(share) * (take(raw, y, xp) - xp.mean(raw, axis=-1))
             p -= share / n_classes
         return losses, p
 
-    def labels(self, raw, y, xp):
+    def labels(self, raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
         return logistic_loss(raw, self._smoothed(y), xp)
 
-    def _smoothed(self, y):
+    def _smoothed(self, y: Array) -> Array:
         share = self.label_smoothing
         return (1 - share) * y + share / 2
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (self.label_smoothing,)
 
     @staticmethod
-    def class_loops(raw, y, out, losses, spare, numbers, table):
+    def class_loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         n_classes, n = raw.shape
         for i in range(n):
             spare[i] = raw[0, i]
@@ -116,7 +123,9 @@ class LogLoss(ClassificationLoss):
                     losses[i] -= part * raw[k, i]
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         share = cast(numbers[0], raw[0, 0])
         half = cast(numbers[0] / 2, raw[0, 0])
         fill(losses, 0)
@@ -126,28 +135,31 @@ class LogLoss(ClassificationLoss):
                 losses[i] += math.softplus(z) - target * z
                 out[k, i] = math.logistic(z) - target
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         smoothing = float(self.label_smoothing)
         p = self.shares(y, sample_weight, n_raw)
         p = (1 - smoothing) * p + smoothing / (n_raw if y.ndim == 1 else 2)
         return self.link(y.ndim == 1).raw(p)
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         return Softmax() if multiclass else Logit()
 
 
 class Hinge(ClassificationLoss):
     """Hinge loss of the support vector machine.
 
-    ``sum_{j != y} max(0, f_j - f_y + margin)`` for K classes (Weston and Watkins; not
-    divided by K); ``sum_j max(0, margin - s_j f_j)`` for two classes (one output) and
-    for labels, ``s_j = -1 or +1``. With margin 1 a network that knows nothing starts at
-    ``K - 1``, or at 1 a label.
+    The loss is zero once the true class leads by the margin. It is ``sum_{j != y}
+    max(0, f_j - f_y + margin)`` for K classes (Weston and Watkins; not divided by K),
+    and ``sum_j max(0, margin - s_j f_j)`` with ``s_j = -1 or +1`` for two classes (one
+    output) and for multilabel targets. At chance level it is ``K - 1`` times the
+    margin, or the margin per label.
 
     Parameters
     ----------
     margin : float, default=1.0
-        How far the right output must be ahead before the loss is 0.
+        Lead of the true class at which the loss becomes 0.
 
     References
     ----------
@@ -168,35 +180,39 @@ class Hinge(ClassificationLoss):
 
     _parameter_constraints = {"margin": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, *, margin=1.0):
+    def __init__(self, *, margin: float = 1.0) -> None:
         self.margin = margin
 
-    def multiclass(self, raw, y, xp):
+    def multiclass(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         right = take(raw, y, xp)
         z = raw - right[..., None] + self.margin
-        # The right output has no term; below 0 there is none.
+        # Terms below 0 do not count: -1 removes the term of the true class.
         z = put_at(z, y, xp.zeros_like(right) - 1, xp)
         terms, slopes = self._terms(z, xp)
-        # The right output is pulled up as hard as all the others are pulled down.
+        # The gradient of the true class is minus the sum of the others.
         slopes = put_at(slopes, y, -xp.sum(slopes, axis=-1), xp)
         return xp.sum(terms, axis=-1), slopes
 
-    def labels(self, raw, y, xp):
+    def labels(self, raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
         sign = 2 * y - 1
         terms, slopes = self._terms(self.margin - sign * raw, xp)
         return xp.sum(terms, axis=-1), -sign * slopes
 
     @staticmethod
-    def _terms(z, xp):
-        """Return the terms of the sum and their slopes; they are 0 below 0."""
+    def _terms(z: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
+        """Return the terms of the sum and their slopes, both 0 for ``z`` below 0."""
         return maximum(z, 0, xp), astype(z > 0, z.dtype, xp)
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (self.margin,)
 
-    # A comparison is written so that NaN takes the branch that keeps it.
+    # Comparisons with NaN are False: NaN has to take the branch that returns z.
     @staticmethod
-    def class_loops(raw, y, out, losses, spare, numbers, table):
+    def class_loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         margin = cast(numbers[0], raw[0, 0])
         one, zero = cast(1, margin), cast(0, margin)
         n_classes, n = raw.shape
@@ -212,7 +228,9 @@ class Hinge(ClassificationLoss):
         pull_up(out, y, spare)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         margin = cast(numbers[0], raw[0, 0])
         one, zero = cast(1, margin), cast(0, margin)
         fill(losses, 0)
@@ -224,26 +242,32 @@ class Hinge(ClassificationLoss):
                 losses[i] += z
                 out[k, i] = -sign if z > 0 else zero
 
-    def constant(self, y, sample_weight, n_raw):
-        # The margin for the most frequent class, where that beats outputs of 0.
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
+        # The margin for the most frequent class, if that is better than 0 for all.
         p = self.shares(y, sample_weight, n_raw)
+        raw: Floats
         if y.ndim == 1:
-            return float(self.margin) * (p == np.max(p)) * (np.max(p) > 1 / n_raw)
-        return float(self.margin) * np.sign(p - 0.5)
+            raw = float(self.margin) * (p == np.max(p)) * (np.max(p) > 1 / n_raw)
+        else:
+            raw = float(self.margin) * np.sign(p - 0.5)
+        return raw
 
 
 class SquaredHinge(Hinge):
-    """Squared hinge loss: every term of the hinge loss squared.
+    """Squared hinge loss: the hinge loss with each term squared.
 
-    ``sum_{j != y} max(0, f_j - f_y + margin)**2`` for K classes;
-    ``sum_j max(0, margin - s_j f_j)**2`` for two classes (one output) and for labels,
-    ``s_j = -1 or +1``. It has no kink, and punishes large errors more. With margin 1 a
-    network that knows nothing starts at ``K - 1``, or at 1 a label.
+    It is ``sum_{j != y} max(0, f_j - f_y + margin)**2`` for K classes, and
+    ``sum_j max(0, margin - s_j f_j)**2`` with ``s_j = -1 or +1`` for two classes (one
+    output) and for multilabel targets. Unlike the hinge loss it is differentiable, and
+    penalizes large errors more. At chance level it is ``K - 1``, or 1 per label, times
+    the squared margin.
 
     Parameters
     ----------
     margin : float, default=1.0
-        How far the right output must be ahead before the loss is 0.
+        Lead of the true class at which the loss becomes 0.
 
     References
     ----------
@@ -263,12 +287,14 @@ class SquaredHinge(Hinge):
     """
 
     @staticmethod
-    def _terms(z, xp):
+    def _terms(z: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
         z = maximum(z, 0, xp)
         return z * z, 2 * z
 
     @staticmethod
-    def class_loops(raw, y, out, losses, spare, numbers, table):
+    def class_loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         margin = cast(numbers[0], raw[0, 0])
         zero = cast(0, margin)
         n_classes, n = raw.shape
@@ -284,7 +310,9 @@ class SquaredHinge(Hinge):
         pull_up(out, y, spare)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         margin = cast(numbers[0], raw[0, 0])
         one, zero = cast(1, margin), cast(0, margin)
         fill(losses, 0)
@@ -298,8 +326,8 @@ class SquaredHinge(Hinge):
 
 
 @helper
-def pull_up(out, y, spare):
-    """Let the right output's gradient be minus the sum of the others'."""
+def pull_up(out: Any, y: Any, spare: Any) -> None:
+    """Set the gradient of the true class to minus the sum of the others."""
     fill(spare, 0)
     for k in range(out.shape[0]):
         for i in range(out.shape[1]):
@@ -308,6 +336,6 @@ def pull_up(out, y, spare):
         out[y[i], i] = -spare[i]
 
 
-def logistic_loss(raw, y, xp):
+def logistic_loss(raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
     """Return the sums of ``softplus(raw) - y * raw``, and their gradient."""
     return xp.sum(logistic_cost(raw, y, xp), axis=-1), expit(raw, xp) - y

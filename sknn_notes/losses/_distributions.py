@@ -1,33 +1,38 @@
-"""Losses for distributions: negative log-likelihoods and deviances."""
+"""Losses that assume a distribution: negative log-likelihoods and deviances."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import concatenated
 from sknn_notes._checks import Interval
 from sknn_notes._compile import cast, fill, math
-from sknn_notes.links import Gaussian, Log
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Numbers, Scalar
+from sknn_notes.links import Gaussian, Link, Log
 from sknn_notes.losses._base import RegressionLoss
 
 
 class GaussianNLL(RegressionLoss):
-    """The negative log-likelihood of a normal distribution; predicts mean and spread.
+    """Gaussian negative log-likelihood; predicts mean and standard deviation.
 
-    Every target has two raw outputs, the mean ``m`` and the logarithm ``s`` of the
-    variance: the sum over targets j of ``1/2 * (s_j + (y_j - m_j)**2 * exp(-s_j))``,
-    the likelihood's constant ``1/2 * ln(2 * pi)`` left out. It may be negative. The
-    means of all targets come first, then their log-variances.
+    Each target has two raw outputs, the mean ``m`` and the logarithm ``s`` of the
+    variance. The loss is the sum over targets j of
+    ``1/2 * (s_j + (y_j - m_j)**2 * exp(-s_j))``, which omits the constant
+    ``1/2 * ln(2 * pi)`` and may be negative. The means of all targets come first, then
+    their log-variances.
 
-    ``predict`` returns the mean, and ``predict(X, return_std=True)`` the standard
-    deviation beside it.
+    ``predict`` returns the mean, and ``predict(X, return_std=True)`` also the standard
+    deviation.
 
     Notes
     -----
-    The mean's gradient is ``(m - y) * exp(-s)``: samples with a large predicted
-    variance count less. Nothing is clipped. If the network overfits, ``s`` falls
-    without bound, and the learning rate becomes too high for such narrow distributions:
-    the loss jumps. Stop early, lower the learning rate, or use dropout.
+    The gradient with respect to the mean is ``(m - y) * exp(-s)``: samples with a large
+    predicted variance count less. Variances are not clipped. If the network overfits,
+    ``s`` falls without bound, and the learning rate becomes too high for such narrow
+    distributions, so that the loss jumps. Use early stopping, a lower learning rate or
+    dropout.
 
     References
     ----------
@@ -46,13 +51,15 @@ class GaussianNLL(RegressionLoss):
     array([[-1. , -1.5]])
     """
 
-    def n_raw(self, n_outputs):
+    def n_raw(self, n_outputs: int) -> int:
         return 2 * n_outputs
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         n_outputs = y.shape[-1]
         residual, s = raw[..., :n_outputs] - y, raw[..., n_outputs:]
-        # By logarithms, since exp(-s) may overflow where the product does not.
+        # In logarithms, since exp(-s) may overflow even if the product does not.
         log = _log(xp.abs(residual), xp)
         square = xp.exp(2 * log - s)
         losses = 0.5 * xp.sum(s + square, axis=-1)
@@ -60,7 +67,9 @@ class GaussianNLL(RegressionLoss):
         return losses, concatenated(slopes, xp)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         n_outputs, half, zero = y.shape[0], cast(0.5, raw[0, 0]), cast(0, raw[0, 0])
         fill(losses, 0)
         for j in range(n_outputs):
@@ -73,20 +82,23 @@ class GaussianNLL(RegressionLoss):
                 out[j, i] = slope if residual > zero else -slope
                 out[n_outputs + j, i] = half - half * square
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         mean = np.average(y, axis=0, weights=sample_weight)
         variance = np.average((y - mean) ** 2, axis=0, weights=sample_weight)
         return np.concatenate([mean, Log().raw(variance)])
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         return Gaussian()
 
 
 class Gamma(RegressionLoss):
     """Half the gamma deviance with a log link; predicts the mean ``exp(f)``.
 
-    ``sum_j f_j + y_j * exp(-f_j) - ln(y_j) - 1`` for targets ``y > 0`` whose spread
-    grows with their mean. It only depends on the ratio of target and mean.
+    ``sum_j f_j + y_j * exp(-f_j) - ln(y_j) - 1`` for targets ``y > 0`` with a standard
+    deviation in proportion to their mean. It depends only on the ratio of target and
+    mean.
 
     References
     ----------
@@ -103,17 +115,21 @@ class Gamma(RegressionLoss):
     array([[-1.]])
     """
 
-    def check_targets(self, y):
+    def check_targets(self, y: Floats) -> None:
         _check_positive(y, "loss='gamma'", "loss='tweedie' if some are 0, or ")
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         log = xp.log(y)
-        # The ratio of target and mean, which neither's size can make overflow.
+        # The ratio of target and mean, which does not overflow if both are large.
         ratio = xp.exp(log - raw)
         return xp.sum((raw - log) + (ratio - 1), axis=-1), 1 - ratio
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         one = cast(1, raw[0, 0])
         fill(losses, 0)
         for k in range(raw.shape[0]):
@@ -123,28 +139,29 @@ class Gamma(RegressionLoss):
                 losses[i] += (raw[k, i] - log) + (ratio - one)
                 out[k, i] = one - ratio
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         return Log().raw(np.average(y, axis=0, weights=sample_weight))
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         return Log()
 
 
 class Tweedie(RegressionLoss):
     """Half the Tweedie deviance with a log link; predicts the mean ``exp(f)``.
 
-    For a variance in proportion to ``mean**power``. With
-    ``B(x, a) = (x**a - 1) / a``, and ``ln(x)`` for ``a = 0``, and the mean ``m``, the
-    sum over targets of ``B(m, 2 - power) - B(y, 2 - power)
-    - y * (B(m, 1 - power) - B(y, 1 - power))``.
+    It assumes a variance in proportion to ``mean**power``. With the mean ``m`` and
+    ``B(x, a) = (x**a - 1) / a``, or ``ln(x)`` for ``a = 0``, it is the sum over targets
+    of ``B(m, 2 - power) - B(y, 2 - power) - y * (B(m, 1 - power) - B(y, 1 - power))``.
 
     Parameters
     ----------
     power : float, default=1.5
-        1 is the Poisson deviance; between 1 and 2 lie sums of a random number of gamma
-        variables, such as the claims of an insurance, of which many are exactly 0; 2 is
-        the gamma deviance, 3 that of the inverse Gaussian distribution. Targets are
-        ``y >= 0`` below 2, ``y > 0`` from there on.
+        1 is the Poisson deviance, 2 the gamma deviance, and 3 that of the inverse
+        Gaussian distribution. Powers between 1 and 2 suit sums of a random number of
+        gamma variables, such as insurance claims, many of which are exactly 0. Targets
+        must be ``y >= 0`` for a power below 2, else ``y > 0``.
 
     References
     ----------
@@ -168,20 +185,22 @@ class Tweedie(RegressionLoss):
 
     _parameter_constraints = {"power": [Interval(Real, 1, None, closed="left")]}
 
-    def __init__(self, *, power=1.5):
+    def __init__(self, *, power: float = 1.5) -> None:
         self.power = power
 
-    def check_targets(self, y):
+    def check_targets(self, y: Floats) -> None:
         name = f"Tweedie(power={self.power:g})"
         if self.power >= 2:
             _check_positive(y, name, "a power below 2 if some are 0, or ")
         elif np.min(y) < 0:
             raise ValueError(
-                f"{name} needs targets y >= 0, got a smallest y of {np.min(y)}. Use "
+                f"{name} needs targets y >= 0, but the smallest is {np.min(y)}. Use "
                 "loss='squared_error' for targets of both signs."
             )
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         a, b = 2 - self.power, 1 - self.power
         log, zero = _log(y, xp), xp.zeros_like(y)
         losses = _box_cox(raw, a, xp) - _box_cox(log, a, xp)
@@ -189,11 +208,13 @@ class Tweedie(RegressionLoss):
         losses -= xp.where(y == 0, zero, y * pull)
         return xp.sum(losses, axis=-1), xp.exp(a * raw) - xp.exp(log + b * raw)
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (2 - self.power, 1 - self.power)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         zero, one = cast(0, raw[0, 0]), cast(1, raw[0, 0])
         a, b = cast(numbers[0], raw[0, 0]), cast(numbers[1], raw[0, 0])
         over_a = one / (one if a == zero else a)
@@ -203,7 +224,7 @@ class Tweedie(RegressionLoss):
             for i in range(raw.shape[1]):
                 f, target = raw[k, i], y[k, i]
                 log = math.log(target)
-                # The log of a target of 0 is minus infinity, and 0 times that NaN.
+                # The log of a target of 0 is -inf, and 0 * -inf is NaN.
                 finite = log if target > zero else zero
                 gain = over_a * (math.expm1(a * f) - math.expm1(a * log))
                 pull = over_b * (math.expm1(b * f) - math.expm1(b * finite))
@@ -212,22 +233,24 @@ class Tweedie(RegressionLoss):
                 losses[i] += gain - (target * pull if target > zero else zero)
                 out[k, i] = math.exp(a * f) - math.exp(log + b * f)
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         return Log().raw(np.average(y, axis=0, weights=sample_weight))
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         return Log()
 
 
-def _log(x, xp):
-    """Return the logarithms of numbers, minus infinity for 0 without a warning."""
+def _log(x: Array, xp: ArrayNamespace) -> Array:
+    """Return the logarithms of numbers, with -inf for 0 and no warning."""
     zero = x == 0
     log = xp.log(xp.where(zero, xp.ones_like(x), x))
     return xp.where(zero, xp.full_like(log, -xp.inf), log)
 
 
-def _box_cox(log, a, xp):
-    """Return ``(x**a - 1) / a`` for ``log(x)``; the limit for a = 0 is the logarithm.
+def _box_cox(log: Array, a: Scalar, xp: ArrayNamespace) -> Array:
+    """Return ``(x**a - 1) / a`` for ``log = log(x)``, or ``log`` for ``a = 0``.
 
     ``a`` may be an array with a number for each model.
     """
@@ -237,9 +260,9 @@ def _box_cox(log, a, xp):
     return xp.where(a == 0, log, xp.expm1(power * log) / power)
 
 
-def _check_positive(y, loss, otherwise):
+def _check_positive(y: Floats, loss: str, otherwise: str) -> None:
     if np.min(y) <= 0:
         raise ValueError(
-            f"{loss} needs targets y > 0, got a smallest y of {np.min(y)}. Use "
+            f"{loss} needs targets y > 0, but the smallest is {np.min(y)}. Use "
             f"{otherwise}loss='squared_error' for targets of both signs."
         )

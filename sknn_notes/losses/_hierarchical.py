@@ -1,9 +1,10 @@
 """Hierarchical softmax: the classes are the leaves of a binary tree."""
 
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import (
     astype,
@@ -16,50 +17,53 @@ from sknn_notes._checks import shown
 from sknn_notes._compile import cast, fill, math
 from sknn_notes._sklearn import StrOptions
 from sknn_notes._trees import Tree
-from sknn_notes.links import Logit, TreePaths
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers
+from sknn_notes.links import Link, Logit, TreePaths
 from sknn_notes.losses._base import Choice, ClassificationLoss
 
-# A node of a path takes as much time as so many of a product of matrices.
+# A node on a path takes as much time as this many nodes in a matrix product.
 _SPEED = 32
 
 
 class HierarchicalSoftmax(ClassificationLoss):
-    """Minus the log-probability of the path to the class's leaf in a binary tree.
+    """Minus the log-probability of the path to the true class in a binary tree.
 
-    The classes are the leaves of a tree, and each of its ``K - 1`` inner nodes decides
-    between its two branches: to the right with probability ``1 / (1 + exp(-f))`` of
-    its raw output ``f``. A sample trains the nodes on its own path alone, about
-    ``log2 K`` of them, and the probabilities of the leaves sum to 1. The structure of
-    the tree strongly affects the result: it is best to part early what is easy to tell
-    apart. A network that knows nothing starts at the mean depth of the leaves times
-    ``ln 2``. For two classes the loss is ``log_loss``.
+    The classes are the leaves of a tree. Each of its ``K - 1`` inner nodes has a raw
+    output ``f``, and turns right with probability ``1 / (1 + exp(-f))``. The
+    probabilities of the leaves sum to 1. A sample trains only the nodes on its path,
+    about ``log2 K`` of them. The structure of the tree strongly affects the result:
+    nodes near the root should separate classes that are easy to tell apart. At chance
+    level the loss is ``ln 2`` times the mean depth of the leaves. For two classes it is
+    ``log_loss``.
 
     Parameters
     ----------
     tree : {"balanced", "huffman"} or nested pair, default="balanced"
-        "balanced" halves the sorted classes at every node: no path is longer than
-        ``ceil(log2 K)``. "huffman" gives frequent classes short paths, so that the mean
-        path over the training data is as short as it can be; it needs ``fit``, since
-        ``partial_fit`` sees no frequencies. Or a tree of one's own, a pair (left,
-        right) of class labels or of pairs again: ``(("cat", "dog"), "car")``.
+        "balanced" halves the sorted classes at each node, so that no path is longer
+        than ``ceil(log2 K)``. "huffman" gives frequent classes short paths, which
+        minimizes the mean length of a path over the training data. It needs ``fit``,
+        since ``partial_fit`` does not know the frequencies. A custom tree is a pair
+        (left, right) of class labels or further pairs, such as
+        ``(("cat", "dog"), "car")``.
 
     Attributes
     ----------
     tree_ : Tree
-        The tree as arrays over its ``K - 1`` inner nodes, which are numbered level by
-        level from the root, 0: ``children``, ``parents``, ``right``; and over its
-        leaves, the classes: ``leaf_parents``, ``leaf_right``. A child below 0 is the
-        leaf ``-1 - child``. ``tree_.paths(leaves)`` returns the nodes on the paths up
-        from some leaves, and whether a path turns right at each.
+        The tree as arrays: ``children``, ``parents`` and ``right`` of its ``K - 1``
+        inner nodes, which are numbered level by level from the root, 0;
+        ``leaf_parents`` and ``leaf_right`` of its leaves, the classes. A negative child
+        is the leaf ``-1 - child``. ``tree_.paths(leaves)`` returns the nodes on the
+        paths from leaves up to the root, and whether the path turns right at each of
+        them.
     depths_ : ndarray of shape (n_classes,)
-        Number of nodes on every class's path.
+        Number of nodes on the path of each class.
 
     Notes
     -----
-    With at least 32 times as many classes as nodes on the longest path, a step of
-    training computes and updates the nodes on the paths of its batch alone. With fewer
-    classes it computes all nodes, which takes less time then. ``predict`` searches for
-    the most probable class without visiting all nodes; ``predict_proba`` visits them.
+    If there are at least 32 times as many classes as nodes on the longest path, a step
+    of training computes and updates only the nodes on the paths of its batch. Otherwise
+    it computes all nodes, which is then faster. ``predict`` searches for the most
+    probable class without visiting all nodes; ``predict_proba`` visits all of them.
 
     References
     ----------
@@ -91,28 +95,28 @@ class HierarchicalSoftmax(ClassificationLoss):
 
     depths_: np.ndarray
 
-    def __init__(self, *, tree="balanced"):
+    def __init__(self, *, tree: Any = "balanced") -> None:
         self.tree = tree
 
-    def __sklearn_clone__(self):
-        # scikit-learn's own recurses into the pairs, which may be as deep as there are
-        # classes. So does pickle.
+    def __sklearn_clone__(self) -> Self:
+        # scikit-learn's clone recurses into the pairs, and so does pickle. The tree may
+        # be as deep as there are classes.
         return type(self)(**self.get_params(deep=False))
 
-    def __getstate__(self):
-        state = super().__getstate__()
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
         if _depth(self.tree) <= _DEEP:
             return state
         return {**state, "tree": None, "_postfix": _postfix(self.tree)}
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         order = state.pop("_postfix", None)
         super().__setstate__(state)
         if order is not None:
             self.tree = _nested(order)
 
-    def start(self, classes, counts):
+    def start(self, classes: NDArray[Any], counts: Floats | None) -> None:
         """Build the tree.
 
         Parameters
@@ -120,13 +124,13 @@ class HierarchicalSoftmax(ClassificationLoss):
         classes : ndarray of shape (n_classes,)
             Sorted class labels.
         counts : ndarray of shape (n_classes,) or None
-            How often each class occurs; needed for "huffman".
+            Weighted number of samples of each class; needed for "huffman".
 
         Raises
         ------
         ValueError
-            If ``counts`` are needed and None, or a tree of one's own does not hold
-            every class exactly once.
+            If ``counts`` are needed and None, or if a custom tree does not hold each
+            class exactly once.
         """
         if not isinstance(self.tree, str):
             tree = _tree_of_indices(self.tree, classes.tolist())
@@ -134,45 +138,50 @@ class HierarchicalSoftmax(ClassificationLoss):
             tree = Tree.balanced(len(classes))
         elif counts is None:
             raise ValueError(
-                "tree='huffman' needs to know how frequent the classes are, which "
-                "partial_fit can't tell from its first batch. Call fit, or choose "
-                "tree='balanced' or a tree of your own."
+                "tree='huffman' needs the frequencies of the classes, which "
+                "partial_fit does not know. Call fit, or pass tree='balanced' or a "
+                "custom tree."
             )
         else:
             tree = Tree.huffman(counts)
         if len(classes) == 2:
-            # Both trees are the same model; this one's output is the log-odds.
+            # Both trees give the same model; here the output is the log-odds of class
+            # 1.
             tree = Tree.balanced(2)
         self.tree_, self.depths_ = tree, tree.depths
 
-    def n_raw(self, n_outputs):
+    def n_raw(self, n_outputs: int) -> int:
         return max(1, n_outputs - 1)
 
-    def multiclass(self, raw, y, xp):
+    def multiclass(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         nodes, right = self.tree_.paths(y, xp)
         on_path = nodes >= 0
         shape = (*raw.shape[:-1], nodes.shape[-1])
         places = xp.broadcast_to(xp.where(on_path, nodes, xp.zeros_like(nodes)), shape)
         decisions = xp.take_along_axis(raw, places, axis=-1)
         losses, pull = self.of_paths(decisions, right, on_path, xp)
-        # A column more takes the zeros past the roots.
+        # An additional column takes the zeros beyond the root.
         n_raw = raw.shape[-1]
         places = xp.where(on_path, nodes, xp.zeros_like(nodes) + n_raw)
         places = xp.broadcast_to(places, shape)
         gradient = concatenated([xp.zeros_like(raw), xp.zeros_like(raw[..., :1])], xp)
         return losses, put_along_last_axis(gradient, places, pull, xp)[..., :n_raw]
 
-    def of_paths(self, decisions, right, on_path, xp):
-        """Return the loss of every path, and its gradient at the decisions.
+    def of_paths(
+        self, decisions: Array, right: Array, on_path: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
+        """Return the loss of each path, and its gradient.
 
         Parameters
         ----------
         decisions : array of shape (..., n_samples, longest)
-            Raw outputs of the nodes on the paths; any numbers off them.
+            Raw outputs of the nodes on the paths; any numbers elsewhere.
         right : array of bool of shape (..., n_samples, longest)
             Whether the path turns right at each node.
         on_path : array of bool of shape (..., n_samples, longest)
-            Whether there is a node.
+            Whether the path has a node there.
         xp : module
             The array namespace.
 
@@ -180,7 +189,7 @@ class HierarchicalSoftmax(ClassificationLoss):
         -------
         losses : array of shape (..., n_samples)
         pull : array of shape (..., n_samples, longest)
-            0 off the path.
+            The gradient; 0 off the path.
         """
         right, zero = astype(right, decisions.dtype, xp), xp.zeros_like(decisions)
         costs = xp.where(on_path, logistic_cost(decisions, right, xp), zero)
@@ -188,20 +197,20 @@ class HierarchicalSoftmax(ClassificationLoss):
         return xp.sum(costs, axis=-1), pull
 
     @property
-    def chooses(self):
-        """Whether a step needs so few nodes that it computes them one by one."""
+    def chooses(self) -> bool:
+        """Whether a step computes only the nodes that it needs, one by one."""
         depths = vars(self).get("depths_")
         return depths is not None and len(depths) >= _SPEED * np.max(depths)
 
     @property
-    def n_chosen(self):
-        """The number of nodes on the longest path, which no others share."""
+    def n_chosen(self) -> tuple[int, int]:
+        """The number of nodes on the longest path; samples share none."""
         return int(np.max(self.depths_)), 0
 
-    def most_chosen(self, n_samples):
+    def most_chosen(self, n_samples: int) -> int:
         return int(np.minimum(np.diff(self.tree_.levels), n_samples).sum())
 
-    def choose(self, y, keys, dtype):
+    def choose(self, y: Integers, keys: Sequence[int], dtype: Any) -> Choice:
         nodes, right = self.tree_.paths(y)
         shape = len(y), self.n_chosen[0]
         own, targets = np.full(shape, -1), np.zeros(shape, dtype)
@@ -209,11 +218,22 @@ class HierarchicalSoftmax(ClassificationLoss):
         none = np.empty((len(keys), 0), int)
         return Choice(own, targets, none, none.astype(dtype))
 
-    def of_choice(self, raw, choice, xp):
+    def of_choice(
+        self, raw: Array, choice: Choice, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         return self.of_paths(raw, choice.targets, choice.own >= 0, xp)
 
     @staticmethod
-    def choice_loops(own, places, targets, shared, own_out, shared_out, losses, spare):
+    def choice_loops(
+        own: Any,
+        places: Any,
+        targets: Any,
+        shared: Any,
+        own_out: Any,
+        shared_out: Any,
+        losses: Any,
+        spare: Any,
+    ) -> None:
         for i in range(own.shape[0]):
             losses[i] = 0
             for j in range(own.shape[1]):
@@ -223,13 +243,15 @@ class HierarchicalSoftmax(ClassificationLoss):
                 own_out[i, j] = pull if on_path else pull - pull
                 losses[i] += cost if on_path else cost - cost
 
-    def table(self):
+    def table(self) -> Integers:
         tree = self.tree_
         arrays = tree.leaf_parents, tree.leaf_right, tree.parents, tree.right
         return np.concatenate([[len(tree.depths)], *arrays])
 
     @staticmethod
-    def class_loops(raw, y, out, losses, spare, numbers, table):
+    def class_loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         n_classes = table[0]
         leaf_parents = table[1 : 1 + n_classes]
         leaf_rights = table[1 + n_classes : 1 + 2 * n_classes]
@@ -249,26 +271,28 @@ class HierarchicalSoftmax(ClassificationLoss):
                 node = parents[node]
             losses[i] = total
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         return TreePaths(self.tree_).raw(
             self.shares(y, sample_weight, len(self.depths_))
         )
 
-    def labels(self, raw, y, xp):
+    def labels(self, raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
         raise ValueError(
-            "loss='hierarchical_softmax' is for classes that exclude each other, and "
-            "this is a multilabel problem. Choose loss='log_loss' or a hinge loss."
+            "loss='hierarchical_softmax' needs mutually exclusive classes, but the "
+            "targets are multilabel. Choose loss='log_loss' or a hinge loss."
         )
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         return TreePaths(self.tree_) if multiclass else Logit()
 
 
-def _tree_of_indices(tree, classes):
-    """Return a user's tree with class indices in place of labels, checked."""
+def _tree_of_indices(tree: Any, classes: list[Any]) -> Tree:
+    """Return the ``Tree`` of class indices for a custom tree of labels; check it."""
     indices = {label: i for i, label in enumerate(classes)}
     seen = set()
-    # The trees that wait for what they are joined with, as numbers.
+    # Numbers of the trees that have not been joined yet.
     trees: list[int] = []
     joins: list[tuple[int, int]] = []
     for item in _postfix(tree):
@@ -279,7 +303,7 @@ def _tree_of_indices(tree, classes):
             continue
         if not isinstance(item, Hashable) or item not in indices:
             raise ValueError(
-                f"The tree has a leaf {item!r}, which is no class. The classes are "
+                f"The tree has a leaf {item!r}, which is not a class. The classes are "
                 f"{shown(classes)}."
             )
         if item in seen:
@@ -292,16 +316,16 @@ def _tree_of_indices(tree, classes):
     return Tree.from_joins(joins)
 
 
-# Joins the two trees before it in postfix order. It is no label, and can be pickled.
+# Joins the two preceding trees in postfix order. It can be pickled, and is no label.
 _JOIN = ...
 
 
-# Python's own recursion reaches deeper than this.
+# Recursion in Python works up to this depth.
 _DEEP = 100
 
 
-def _depth(tree):
-    """Return how deep pairs are nested."""
+def _depth(tree: Any) -> int:
+    """Return how deep the pairs are nested."""
     depth, level = 0, [tree]
     while pairs := [node for node in level if isinstance(node, tuple | list)]:
         level = [branch for pair in pairs for branch in pair]
@@ -309,10 +333,10 @@ def _depth(tree):
     return depth
 
 
-def _postfix(tree):
-    """Return the leaves of nested pairs, and a ``_JOIN`` after each pair's two trees.
+def _postfix(tree: Any) -> list[Any]:
+    """Return the leaves of nested pairs, with a ``_JOIN`` after the trees of each pair.
 
-    A loop in place of recursion, since a tree may be as deep as there are classes.
+    It is not recursive, since a tree may be as deep as there are classes.
     """
     order: list[Any] = []
     pending = [tree]
@@ -331,8 +355,8 @@ def _postfix(tree):
     return order[::-1]
 
 
-def _nested(order):
-    """Return the nested pairs that ``_postfix`` has put in order."""
+def _nested(order: list[Any]) -> Any:
+    """Return the nested pairs for the order that ``_postfix`` returns."""
     trees: list[Any] = []
     for item in order:
         if item is _JOIN:

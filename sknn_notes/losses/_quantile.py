@@ -1,13 +1,17 @@
-"""The pinball loss, of one quantile or of several that do not cross."""
+"""The pinball loss for one or several quantiles."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import concatenated, expit, logistic_cost
 from sknn_notes._checks import Interval, plain, shown
 from sknn_notes._compile import cast, fill, math
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Numbers
 from sknn_notes.links import Quantiles
 from sknn_notes.losses._base import RegressionLoss
 
@@ -15,24 +19,24 @@ _LEVEL = Interval(Real, 0, 1, closed="neither")
 
 
 class Quantile(RegressionLoss):
-    """The pinball loss; predicts a quantile, or several that do not cross.
+    """Pinball loss; predicts a quantile, or several that never cross.
 
-    With ``u_j`` the predicted quantile ``q`` of target j, the sum over j of
-    ``(1 - q) * (u_j - y_j)`` where ``u_j > y_j``, else ``q * (y_j - u_j)``. With
+    With the predicted quantile ``u_j`` of target j at level ``q``, it is the sum over j
+    of ``(1 - q) * (u_j - y_j)`` if ``u_j > y_j``, else ``q * (y_j - u_j)``. With
     ``q = 0.5`` it is half the absolute error.
 
-    One quantile is the raw output itself, ``u = f``. Of several, the losses add up. The
-    lowest one is a raw output, and every next one is the one before plus the softplus
-    ``ln(1 + exp(f))`` of a raw output of its own, so that they never cross. The raw
-    outputs are the lowest quantiles of all targets first, then the increments to the
-    second ones, and so on.
+    A single quantile is the raw output itself, ``u = f``. For several quantiles, the
+    losses are added. The lowest quantile is a raw output; each of the others is the
+    previous quantile plus the softplus ``ln(1 + exp(f))`` of another raw output, so
+    that quantiles never cross. The raw outputs are the lowest quantiles of all targets,
+    then the increments to the second quantiles, and so on.
 
     Parameters
     ----------
     quantile : float or sequence of float, default=0.5
-        The quantile ``q`` to predict, in (0, 1), or several in increasing order.
-        ``predict`` returns the one nearest to the median (the lower of two that are
-        equally near), ``predict_quantiles`` returns all.
+        Level ``q`` of the quantile to predict, in (0, 1), or several in increasing
+        order. ``predict`` returns the quantile closest to the median (the lower one in
+        a tie), and ``predict_quantiles`` all of them.
 
     References
     ----------
@@ -61,17 +65,17 @@ class Quantile(RegressionLoss):
 
     _parameter_constraints = {"quantile": [_LEVEL, list, tuple, np.ndarray]}
 
-    def __init__(self, quantile=0.5):
+    def __init__(self, quantile: float | Sequence[float] | Floats = 0.5) -> None:
         self.quantile = quantile
 
     @property
-    def levels(self):
-        """The quantiles to predict, in a list."""
-        q = self.quantile
+    def levels(self) -> list[float]:
+        """The levels of the quantiles, in a list."""
+        q: Any = self.quantile
         several = isinstance(q, list | tuple | np.ndarray) and np.ndim(q) == 1
         return [plain(level) for level in q] if several else [q]
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         if isinstance(self.quantile, Real):
             return
@@ -84,10 +88,12 @@ class Quantile(RegressionLoss):
                 f" Got {shown(self.quantile)} instead."
             )
 
-    def n_raw(self, n_outputs):
+    def n_raw(self, n_outputs: int) -> int:
         return len(self.levels) * n_outputs
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         levels, n_outputs = self.levels, y.shape[-1]
         parts = [
             raw[..., k * n_outputs : (k + 1) * n_outputs] for k in range(len(levels))
@@ -100,23 +106,25 @@ class Quantile(RegressionLoss):
             losses = losses + xp.sum(
                 xp.maximum((1 - q) * residual, -q * residual), axis=-1
             )
-            # The slope: 1 - q above the target, -q below, 0 on it.
+            # The slope is 1 - q above the target, -q below, and 0 at the target.
             slope = xp.sign(residual)
             slope *= 0.5 + (0.5 - q) * slope
             slopes.append(slope)
         if len(levels) == 1:
             return losses, slopes[0]
-        # An increment moves its quantile and all above.
+        # An increment moves its quantile and all higher ones.
         for k in reversed(range(1, len(levels))):
             slopes[k - 1] += slopes[k]
             slopes[k] *= expit(parts[k], xp)
         return losses, concatenated(slopes, xp)
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return tuple(self.levels)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         n_outputs, n_levels, zero = y.shape[0], len(numbers), cast(0, raw[0, 0])
         fill(losses, 0)
         for j in range(n_outputs):
@@ -133,7 +141,7 @@ class Quantile(RegressionLoss):
                     residual = spare[i] - y[j, i]
                     slope = above if residual > 0 else zero
                     slope -= q if residual < 0 else zero
-                    # 0 times NaN.
+                    # A NaN stays NaN, also if the slope is 0.
                     losses[i] += residual * slope
                     out[row, i] = slope
             fill(spare, 0)
@@ -145,17 +153,19 @@ class Quantile(RegressionLoss):
             for i in range(raw.shape[1]):
                 out[j, i] += spare[i]
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         levels = [float(level) for level in self.levels]
         values = [column_quantile(y, sample_weight, level) for level in levels]
         return self.link().raw_of_quantiles(np.stack(values))
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Quantiles:
         return Quantiles(self.levels)
 
 
-def column_quantile(y, sample_weight, q):
-    """Return a quantile of every column, of the samples that have weight."""
+def column_quantile(y: Floats, sample_weight: Floats | None, q: float) -> Floats:
+    """Return a quantile of each column, over the samples with a positive weight."""
     if sample_weight is not None:
         y = y[sample_weight > 0]
     return np.quantile(y, q, axis=0)

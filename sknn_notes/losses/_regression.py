@@ -1,13 +1,16 @@
 """Losses for continuous targets and counts."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import maximum, minimum, xlogy
 from sknn_notes._checks import Interval
 from sknn_notes._compile import cast, fill, math
-from sknn_notes.links import Log
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Numbers
+from sknn_notes.links import Link, Log
 from sknn_notes.losses._base import RegressionLoss
 from sknn_notes.losses._quantile import column_quantile
 
@@ -27,12 +30,16 @@ class SquaredError(RegressionLoss):
     array([[ 1., -2.]])
     """
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         residual = raw - y
         return 0.5 * xp.sum(residual * residual, axis=-1), residual
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         half = cast(0.5, raw[0, 0])
         fill(losses, 0)
         for k in range(raw.shape[0]):
@@ -41,12 +48,14 @@ class SquaredError(RegressionLoss):
                 losses[i] += half * residual * residual
                 out[k, i] = residual
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         return np.average(y, axis=0, weights=sample_weight)
 
 
 class AbsoluteError(RegressionLoss):
-    """The absolute error, ``sum_j abs(f_j - y_j)``; predicts the median.
+    """Absolute error, ``sum_j abs(f_j - y_j)``; predicts the median.
 
     Examples
     --------
@@ -60,37 +69,43 @@ class AbsoluteError(RegressionLoss):
     array([[ 1., -1.]])
     """
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         residual = raw - y
         return xp.sum(xp.abs(residual), axis=-1), xp.sign(residual)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         one, zero = cast(1, raw[0, 0]), cast(0, raw[0, 0])
         fill(losses, 0)
         for k in range(raw.shape[0]):
             for i in range(raw.shape[1]):
                 residual = raw[k, i] - y[k, i]
                 losses[i] += abs(residual)
-                # Two choices that do not depend on each other need no branches.
+                # Two independent choices compile without branches.
                 above = one if residual > 0 else zero
                 out[k, i] = above - (one if residual < 0 else zero)
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         return column_quantile(y, sample_weight, 0.5)
 
 
 class Huber(RegressionLoss):
-    """The squared error of small residuals, the absolute error of large ones.
+    """Huber loss: squared error of small residuals, absolute error of large ones.
 
-    With ``r_j = f_j - y_j``, the sum over j of ``1/2 * r_j**2`` where
-    ``abs(r_j) <= delta``, else ``delta * (abs(r_j) - delta / 2)``. Outliers pull no
-    harder than ``delta``.
+    With ``r_j = f_j - y_j``, it is the sum over j of ``1/2 * r_j**2`` if
+    ``abs(r_j) <= delta``, else ``delta * (abs(r_j) - delta / 2)``. The gradient of an
+    outlier is at most ``delta``.
 
     Parameters
     ----------
     delta : float, default=1.0
-        The residual at which the loss turns from a parabola into a line.
+        Residual at which the loss changes from quadratic to linear.
 
     References
     ----------
@@ -111,22 +126,26 @@ class Huber(RegressionLoss):
 
     _parameter_constraints = {"delta": [Interval(Real, 0, None, closed="neither")]}
 
-    def __init__(self, *, delta=1.0):
+    def __init__(self, *, delta: float = 1.0) -> None:
         self.delta = delta
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         residual = raw - y
         slope = minimum(maximum(residual, -self.delta, xp), self.delta, xp)
-        # With c the clipped residual, both pieces are c (r - c / 2).
+        # With the clipped residual c, both cases are c (r - c / 2).
         residual -= 0.5 * slope
         residual *= slope
         return xp.sum(residual, axis=-1), slope
 
-    def numbers(self):
+    def numbers(self) -> Numbers:
         return (self.delta,)
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         delta, half = cast(numbers[0], raw[0, 0]), cast(0.5, raw[0, 0])
         fill(losses, 0)
         for k in range(raw.shape[0]):
@@ -137,7 +156,9 @@ class Huber(RegressionLoss):
                 losses[i] += slope * (residual - half * slope)
                 out[k, i] = slope
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         return column_quantile(y, sample_weight, 0.5)
 
 
@@ -155,20 +176,24 @@ class Poisson(RegressionLoss):
     array([0.])
     """
 
-    def check_targets(self, y):
+    def check_targets(self, y: Floats) -> None:
         if np.min(y) < 0:
             raise ValueError(
-                f"loss='poisson' needs targets y >= 0, got a smallest y of {np.min(y)}."
+                f"loss='poisson' needs targets y >= 0, but the smallest is {np.min(y)}."
                 " Use loss='squared_error' for targets of both signs."
             )
 
-    def per_sample(self, raw, y, xp):
+    def per_sample(
+        self, raw: Array, y: Array, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         mean = xp.exp(raw)
         losses = xp.sum(mean - y * raw + xlogy(y, y, xp) - y, axis=-1)
         return losses, mean - y
 
     @staticmethod
-    def loops(raw, y, out, losses, spare, numbers, table):
+    def loops(
+        raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
+    ) -> None:
         zero, one = cast(0, raw[0, 0]), cast(1, raw[0, 0])
         fill(losses, 0)
         for k in range(raw.shape[0]):
@@ -178,8 +203,10 @@ class Poisson(RegressionLoss):
                 losses[i] += mean + target * (log - one - raw[k, i])
                 out[k, i] = mean - target
 
-    def constant(self, y, sample_weight, n_raw):
+    def constant(
+        self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+    ) -> Floats:
         return Log().raw(np.average(y, axis=0, weights=sample_weight))
 
-    def link(self, multiclass=False):
+    def link(self, multiclass: bool = False) -> Link:
         return Log()

@@ -1,8 +1,11 @@
-"""Sampled softmax: training compares a class with a sample of the others."""
+"""Sampled softmax: training compares the true class with a sample of the others."""
 
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import (
     concatenated,
@@ -16,39 +19,40 @@ from sknn_notes._arrays import (
 from sknn_notes._checks import Interval
 from sknn_notes._compile import math
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers
 from sknn_notes.losses._base import Choice
 from sknn_notes.losses._classification import LogLoss
 
 
 class SampledSoftmax(LogLoss):
-    """Cross-entropy whose softmax is over the right class and a sample of the others.
+    """Cross-entropy of a softmax over the true class and a sample of the others.
 
-    A step of training draws ``n_negatives`` classes from a distribution ``q``, the same
-    for all samples of a batch. The sum over all other classes, ``sum_j exp(f_j)``, is
-    estimated by the mean of ``exp(f_j) / q_j`` over those drawn, which is the softmax
-    with ``log(n_negatives * q_j)`` taken off the raw output of every class drawn. Where
-    the right class is drawn, it does not count twice. Prediction, validation and scores
-    use all classes. With as many negatives as there are other classes, or for two
-    classes, training does so, too: the loss is ``log_loss`` then.
+    Each step of training draws ``n_negatives`` classes from a distribution ``q``, the
+    same for all samples of the batch. It estimates the sum over all other classes,
+    ``sum_j exp(f_j)``, by the mean of ``exp(f_j) / q_j`` over the classes drawn: that
+    is the softmax after ``log(n_negatives * q_j)`` is subtracted from their raw
+    outputs. If the true class is drawn, it does not count twice. Prediction, validation
+    and scores use all classes. With as many negatives as there are other classes, or
+    with two classes, training uses all classes, too, and the loss is ``log_loss``.
 
-    The gradient is biased, the less so the more negatives there are.
+    The gradient is biased. More negatives reduce the bias.
 
     Parameters
     ----------
     n_negatives : int, default=256
-        Number of classes drawn in a step.
+        Number of classes drawn in each step.
     distribution : {"log_uniform", "frequency", "uniform"}, default="log_uniform"
-        What they are drawn from, with replacement. "log_uniform" draws the class of
-        rank r, from 0, with probability
-        ``log((r + 2) / (r + 1)) / log(n_classes + 1)``. Ranks are those of the
-        frequencies in the training data or, in ``partial_fit``, which sees no
-        frequencies, the order of the classes. "frequency" draws classes as often as
-        they occur; it needs ``fit``.
+        Distribution of the classes, which are drawn with replacement. "log_uniform"
+        draws the class of rank r, counted from 0, with probability
+        ``log((r + 2) / (r + 1)) / log(n_classes + 1)``. Classes are ranked by their
+        frequency in the training data, or by their order in ``partial_fit``, which does
+        not know the frequencies. "frequency" draws classes in proportion to their
+        frequency; it needs ``fit``.
 
     Attributes
     ----------
     probabilities_ : ndarray of shape (n_classes,)
-        The distribution.
+        Probability of each class to be drawn.
 
     References
     ----------
@@ -69,7 +73,7 @@ class SampledSoftmax(LogLoss):
     array([0.5  , 0.25 , 0.125, 0.125])
     >>> raw = np.zeros((1, 4))
     >>> losses, gradient = loss.sampled(raw, np.array([3]), key=0, xp=np)
-    >>> losses.round(3)  # The classes 0 and 2 are drawn: log(1 + 1 + 4).
+    >>> losses.round(3)  # The step draws classes 0 and 2: log(1 + 1 + 4).
     array([1.792])
     >>> gradient.round(3)
     array([[ 0.167,  0.   ,  0.667, -0.833]])
@@ -83,24 +87,26 @@ class SampledSoftmax(LogLoss):
     }
     probabilities_: np.ndarray
 
-    def __init__(self, *, n_negatives=256, distribution="log_uniform"):
+    def __init__(
+        self, *, n_negatives: int = 256, distribution: str = "log_uniform"
+    ) -> None:
         self.n_negatives = n_negatives
         self.distribution = distribution
 
-    def start(self, classes, counts):
-        """Set the distribution of the classes.
+    def start(self, classes: NDArray[Any], counts: Floats | None) -> None:
+        """Compute the distribution of the classes.
 
         Parameters
         ----------
         classes : ndarray of shape (n_classes,)
             Sorted class labels.
         counts : ndarray of shape (n_classes,) or None
-            How often each class occurs; needed for "frequency".
+            Weighted number of samples of each class; needed for "frequency".
 
         Raises
         ------
         ValueError
-            If ``counts`` are needed and None.
+            If ``counts`` are needed and are None.
         """
         n_classes = len(classes)
         if self.distribution == "uniform":
@@ -114,8 +120,8 @@ class SampledSoftmax(LogLoss):
             self.probabilities_[order] = shares
         elif counts is None:
             raise ValueError(
-                "distribution='frequency' needs to know how frequent the classes are, "
-                "which partial_fit can't tell from its first batch. Call fit, or pass "
+                "distribution='frequency' needs the frequencies of the classes, which "
+                "partial_fit does not know. Call fit, or pass "
                 "loss=SampledSoftmax(distribution='log_uniform') or 'uniform'."
             )
         else:
@@ -123,32 +129,32 @@ class SampledSoftmax(LogLoss):
         self._ends = np.cumsum(self.probabilities_)
 
     @property
-    def is_random(self):
-        """Whether classes are drawn, rather than all of them used."""
+    def is_random(self) -> bool:
+        """Whether training draws classes, rather than using all of them."""
         q = vars(self).get("probabilities_")
         return q is not None and 2 < len(q) > self.n_negatives + 1
 
     @property
-    def chooses(self):
-        """Whether training needs some of the raw outputs alone."""
+    def chooses(self) -> bool:
+        """Whether training needs only some of the raw outputs."""
         return self.is_random
 
     @property
-    def n_chosen(self):
-        """How many outputs a sample has of its own, and with others."""
+    def n_chosen(self) -> tuple[int, int]:
+        """How many outputs a sample has for itself, and shares with others."""
         return 1, self.n_negatives
 
-    def most_chosen(self, n_samples):
+    def most_chosen(self, n_samples: int) -> int:
         return min(n_samples + self.n_negatives, len(self.probabilities_))
 
-    def choose(self, y, keys, dtype):
+    def choose(self, y: Integers, keys: Sequence[int], dtype: Any) -> Choice:
         drawn = [self._draw(key) for key in keys]
         shared, shift = (np.array(each) for each in zip(*drawn, strict=True))
         own = y[:, None].copy()
         return Choice(own, np.ones(own.shape, dtype), shared, shift.astype(dtype))
 
-    def _draw(self, key):
-        """Return the classes of a step, each once, and what their outputs shift by."""
+    def _draw(self, key: int) -> tuple[Integers, Floats]:
+        """Return the distinct classes drawn in a step, and shifts of their outputs."""
         n, q = self.n_negatives, self.probabilities_
         shares = (random_words(key, np.arange(n)) + 0.5) / 2**32
         drawn = np.searchsorted(self._ends, shares * self._ends[-1], side="right")
@@ -158,7 +164,9 @@ class SampledSoftmax(LogLoss):
         shift[: len(classes)] = np.log(counts / (n * q[classes]))
         return shared, shift
 
-    def of_choice(self, raw, choice, xp):
+    def of_choice(
+        self, raw: Array, choice: Choice, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         own = raw[..., :1]
         others = xp.where(choice.own == choice.shared, -xp.inf, raw[..., 1:])
         logits = concatenated([own, others], xp)
@@ -170,7 +178,9 @@ class SampledSoftmax(LogLoss):
         p[..., 0] -= 1
         return losses, p
 
-    def sampled(self, raw, y, key, xp):
+    def sampled(
+        self, raw: Array, y: Array, key: int, xp: ArrayNamespace
+    ) -> tuple[Array, Array]:
         classes, shift = self._draw(key)
         drawn = classes >= 0
         classes = from_numpy(classes[drawn], raw, xp)
@@ -186,7 +196,16 @@ class SampledSoftmax(LogLoss):
         return losses, put_at(gradient, y, own, xp)
 
     @staticmethod
-    def choice_loops(own, places, targets, shared, own_out, shared_out, losses, spare):
+    def choice_loops(
+        own: Any,
+        places: Any,
+        targets: Any,
+        shared: Any,
+        own_out: Any,
+        shared_out: Any,
+        losses: Any,
+        spare: Any,
+    ) -> None:
         n_shared, n = shared.shape
         top, total = losses, spare
         for i in range(n):

@@ -1,7 +1,7 @@
-"""Noise on the inputs, drawn anew for every batch: one class each.
+"""Random noise on the inputs, drawn for each batch: one class each.
 
-``NOISES`` registers them. Gaussian noise takes any features; the others take flattened
-images, and pooling and crops change their number.
+``NOISES`` registers them. Gaussian noise works on any features, the others on flattened
+images. Pooling and crops change the number of features.
 """
 
 from sknn_notes.noise._base import ImageNoise, Noise

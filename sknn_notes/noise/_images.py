@@ -1,17 +1,23 @@
 """Augmentation of flattened images: random shifts, flips and crops."""
 
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from sknn_notes._checks import Interval
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._typing import Array, Floats, Graph, Integers
 from sknn_notes.noise._base import ImageNoise, as_pair, check_sizes
 
 
-def cut(images, shape, corners):
-    """Cut a window out of every image.
+def cut(
+    images: NDArray[Any], shape: tuple[int, int], corners: Integers
+) -> NDArray[Any]:
+    """Cut a window out of each image.
 
     Parameters
     ----------
@@ -20,7 +26,7 @@ def cut(images, shape, corners):
     shape : tuple of two int
         Height and width of the windows.
     corners : ndarray of shape (n_samples, 2) or (1, 2)
-        Row and column of the first pixel of each window, or of all.
+        Row and column of the first pixel of each window, or of all windows.
 
     Returns
     -------
@@ -32,26 +38,26 @@ def cut(images, shape, corners):
 
 
 class RandomShift(ImageNoise):
-    """Move images by some whole pixels up or down and left or right.
+    """Shift images by whole pixels, vertically and horizontally.
 
     All shifts up to ``max_shift`` in each direction are equally likely. Pixels that
-    move out of the image are lost; those that come in are ``fill``. Images stay where
-    they are at prediction.
+    move out of the image are lost; the pixels that move in have the value ``fill``.
+    Predictions are made without shifts.
 
     Parameters
     ----------
     image_shape : tuple of two or three int, default=None
-        Height and width of the images, and the number of channels as ``channels`` says.
-        None takes square images of one channel.
+        Height and width of the images, and optionally the number of channels, in the
+        order that ``channels`` defines. None stands for square images with one channel.
     max_shift : int or tuple of two int, default=1
-        Largest shift in pixels, less than the side of the image; a pair for the
+        Largest shift in pixels, less than the side of the image. A pair sets the
         vertical and the horizontal shift.
     fill : float, default=0.0
-        Value of the pixels that come in. Choose the background's: it is 0 no longer
-        after scaling to [-1, 1] or standardizing.
+        Value of the pixels that move in. Pass the value of the background, which is no
+        longer 0 after scaling to [-1, 1] or standardizing.
     channels : {"last", "first"}, default="last"
-        Where ``image_shape`` names the channels: ``"last"`` for (height, width,
-        channels), ``"first"`` for (channels, height, width).
+        Order of the axes of an image: ``"last"`` for (height, width, channels),
+        ``"first"`` for (channels, height, width).
 
     References
     ----------
@@ -79,66 +85,73 @@ class RandomShift(ImageNoise):
         "fill": [Interval(Real, None, None, closed="neither")],
     }
 
-    def __init__(self, *, image_shape=None, max_shift=1, fill=0.0, channels="last"):
+    def __init__(
+        self,
+        *,
+        image_shape: Sequence[int] | None = None,
+        max_shift: int | Sequence[int] = 1,
+        fill: float = 0.0,
+        channels: str = "last",
+    ) -> None:
         self.image_shape = image_shape
         self.max_shift = max_shift
         self.fill = fill
         self.channels = channels
 
-    def keeps_non_negative(self):
+    def keeps_non_negative(self) -> bool:
         return self.fill >= 0
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         if not isinstance(self.max_shift, Integral):
             check_sizes(self, "max_shift", (2,), least=0)
 
-    def start(self, n_features, rng):
+    def start(self, n_features: int, rng: np.random.Generator) -> int:
         n_features = super().start(n_features, rng)
         down, right = as_pair(self.max_shift)
         if down >= self._height or right >= self._width:
             raise ValueError(
                 f"RandomShift(max_shift={self.max_shift!r}) can move images of height "
-                f"{self._height} and width {self._width} out of sight. Pass a smaller "
+                f"{self._height} and width {self._width} out of view. Pass a smaller "
                 "max_shift, or a pair for the vertical and the horizontal shift."
             )
         return n_features
 
-    def draw(self, n_draws, rng):
-        """Return shifts down and right, integers of shape (n_draws, 2)."""
+    def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
+        """Return the shifts down and to the right, of shape (n_draws, 2)."""
         largest = np.array(as_pair(self.max_shift))
         return rng.integers(-largest, largest, size=(n_draws, 2), endpoint=True)
 
-    def apply(self, X, draws):
+    def apply(self, X: Floats, draws: NDArray[Any]) -> Floats:
         down, right = as_pair(self.max_shift)
         padded = np.pad(
             self._images(X),
             ((0, 0), (down, down), (right, right), (0, 0)),
             constant_values=self.fill,
         )
-        # An image moves down where its window starts further up.
+        # An image moves down if its window starts further up.
         corners = np.array([[down, right]]) - draws
         return self._rows(cut(padded, (self._height, self._width), corners))
 
 
 class RandomFlip(ImageNoise):
-    """Mirror images at random.
+    """Flip images at random.
 
-    Images are not mirrored at prediction.
+    Predictions are made without flips.
 
     Parameters
     ----------
     image_shape : tuple of two or three int, default=None
-        Height and width of the images, and the number of channels as ``channels`` says.
-        None takes square images of one channel.
+        Height and width of the images, and optionally the number of channels, in the
+        order that ``channels`` defines. None stands for square images with one channel.
     axis : {"horizontal", "vertical", "both"}, default="horizontal"
-        ``"horizontal"`` swaps left and right, ``"vertical"`` top and bottom; ``"both"``
-        decides on each separately.
+        ``"horizontal"`` swaps left and right, ``"vertical"`` swaps top and bottom, and
+        ``"both"`` draws the two flips independently.
     probability : float, default=0.5
         Probability of a flip.
     channels : {"last", "first"}, default="last"
-        Where ``image_shape`` names the channels: ``"last"`` for (height, width,
-        channels), ``"first"`` for (channels, height, width).
+        Order of the axes of an image: ``"last"`` for (height, width, channels),
+        ``"first"`` for (channels, height, width).
 
     References
     ----------
@@ -164,19 +177,24 @@ class RandomFlip(ImageNoise):
     }
 
     def __init__(
-        self, *, image_shape=None, axis="horizontal", probability=0.5, channels="last"
-    ):
+        self,
+        *,
+        image_shape: Sequence[int] | None = None,
+        axis: str = "horizontal",
+        probability: float = 0.5,
+        channels: str = "last",
+    ) -> None:
         self.image_shape = image_shape
         self.axis = axis
         self.probability = probability
         self.channels = channels
 
-    def draw(self, n_draws, rng):
-        """Return whether to swap top and bottom, left and right, (n_draws, 2)."""
+    def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
+        """Return whether to flip vertically and horizontally, of shape (n_draws, 2)."""
         flips = rng.random((n_draws, 2)) < self.probability
         return flips & [self.axis != "horizontal", self.axis != "vertical"]
 
-    def apply(self, X, draws):
+    def apply(self, X: Floats, draws: NDArray[Any]) -> Floats:
         images = self._images(X).copy()
         draws = np.broadcast_to(draws, (len(X), 2))
         for axis, flipped in enumerate(draws.T, start=1):
@@ -185,23 +203,22 @@ class RandomFlip(ImageNoise):
 
 
 class RandomCrop(ImageNoise):
-    """Cut a smaller image out of each, at a random place.
+    """Crop images at random positions.
 
-    All places are equally likely. At prediction it is the center that is cut out; where
-    that lies between two pixels, the upper left one. The network has as many inputs as
-    the crop has values.
+    All positions are equally likely. Predictions use the crop at the center, rounded to
+    the upper left. The network has as many inputs as the crop has values.
 
     Parameters
     ----------
     image_shape : tuple of two or three int, default=None
-        Height and width of the images, and the number of channels as ``channels`` says.
-        None takes square images of one channel.
+        Height and width of the images, and optionally the number of channels, in the
+        order that ``channels`` defines. None stands for square images with one channel.
     crop_shape : int or tuple of two int, default=None
-        Height and width of the crop. None takes 7/8 of each side, rounded down and at
-        least 1: 28 of 32, 24 of 28, 7 of 8.
+        Height and width of the crop. None stands for 7/8 of each side, rounded down and
+        at least 1, such as 28 of 32, 24 of 28 or 7 of 8.
     channels : {"last", "first"}, default="last"
-        Where ``image_shape`` names the channels: ``"last"`` for (height, width,
-        channels), ``"first"`` for (channels, height, width).
+        Order of the axes of an image: ``"last"`` for (height, width, channels),
+        ``"first"`` for (channels, height, width).
 
     References
     ----------
@@ -230,21 +247,26 @@ class RandomCrop(ImageNoise):
         "crop_shape": [Interval(Integral, 1, None, closed="left"), tuple, list, None],
     }
 
-    def __init__(self, *, image_shape=None, crop_shape=None, channels="last"):
+    def __init__(
+        self,
+        *,
+        image_shape: Sequence[int] | None = None,
+        crop_shape: int | Sequence[int] | None = None,
+        channels: str = "last",
+    ) -> None:
         self.image_shape = image_shape
         self.crop_shape = crop_shape
         self.channels = channels
 
-    def check(self):
+    def check(self) -> None:
         super().check()
         if not isinstance(self.crop_shape, Integral | None):
             check_sizes(self, "crop_shape", (2,), least=1)
 
-    def start(self, n_features, rng):
+    def start(self, n_features: int, rng: np.random.Generator) -> int:
         super().start(n_features, rng)
         if self.crop_shape is None:
-            sides = (self._height, self._width)
-            self._crop = tuple(max(1, 7 * side // 8) for side in sides)
+            self._crop = max(1, 7 * self._height // 8), max(1, 7 * self._width // 8)
         else:
             self._crop = as_pair(self.crop_shape)
         height, width = self._crop
@@ -257,17 +279,17 @@ class RandomCrop(ImageNoise):
         self._n_places = np.array([self._height - height + 1, self._width - width + 1])
         return height * width * self._n_channels
 
-    def draw(self, n_draws, rng):
-        """Return row and column of the first pixels, integers of shape (n_draws, 2)."""
+    def draw(self, n_draws: int, rng: np.random.Generator) -> NDArray[Any]:
+        """Return row and column of the first pixels, of shape (n_draws, 2)."""
         return rng.integers(0, self._n_places, size=(n_draws, 2))
 
-    def apply(self, X, draws):
+    def apply(self, X: Floats, draws: NDArray[Any]) -> Floats:
         return self._rows(cut(self._images(X), self._crop, draws))
 
-    def predict(self, X):
+    def predict(self, X: Array) -> Array:
         center = (self._n_places[None] - 1) // 2
         return self._rows(cut(self._images(X), self._crop, center))
 
-    def onnx(self, graph, X):
+    def onnx(self, graph: Graph, X: str) -> str:
         columns = self.predict(np.arange(self._n_features)[None])[0]
         return graph.add("Gather", X, columns, axis=1)

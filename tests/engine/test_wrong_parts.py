@@ -141,7 +141,7 @@ class ThreeNumbers(Tanh):
 @needs_numba
 def test_more_numbers_than_loops_take_are_an_error(numba):
     with pytest.raises(
-        TypeError, match=r"ThreeNumbers\.numbers .* two numbers at most"
+        TypeError, match=r"ThreeNumbers\.numbers .* at most two numbers"
     ):
         network(activation=ThreeNumbers()).fit(X, y)
 

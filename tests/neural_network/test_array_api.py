@@ -260,7 +260,7 @@ def test_a_model_of_a_device_names_the_switch(
     with config_context(array_api_dispatch=True):
         model.fit(torch.asarray(X), torch.asarray(y))
     for given in X, torch.asarray(X):
-        with pytest.raises(ValueError, match=r"dispatch is off\. Call predict under"):
+        with pytest.raises(ValueError, match=r"is disabled\. Call predict under"):
             model.predict(given)
 
 

@@ -352,7 +352,7 @@ def test_a_scoring_monitor_goes_on(three_classes, cut):
 
 @NEEDS_CALLBACKS
 def test_it_is_a_callback_of_networks_alone(three_classes, path):
-    with pytest.raises(TypeError, match=r"of MLPClassifier and MLPRegressor, got Whit"):
+    with pytest.raises(TypeError, match=r"for MLPClassifier and MLPRegressor, got W"):
         Whitener().set_callbacks(Checkpoint(path)).fit(*three_classes)
 
 
@@ -505,7 +505,7 @@ def test_an_interruption_while_writing(n_networks, three_classes, path, monkeypa
 def test_places_that_cannot_be_written(three_classes, tmp_path, monkeypatch):
     X, y = three_classes
     unusable = np.full_like(X, np.nan)  # Any work would raise another error.
-    with pytest.raises(FileNotFoundError, match=r"there is no folder .*missing"):
+    with pytest.raises(FileNotFoundError, match=r"the folder .*missing does not exist"):
         network().fit(unusable, y, checkpoint=Checkpoint(tmp_path / "missing" / "f"))
     with pytest.raises(IsADirectoryError, match="it is a folder"):
         network().fit(unusable, y, checkpoint=Checkpoint(tmp_path))

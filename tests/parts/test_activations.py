@@ -252,7 +252,7 @@ def test_what_an_activation_keeps_and_where_it_is_flat():
         (ELU(alpha=0.0), "'alpha' parameter of ELU"),
     ],
 )
-def test_parameters_outside_their_domain_are_refused(part, message):
+def test_parameters_outside_their_domain_raise(part, message):
     with pytest.raises(ValueError, match=message):
         part.check()
 

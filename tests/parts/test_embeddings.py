@@ -170,7 +170,7 @@ class Squares(Embedding):
         return max(size, size * size)
 
 
-def test_an_embedding_of_ones_own():
+def test_an_embedding_of_a_user():
     X = inputs()
     y = (X[:, 0] ** 2 > 1).astype(int)
     model = MLPClassifier((), embedding=Squares(), learning_rate_init=0.1)

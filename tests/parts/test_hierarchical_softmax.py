@@ -279,7 +279,7 @@ def test_the_huffman_tree_is_near_the_entropy_and_beats_the_balanced_one():
     assert mean_depth < p @ make_loss("balanced", 20).depths_
 
 
-def test_a_tree_of_ones_own_is_followed():
+def test_a_tree_of_a_user_is_followed():
     loss = make_loss(USERS_TREE)
     np.testing.assert_array_equal(loss.depths_, [2, 4, 3, 4, 1])
     assert path(loss, "abcde".index("e")) == [(0, False)]
@@ -305,7 +305,7 @@ def test_labels_need_not_be_strings(classes):
     np.testing.assert_array_equal(loss.depths_, [2, 2, 1])
 
 
-# What is refused
+# Errors
 
 
 @pytest.mark.parametrize(
@@ -313,13 +313,13 @@ def test_labels_need_not_be_strings(classes):
     [
         ((("a", "b"), "c"), r"no leaf for the classes \['d'\]"),
         ((("a", "b"), ("c", ("d", "a"))), "more than one leaf for the class 'a'"),
-        ((("a", "b"), ("c", ("d", "z"))), r"leaf 'z', which is no class.*'a', 'b'"),
-        ((("a", "b"), ("c", {"d"})), "which is no class"),
+        ((("a", "b"), ("c", ("d", "z"))), r"leaf 'z', which is not a class.*'a', 'b'"),
+        ((("a", "b"), ("c", {"d"})), "which is not a class"),
         (("a", "b", "c", "d"), r"pair \(left, right\).*Got 4 of them"),
         ((("a", "b"), (("c",), "d")), r"Got 1 of them in \('c',\)"),
     ],
 )
-def test_a_tree_that_does_not_hold_every_class_once_is_refused(tree, message):
+def test_a_tree_that_does_not_hold_every_class_once_raises(tree, message):
     with pytest.raises(ValueError, match=message):
         make_loss(tree, 4)
 
@@ -330,7 +330,7 @@ def test_a_tree_must_be_a_name_or_pairs(tree):
         HierarchicalSoftmax(tree=tree).check()
 
 
-def test_huffman_without_frequencies_is_refused():
+def test_huffman_without_frequencies_raises():
     loss = HierarchicalSoftmax(tree="huffman")
     with pytest.raises(ValueError, match=r"'huffman'.*partial_fit.*Call fit"):
         loss.start(np.arange(3), None)
@@ -341,7 +341,7 @@ def test_other_trees_need_no_frequencies(tree):
     HierarchicalSoftmax(tree=tree).start(np.array(list("abcde")), None)
 
 
-def test_labels_are_refused():
+def test_labels_raise():
     loss, raw = make_loss(), np.zeros((2, 4))
     with pytest.raises(ValueError, match=r"'hierarchical_softmax'.*multilabel"):
         loss.per_sample(raw, np.ones((2, 4)), np)
@@ -428,11 +428,11 @@ def test_a_deep_tree_survives_all_that_happens_to_a_model(n_classes):
     assert model.loss.tree is tree
 
 
-def test_a_deep_tree_that_lacks_a_class_is_refused():
+def test_a_deep_tree_that_lacks_a_class_raises():
     loss = HierarchicalSoftmax(tree=chain(400))
     with pytest.raises(ValueError, match=r"no leaf for the classes \[400\]"):
         loss.start(np.arange(401), counts=None)
-    with pytest.raises(ValueError, match=r"leaf 399, which is no class"):
+    with pytest.raises(ValueError, match=r"leaf 399, which is not a class"):
         loss.start(np.arange(399), counts=None)
     triple = HierarchicalSoftmax(tree=(chain(400), 1, 2))
     with pytest.raises(ValueError, match="must be a pair"):

@@ -23,7 +23,7 @@ from sknn_notes.initializers import (
 
 FAN_IN, FAN_OUT = 300, 200
 
-# Variance of a weight and the law it is drawn from.
+# Variance of a weight and its distribution.
 RULES = {
     "glorot_normal": (2 / (FAN_IN + FAN_OUT), "normal"),
     "glorot_uniform": (2 / (FAN_IN + FAN_OUT), "uniform"),
@@ -87,15 +87,15 @@ def test_layers_of_a_network_differ(initializer):
     assert np.array_equal(first, second) == (not first.any())
 
 
-# The rule that tells them apart
+# Variance and distribution of the weights
 
 
 @every_rule
 def test_variance(name):
-    variance, law = RULES[name]
+    variance, distribution = RULES[name]
     W = draw(INITIALIZERS[name]())
     # The fourth moment, in units of the variance squared.
-    kurtosis = 3 if law == "normal" else 9 / 5
+    kurtosis = 3 if distribution == "normal" else 9 / 5
     standard_error = variance * np.sqrt((kurtosis - 1) / W.size)
     assert abs(np.mean(W**2) - variance) < 4 * standard_error
 
@@ -108,9 +108,9 @@ def test_mean_of_zero(name):
 
 
 @every_rule
-def test_law(name):
-    variance, law = RULES[name]
-    if law == "normal":
+def test_distribution(name):
+    variance, distribution = RULES[name]
+    if distribution == "normal":
         cdf = stats.norm(0, np.sqrt(variance)).cdf
     else:
         bound = np.sqrt(3 * variance)
@@ -133,10 +133,10 @@ def test_zeros():
 def test_auto_is_he_in_very_deep_networks_of_the_relu_family(name, n_hidden_layers):
     rectifies = name in {"elu", "gelu", "leaky_relu", "relu", "silu"}
     he = rectifies and n_hidden_layers >= 20
-    law = INITIALIZERS["he_uniform" if he else "glorot_uniform"]
+    expected = INITIALIZERS["he_uniform" if he else "glorot_uniform"]
     activation, init = ACTIVATIONS[name](), INITIALIZERS["auto"]()
     init.start(n_hidden_layers)
-    np.testing.assert_array_equal(draw(init, activation), draw(law(), activation))
+    np.testing.assert_array_equal(draw(init, activation), draw(expected(), activation))
 
 
 def test_auto_looks_at_each_layers_own_activation():
@@ -363,6 +363,6 @@ def test_lsuv_lets_a_signal_through_ten_relu_layers():
         (Orthogonal(gain=0.0), "'gain' parameter of Orthogonal"),
     ],
 )
-def test_parameters_outside_their_domain_are_refused(part, message):
+def test_parameters_outside_their_domain_raise(part, message):
     with pytest.raises(ValueError, match=message):
         part.check()

@@ -659,7 +659,7 @@ def test_names_of_output_activations_are_scikit_learns():
     assert Poisson().link().name == "exp"
 
 
-def test_poisson_refuses_negative_targets():
+def test_poisson_raises_for_negative_targets():
     with pytest.raises(ValueError, match=r"'poisson'.*y >= 0.*-2.*'squared_error'"):
         Poisson().check_targets(np.array([[1.0], [-2.0]]))
 
@@ -849,7 +849,7 @@ def test_a_perfect_prediction_costs_exactly_nothing(form, loss):
         (Quantile(quantile=1.0), "'quantile' parameter of Quantile"),
     ],
 )
-def test_parameters_outside_their_domain_are_refused(loss, message):
+def test_parameters_outside_their_domain_raise(loss, message):
     with pytest.raises(ValueError, match=message):
         loss.check()
 

@@ -515,7 +515,7 @@ def test_pixels_far_from_one_don_t_vanish_in_the_prediction():
         np.testing.assert_allclose(part.predict(X), [[scale]], rtol=1e-6)
 
 
-def test_stochastic_pooling_refuses_negative_inputs():
+def test_stochastic_pooling_raises_for_negative_inputs():
     part = started(StochasticPooling(), 16)
     X = values(3, 16)
     part.check_input(X)
@@ -669,7 +669,7 @@ def test_prediction_with_one_set_of_regions_is_one_sample():
         (FractionalMaxPooling(n_regions=0), "'n_regions' parameter of Frac.*Got 0"),
     ],
 )
-def test_a_wrong_parameter_is_refused(part, message):
+def test_a_wrong_parameter_raises(part, message):
     with pytest.raises(ValueError, match=message):
         part.check()
 
@@ -682,7 +682,7 @@ def test_a_wrong_parameter_is_refused(part, message):
             63,
             r"RandomFlip\(image_shape=\(8, 8\)\) takes .* 64 values, .* 63 inputs",
         ),
-        (RandomFlip(), 63, "square images of one channel, but 63 inputs"),
+        (RandomFlip(), 63, "square images of one channel, but 63 is not"),
         (
             RandomShift(max_shift=8),
             64,
@@ -706,11 +706,11 @@ def test_a_wrong_parameter_is_refused(part, message):
         (
             FractionalMaxPooling(ratio=1.05),
             64,
-            r"ratio=1.05\) leaves images of height 8 and width 8 at their size",
+            r"ratio=1.05\) does not shrink images of height 8 and width 8",
         ),
     ],
 )
-def test_a_part_that_doesn_t_fit_the_inputs_is_refused(part, n_features, message):
+def test_a_part_that_doesn_t_fit_the_inputs_raises(part, n_features, message):
     part.check()
     with pytest.raises(ValueError, match=message):
         part.start(n_features, np.random.default_rng(0))

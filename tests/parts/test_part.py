@@ -133,7 +133,7 @@ def test_flat_parameters_are_never_changed():
     assert flat == {"momentum": 0.3, "alpha": 1.0}
 
 
-def test_a_part_of_ones_own_needs_no_name():
+def test_a_part_of_a_user_needs_no_name():
     class Halved(Normal):
         pass
 
@@ -190,12 +190,12 @@ def test_a_part_of_the_same_parameters_is_kept():
         (InvScaling(power_t=-0.5), "'power_t' parameter of InvScaling.*Got -0.5"),
     ],
 )
-def test_a_part_with_an_invalid_parameter_is_refused(part, message):
+def test_a_part_with_an_invalid_parameter_raises(part, message):
     with pytest.raises(ValueError, match=message):
         resolve(part, {})
 
 
-def test_an_invalid_flat_parameter_is_refused():
+def test_an_invalid_flat_parameter_raises():
     with pytest.raises(ValueError, match="'momentum' parameter of SGD"):
         resolve("sgd", OPTIMIZERS, {"momentum": -0.1})
 
@@ -255,7 +255,7 @@ def test_a_registered_part_is_known_by_its_name(own_loss):
         MLPRegressor(loss="none_such").fit([[0.0], [1.0]], [0.0, 1.0])
 
 
-def test_register_decorates_and_takes_a_class_defined_anew():
+def test_register_decorates_and_accepts_a_class_that_is_defined_again():
     for _ in range(2):
 
         @REGRESSION_LOSSES.register("own_loss")

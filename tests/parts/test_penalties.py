@@ -253,6 +253,6 @@ def test_inputs_are_of_the_first_matrix_and_units_of_all():
     assert all(GroupLasso(groups="units").covers(layer) for layer in range(3))
 
 
-def test_other_groups_are_refused():
+def test_other_groups_raise():
     with pytest.raises(ValueError, match="'groups' parameter of GroupLasso"):
         GroupLasso(groups="rows").check()

@@ -128,7 +128,7 @@ def test_start_and_warmup_have_domains(cls, parameters, message):
     ],
     ids=str,
 )
-def test_parameters_outside_their_domain_are_refused(schedule, name):
+def test_parameters_outside_their_domain_raise(schedule, name):
     with pytest.raises(ValueError, match=f"'{name}' parameter of "):
         schedule.check()
 
@@ -340,7 +340,7 @@ class Waves(Schedule):
         return base * (1 + np.sin(epochs)) / 2
 
 
-def test_a_schedule_of_ones_own_gets_epochs_and_may_rise():
+def test_a_schedule_of_a_user_gets_epochs_and_may_rise():
     progress = Progress(epoch=6, n_steps=4)
     expected = 0.1 * (1 + np.sin([6, 6.25, 6.5, 6.75]))
     np.testing.assert_allclose(Waves().rates(BASE, progress), expected)
@@ -414,3 +414,8 @@ def test_progress_is_read_only():
     with pytest.raises(FrozenInstanceError):
         progress.epoch = 2
     assert replace(progress, epoch=2).epoch == 2
+
+
+def test_values_of_a_schedule_without_a_start_are_an_error():
+    with pytest.raises(ValueError, match=r"Cosine\(\) has no value to scale\. Pass"):
+        values(Cosine(), Progress())

@@ -437,7 +437,7 @@ def test_transformers_that_take_numpy_arrays_alone(transformer, strict, X, array
             getattr(fitted, method)(strict.array(X))
         with (
             sklearn.config_context(array_api_dispatch=True),
-            pytest.raises(TypeError, match="takes numpy arrays only"),
+            pytest.raises(TypeError, match="supports only numpy arrays"),
         ):
             getattr(fitted, method)(strict.array(X))
 
