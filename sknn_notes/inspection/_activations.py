@@ -3,8 +3,10 @@
 import numpy as np
 
 from sknn_notes._arrays import numpy_dtype
+from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network, fitted_objective
+from sknn_notes.inspection._docs import GRID_DISPLAY, GRID_PLOT
 from sknn_notes.inspection._plotting import grid_of_axes, named
 from sknn_notes.inspection._units import (
     dead_fractions,
@@ -14,6 +16,7 @@ from sknn_notes.inspection._units import (
 from sknn_notes.neural_network._namespaces import as_numpy
 
 
+@completed(GRID_DISPLAY)
 class ActivationsDisplay:
     """Distributions of the hidden units' outputs and gradients, one panel a layer.
 
@@ -35,8 +38,6 @@ class ActivationsDisplay:
     gradients : list of ndarray of shape (n_samples, n_units), default=None
         Gradients of each sample's loss with respect to the dense outputs of every
         hidden layer, before batch norm and activation.
-    name : str, default=None
-        Name of the model in the legend, which then tells the shares.
 
     Attributes
     ----------
@@ -46,8 +47,6 @@ class ActivationsDisplay:
         Share of units that are dead.
     axes_ : ndarray of matplotlib Axes of shape (1 or 2, n_layers)
         The panels: outputs and, where given, gradients below.
-    figure_ : matplotlib Figure
-        The figure that holds them.
 
     Examples
     --------
@@ -78,27 +77,19 @@ class ActivationsDisplay:
         return dead_fractions(self.slopes)
 
     @classmethod
+    @completed(GRID_PLOT)
     def from_estimator(cls, estimator, X, y=None, *, name=None, ax=None, **hist_kw):
         """Pass data through a fitted network and plot what its units do.
 
-        The pass is one of training, without noise: batch norm normalizes over ``X``.
+        The network must have hidden layers. The pass is as in training, but without
+        noise: batch norm normalizes over ``X``.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor, Pipeline or search
-            A fitted network with hidden layers, a Pipeline that ends in one, or a
-            search over one.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The data, one batch: some hundred samples are enough.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets, for the gradients; None leaves those out.
-        name : str, default=None
-            Name of the model in the legend, where several share the axes.
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **hist_kw : dict
-            Keywords for the histograms, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.hist`.
 
         Returns
         -------
@@ -123,16 +114,9 @@ class ActivationsDisplay:
         objective = fitted_objective(mlp)
         return cls(*unit_states(objective, X, y), name=name).plot(ax, **hist_kw)
 
+    @completed(GRID_PLOT)
     def plot(self, ax=None, **hist_kw):
         """Draw the distributions.
-
-        Parameters
-        ----------
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **hist_kw : dict
-            Keywords for the histograms, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.hist`.
 
         Returns
         -------

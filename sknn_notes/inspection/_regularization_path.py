@@ -5,14 +5,17 @@ from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv, cross_validate
 from sklearn.pipeline import Pipeline
 
+from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network, no_network
+from sknn_notes.inspection._docs import GRID_DISPLAY, GRID_PLOT
 from sknn_notes.inspection._plotting import grid_of_axes, named, rescale
 from sknn_notes.neural_network._base import BaseMLP
 
 _ALPHAS = np.logspace(-5, 0, 6)
 
 
+@completed(GRID_DISPLAY)
 class RegularizationPathDisplay:
     """Scores, size of the weights and share of exact zeros along ``alpha``.
 
@@ -33,15 +36,11 @@ class RegularizationPathDisplay:
         Euclidean norm of all weights together, biases left out.
     zero_fractions : ndarray of shape (n_alphas, n_folds)
         Share of the weights that are exactly 0.
-    name : str, default=None
-        Name of the model in the legend.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes of shape (1, 3)
         The panels: scores, norms, zeros.
-    figure_ : matplotlib Figure
-        The figure that holds them.
 
     Examples
     --------
@@ -75,6 +74,7 @@ class RegularizationPathDisplay:
         self.name = name
 
     @classmethod
+    @completed(GRID_PLOT)
     def from_estimator(
         cls,
         estimator,
@@ -95,10 +95,6 @@ class RegularizationPathDisplay:
         ----------
         estimator : MLPClassifier, MLPRegressor or Pipeline
             A network, or a Pipeline that ends in one; it stays as it is.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
         alphas : array-like of shape (n_alphas,), default=np.logspace(-5, 0, 6)
             The strengths.
         cv : int, cross-validation generator or iterable, default=None
@@ -108,13 +104,6 @@ class RegularizationPathDisplay:
             The score, as there; None is the estimator's own.
         n_jobs : int, default=None
             Folds that are fitted at a time.
-        name : str, default=None
-            Name of the model in the legend, where several share the axes.
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -163,16 +152,9 @@ class RegularizationPathDisplay:
             name=name,
         ).plot(ax, **line_kw)
 
+    @completed(GRID_PLOT)
     def plot(self, ax=None, **line_kw):
         """Draw the path: the mean over the folds, with a band of one deviation.
-
-        Parameters
-        ----------
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------

@@ -2,12 +2,15 @@
 
 import warnings
 
+from sknn_notes._docstrings import completed
 from sknn_notes.inspection import _data_checks, _start_checks, _training_checks
 from sknn_notes.inspection._access import untrained_network
+from sknn_notes.inspection._docs import TRAINING
 from sknn_notes.inspection._report import SanityReport
 from sknn_notes.inspection._subject import Subject
 
 
+@completed(TRAINING)
 def sanity_check(estimator, X, y):
     """Check data, loss, gradient and learning rate before a long training.
 
@@ -34,19 +37,6 @@ def sanity_check(estimator, X, y):
                           logistic are saturated, before and after the short training.
     ===================== ============================================================
 
-    Parameters
-    ----------
-    estimator : MLPClassifier, MLPRegressor or what holds one
-        A network, or a Pipeline that ends in one, a TransformedTargetRegressor of one,
-        or a search such as GridSearchCV over one of these. It need not be fitted and
-        stays as it is; clones are trained. Earlier steps of a Pipeline are fitted to
-        all of ``X``. Of a search its ``best_estimator_`` is checked, before the search
-        its ``estimator``.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Training data. Where there are many samples, some drawn at random serve.
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Targets.
-
     Returns
     -------
     report : SanityReport
@@ -60,6 +50,9 @@ def sanity_check(estimator, X, y):
 
     Notes
     -----
+    Earlier steps of a Pipeline are fitted to all of ``X``. The checks use a random
+    sample of the rows if there are many.
+
     With ``random_state=None`` the checks draw from a fixed seed, so that the report
     repeats. Under 'lbfgs', which has no learning rate, the checks that are about it are
     skipped.

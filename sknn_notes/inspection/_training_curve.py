@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network
+from sknn_notes.inspection._docs import GRID_DISPLAY, GRID_PLOT
 from sknn_notes.inspection._plotting import grid_of_axes, label_epochs, named
 
 
+@completed(GRID_DISPLAY)
 class TrainingCurveDisplay:
     """Training loss, validation loss and validation score over the epochs.
 
@@ -23,8 +26,6 @@ class TrainingCurveDisplay:
         The loss on the validation data after each epoch.
     validation_score : array-like of shape (n_epochs,), default=None
         The score on the validation data after each epoch.
-    name : str, default=None
-        Name of the model in the legend.
 
     Attributes
     ----------
@@ -34,8 +35,6 @@ class TrainingCurveDisplay:
     axes_ : ndarray of matplotlib Axes of shape (1, n_panels)
         The panel of the losses and, where there are scores other than the losses times
         -1, theirs.
-    figure_ : matplotlib Figure
-        The figure that holds them.
 
     Examples
     --------
@@ -68,20 +67,9 @@ class TrainingCurveDisplay:
         return None
 
     @classmethod
+    @completed(GRID_PLOT)
     def from_estimator(cls, estimator, *, name=None, ax=None, **line_kw):
         """Plot the curves of a fitted network.
-
-        Parameters
-        ----------
-        estimator : MLPClassifier, MLPRegressor, Pipeline or search
-            A fitted network, a Pipeline that ends in one, or a search over one.
-        name : str, default=None
-            Name of the model in the legend, where several share the axes.
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -99,16 +87,9 @@ class TrainingCurveDisplay:
         )
         return display.plot(ax, **line_kw)
 
+    @completed(GRID_PLOT)
     def plot(self, ax=None, **line_kw):
         """Draw the curves.
-
-        Parameters
-        ----------
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------

@@ -4,14 +4,17 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils import check_array
 
+from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import fitted_network
+from sknn_notes.inspection._docs import DISPLAY, PLOT
 from sknn_notes.inspection._plotting import named, single_axes
 
 _MOST_ROWS = 10
 _GRID = 80
 
 
+@completed(DISPLAY)
 class UncertaintyDisplay:
     """Mean and spread of predictions over Monte Carlo passes with the training noise.
 
@@ -38,15 +41,6 @@ class UncertaintyDisplay:
         What was averaged, for the labels of the axes.
     feature_names : array-like of str of shape (n_features,), default=None
         Names of one or two features, for the labels of the axes.
-    name : str, default=None
-        Name of the model in the legend.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        The axes with the plot.
-    figure_ : matplotlib Figure
-        The figure that holds them.
 
     Examples
     --------
@@ -80,25 +74,18 @@ class UncertaintyDisplay:
         self.name = name
 
     @classmethod
+    @completed(PLOT)
     def from_estimator(cls, estimator, X, *, name=None, ax=None, **plot_kw):
-        """Ask a fitted network many times and plot mean and spread of its answers.
+        """Predict many times with noise, and plot mean and spread of the predictions.
+
+        The network must have noise (dropout, dropconnect or augment). It makes
+        ``n_mc_samples`` passes, whatever its ``marginalization``.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor, Pipeline or search
-            A fitted network with noise (dropout, dropconnect, augment), a Pipeline that
-            ends in one, or a search over one. It makes ``n_mc_samples`` passes whatever
-            its ``marginalization``.
         X : array-like of shape (n_samples, n_features)
             The data. With two features a grid over their range is asked instead; with
             more, a classifier takes up to 10 samples.
-        name : str, default=None
-            Name of the model in the legend, where several share the axes.
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **plot_kw : dict
-            Keywords for the lines, the marks or the map, as in
-            :meth:`matplotlib.axes.Axes.plot`, ``errorbar`` and ``tripcolor``.
 
         Returns
         -------
@@ -137,16 +124,9 @@ class UncertaintyDisplay:
         )
         return display.plot(ax, **plot_kw)
 
+    @completed(PLOT)
     def plot(self, ax=None, **plot_kw):
         """Draw mean and spread.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **plot_kw : dict
-            Keywords for the lines, the marks or the map, as in
-            :meth:`matplotlib.axes.Axes.plot`, ``errorbar`` and ``tripcolor``.
 
         Returns
         -------

@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes.inspection._access import (
     fit_on,
     train_freely,
     untrained_network,
 )
+from sknn_notes.inspection._docs import DISPLAY, PLOT, TRAINING
 from sknn_notes.inspection._plotting import (
     label_epochs,
     named,
@@ -18,6 +20,7 @@ from sknn_notes.inspection._plotting import (
 _RULE = "rule of thumb"
 
 
+@completed(DISPLAY)
 class UpdateRatioDisplay:
     """The relative size of the training steps, over the epochs and per weight matrix.
 
@@ -34,15 +37,6 @@ class UpdateRatioDisplay:
         a step does, weight decay and max norm included; biases are left out. NaN where
         W was zero. Under 'sgd' with an L1 part in the penalty, W is where momentum
         looks ahead to.
-    name : str, default=None
-        Name of the model in the legend.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        The axes with the curves.
-    figure_ : matplotlib Figure
-        The figure that holds them.
 
     Examples
     --------
@@ -61,30 +55,19 @@ class UpdateRatioDisplay:
         self.name = name
 
     @classmethod
+    @completed(PLOT)
+    @completed(TRAINING)
     def from_estimator(
         cls, estimator, X, y, *, n_epochs=20, name=None, ax=None, **line_kw
     ):
         """Train a clone for some epochs and plot the size of its steps.
 
+        The solver must be stochastic. Early stopping is switched off.
+
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or what holds one
-            A network with a stochastic solver, or a Pipeline that ends in one, a
-            TransformedTargetRegressor of one, or a search over one of these. It need
-            not be fitted and stays as it is. Early stopping is switched off.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
         n_epochs : int, default=20
-            How many epochs to train; a schedule such as 'cosine' runs out within them.
-        name : str, default=None
-            Name of the model in the legend, where several share the axes.
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
+            Number of epochs. A schedule such as 'cosine' decays over them.
 
         Returns
         -------
@@ -103,16 +86,9 @@ class UpdateRatioDisplay:
             )
         return cls(update_ratios(mlp, X, y, n_epochs), name=name).plot(ax, **line_kw)
 
+    @completed(PLOT)
     def plot(self, ax=None, **line_kw):
         """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------

@@ -9,7 +9,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes._arrays import to_numpy
+from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes.inspection._docs import DISPLAY, PLOT
 from sknn_notes.inspection._plotting import single_axes
 from sknn_notes.neural_network._base import BaseMLP
 
@@ -19,6 +21,7 @@ _N_IMAGES = 100
 _MOST_NAMES = 50
 
 
+@completed(DISPLAY)
 class WeightsDisplay:
     """A weight matrix: one image a unit, or a heat map.
 
@@ -39,13 +42,6 @@ class WeightsDisplay:
     feature_names : array-like of str of shape (n_inputs,), default=None
         Names of the inputs, for the ticks of a heat map of up to 50.
 
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        The axes with the images or the map.
-    figure_ : matplotlib Figure
-        The figure that holds them.
-
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -63,6 +59,7 @@ class WeightsDisplay:
         self.feature_names = feature_names
 
     @classmethod
+    @completed(PLOT)
     def from_estimator(
         cls,
         estimator,
@@ -89,11 +86,6 @@ class WeightsDisplay:
         image_shape : tuple of int, None or 'auto', default='auto'
             As in the constructor. 'auto' draws heat maps of all layers but the first,
             and of that one behind an embedding.
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **imshow_kw : dict
-            Keywords for the picture, such as ``cmap``, as in
-            :meth:`matplotlib.axes.Axes.imshow`.
 
         Returns
         -------
@@ -112,16 +104,9 @@ class WeightsDisplay:
         display = cls(weights, image_shape=image_shape, feature_names=names)
         return display.plot(ax, **imshow_kw)
 
+    @completed(PLOT)
     def plot(self, ax=None, **imshow_kw):
         """Draw the weights.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **imshow_kw : dict
-            Keywords for the picture, such as ``cmap``, as in
-            :meth:`matplotlib.axes.Axes.imshow`.
 
         Returns
         -------

@@ -22,6 +22,7 @@ from sknn_notes._arrays import (
 )
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin
+from sknn_notes._docstrings import completed
 from sknn_notes._kernels._numpy.columns import Moments, merge_moments
 from sknn_notes._sklearn import (
     Interval,
@@ -31,6 +32,7 @@ from sknn_notes._sklearn import (
     has_array_dispatch,
     validate_parameter_constraints,
 )
+from sknn_notes.preprocessing._docs import METHOD
 from sknn_notes.preprocessing._moments import (
     dense_kernel,
     feature_groups,
@@ -308,6 +310,7 @@ class ColumnwiseMap(
         zeros, ones = _neutral(shift)
         return dense_kernel("affine", X)(X, zeros, ones, factor, shift, out)
 
+    @completed(METHOD)
     def transform(self, X, copy=None):
         """Apply the statistics found by ``fit``.
 
@@ -316,8 +319,6 @@ class ColumnwiseMap(
         X : array-like of shape (n_samples, n_features)
             The data to transform. NaN stays NaN; infinity raises an error. Under
             scikit-learn's array API dispatch it has to be where ``fit`` had its own.
-        copy : bool, default=None
-            Whether to leave X as it is; None takes the parameter ``copy``.
 
         Returns
         -------
@@ -335,6 +336,7 @@ class ColumnwiseMap(
         check = partial(validate_data, self, reset=False)
         return self._run(X, check, copy, self._forward, "transform")
 
+    @completed(METHOD)
     def inverse_transform(self, X, copy=None):
         """Undo ``transform``.
 
@@ -342,8 +344,6 @@ class ColumnwiseMap(
         ----------
         X : array-like of shape (n_samples, n_features)
             Transformed data.
-        copy : bool, default=None
-            Whether to leave X as it is; None takes the parameter ``copy``.
 
         Returns
         -------

@@ -2,11 +2,14 @@
 
 from sknn_notes._arrays import namespace
 from sknn_notes._callbacks import fit_task
+from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.preprocessing._base import ColumnwiseMap, validated
+from sknn_notes.preprocessing._docs import METHOD, WEIGHING_TRANSFORMER
 
 
+@completed(WEIGHING_TRANSFORMER)
 class Centerer(ColumnwiseMap):
     """Subtract the mean of the training data.
 
@@ -14,32 +17,11 @@ class Centerer(ColumnwiseMap):
     or one for all the data; never one for each sample. It is found in ``fit`` and
     applied unchanged to any later data.
 
-    Parameters
-    ----------
-    per : {"feature", "all", "channel"}, default="feature"
-        What one mean covers: a column, all the data, or one channel of flattened
-        images.
-    n_channels : int, default=None
-        Number of channels of the images; needed by ``per="channel"`` and ignored
-        otherwise. It must divide the number of features.
-    channels : {"last", "first"}, default="last"
-        Where the channel index of the flattened images stood: ``"last"`` for
-        (height, width, channel), ``"first"`` for (channel, height, width).
-    copy : bool, default=True
-        If False, ``transform`` writes into X where X is a writeable float array.
-
     Attributes
     ----------
     mean_ : ndarray of shape (n_statistics,)
         The means, in the units of X: ``n_features`` of them for ``per="feature"``, 1
         for ``"all"``, ``n_channels`` for ``"channel"``. NaN where no value was seen.
-    n_samples_seen_ : int, float or ndarray of shape (n_features,)
-        Number of samples, or the sum of their weights; one for each feature if
-        missing values make them differ.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features seen during ``fit``, if X has names that are strings.
 
     See Also
     --------
@@ -84,44 +66,28 @@ class Centerer(ColumnwiseMap):
         self.copy = copy
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def fit(self, X, y=None, sample_weight=None):
         """Find the means of the training data, forgetting any earlier data.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data; NaN is ignored, infinity raises an error.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples.
-
         Returns
         -------
-        Centerer
+        self : Centerer
             The fitted transformer.
         """
         return self._fit(X, y, sample_weight, reset=True, whole=True)
 
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def partial_fit(self, X, y=None, sample_weight=None):
         """Update the means with one more chunk of training data.
 
         Any split of the data into chunks gives what one ``fit`` gives, to rounding.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The next chunk; NaN is ignored, infinity raises an error.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples.
-
         Returns
         -------
-        Centerer
+        self : Centerer
             The fitted transformer.
         """
         reset = not hasattr(self, "_moments")

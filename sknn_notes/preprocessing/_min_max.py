@@ -4,6 +4,7 @@ import numpy as np
 
 from sknn_notes._arrays import namespace
 from sknn_notes._callbacks import fit_task
+from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
 from sknn_notes.preprocessing._array_kernels import larger, smaller
@@ -14,9 +15,11 @@ from sknn_notes.preprocessing._base import (
     raise_if_overflowing,
     validated,
 )
+from sknn_notes.preprocessing._docs import COUNTING_TRANSFORMER, METHOD
 from sknn_notes.preprocessing._moments import dense_kernel, pool_range
 
 
+@completed(COUNTING_TRANSFORMER)
 class MinMaxNormalizer(ColumnwiseMap):
     """Scale the range of the training data to [-1, 1], or to another range.
 
@@ -28,19 +31,8 @@ class MinMaxNormalizer(ColumnwiseMap):
     ----------
     feature_range : tuple of (low, high), default=(-1, 1)
         The range of the transformed training data; ``low`` must be below ``high``.
-    per : {"feature", "all", "channel"}, default="feature"
-        What one minimum and maximum cover: a column, all the data, or one channel of
-        flattened images.
     clip : bool, default=False
         Whether ``transform`` clips unseen values to the range.
-    n_channels : int, default=None
-        Number of channels of the images; needed by ``per="channel"`` and ignored
-        otherwise. It must divide the number of features.
-    channels : {"last", "first"}, default="last"
-        Where the channel index of the flattened images stood: ``"last"`` for
-        (height, width, channel), ``"first"`` for (channel, height, width).
-    copy : bool, default=True
-        If False, ``transform`` writes into X where X is a writeable float array.
 
     Attributes
     ----------
@@ -55,12 +47,6 @@ class MinMaxNormalizer(ColumnwiseMap):
         The factors ``(high - low) / data_range_``; ``high - low`` where constant.
     min_ : ndarray of shape (n_statistics,)
         What is added after scaling: the result is ``X * scale_ + min_``.
-    n_samples_seen_ : int
-        Number of samples seen.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features seen during ``fit``, if X has names that are strings.
 
     See Also
     --------
@@ -126,40 +112,28 @@ class MinMaxNormalizer(ColumnwiseMap):
         self.copy = copy
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def fit(self, X, y=None):
         """Find minimum and maximum, forgetting any earlier data.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data; NaN is ignored, infinity raises an error.
-        y : None
-            Ignored.
-
         Returns
         -------
-        MinMaxNormalizer
+        self : MinMaxNormalizer
             The fitted transformer.
         """
         return self._fit(X, y, reset=True)
 
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def partial_fit(self, X, y=None):
         """Update minimum and maximum with one more chunk of training data.
 
         Any split of the data into chunks gives what one ``fit`` gives.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The next chunk; NaN is ignored, infinity raises an error.
-        y : None
-            Ignored.
-
         Returns
         -------
-        MinMaxNormalizer
+        self : MinMaxNormalizer
             The fitted transformer.
         """
         return self._fit(X, y, reset=not hasattr(self, "_range"))

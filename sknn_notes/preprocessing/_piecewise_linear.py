@@ -14,6 +14,7 @@ from sknn_notes._arrays import input_namespace
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin, fit_task
 from sknn_notes._checks import Interval, plain, shown
+from sknn_notes._docstrings import completed
 from sknn_notes._encoding import (
     component_scales,
     encode,
@@ -34,12 +35,14 @@ from sknn_notes.preprocessing._base import (
     relative_weights,
     validated,
 )
+from sknn_notes.preprocessing._docs import METHOD, TRANSFORMER
 from sknn_notes.preprocessing._row_sample import sample_to_extend
 
 # Elements of the output that are computed at a time, which stay in a near cache.
 BLOCK_SIZE = 2**16
 
 
+@completed(TRANSFORMER)
 class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject):
     """Encode each feature by where it lies among its bins.
 
@@ -74,10 +77,6 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
     clip_ends : bool, default=True
         Whether the first component ends at 0 and the last one at 1 for values that lie
         beyond the training data. If False, both go on as lines.
-    subsample : int, default=10000
-        The largest number of rows that ``partial_fit`` keeps. ``fit`` takes all.
-    random_state : int, RandomState instance or None, default=None
-        Which rows ``partial_fit`` keeps once a stream has more than ``subsample``.
 
     Attributes
     ----------
@@ -91,10 +90,6 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
     component_std_ : ndarray of shape (n_components,) or None
         The standard deviations of the components before they are scaled, 1 where they
         are constant. None if ``scale=None``.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features seen during ``fit``, if X has names that are strings.
 
     See Also
     --------
@@ -180,22 +175,19 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def fit(self, X, y=None, sample_weight=None):
         """Find the bins of every feature, forgetting any earlier data.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data; NaN is ignored, infinity raises an error.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             The targets, which the cuts of trees need: classes, numbers, multilabel
             indicators or several outputs. Ignored if ``bins="quantile"``.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples. Their scale plays no part.
 
         Returns
         -------
-        PiecewiseLinearEncoder
+        self : PiecewiseLinearEncoder
             The fitted transformer.
 
         Raises
@@ -216,6 +208,7 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
 
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def partial_fit(self, X, y=None, sample_weight=None):
         """Update the bins with one more chunk of training data.
 
@@ -226,16 +219,12 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The next chunk; NaN is ignored, infinity raises an error.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             The targets, which the cuts of trees need. Ignored if ``bins="quantile"``.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples.
 
         Returns
         -------
-        PiecewiseLinearEncoder
+        self : PiecewiseLinearEncoder
             The fitted transformer.
 
         Raises
@@ -322,13 +311,9 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
             )
         return out
 
+    @completed(METHOD)
     def get_feature_names_out(self, input_features=None):
         """Return the names of the outputs.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names of the features; those of ``fit``, or x0, x1, ..., if None.
 
         Returns
         -------

@@ -6,6 +6,7 @@ import numpy as np
 
 from sknn_notes._callbacks import fit_task
 from sknn_notes._checks import Interval, plain
+from sknn_notes._docstrings import completed
 from sknn_notes._encoding import quantiles
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._kernels._numpy.columns import row_blocks
@@ -20,6 +21,7 @@ from sknn_notes.preprocessing._base import (
     relative_weights,
     validated,
 )
+from sknn_notes.preprocessing._docs import METHOD, TRANSFORMER
 from sknn_notes.preprocessing._moments import dense_kernel, is_constant, pool_range
 from sknn_notes.preprocessing._row_sample import sample_to_extend
 
@@ -27,6 +29,7 @@ from sknn_notes.preprocessing._row_sample import sample_to_extend
 BLOCK_SIZE = 2**15
 
 
+@completed(TRANSFORMER)
 class RobustStandardizer(ColumnwiseMap):
     """Subtract the median, divide by the interquartile range, and clip smoothly.
 
@@ -39,21 +42,6 @@ class RobustStandardizer(ColumnwiseMap):
     clip : float or None, default=3.0
         The bound c of smooth clipping, in interquartile ranges, at least 0.001. None
         switches clipping off.
-    per : {"feature", "all", "channel"}, default="feature"
-        What one median and range cover: a column, all the data, or one channel of
-        flattened images.
-    n_channels : int, default=None
-        Number of channels of the images; needed by ``per="channel"`` and ignored
-        otherwise. It must divide the number of features.
-    channels : {"last", "first"}, default="last"
-        Where the channel index of the flattened images stood: ``"last"`` for
-        (height, width, channel), ``"first"`` for (channel, height, width).
-    copy : bool, default=True
-        If False, ``transform`` writes into X where X is a writeable float array.
-    subsample : int, default=10000
-        The largest number of rows that ``partial_fit`` keeps. ``fit`` takes all.
-    random_state : int, RandomState instance or None, default=None
-        Which rows ``partial_fit`` keeps once a stream has more than ``subsample``.
 
     Attributes
     ----------
@@ -63,10 +51,6 @@ class RobustStandardizer(ColumnwiseMap):
     scale_ : ndarray of shape (n_statistics,)
         What the data is divided by: the interquartile range; where that is 0, half the
         distance between minimum and maximum; where that is 0 too, 1.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features seen during ``fit``, if X has names that are strings.
 
     See Also
     --------
@@ -143,21 +127,13 @@ class RobustStandardizer(ColumnwiseMap):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def fit(self, X, y=None, sample_weight=None):
         """Find medians and interquartile ranges, forgetting any earlier data.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data; NaN is ignored, infinity raises an error.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples. Their scale plays no part.
-
         Returns
         -------
-        RobustStandardizer
+        self : RobustStandardizer
             The fitted transformer.
         """
         bound = self._checked_bound()
@@ -174,6 +150,7 @@ class RobustStandardizer(ColumnwiseMap):
 
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def partial_fit(self, X, y=None, sample_weight=None):
         """Update medians and interquartile ranges with one more chunk of data.
 
@@ -181,18 +158,9 @@ class RobustStandardizer(ColumnwiseMap):
         those of a random sample of as many. After ``fit``, which keeps no rows, a new
         stream starts.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The next chunk; NaN is ignored, infinity raises an error.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples.
-
         Returns
         -------
-        RobustStandardizer
+        self : RobustStandardizer
             The fitted transformer.
         """
         bound = self._checked_bound()

@@ -4,6 +4,7 @@ from numbers import Integral
 
 from sknn_notes._arrays import namespace
 from sknn_notes._callbacks import fit_task
+from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import Options, _fit_context
 from sknn_notes.preprocessing._base import (
@@ -11,9 +12,11 @@ from sknn_notes.preprocessing._base import (
     raise_if_overflowing,
     validated,
 )
+from sknn_notes.preprocessing._docs import METHOD, WEIGHING_TRANSFORMER
 from sknn_notes.preprocessing._moments import is_constant
 
 
+@completed(WEIGHING_TRANSFORMER)
 class Standardizer(ColumnwiseMap):
     """Subtract the mean of the training data and divide by its standard deviation.
 
@@ -23,9 +26,6 @@ class Standardizer(ColumnwiseMap):
 
     Parameters
     ----------
-    per : {"feature", "all", "channel"}, default="feature"
-        What one mean and standard deviation cover: a column, all the data, or one
-        channel of flattened images.
     with_mean : bool, default=True
         Whether to subtract the mean. Sparse matrices need False.
     with_std : bool, default=True
@@ -33,14 +33,6 @@ class Standardizer(ColumnwiseMap):
     ddof : {0, 1}, default=0
         The variance divides by ``n - ddof``. With 1, a ``sample_weight`` has to hold
         whole numbers, how often each sample occurs.
-    n_channels : int, default=None
-        Number of channels of the images; needed by ``per="channel"`` and ignored
-        otherwise. It must divide the number of features.
-    channels : {"last", "first"}, default="last"
-        Where the channel index of the flattened images stood: ``"last"`` for
-        (height, width, channel), ``"first"`` for (channel, height, width).
-    copy : bool, default=True
-        If False, ``transform`` writes into X where X is a writeable float array.
 
     Attributes
     ----------
@@ -53,13 +45,6 @@ class Standardizer(ColumnwiseMap):
     scale_ : ndarray of shape (n_statistics,) or None
         What the data is divided by: the standard deviations, 1 where constant. None
         if ``with_std=False``.
-    n_samples_seen_ : int, float or ndarray of shape (n_features,)
-        Number of samples, or the sum of their weights; one for each feature if
-        missing values make them differ.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features seen during ``fit``, if X has names that are strings.
 
     See Also
     --------
@@ -136,6 +121,7 @@ class Standardizer(ColumnwiseMap):
         )
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def fit(self, X, y=None, sample_weight=None):
         """Find mean and standard deviation, forgetting any earlier data.
 
@@ -144,20 +130,17 @@ class Standardizer(ColumnwiseMap):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Training data; NaN is ignored, infinity raises an error. CSR and CSC
             matrices and arrays need ``with_mean=False``.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples.
 
         Returns
         -------
-        Standardizer
+        self : Standardizer
             The fitted transformer.
         """
         return self._fit(X, y, sample_weight, reset=True, whole=True)
 
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def partial_fit(self, X, y=None, sample_weight=None):
         """Update mean and standard deviation with one more chunk of training data.
 
@@ -167,14 +150,10 @@ class Standardizer(ColumnwiseMap):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The next chunk; NaN is ignored, infinity raises an error.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples.
 
         Returns
         -------
-        Standardizer
+        self : Standardizer
             The fitted transformer.
         """
         reset = not hasattr(self, "_moments")

@@ -18,6 +18,7 @@ from sknn_notes._arrays import astype, full, namespace
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin, fit_task
 from sknn_notes._checks import plain
+from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import (
     Interval,
@@ -37,6 +38,7 @@ from sknn_notes.preprocessing._base import (
     raise_if_overflowing,
     validated,
 )
+from sknn_notes.preprocessing._docs import COUNTING_TRANSFORMER, METHOD
 from sknn_notes.preprocessing._linear_map import (
     cholesky_map,
     inverted,
@@ -68,6 +70,7 @@ DECOMPOSED = frozenset(
 )
 
 
+@completed(COUNTING_TRANSFORMER)
 class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
     """Decorrelate the data, and scale it so that its covariance is the identity.
 
@@ -113,12 +116,6 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         Number of components.
     shrinkage_ : float
         The share of shrinkage used.
-    n_samples_seen_ : int
-        Number of samples seen.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features seen during ``fit``, if X has names that are strings.
 
     Warns
     -----
@@ -222,6 +219,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         self.shrinkage = shrinkage
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def fit(self, X, y=None):
         """Find mean and covariance, forgetting any earlier data.
 
@@ -229,12 +227,10 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         ----------
         X : array-like of shape (n_samples, n_features)
             Training data, finite.
-        y : None
-            Ignored.
 
         Returns
         -------
-        Whitener
+        self : Whitener
             The fitted transformer.
         """
         with fit_task(self, X, y), unchanged_on_error(self), quiet():
@@ -249,6 +245,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
 
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
+    @completed(METHOD)
     def partial_fit(self, X, y=None):
         """Update mean and covariance with one more chunk of training data.
 
@@ -260,12 +257,10 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         ----------
         X : array-like of shape (n_samples, n_features)
             The next chunk, finite.
-        y : None
-            Ignored.
 
         Returns
         -------
-        Whitener
+        self : Whitener
             The fitted transformer.
 
         Raises
@@ -362,13 +357,9 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             out += astype(self.mean_, out.dtype, xp)
         return out
 
+    @completed(METHOD)
     def get_feature_names_out(self, input_features=None):
         """Names of the outputs.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names of the inputs; they must be those seen during ``fit``, if any were.
 
         Returns
         -------
