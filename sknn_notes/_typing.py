@@ -6,10 +6,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "ArrayNamespace", "Floats", "Integers", "Scalar"]
+__all__ = ["Array", "ArrayNamespace", "Floats", "Integers", "MatrixLike", "Scalar"]
 
 # An array of any library that follows the array API; these share no base class.
 Array: TypeAlias = Any
+# What estimators take for X: an array, a frame, a list of rows or a sparse matrix.
+MatrixLike: TypeAlias = Any
 # The functions of such a library, ``xp``.
 ArrayNamespace: TypeAlias = ModuleType
 # Arrays of numpy.

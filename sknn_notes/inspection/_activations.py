@@ -1,10 +1,16 @@
 """Outputs and gradients of the hidden units, layer by layer."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from sknn_notes._arrays import numpy_dtype
 from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats, MatrixLike
 from sknn_notes.inspection._access import fitted_network, fitted_objective
 from sknn_notes.inspection._docs import GRID_DISPLAY, GRID_PLOT
 from sknn_notes.inspection._plotting import grid_of_axes, named
@@ -14,6 +20,10 @@ from sknn_notes.inspection._units import (
     unit_states,
 )
 from sknn_notes.neural_network._namespaces import as_numpy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @completed(GRID_DISPLAY)
@@ -60,25 +70,44 @@ class ActivationsDisplay:
     [(150, 20), (150, 10)]
     """
 
-    def __init__(self, outputs, slopes, gradients=None, *, name=None):
+    axes_: NDArray[np.object_]
+    figure_: Figure
+
+    def __init__(
+        self,
+        outputs: list[Floats],
+        slopes: list[Floats],
+        gradients: list[Floats] | None = None,
+        *,
+        name: str | None = None,
+    ) -> None:
         self.outputs = outputs
         self.slopes = slopes
         self.gradients = gradients
         self.name = name
 
     @property
-    def saturated_fractions(self):
+    def saturated_fractions(self) -> Floats:
         """Share of (sample, unit) pairs of every layer that are saturated."""
         return saturated_fractions(self.slopes)
 
     @property
-    def dead_fractions(self):
+    def dead_fractions(self) -> Floats:
         """Share of units of every layer that are dead."""
         return dead_fractions(self.slopes)
 
     @classmethod
     @completed(GRID_PLOT)
-    def from_estimator(cls, estimator, X, y=None, *, name=None, ax=None, **hist_kw):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        *,
+        name: str | None = None,
+        ax: ArrayLike | None = None,
+        **hist_kw: Any,
+    ) -> Self:
         """Pass data through a fitted network and plot what its units do.
 
         The network must have hidden layers. The pass is as in training, but without
@@ -115,7 +144,7 @@ class ActivationsDisplay:
         return cls(*unit_states(objective, X, y), name=name).plot(ax, **hist_kw)
 
     @completed(GRID_PLOT)
-    def plot(self, ax=None, **hist_kw):
+    def plot(self, ax: ArrayLike | None = None, **hist_kw: Any) -> Self:
         """Draw the distributions.
 
         Returns
@@ -135,8 +164,9 @@ class ActivationsDisplay:
         if self.gradients is not None:
             logs = [np.log10(np.abs(g[g != 0])) for g in self.gradients]
             bins = _shared_bins(logs)
-            panels = zip(axes[1], self.gradients, logs, strict=True)
-            for axis, gradients, values in panels:
+            for axis, gradients, values in zip(
+                axes[1], self.gradients, logs, strict=True
+            ):
                 zeros = f"{np.mean(gradients == 0):.0%} are exactly 0"
                 self._histogram(axis, values, bins, "", zeros, hist_kw)
                 axis.set_xlabel("log10 |gradient|")
@@ -144,11 +174,19 @@ class ActivationsDisplay:
             axis.set_ylabel("units × samples")
         return self
 
-    def _histogram(self, axis, values, bins, title, told, hist_kw):
+    def _histogram(
+        self,
+        axis: Axes,
+        values: Floats,
+        bins: Floats,
+        title: str,
+        told: str,
+        hist_kw: dict[str, Any],
+    ) -> None:
         """Draw a histogram; tell a share of it in the title, or beside the name."""
         # On a linear scale a peak, as that of ReLU at 0, would flatten all the rest.
-        style = {"bins": bins, "log": True, "histtype": "stepfilled", "alpha": 0.7}
-        style["label"] = named(self.name, told)
+        style: dict[str, Any] = {"bins": bins, "log": True, "alpha": 0.7}
+        style |= {"histtype": "stepfilled", "label": named(self.name, told)}
         if values.size:
             axis.hist(values.ravel(), **style | hist_kw)
         if self.name is None:
@@ -158,6 +196,6 @@ class ActivationsDisplay:
             axis.legend(fontsize="small")
 
 
-def _shared_bins(layers):
+def _shared_bins(layers: list[Floats]) -> Floats:
     values = np.concatenate([layer.ravel() for layer in layers])
     return np.histogram_bin_edges(values, bins=40)

@@ -5,7 +5,9 @@ from scipy.sparse import issparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from sknn_notes._engine.rows import as_matrix
+from sknn_notes._typing import Floats, MatrixLike
 from sknn_notes.inspection._report import Finding
+from sknn_notes.inspection._subject import Subject
 from sknn_notes.links import unit_of
 from sknn_notes.losses import RegressionLoss
 
@@ -15,7 +17,7 @@ _LARGE, _HUGE, _SMALL = 3.0, 10.0, 0.1
 _OFF_CENTRE = 5.0
 
 
-def inputs(subject):
+def inputs(subject: Subject) -> Finding:
     """Look for columns far from mean 0 and size 1."""
     X = as_matrix(subject.batches.X)
     mean, std = _moments(X)
@@ -41,7 +43,7 @@ def inputs(subject):
     return Finding("inputs", status, found, change)
 
 
-def constant_inputs(subject):
+def constant_inputs(subject: Subject) -> Finding:
     """Look for columns of one value other than 0, which act as one more bias."""
     mean, std = _moments(as_matrix(subject.batches.X))
     constant, n = std == 0, len(std)
@@ -52,7 +54,7 @@ def constant_inputs(subject):
     return Finding("constant inputs", "pass", found)
 
 
-def targets(subject):
+def targets(subject: Subject) -> Finding | None:
     """Look for targets of a regression far from mean 0 and size 1."""
     loss = subject.plan.loss
     if not isinstance(loss, RegressionLoss) or unit_of(loss.link()) is None:
@@ -69,7 +71,7 @@ def targets(subject):
     return Finding("targets", status, found, "" if status == "pass" else change)
 
 
-def _moments(X):
+def _moments(X: MatrixLike) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of every column, exactly 0 where constant."""
     if issparse(X):
         mean, variance = mean_variance_axis(X, axis=0)
@@ -83,6 +85,6 @@ def _moments(X):
     return np.where(constant, low, mean), np.where(constant, 0.0, std)
 
 
-def _span(values):
+def _span(values: Floats) -> str:
     low, high = values.min(), values.max()
     return f"{low:.3g}" if len(values) == 1 else f"{low:.3g} to {high:.3g}"

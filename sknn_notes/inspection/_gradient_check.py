@@ -2,13 +2,20 @@
 
 import numpy as np
 
+from sknn_notes._engine.network import Network
+from sknn_notes._engine.objective import Objective
+from sknn_notes._typing import Floats, Integers
+from sknn_notes.inspection._subject import Batch
+
 _STEP = 1e-5
 _N_PROBES = 8
 # Gradients so many times larger than the rounding of a difference count in full.
 _ABOVE_ROUNDING = 1e5
 
 
-def gradient_errors(objective, batch, rng):
+def gradient_errors(
+    objective: Objective, batch: Batch, rng: np.random.Generator
+) -> tuple[float, str]:
     """Return the largest relative error over the parameter arrays, and its array.
 
     Per weight matrix, bias and scale, the coordinates of the largest gradients and some
@@ -40,7 +47,7 @@ def gradient_errors(objective, batch, rng):
     return worst, worst_name
 
 
-def _arrays(network):
+def _arrays(network: Network) -> list[tuple[str, Floats, Floats]]:
     """Return name, flat view and gradient of every parameter array."""
     names = {"W": "weights", "b": "biases", "shift": "shifts", "scale": "scales"}
     return [
@@ -53,13 +60,15 @@ def _arrays(network):
     ]
 
 
-def _places(gradient, rng):
+def _places(gradient: Floats, rng: np.random.Generator) -> Integers:
     n = min(_N_PROBES // 2, len(gradient))
     largest = np.argpartition(np.abs(gradient), -n)[-n:]
     return np.union1d(largest, rng.integers(len(gradient), size=n))
 
 
-def _probe(objective, batch, array, place, middle):
+def _probe(
+    objective: Objective, batch: Batch, array: Floats, place: int, middle: float
+) -> tuple[float, float]:
     """Return the centered difference, and how far the slopes of its halves differ."""
     before = array[place]
     array[place] = before + _STEP

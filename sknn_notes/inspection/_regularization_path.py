@@ -1,16 +1,27 @@
 """Scores and weights along the strength of the penalty."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv, cross_validate
 from sklearn.pipeline import Pipeline
 
 from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats, MatrixLike
 from sknn_notes.inspection._access import fitted_network, no_network
 from sknn_notes.inspection._docs import GRID_DISPLAY, GRID_PLOT
 from sknn_notes.inspection._plotting import grid_of_axes, named, rescale
 from sknn_notes.neural_network._base import BaseMLP
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 _ALPHAS = np.logspace(-5, 0, 6)
 
@@ -56,16 +67,19 @@ class RegularizationPathDisplay:
     array([0., 1.])
     """
 
+    axes_: NDArray[np.object_]
+    figure_: Figure
+
     def __init__(
         self,
         *,
-        alphas,
-        train_scores,
-        test_scores,
-        weight_norms,
-        zero_fractions,
-        name=None,
-    ):
+        alphas: Floats,
+        train_scores: Floats,
+        test_scores: Floats,
+        weight_norms: Floats,
+        zero_fractions: Floats,
+        name: str | None = None,
+    ) -> None:
         self.alphas = alphas
         self.train_scores = train_scores
         self.test_scores = test_scores
@@ -77,18 +91,18 @@ class RegularizationPathDisplay:
     @completed(GRID_PLOT)
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike,
         *,
-        alphas=_ALPHAS,
-        cv=None,
-        scoring=None,
-        n_jobs=None,
-        name=None,
-        ax=None,
-        **line_kw,
-    ):
+        alphas: ArrayLike = _ALPHAS,
+        cv: Any = None,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        name: str | None = None,
+        ax: ArrayLike | None = None,
+        **line_kw: Any,
+    ) -> Self:
         """Cross-validate clones at every strength and plot the path.
 
         Parameters
@@ -153,7 +167,7 @@ class RegularizationPathDisplay:
         ).plot(ax, **line_kw)
 
     @completed(GRID_PLOT)
-    def plot(self, ax=None, **line_kw):
+    def plot(self, ax: ArrayLike | None = None, **line_kw: Any) -> Self:
         """Draw the path: the mean over the folds, with a band of one deviation.
 
         Returns
@@ -181,7 +195,9 @@ class RegularizationPathDisplay:
                 axis.legend()
         return self
 
-    def _curve(self, axis, values, label, line_kw):
+    def _curve(
+        self, axis: Axes, values: Floats, label: str | None, line_kw: dict[str, Any]
+    ) -> Line2D:
         mean, spread = values.mean(axis=1), values.std(axis=1)
         (line,) = axis.plot(self.alphas, mean, label=label, **line_kw)
         axis.fill_between(
@@ -195,7 +211,7 @@ class RegularizationPathDisplay:
         return line
 
 
-def _weights(estimator):
+def _weights(estimator: Any) -> Floats:
     """Return all weights of a fitted network or Pipeline as one vector."""
     mlp, _ = fitted_network(estimator, "RegularizationPathDisplay")
     return np.concatenate([W.ravel() for W in mlp.coefs_])

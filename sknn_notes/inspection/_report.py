@@ -1,9 +1,15 @@
 """The report of ``sanity_check``: findings, as a table to read or a DataFrame."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from textwrap import wrap
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sknn_notes._sklearn import check_pandas_support
+
+if TYPE_CHECKING:
+    import pandas
 
 _COLUMNS = ("check", "status", "found", "change")
 _WIDTHS = (22, 6, 40, 44)
@@ -69,10 +75,10 @@ class SanityReport:
     'warn'
     """
 
-    def __init__(self, findings):
+    def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(Finding(*finding) for finding in findings)
 
-    def __getitem__(self, check):
+    def __getitem__(self, check: str) -> Finding:
         """Return the finding of the check with this name."""
         for finding in self.findings:
             if finding.check == check:
@@ -80,7 +86,7 @@ class SanityReport:
         names = [finding.check for finding in self.findings]
         raise KeyError(f"The report has no check {check!r}; it has {names}.")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         cells = [_COLUMNS, *self.findings]
         wrapped = [
             [
@@ -102,7 +108,7 @@ class SanityReport:
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join(lines)
 
-    def to_frame(self):
+    def to_frame(self) -> pandas.DataFrame:
         """Return the findings as a pandas DataFrame.
 
         Returns

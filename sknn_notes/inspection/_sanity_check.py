@@ -1,8 +1,12 @@
 """Checks that find most of what is wrong with a training before it runs for long."""
 
 import warnings
+from typing import Any
+
+from numpy.typing import ArrayLike
 
 from sknn_notes._docstrings import completed
+from sknn_notes._typing import MatrixLike
 from sknn_notes.inspection import _data_checks, _start_checks, _training_checks
 from sknn_notes.inspection._access import untrained_network
 from sknn_notes.inspection._docs import TRAINING
@@ -11,7 +15,7 @@ from sknn_notes.inspection._subject import Subject
 
 
 @completed(TRAINING)
-def sanity_check(estimator, X, y):
+def sanity_check(estimator: Any, X: MatrixLike, y: ArrayLike) -> SanityReport:
     """Check data, loss, gradient and learning rate before a long training.
 
     The checks that the field recommends, in the order in which they are worth mending:

@@ -8,7 +8,7 @@ from sknn_notes.inspection._access import start
 from sknn_notes.inspection._chance import chance_level, loss_at_zero
 from sknn_notes.inspection._gradient_check import gradient_errors
 from sknn_notes.inspection._report import Finding
-from sknn_notes.inspection._subject import data_loss, take
+from sknn_notes.inspection._subject import Subject, data_loss, take
 
 # How far the loss of small weights may be from chance, as a share of it.
 _NEAR = 0.1
@@ -19,7 +19,7 @@ _CLOSE, _WRONG = 1e-5, 1e-3
 _N_ROWS_OF_GRADIENT = 10
 
 
-def loss_at_chance(subject):
+def loss_at_chance(subject: Subject) -> Finding:
     """Compare the loss of small weights with what the formula of the loss gives."""
     plan, network = subject.plan, subject.network
     _, y, sample_weight = subject.batch
@@ -38,7 +38,7 @@ def loss_at_chance(subject):
     return Finding("loss at chance", "fail", found, change)
 
 
-def loss_at_start(subject):
+def loss_at_start(subject: Subject) -> Finding:
     """Compare the loss of the initial weights with that of outputs of 0."""
     _, y, sample_weight = subject.batch
     chance = loss_at_zero(subject.plan.loss, y, sample_weight, subject.n_raw)
@@ -54,7 +54,7 @@ def loss_at_start(subject):
     return Finding("loss at start", status, found, change)
 
 
-def penalty(subject):
+def penalty(subject: Subject) -> Finding:
     """See that the penalty adds to the loss at the start, but not too much."""
     plan, network = subject.plan, subject.network
     if plan.penalty is None or not any(plan.alphas):
@@ -73,7 +73,7 @@ def penalty(subject):
     return Finding("penalty", "pass", found)
 
 
-def gradient(subject):
+def gradient(subject: Subject) -> Finding:
     """Compare the gradient with centered differences in float64."""
     mlp = clone(subject.mlp).set_params(dtype="float64")
     training = start(mlp, subject.X, subject.y)

@@ -1,16 +1,21 @@
 """What ``sanity_check`` looks at: a network about to be trained on some data."""
 
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from sknn_notes._engine.batches import Batches
 from sknn_notes._engine.finite import DivergenceError
+from sknn_notes._engine.network import Network
+from sknn_notes._engine.objective import Objective
+from sknn_notes._typing import Integers, MatrixLike
 from sknn_notes.inspection._access import fit_on, start, train_freely
 from sknn_notes.inspection._units import UnitStates, unit_states
 from sknn_notes.inspection._update_ratio import update_ratios
+from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._parameters import base_rate
 
 # Rows that the checks before training look at.
@@ -18,6 +23,9 @@ _N_ROWS = 1000
 # Steps of the short training, and of learning a few rows by heart, at most; and the
 # products of a weight and an activation that they may take, which bounds the time.
 _N_STEPS, _N_STEPS_BY_HEART, _N_PRODUCTS = 50, 500, 1e9
+
+# X, y and sample_weight, as the objective takes them.
+Batch: TypeAlias = tuple[Any, Any, Any]
 
 
 class ShortTraining(NamedTuple):
@@ -54,7 +62,7 @@ class Subject:
     start_states : UnitStates
     """
 
-    def __init__(self, mlp, X, y):
+    def __init__(self, mlp: BaseMLP, X: MatrixLike, y: ArrayLike) -> None:
         seed = 0 if mlp.random_state is None else mlp.random_state
         self.mlp = clone(mlp).set_params(
             early_stopping=False, warm_start=False, verbose=False, random_state=seed
@@ -71,17 +79,17 @@ class Subject:
         self.start_states = unit_states(objective, self.batch[0])
 
     @property
-    def n_raw(self):
+    def n_raw(self) -> int:
         """Number of raw outputs."""
-        return self.network.shapes[-1][1]
+        return int(self.network.shapes[-1][1])
 
-    def _n_steps(self, n_rows, most):
+    def _n_steps(self, n_rows: int, most: int) -> int:
         """Return how many steps on so many rows there is time for."""
         n_products = n_rows * self.network.theta.size
         return int(np.clip(_N_PRODUCTS / n_products, 10, most))
 
     @cached_property
-    def short_training(self):
+    def short_training(self) -> ShortTraining | None:
         """A training of some steps with everything on; None where it diverged."""
         batch_size = self.batches.max_rows
         n_steps = self._n_steps(batch_size, _N_STEPS)
@@ -92,7 +100,7 @@ class Subject:
             # So that some of its steps are made at the full rate.
             mlp.set_params(learning_rate__warmup=n_epochs / 2)
 
-        def some(network, batches):
+        def some(network: Network, batches: Batches) -> Batches:
             trained.append(network)
             short = Batches(
                 *take(batches, rows),
@@ -111,7 +119,7 @@ class Subject:
         states = unit_states(objective, self.batch[0])
         return ShortTraining(n_steps, ratios.mean(axis=0), loss, states)
 
-    def learn_by_heart(self, rows):
+    def learn_by_heart(self, rows: Integers) -> list[float]:
         """Fit a clone to a few rows alone, without penalty, max norm and noise.
 
         Returns
@@ -135,7 +143,7 @@ class Subject:
         if "loss__label_smoothing" in mlp.get_params():
             mlp.set_params(loss__label_smoothing=0.0)
 
-        def few(network, batches):
+        def few(network: Network, batches: Batches) -> Batches:
             return Batches(
                 *take(batches, rows), batch_size=len(rows), shuffle=False, min_rows=2
             )
@@ -144,15 +152,16 @@ class Subject:
             fit_on(train_freely(mlp, n_steps), self.X, self.y, few)
         except DivergenceError:
             return []
-        return mlp.loss_curve_
+        losses: list[float] = mlp.loss_curve_
+        return losses
 
 
-def data_loss(objective, batch):
+def data_loss(objective: Objective, batch: Batch) -> float:
     """Return the loss of a batch, without penalty and noise."""
-    return objective.mean_loss(*batch)[0]
+    return float(objective.mean_loss(*batch)[0])
 
 
-def take(batches, rows):
+def take(batches: Batches, rows: Integers) -> Batch:
     """Return some rows of the data that batches are made of, weights of mean 1."""
     weight = batches.sample_weight
     if weight is not None:

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from sknn_notes._typing import Integers
 from sknn_notes.inspection._chance import loss_of_constants
 from sknn_notes.inspection._report import Finding
-from sknn_notes.inspection._subject import take
+from sknn_notes.inspection._subject import Subject, take
 from sknn_notes.inspection._units import dead_fractions, saturated_fractions
 from sknn_notes.losses import RegressionLoss
 from sknn_notes.neural_network._parameters import base_rate
@@ -21,7 +22,7 @@ _MOVED = 1e-3
 _SOME, _MANY = 0.2, 0.5
 
 
-def overfit(subject):
+def overfit(subject: Subject) -> Finding:
     """See that twenty samples can be learnt by heart."""
     name = "overfit"
     rows = _few_rows(subject)
@@ -55,7 +56,7 @@ def overfit(subject):
     return Finding(name, "fail", found, change)
 
 
-def _few_rows(subject):
+def _few_rows(subject: Subject) -> Integers:
     """Return some rows; of classes that exclude each other about as many of each."""
     y = subject.batches.y[subject.order]
     if isinstance(subject.plan.loss, RegressionLoss) or y[0].size > 1:
@@ -67,7 +68,7 @@ def _few_rows(subject):
     return subject.order[np.argsort(rank, kind="stable")[:_N_FEW]]
 
 
-def learning_rate(subject):
+def learning_rate(subject: Subject) -> Finding:
     """See that a short training lowers the loss by steps of a good size."""
     name = "learning rate"
     if not subject.plan.solver.stochastic:
@@ -102,7 +103,7 @@ def learning_rate(subject):
     return Finding(name, "warn" if moved and ratio <= _HUGE else "fail", found, change)
 
 
-def dead_units(subject):
+def dead_units(subject: Subject) -> Finding:
     """Look for units without gradient, before and after the short training."""
     name = "dead units"
     activations = subject.network.activations
@@ -119,11 +120,11 @@ def dead_units(subject):
         where = f" (layer {layer + 1})" if dead[layer] else ""
         found.append(f"{dead[layer]:.0%} dead {moment}{where}")
         most_dead = max(most_dead, dead[layer])
-        saturated = saturated_fractions(states.slopes)
-        # Of the ReLU family half of all units are off, as they should be.
+        shares = saturated_fractions(states.slopes)
+        # Half of the units of the ReLU family are off, as they should be.
         saturated = max(
-            0.0 if activation.rectifies else share
-            for activation, share in zip(activations, saturated, strict=True)
+            0.0 if activation.rectifies else float(share)
+            for activation, share in zip(activations, shares, strict=True)
         )
         if saturated > _MANY:
             found.append(f"{saturated:.0%} saturated {moment}")

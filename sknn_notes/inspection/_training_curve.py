@@ -1,12 +1,26 @@
 """Loss and score of every epoch of a training."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats
 from sknn_notes.inspection._access import fitted_network
 from sknn_notes.inspection._docs import GRID_DISPLAY, GRID_PLOT
 from sknn_notes.inspection._plotting import grid_of_axes, label_epochs, named
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+Curve: TypeAlias = Sequence[float] | Floats
 
 
 @completed(GRID_DISPLAY)
@@ -50,16 +64,24 @@ class TrainingCurveDisplay:
     True
     """
 
+    axes_: NDArray[np.object_]
+    figure_: Figure
+
     def __init__(
-        self, training_loss, *, validation_loss=None, validation_score=None, name=None
-    ):
+        self,
+        training_loss: Curve,
+        *,
+        validation_loss: Curve | None = None,
+        validation_score: Curve | None = None,
+        name: str | None = None,
+    ) -> None:
         self.training_loss = training_loss
         self.validation_loss = validation_loss
         self.validation_score = validation_score
         self.name = name
 
     @property
-    def best_epoch(self):
+    def best_epoch(self) -> int | None:
         """Epoch of the best validation score, or loss, counted from 1."""
         for values, sign in [(self.validation_score, 1), (self.validation_loss, -1)]:
             if values is not None and np.isfinite(values).any():
@@ -68,7 +90,14 @@ class TrainingCurveDisplay:
 
     @classmethod
     @completed(GRID_PLOT)
-    def from_estimator(cls, estimator, *, name=None, ax=None, **line_kw):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        name: str | None = None,
+        ax: ArrayLike | None = None,
+        **line_kw: Any,
+    ) -> Self:
         """Plot the curves of a fitted network.
 
         Returns
@@ -88,7 +117,7 @@ class TrainingCurveDisplay:
         return display.plot(ax, **line_kw)
 
     @completed(GRID_PLOT)
-    def plot(self, ax=None, **line_kw):
+    def plot(self, ax: ArrayLike | None = None, **line_kw: Any) -> Self:
         """Draw the curves.
 
         Returns
@@ -105,6 +134,7 @@ class TrainingCurveDisplay:
             self._curve(losses, "validation", self.validation_loss, **dashed)
         losses.set_ylabel("loss")
         if has_scores:
+            assert self.validation_score is not None
             self._curve(axes[0, 1], "validation", self.validation_score, **dashed)
             axes[0, 1].set_ylabel("validation score")
         for axis in axes[0]:
@@ -120,13 +150,15 @@ class TrainingCurveDisplay:
             axis.legend()
         return self
 
-    def _has_scores(self):
+    def _has_scores(self) -> bool:
         """Return whether there are scores, and others than the losses times -1."""
         score, loss = self.validation_score, self.validation_loss
         if score is None or loss is None:
             return score is not None
         return not np.array_equal(score, np.negative(loss))
 
-    def _curve(self, axis, what, values, **line_kw):
+    def _curve(
+        self, axis: Axes, what: str, values: Curve, **line_kw: Any
+    ) -> list[Line2D]:
         epochs = np.arange(1, len(values) + 1)
         return axis.plot(epochs, values, label=named(self.name, what), **line_kw)

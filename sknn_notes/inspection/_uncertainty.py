@@ -1,14 +1,25 @@
 """What Monte Carlo passes tell about the uncertainty of predictions."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils import check_array
 
 from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats, MatrixLike
 from sknn_notes.inspection._access import fitted_network
 from sknn_notes.inspection._docs import DISPLAY, PLOT
 from sknn_notes.inspection._plotting import named, single_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _MOST_ROWS = 10
 _GRID = 80
@@ -54,17 +65,20 @@ class UncertaintyDisplay:
     True
     """
 
+    ax_: Axes
+    figure_: Figure
+
     def __init__(
         self,
-        X,
-        mean,
-        spread,
+        X: Floats,
+        mean: Floats,
+        spread: Floats,
         *,
-        labels=None,
-        quantity="prediction",
-        feature_names=None,
-        name=None,
-    ):
+        labels: Sequence[Any] | NDArray[Any] | None = None,
+        quantity: str = "prediction",
+        feature_names: Sequence[str] | None = None,
+        name: str | None = None,
+    ) -> None:
         self.X = X
         self.mean = mean
         self.spread = spread
@@ -75,7 +89,15 @@ class UncertaintyDisplay:
 
     @classmethod
     @completed(PLOT)
-    def from_estimator(cls, estimator, X, *, name=None, ax=None, **plot_kw):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        *,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **plot_kw: Any,
+    ) -> Self:
         """Predict many times with noise, and plot mean and spread of the predictions.
 
         The network must have noise (dropout, dropconnect or augment). It makes
@@ -125,7 +147,7 @@ class UncertaintyDisplay:
         return display.plot(ax, **plot_kw)
 
     @completed(PLOT)
-    def plot(self, ax=None, **plot_kw):
+    def plot(self, ax: Axes | None = None, **plot_kw: Any) -> Self:
         """Draw mean and spread.
 
         Returns
@@ -148,7 +170,7 @@ class UncertaintyDisplay:
             ax.legend()
         return self
 
-    def _plot_bands(self, ax, plot_kw):
+    def _plot_bands(self, ax: Axes, plot_kw: dict[str, Any]) -> None:
         order = np.argsort(self.X[:, 0])
         x = self.X[order, 0]
         for mean, spread, label in self._outputs():
@@ -158,34 +180,35 @@ class UncertaintyDisplay:
             ax.fill_between(x, low, high, color=color, alpha=0.3, linewidth=0)
         ax.set(xlabel=self._feature(0, "feature"), ylabel=self.quantity)
 
-    def _plot_map(self, ax, plot_kw):
+    def _plot_map(self, ax: Axes, plot_kw: dict[str, Any]) -> None:
         predicted = np.argmax(self.mean, axis=1)
         spread = self.spread[np.arange(len(predicted)), predicted]
-        style = {"shading": "gouraud", "cmap": "viridis"} | plot_kw
-        mesh = ax.tripcolor(*self.X.T, spread, **style)
+        style: dict[str, Any] = {"shading": "gouraud", "cmap": "viridis"} | plot_kw
+        mesh = ax.tripcolor(self.X[:, 0], self.X[:, 1], spread, **style)
         label = named(self.name, f"spread of the {self.quantity}")
         ax.figure.colorbar(mesh, ax=ax, label=label)
         x, y = (self._feature(i, f"feature {i}") for i in (0, 1))
         ax.set(xlabel=x, ylabel=y)
 
-    def _plot_numbers(self, ax, plot_kw):
+    def _plot_numbers(self, ax: Axes, plot_kw: dict[str, Any]) -> None:
         samples = np.arange(len(self.X))
         for mean, spread, label in self._outputs():
             style = {"marker": "o", "linestyle": "none", "label": label}
             ax.errorbar(samples, mean, spread, **style | plot_kw)
         ax.set(xlabel="sample", ylabel=self.quantity)
 
-    def _plot_classes(self, ax, plot_kw):
+    def _plot_classes(self, ax: Axes, plot_kw: dict[str, Any]) -> None:
+        assert self.labels is not None
         places = np.arange(len(self.labels))
         shifts = np.linspace(-0.25, 0.25, len(self.X) + 2)[1:-1]
         for i, shift in enumerate(shifts):
-            style = {"marker": "o", "linestyle": "none", "markersize": 4}
-            style["label"] = named(self.name, f"sample {i}")
+            style: dict[str, Any] = {"marker": "o", "linestyle": "none"}
+            style["markersize"], style["label"] = 4, named(self.name, f"sample {i}")
             ax.errorbar(places + shift, self.mean[i], self.spread[i], **style | plot_kw)
         ax.set_xticks(places, self.labels)
         ax.set(xlabel="class", ylabel=self.quantity)
 
-    def _outputs(self):
+    def _outputs(self) -> Iterator[tuple[Floats, Floats, str]]:
         """Return mean, spread and label of every output."""
         n_outputs = self.mean.shape[1]
         names = self.labels
@@ -196,11 +219,11 @@ class UncertaintyDisplay:
             labels = [self.name]
         return zip(self.mean.T, self.spread.T, labels, strict=True)
 
-    def _feature(self, i, default):
+    def _feature(self, i: int, default: str) -> str:
         return default if self.feature_names is None else self.feature_names[i]
 
 
-def _like(X, points):
+def _like(X: MatrixLike, points: Floats) -> Any:
     """Return points in a container as X, so that its columns keep their names."""
     if not hasattr(X, "columns"):
         return points
@@ -209,7 +232,7 @@ def _like(X, points):
     return type(X)(points, schema=list(X.columns), orient="row")
 
 
-def _grid_over(X):
+def _grid_over(X: Floats) -> Floats:
     """Return the points of a grid that reaches a little beyond the data."""
     low, high = X.min(axis=0), X.max(axis=0)
     margin = 0.05 * (high - low)

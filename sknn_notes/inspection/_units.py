@@ -1,8 +1,12 @@
 """What the hidden units do on some data: their outputs, slopes and gradients."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from sknn_notes._engine.objective import Objective
+from sknn_notes._typing import Floats
+from sknn_notes.activations import Activation
 
 # Relative to the steepest slope of the activation: a unit this flat on a sample is
 # saturated there (tanh beyond 0.975), and one this flat on all samples is dead. A leaky
@@ -18,12 +22,12 @@ class UnitStates(NamedTuple):
     relative to the steepest; ``gradients`` is None without targets.
     """
 
-    outputs: list
-    slopes: list
-    gradients: list | None
+    outputs: list[Floats]
+    slopes: list[Floats]
+    gradients: list[Floats] | None
 
 
-def unit_states(objective, X, y=None):
+def unit_states(objective: Objective, X: Any, y: Any = None) -> UnitStates:
     """Return the states of all hidden units in one pass as in training, without noise.
 
     Gradients are those of the mean loss at the dense outputs, times the number of
@@ -42,24 +46,25 @@ def unit_states(objective, X, y=None):
     ]
     if y is None:
         return UnitStates(outputs, slopes, None)
-    gradients: list = []
+    gradients: list[Floats] = []
     network.backward(delta, gradients)
     gradients = [delta * X.shape[0] for delta in gradients[:0:-1]]
     return UnitStates(outputs, slopes, gradients)
 
 
-def _slopes(activation, A, Z):
+def _slopes(activation: Activation, A: Floats, Z: Floats) -> Floats:
     slope = activation.backward(np.ones_like(A), A, Z, np)
     z = np.linspace(-4, 4, 81)[None]
     steepest = activation.backward(np.ones_like(z), activation.forward(z, np), z, np)
-    return np.abs(slope) / np.abs(steepest).max()
+    relative: Floats = np.abs(slope) / np.abs(steepest).max()
+    return relative
 
 
-def saturated_fractions(slopes):
+def saturated_fractions(slopes: list[Floats]) -> Floats:
     """Return each layer's share of (sample, unit) pairs at a flat end, as an array."""
     return np.array([np.mean(slope < SATURATED) for slope in slopes])
 
 
-def dead_fractions(slopes):
+def dead_fractions(slopes: list[Floats]) -> Floats:
     """Return each layer's share of units flat on every sample, as an array."""
     return np.array([np.mean((slope < DEAD).all(axis=0)) for slope in slopes])

@@ -1,10 +1,20 @@
 """How far a step moves the weights, relative to their size."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from sknn_notes._docstrings import completed
+from sknn_notes._engine.batches import Batches
+from sknn_notes._engine.network import Network
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats, MatrixLike
 from sknn_notes.inspection._access import (
+    BatchesFor,
     fit_on,
     train_freely,
     untrained_network,
@@ -16,6 +26,11 @@ from sknn_notes.inspection._plotting import (
     rescale,
     single_axes,
 )
+from sknn_notes.neural_network._base import BaseMLP
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _RULE = "rule of thumb"
 
@@ -50,7 +65,10 @@ class UpdateRatioDisplay:
     (5, 2)
     """
 
-    def __init__(self, ratios, *, name=None):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(self, ratios: Floats, *, name: str | None = None) -> None:
         self.ratios = ratios
         self.name = name
 
@@ -58,8 +76,16 @@ class UpdateRatioDisplay:
     @completed(PLOT)
     @completed(TRAINING)
     def from_estimator(
-        cls, estimator, X, y, *, n_epochs=20, name=None, ax=None, **line_kw
-    ):
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike,
+        *,
+        n_epochs: int = 20,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **line_kw: Any,
+    ) -> Self:
         """Train a clone for some epochs and plot the size of its steps.
 
         The solver must be stochastic. Early stopping is switched off.
@@ -87,7 +113,7 @@ class UpdateRatioDisplay:
         return cls(update_ratios(mlp, X, y, n_epochs), name=name).plot(ax, **line_kw)
 
     @completed(PLOT)
-    def plot(self, ax=None, **line_kw):
+    def plot(self, ax: Axes | None = None, **line_kw: Any) -> Self:
         """Draw the curves.
 
         Returns
@@ -109,14 +135,20 @@ class UpdateRatioDisplay:
         return self
 
 
-def update_ratios(mlp, X, y, n_epochs, batches_for=None):
+def update_ratios(
+    mlp: BaseMLP,
+    X: MatrixLike,
+    y: ArrayLike,
+    n_epochs: int,
+    batches_for: BatchesFor | None = None,
+) -> Floats:
     """Fit ``mlp`` for ``n_epochs``; return what ``UpdateRatioDisplay`` shows.
 
     ``batches_for(network, batches)`` may give other batches than those of ``X, y``.
     """
     watched = []
 
-    def watch(network, batches):
+    def watch(network: Network, batches: Batches) -> _WatchedBatches:
         if batches_for is not None:
             batches = batches_for(network, batches)
         watched.append(_WatchedBatches(network, batches))
@@ -129,21 +161,21 @@ def update_ratios(mlp, X, y, n_epochs, batches_for=None):
 class _WatchedBatches:
     """Batches that compare the weights at the end of every step with those before."""
 
-    def __init__(self, network, batches):
+    def __init__(self, network: Network, batches: Batches) -> None:
         self._network, self._batches = network, batches
-        self.ratios = []
+        self.ratios: list[Floats] = []
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._batches, name)
 
-    def epoch(self, rng):
+    def epoch(self, rng: np.random.Generator) -> Iterator[Any]:
         return self._watched(self._batches.epoch(rng))
 
-    def blocks(self, rng, n_batches):
+    def blocks(self, rng: np.random.Generator, n_batches: int) -> Iterator[Any]:
         # Steps that are compiled take several batches at a time: here only one.
         return self._watched(self._batches.blocks(rng, 1))
 
-    def _watched(self, batches):
+    def _watched(self, batches: Iterable[Any]) -> Iterator[Any]:
         steps = []
         for batch in batches:
             before = [W.copy() for W in self._network.fitted.coefs]
@@ -157,6 +189,6 @@ class _WatchedBatches:
         self.ratios.append(np.mean(steps, axis=0))
 
 
-def _ratio(W, before):
+def _ratio(W: Floats, before: Floats) -> float:
     size = np.linalg.norm(before)
-    return np.linalg.norm(W - before) / size if size else np.nan
+    return float(np.linalg.norm(W - before) / size) if size else np.nan

@@ -1,9 +1,14 @@
 """Weights, and the matrices of whitening, as images or as a heat map."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -11,14 +16,20 @@ from sklearn.utils.validation import check_is_fitted
 from sknn_notes._arrays import to_numpy
 from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats
 from sknn_notes.inspection._docs import DISPLAY, PLOT
 from sknn_notes.inspection._plotting import single_axes
 from sknn_notes.neural_network._base import BaseMLP
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # A square of fewer inputs is more likely a coincidence than an image.
 _LEAST_SIDE = 5
 _N_IMAGES = 100
 _MOST_NAMES = 50
+ImageShape: TypeAlias = tuple[int, ...] | Literal["auto"] | None
 
 
 @completed(DISPLAY)
@@ -53,7 +64,16 @@ class WeightsDisplay:
     (64, 64)
     """
 
-    def __init__(self, weights, *, image_shape="auto", feature_names=None):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        weights: Floats,
+        *,
+        image_shape: ImageShape = "auto",
+        feature_names: Sequence[str] | None = None,
+    ) -> None:
         self.weights = weights
         self.image_shape = image_shape
         self.feature_names = feature_names
@@ -62,14 +82,14 @@ class WeightsDisplay:
     @completed(PLOT)
     def from_estimator(
         cls,
-        estimator,
+        estimator: Any,
         *,
-        layer=0,
-        units=None,
-        image_shape="auto",
-        ax=None,
-        **imshow_kw,
-    ):
+        layer: int = 0,
+        units: ArrayLike | None = None,
+        image_shape: ImageShape = "auto",
+        ax: Axes | None = None,
+        **imshow_kw: Any,
+    ) -> Self:
         """Plot the weights of a layer, or the filters of a whitening.
 
         Parameters
@@ -105,7 +125,7 @@ class WeightsDisplay:
         return display.plot(ax, **imshow_kw)
 
     @completed(PLOT)
-    def plot(self, ax=None, **imshow_kw):
+    def plot(self, ax: Axes | None = None, **imshow_kw: Any) -> Self:
         """Draw the weights.
 
         Returns
@@ -141,12 +161,12 @@ class WeightsDisplay:
             ax.figure.colorbar(image, ax=ax, label="weight")
         return self
 
-    def _shows_names(self):
+    def _shows_names(self) -> bool:
         names = self.feature_names
         # Pooled inputs are fewer than features.
         return names is not None and len(names) == len(self.weights) <= _MOST_NAMES
 
-    def _shape_of_images(self):
+    def _shape_of_images(self) -> tuple[int, ...] | None:
         n_inputs, shape = len(self.weights), self.image_shape
         if isinstance(shape, str):
             if shape != "auto":
@@ -172,11 +192,12 @@ class WeightsDisplay:
         return tuple(shape)
 
 
-def _matrix(estimator, layer, owner):
+def _matrix(estimator: Any, layer: int, owner: str) -> Floats:
     """Return the matrix of a network's layer or of a transformer, one column a unit."""
     if not isinstance(estimator, BaseEstimator):
         raise TypeError(f"{owner} takes an estimator. Got {estimator!r}.")
     check_is_fitted(estimator)
+    matrix: Floats
     if isinstance(estimator, BaseMLP):
         n_layers = len(estimator.coefs_)
         if not -n_layers <= layer < n_layers:
@@ -184,18 +205,20 @@ def _matrix(estimator, layer, owner):
                 f"The network has {n_layers} weight matrices; layer must be from 0 to "
                 f"{n_layers - 1}. Got {layer}."
             )
-        return to_numpy(estimator.coefs_[layer])
-    if hasattr(estimator, "whitening_matrix"):
-        return estimator.whitening_matrix()
-    if hasattr(estimator, "components_"):
-        return estimator.components_.T
-    raise TypeError(
-        f"{owner} takes a network, or a transformer with components_. "
-        f"Got {estimator!r}."
-    )
+        matrix = to_numpy(estimator.coefs_[layer])
+    elif hasattr(estimator, "whitening_matrix"):
+        matrix = estimator.whitening_matrix()
+    elif hasattr(estimator, "components_"):
+        matrix = estimator.components_.T
+    else:
+        raise TypeError(
+            f"{owner} takes a network, or a transformer with components_. "
+            f"Got {estimator!r}."
+        )
+    return matrix
 
 
-def _input_names(estimator):
+def _input_names(estimator: Any) -> Any:
     """Return the names of the features that the last step gets, None without any."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
@@ -204,7 +227,7 @@ def _input_names(estimator):
     return getattr(_last(estimator), "feature_names_in_", None)
 
 
-def _last(estimator):
+def _last(estimator: Any) -> Any:
     """Return what a Pipeline ends in, and of a fitted search the best estimator."""
     while True:
         if isinstance(estimator, Pipeline):
@@ -215,7 +238,7 @@ def _last(estimator):
             return estimator
 
 
-def _tiled(weights, shape):
+def _tiled(weights: Floats, shape: tuple[int, ...]) -> Floats:
     """Return one picture of all columns as images, side by side with gaps of NaN."""
     n_units = weights.shape[1]
     n_columns = math.ceil(math.sqrt(n_units))

@@ -5,6 +5,8 @@ scikit-learn's pipelines and searches, into graphs that onnxruntime and other ru
 predict with, without Python's packages.
 """
 
+from typing import TYPE_CHECKING, Any
+
 try:
     import skl2onnx
 except ModuleNotFoundError as error:
@@ -15,7 +17,12 @@ except ModuleNotFoundError as error:
 
 from sklearn.base import is_classifier
 
+from sknn_notes._typing import MatrixLike
 from sknn_notes.onnx import _inputs, _network, _preprocessing, _tables
+from sknn_notes.onnx._inputs import Types
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 __all__ = ["to_onnx"]
 
@@ -24,7 +31,14 @@ _network.register()
 _tables.register()
 
 
-def to_onnx(model, X=None, *, options=None, initial_types=None, **keywords):
+def to_onnx(
+    model: Any,
+    X: MatrixLike | None = None,
+    *,
+    options: dict[Any, Any] | None = None,
+    initial_types: Types | None = None,
+    **keywords: Any,
+) -> "ModelProto":
     """Convert a fitted estimator, transformer or pipeline to an ONNX model.
 
     This is ``skl2onnx.to_onnx``, except that a classifier's probabilities are one
@@ -85,7 +99,7 @@ def to_onnx(model, X=None, *, options=None, initial_types=None, **keywords):
         options = {"zipmap": False, **options}
     if initial_types is None:
         initial_types = _inputs.types_of(X)
-    onnx_model = skl2onnx.to_onnx(
+    onnx_model: ModelProto = skl2onnx.to_onnx(
         model,
         initial_types=_inputs.in_one_precision(initial_types),
         options=options or None,

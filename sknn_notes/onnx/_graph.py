@@ -1,5 +1,8 @@
 """Building the nodes of one converted estimator."""
 
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
 import numpy as np
 from onnx.helper import np_dtype_to_tensor_dtype
 from skl2onnx.common.data_types import (
@@ -10,10 +13,15 @@ from skl2onnx.common.data_types import (
 )
 from sklearn.utils.validation import check_is_fitted
 
+from sknn_notes._typing import Floats
+
 # Inputs that single precision would round.
 _WIDE = (DoubleTensorType, Int32TensorType, Int64TensorType)
 # The opsets from which onnxruntime has nodes as they are used here.
 _LEAST_OPSETS = {"Clip": 12, "Equal": 11, "Pad": 11, "Round": 11}
+
+
+Shape: TypeAlias = Sequence[int | None]
 
 
 class Graph:
@@ -33,24 +41,24 @@ class Graph:
         32 bits or more, else float32.
     """
 
-    def __init__(self, scope, operator, container):
+    def __init__(self, scope: Any, operator: Any, container: Any) -> None:
         self._scope, self._operator, self._container = scope, operator, container
         wide = any(isinstance(v.type, _WIDE) for v in operator.inputs)
         self.dtype = np.float64 if wide else np.float32
 
-    def input(self):
+    def input(self) -> str:
         """Return the inputs as one tensor of the graph's type."""
         columns = [self.cast(v.full_name, self.dtype) for v in self._operator.inputs]
         return columns[0] if len(columns) == 1 else self.concat(*columns)
 
-    def output(self, index, tensor):
+    def output(self, index: int, tensor: str) -> None:
         """Make a tensor the estimator's output of this index."""
         output = self._operator.outputs[index]
         if isinstance(output.type, FloatTensorType) and self.dtype is np.float64:
             tensor = self.cast(tensor, np.float32)
         self._container.add_node("Identity", [tensor], [output.full_name])
 
-    def add(self, op_type, *inputs, **attributes):
+    def add(self, op_type: str, *inputs: Any, **attributes: Any) -> str:
         """Add a node and return its output; inputs that are no names are constants."""
         least, opset = _LEAST_OPSETS.get(op_type, 0), self._container.target_opset_onnx
         if opset < least:
@@ -60,7 +68,7 @@ class Graph:
                 f"needs {least} or more. Raise target_opset, or leave it out."
             )
         names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
-        output = self._scope.get_unique_variable_name(op_type.lower())
+        output: str = self._scope.get_unique_variable_name(op_type.lower())
         self._container.add_node(
             op_type,
             names,
@@ -70,34 +78,34 @@ class Graph:
         )
         return output
 
-    def cast(self, tensor, dtype):
+    def cast(self, tensor: str, dtype: Any) -> str:
         """Return a tensor cast to a dtype of numpy."""
         return self.add("Cast", tensor, to=np_dtype_to_tensor_dtype(np.dtype(dtype)))
 
-    def concat(self, *tensors):
+    def concat(self, *tensors: str) -> str:
         """Return tensors side by side."""
         return self.add("Concat", *tensors, axis=1)
 
-    def subtract(self, X, mean):
+    def subtract(self, X: str, mean: Floats) -> str:
         """Return ``X - mean``, accurate also where the mean has more digits than X."""
-        high = mean.astype(self.dtype)
+        high: Floats = mean.astype(self.dtype)
         low = mean - high
         centered = self.add("Sub", X, high) if high.any() else X
         return self.add("Sub", centered, low) if low.any() else centered
 
-    def _constant(self, values):
+    def _constant(self, values: Any) -> str:
         """Add an array or number; floats get the graph's type, integers int64."""
         values = np.asarray(values)
         kinds = {"f": self.dtype, "i": np.int64}
         values = values.astype(kinds.get(values.dtype.kind, object))
-        name = self._scope.get_unique_variable_name("constant")
+        name: str = self._scope.get_unique_variable_name("constant")
         self._container.add_initializer(
             name, np_dtype_to_tensor_dtype(values.dtype), values.shape, values.ravel()
         )
         return name
 
 
-def n_rows(operator):
+def n_rows(operator: Any) -> int | None:
     """Check model and inputs; return the number of rows, None where it is open."""
     model = operator.raw_operator
     check_is_fitted(model)
@@ -118,10 +126,11 @@ def n_rows(operator):
             f"with {model.n_features_in_}. Pass an X (or initial_types) with the "
             "columns of fit."
         )
-    return operator.inputs[0].get_first_dimension()
+    n: int | None = operator.inputs[0].get_first_dimension()
+    return n
 
 
-def float_type(operator, shape):
+def float_type(operator: Any, shape: Shape) -> Any:
     """Return the type of an output: double precision where an input has it."""
     double = any(isinstance(v.type, DoubleTensorType) for v in operator.inputs)
     return (DoubleTensorType if double else FloatTensorType)(shape)

@@ -1,5 +1,7 @@
 """The inputs of a graph, and the precision that they ask for."""
 
+from typing import Any, TypeAlias
+
 import numpy as np
 from onnx.helper import (
     make_node,
@@ -13,14 +15,19 @@ from skl2onnx.common.data_types import (
     StringTensorType,
 )
 
+from sknn_notes._typing import MatrixLike
 from sknn_notes.tabular._table import column_of, is_frame, present
 
+# Names and types of inputs, as skl2onnx has them.
+Types: TypeAlias = list[tuple[str, Any]]
 
-def types_of(X):
+
+def types_of(X: MatrixLike) -> Types:
     """Return the names and types of the inputs that a table asks for."""
+    types: Types = []
     if not is_frame(X):
-        return guess_initial_types(X)
-    types = []
+        types = guess_initial_types(X)
+        return types
     for i, name in enumerate(X.columns):
         if not isinstance(name, str):
             raise TypeError(
@@ -31,7 +38,7 @@ def types_of(X):
     return types
 
 
-def _type_of(column):
+def _type_of(column: Any) -> Any:
     """Return the type of a column; that of objects is the type of their values."""
     dtype, values = str(column.dtype).lower(), np.asarray(column)
     is_text = dtype.startswith(("str", "categorical", "enum"))
@@ -49,7 +56,7 @@ def _type_of(column):
     return found_type
 
 
-def in_one_precision(initial_types):
+def in_one_precision(initial_types: Types) -> Types:
     """Return the types with all numbers as float32, or all as float64.
 
     skl2onnx lets the first input decide for all. Here it is the type that numpy makes
@@ -69,7 +76,7 @@ def in_one_precision(initial_types):
     ]
 
 
-def restore_types(model, initial_types):
+def restore_types(model: Any, initial_types: Types) -> None:
     """Give the inputs of a graph their own types again, and cast them first."""
     graph = model.graph
     own = {name: _dtype(given) for name, given in initial_types}
@@ -88,11 +95,11 @@ def restore_types(model, initial_types):
     graph.node.extend(nodes)
 
 
-def _dtype(given):
+def _dtype(given: Any) -> np.dtype[Any]:
     return tensor_dtype_to_np_dtype(given.to_onnx_type().tensor_type.elem_type)
 
 
-def _rename(graph, old, new):
+def _rename(graph: Any, old: str, new: str) -> None:
     """Rename a tensor wherever it is read."""
     for node in graph.node:
         names = [new if name == old else name for name in node.input]

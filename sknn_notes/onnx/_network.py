@@ -1,8 +1,11 @@
 """Converters of the networks."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from skl2onnx import update_registered_converter
 from skl2onnx._parse import _parse_sklearn_classifier
 from skl2onnx.common.data_types import (
@@ -26,7 +29,7 @@ _CLASSIFIER = "SknnNotesMLPClassifier"
 _REGRESSOR = "SknnNotesMLPRegressor"
 
 
-def register():
+def register() -> None:
     """Tell skl2onnx how to convert the networks."""
     update_registered_converter(
         MLPClassifier,
@@ -52,7 +55,7 @@ def register():
 # From inputs to raw outputs.
 
 
-def _raw_outputs(graph, model):
+def _raw_outputs(graph: Graph, model: Any) -> list[str]:
     """Add the networks with their noise averaged; return the raw outputs of each."""
     if model.marginalization == "monte_carlo":
         raise ValueError(
@@ -62,7 +65,7 @@ def _raw_outputs(graph, model):
         )
     inputs, outputs = graph.input(), []
     for network in model._members:
-        skips: list = []
+        skips: list[str] = []
         value, fitted = inputs, mapped(as_numpy, fitted_arrays(network))
         for layer in network._predictor.layers:
             value = layer.onnx(graph, layer.fitted(fitted), value, skips)
@@ -70,7 +73,7 @@ def _raw_outputs(graph, model):
     return outputs
 
 
-def _mean(graph, tensors):
+def _mean(graph: Graph, tensors: list[str]) -> str:
     """Add the mean of tensors of one shape."""
     if len(tensors) == 1:
         return tensors[0]
@@ -79,12 +82,12 @@ def _mean(graph, tensors):
 
 
 @contextmanager
-def _raising(model):
+def _raising(model: Any) -> Iterator[None]:
     """Let the error about a part without a form in ONNX say what to do."""
     try:
         yield
     except NoLoopsError as error:
-        families: dict = {
+        families: dict[type, Any] = {
             Activation: ACTIVATIONS,
             Embedding: EMBEDDINGS,
             Noise: NOISES,
@@ -106,7 +109,9 @@ def _raising(model):
 # From raw outputs to predictions.
 
 
-def _parse_classifier(scope, model, inputs, custom_parsers=None):
+def _parse_classifier(
+    scope: Any, model: Any, inputs: Any, custom_parsers: Any = None
+) -> Any:
     """Declare the outputs: skl2onnx's own, or scores where it would say probabilities.
 
     Its parser is private, but the one that it gives to every classifier.
@@ -130,7 +135,7 @@ def _parse_classifier(scope, model, inputs, custom_parsers=None):
     return [*operator.outputs, *labels.outputs]
 
 
-def _set_classifier_shapes(operator):
+def _set_classifier_shapes(operator: Any) -> None:
     n, model = n_rows(operator), operator.raw_operator
     n_classes = len(model.classes_)
     options = operator.scope_inst.get_options(model, {"zipmap": True, "nocl": False})
@@ -144,17 +149,18 @@ def _set_classifier_shapes(operator):
         decisions.set_type(float_type(operator, [n, n_classes]))
 
 
-def _classes(model):
+def _classes(model: Any) -> NDArray[Any]:
     """Return the classes, numbers as int64."""
+    classes: NDArray[Any] = model.classes_
     text = _label_type(model) is StringTensorType
-    return model.classes_ if text else model.classes_.astype(np.int64)
+    return classes if text else classes.astype(np.int64)
 
 
-def _label_type(model):
+def _label_type(model: Any) -> Any:
     return StringTensorType if model.classes_.dtype.kind in "UO" else Int64TensorType
 
 
-def _convert_classifier(scope, operator, container):
+def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     options = container.get_options(model, {"raw_scores": False, "nocl": False})
     with _raising(model):
@@ -165,7 +171,7 @@ def _convert_classifier(scope, operator, container):
     graph.output(1, scores if options["raw_scores"] else predictions)
 
 
-def _scores_and_predictions(graph, model):
+def _scores_and_predictions(graph: Graph, model: Any) -> tuple[str, str]:
     """Add what decides, one column for two classes, and one prediction a class.
 
     Of several networks predictions are averaged. Probabilities then decide by their
@@ -196,7 +202,7 @@ def _scores_and_predictions(graph, model):
     return graph.add("Sub", logs, graph.add("Log", graph.add("Max", rest, tiny))), mean
 
 
-def _labels(graph, model, scores, as_indices):
+def _labels(graph: Graph, model: Any, scores: str, as_indices: bool) -> str:
     """Add the choice of the classes, or of every label."""
     if model._targets.multiclass:
         index = graph.add("ArgMax", scores, axis=1, keepdims=0)
@@ -208,13 +214,13 @@ def _labels(graph, model, scores, as_indices):
     return index if as_indices else graph.add("Gather", _classes(model), index)
 
 
-def _set_regressor_shape(operator):
+def _set_regressor_shape(operator: Any) -> None:
     model = operator.raw_operator
     shape = [n_rows(operator), model.n_outputs_]
     operator.outputs[0].set_type(float_type(operator, shape))
 
 
-def _convert_regressor(scope, operator, container):
+def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     with _raising(model):
         predict = form_of(model._targets.link, "onnx", "inverse")

@@ -1,6 +1,7 @@
 """Converters of the transformers."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from skl2onnx import update_registered_converter
@@ -22,7 +23,7 @@ from sknn_notes.onnx._graph import Graph, float_type, n_rows
 from sknn_notes.preprocessing._robust_standardizer import clip_limit
 
 
-def register():
+def register() -> None:
     """Tell skl2onnx how to convert the transformers."""
     converters = {
         Centerer: _convert_columnwise,
@@ -43,12 +44,12 @@ def register():
     )
 
 
-def _set_shape(operator):
+def _set_shape(operator: Any) -> None:
     n_outputs = len(operator.raw_operator.get_feature_names_out())
     operator.outputs[0].set_type(float_type(operator, [n_rows(operator), n_outputs]))
 
 
-def _check_numpy(model, fitted):
+def _check_numpy(model: Any, fitted: Any) -> None:
     """Raise TypeError if a transformer was fitted on arrays of another library."""
     if not isinstance(fitted, np.ndarray):
         name, kind = type(model).__name__, type(fitted)
@@ -59,7 +60,7 @@ def _check_numpy(model, fitted):
         )
 
 
-def _convert_columnwise(scope, operator, container):
+def _convert_columnwise(scope: Any, operator: Any, container: Any) -> None:
     """Add ``(X - shift) / divisor`` and what the transformer does after that."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     _check_numpy(model, model._fitted_groups)
@@ -77,7 +78,7 @@ def _convert_columnwise(scope, operator, container):
     graph.output(0, Z)
 
 
-def _convert_whitener(scope, operator, container):
+def _convert_whitener(scope: Any, operator: Any, container: Any) -> None:
     """Add the product of the centered inputs with the whitening matrix."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     _check_numpy(model, model.mean_)
@@ -91,7 +92,7 @@ def _convert_whitener(scope, operator, container):
     graph.output(0, Z)
 
 
-def _convert_robust(scope, operator, container):
+def _convert_robust(scope: Any, operator: Any, container: Any) -> None:
     """Add ``(X - center) / scale`` and smooth clipping."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     vectors = (vector[model._fitted_groups] for vector in model._vectors())
@@ -108,7 +109,7 @@ def _convert_robust(scope, operator, container):
     graph.output(0, Z)
 
 
-def _convert_encoder(scope, operator, container):
+def _convert_encoder(scope: Any, operator: Any, container: Any) -> None:
     """Add the inputs that are kept, and the components of the encoding."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     X, tensors = graph.input(), []
@@ -129,7 +130,7 @@ def _convert_encoder(scope, operator, container):
 # onnxruntime has for float32 alone.
 
 
-def _set_imputed_shape(operator):
+def _set_imputed_shape(operator: Any) -> None:
     if not _has_strings(operator):
         _set_shape(operator)
         return
@@ -141,7 +142,7 @@ def _set_imputed_shape(operator):
     calculate_sklearn_imputer_output_shapes(operator)
 
 
-def _convert_imputer(scope, operator, container):
+def _convert_imputer(scope: Any, operator: Any, container: Any) -> None:
     """Add the values with the missing ones replaced, and indicators of these."""
     if _has_strings(operator):
         convert_sklearn_imputer(scope, operator, container)
@@ -163,5 +164,5 @@ def _convert_imputer(scope, operator, container):
     graph.output(0, Z)
 
 
-def _has_strings(operator):
+def _has_strings(operator: Any) -> bool:
     return any(isinstance(v.type, StringTensorType) for v in operator.inputs)

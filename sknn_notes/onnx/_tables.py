@@ -1,5 +1,7 @@
 """Converters of the estimators for tables, which are those of their pipelines."""
 
+from typing import Any
+
 from skl2onnx import update_registered_converter
 from skl2onnx._parse import parse_sklearn
 from sklearn.utils.validation import check_is_fitted
@@ -7,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknn_notes.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 
-def register():
+def register() -> None:
     """Tell skl2onnx how to convert the estimators for tables."""
     switches = {name: [True, False] for name in ("output_class_labels", "nocl")}
     options = {"zipmap": [True, False, "columns"], **switches}
@@ -22,7 +24,7 @@ def register():
         )
 
 
-def _parse(scope, model, inputs, custom_parsers=None):
+def _parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
     """Declare what the pipeline of a fitted estimator needs."""
     check_is_fitted(model)
     scope.add_options(id(model.pipeline_), scope.get_options(model))
@@ -32,7 +34,7 @@ def _parse(scope, model, inputs, custom_parsers=None):
 # Ensembles of skl2onnx pass by the parser.
 
 
-def _set_shape(operator):
+def _set_shape(operator: Any) -> None:
     name = type(operator.raw_operator).__name__
     raise TypeError(
         f"{name} can't be converted inside an ensemble. Convert it alone, or in a "
@@ -40,5 +42,5 @@ def _set_shape(operator):
     )
 
 
-def _convert(scope, operator, container):
+def _convert(scope: Any, operator: Any, container: Any) -> None:
     _set_shape(operator)

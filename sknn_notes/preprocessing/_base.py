@@ -1,10 +1,13 @@
 """What the column-wise transformers share: input checks and the affine map."""
 
 import math
+from collections.abc import Callable
 from functools import partial, wraps
 from numbers import Integral, Number
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar, cast
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
@@ -32,6 +35,7 @@ from sknn_notes._sklearn import (
     has_array_dispatch,
     validate_parameter_constraints,
 )
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers, MatrixLike
 from sknn_notes.preprocessing._docs import METHOD
 from sknn_notes.preprocessing._moments import (
     dense_kernel,
@@ -41,8 +45,12 @@ from sknn_notes.preprocessing._moments import (
     samples_seen,
 )
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+Per: TypeAlias = Literal["feature", "all", "channel"]
+Channels: TypeAlias = Literal["last", "first"]
 
-def kept_dtypes(X, xp, *, half):
+
+def kept_dtypes(X: Array, xp: ArrayNamespace, *, half: bool) -> tuple[Any, ...]:
     """Return the float types that a transformer keeps, the one for others first.
 
     Half precision is for maps of columns; products of it would be of little use.
@@ -51,7 +59,7 @@ def kept_dtypes(X, xp, *, half):
     return (*dtypes, xp.float16) if half and hasattr(xp, "float16") else dtypes
 
 
-def check_namespace(estimator, X, attribute, method):
+def check_namespace(estimator: Any, X: Array, attribute: str, method: str) -> Any:
     """Return the namespace of X; raise unless the estimator was fitted in it.
 
     Parameters
@@ -80,27 +88,35 @@ def check_namespace(estimator, X, attribute, method):
     return xp
 
 
-def quiet():
+def quiet() -> np.errstate:
     """Return a context without numpy's floating-point errors: results are checked."""
     return np.errstate(all="ignore")
 
 
-def validated(method):
+def validated(method: Method) -> Method:
     """Check the estimator's parameters at every call of ``partial_fit``.
 
     scikit-learn's context checks them at the first one only.
     """
 
     @wraps(method)
-    def checked(estimator, *args, **kwargs):
+    def checked(estimator: Any, *args: Any, **kwargs: Any) -> Any:
         if not get_config()["skip_parameter_validation"]:
             estimator._validate_params()
         return method(estimator, *args, **kwargs)
 
-    return checked
+    return cast(Method, checked)
 
 
-def check_fit_data(estimator, X, *, reset, half=False, attribute=None, **checks):
+def check_fit_data(
+    estimator: Any,
+    X: Array,
+    *,
+    reset: bool,
+    half: bool = False,
+    attribute: str | None = None,
+    **checks: Any,
+) -> Array:
     """Validate the X of a fit but for NaN and infinity, which the statistics show.
 
     Integer arrays of numpy stay as they are, so that a memory-mapped set of images is
@@ -122,7 +138,7 @@ def check_fit_data(estimator, X, *, reset, half=False, attribute=None, **checks)
     )
 
 
-def raise_if_infinite(estimator, X, *, allow_nan=True):
+def raise_if_infinite(estimator: Any, X: Array, *, allow_nan: bool = True) -> None:
     """Raise scikit-learn's error if X holds infinity, or NaN unless allowed."""
     assert_all_finite(
         X,
@@ -132,7 +148,9 @@ def raise_if_infinite(estimator, X, *, allow_nan=True):
     )
 
 
-def raise_if_overflowing(estimator, X, *, allow_nan=True):
+def raise_if_overflowing(
+    estimator: Any, X: Array, *, allow_nan: bool = True
+) -> NoReturn:
     """Raise the error for statistics of X that are not finite."""
     raise_if_infinite(estimator, X, allow_nan=allow_nan)
     raise ValueError(
@@ -141,7 +159,7 @@ def raise_if_overflowing(estimator, X, *, allow_nan=True):
     )
 
 
-def checked_weights(sample_weight, X):
+def checked_weights(sample_weight: ArrayLike | None, X: Array) -> Array | None:
     """Check the weights of the rows, of which one has to be positive, or None."""
     if sample_weight is None:
         return None
@@ -150,7 +168,7 @@ def checked_weights(sample_weight, X):
     )
 
 
-def in_unit_of_largest(weights):
+def in_unit_of_largest(weights: Array | None) -> Array | None:
     """Return weights in units of the largest one's size, a power of two; None stays.
 
     In that unit weights of any size can be added.
@@ -160,21 +178,32 @@ def in_unit_of_largest(weights):
     return weights / np.ldexp(1.0, np.frexp(weights.max())[1] - 1)
 
 
-def relative_weights(sample_weight, X):
+def relative_weights(sample_weight: ArrayLike | None, X: Array) -> Array | None:
     """Check the weights of the rows; return them in units of the largest one's size."""
     return in_unit_of_largest(checked_weights(sample_weight, X))
 
 
-class ColumnwiseMap(
-    OneToOneFeatureMixin, TransformerMixin, CallbackSupportMixin, BaseObject
-):
+class BaseTransformer(TransformerMixin, CallbackSupportMixin, BaseObject):
+    """Base of all transformers."""
+
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
+    if TYPE_CHECKING:
+        # scikit-learn's, which has no types.
+        def fit_transform(
+            self, X: MatrixLike, y: ArrayLike | None = None, **fit_params: Any
+        ) -> Floats: ...
+
+
+class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
     """Base of the transformers that map columns by ``(X - shift) / divisor``.
 
     A subclass turns its statistics into fitted attributes and gives the two vectors of
     the map, one number a statistic, in ``_vectors``.
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         "per": [StrOptions({"feature", "all", "channel"})],
         "n_channels": [Interval(Integral, 1, None, closed="left"), None],
         "channels": [StrOptions({"first", "last"})],
@@ -187,9 +216,9 @@ class ColumnwiseMap(
     _weighted: bool
     _whole_weights: bool
     _weight_unit: float
-    _fitted_groups: np.ndarray
+    _fitted_groups: Array
 
-    def _groups(self) -> np.ndarray:
+    def _groups(self) -> Integers:
         """Return for each feature the index of the statistic it shares, in numpy."""
         return feature_groups(
             self.per, self.n_features_in_, self.n_channels, self.channels
@@ -202,7 +231,7 @@ class ColumnwiseMap(
             "pass X.toarray() if that fits in memory."
         )
 
-    def _raise_if_sparse(self, X, fitted=False):
+    def _raise_if_sparse(self, X: MatrixLike, fitted: bool = False) -> None:
         """Raise if X is sparse and the parameters, or what was fitted, center it."""
         advice = self._sparse_advice(fitted)
         if advice is not None and sparse.issparse(X):
@@ -211,7 +240,14 @@ class ColumnwiseMap(
                 f"dense. {advice}"
             )
 
-    def _accumulate(self, X, sample_weight, *, reset, whole):
+    def _accumulate(
+        self,
+        X: MatrixLike,
+        sample_weight: ArrayLike | None,
+        *,
+        reset: bool,
+        whole: bool,
+    ) -> tuple[Array, Moments]:
         """Merge the moments of X into ``_moments``; NaN is ignored.
 
         Returns the validated X, and the moments pooled over what shares a statistic.
@@ -241,24 +277,26 @@ class ColumnwiseMap(
         self.n_samples_seen_ = samples_seen(count, self._weighted)
         return data, pooled
 
-    def _check_data(self, X, *, reset, **checks):
+    def _check_data(self, X: MatrixLike, *, reset: bool, **checks: Any) -> Array:
         return check_fit_data(
             self, X, reset=reset, half=True, attribute="_fitted_groups", **checks
         )
 
-    def _set_groups(self, X):
+    def _set_groups(self, X: Array) -> Integers:
         """Remember the statistic of each feature where X is; return it in numpy."""
         groups = self._groups()
         xp = np if sparse.issparse(X) else namespace(X)
         self._fitted_groups = from_numpy(groups, X, xp)
         return groups
 
-    def _of_features(self, *vectors):
+    def _of_features(self, *vectors: Array) -> list[Array]:
         """Return vectors of one number a statistic as such of one a feature."""
         xp = namespace(self._fitted_groups)
         return [xp.take(vector, self._fitted_groups, axis=0) for vector in vectors]
 
-    def _scaled_weights(self, sample_weight, X, whole):
+    def _scaled_weights(
+        self, sample_weight: ArrayLike | None, X: Array, whole: bool
+    ) -> Array | None:
         """Return the weights in units of the first one's size, None if all are 1.
 
         Statistics don't depend on the unit, a power of two, but with it weights of any
@@ -288,30 +326,30 @@ class ColumnwiseMap(
             self._weight_unit = math.ldexp(1.0, math.frexp(largest)[1] - 1)
         return weights / self._weight_unit
 
-    def _vectors(self):
+    def _vectors(self) -> tuple[Array, ...]:
         """Return shift and divisor of the map, one number a statistic."""
         raise NotImplementedError
 
-    def _forward(self, X, out):
+    def _forward(self, X: Array, out: Array) -> bool:
         """Write the transformed X into ``out``; return if all is finite."""
         shift, divisor = self._of_features(*self._vectors())
         if sparse.issparse(X):
             inplace_column_scale(out, 1 / divisor)
             return True
         zeros, ones = _neutral(shift)
-        return dense_kernel("affine", X)(X, shift, divisor, ones, zeros, out)
+        return bool(dense_kernel("affine", X)(X, shift, divisor, ones, zeros, out))
 
-    def _backward(self, X, out):
+    def _backward(self, X: Array, out: Array) -> bool:
         """Write X in its original units into ``out``; return if all is finite."""
         shift, factor = self._of_features(*self._vectors())
         if sparse.issparse(X):
             inplace_column_scale(out, factor)
             return True
         zeros, ones = _neutral(shift)
-        return dense_kernel("affine", X)(X, zeros, ones, factor, shift, out)
+        return bool(dense_kernel("affine", X)(X, zeros, ones, factor, shift, out))
 
     @completed(METHOD)
-    def transform(self, X, copy=None):
+    def transform(self, X: MatrixLike, copy: bool | None = None) -> Floats:
         """Apply the statistics found by ``fit``.
 
         Parameters
@@ -334,10 +372,11 @@ class ColumnwiseMap(
         """
         check_is_fitted(self)
         check = partial(validate_data, self, reset=False)
-        return self._run(X, check, copy, self._forward, "transform")
+        out: Floats = self._run(X, check, copy, self._forward, "transform")
+        return out
 
     @completed(METHOD)
-    def inverse_transform(self, X, copy=None):
+    def inverse_transform(self, X: MatrixLike, copy: bool | None = None) -> Floats:
         """Undo ``transform``.
 
         Parameters
@@ -357,9 +396,17 @@ class ColumnwiseMap(
         """
         check_is_fitted(self)
         check = partial(check_array, input_name="X", estimator=self)
-        return self._run(X, check, copy, self._backward, "inverse_transform")
+        out: Floats = self._run(X, check, copy, self._backward, "inverse_transform")
+        return out
 
-    def _run(self, X, check, copy, map_columns, method):
+    def _run(
+        self,
+        X: MatrixLike,
+        check: Callable[..., Array],
+        copy: bool | None,
+        map_columns: Callable[[Array, Array], bool],
+        method: str,
+    ) -> Array:
         """Validate X and map it, in place if the array is ours or the user says so."""
         self._check_parameters("copy")
         self._raise_if_sparse(X, fitted=True)
@@ -399,7 +446,7 @@ class ColumnwiseMap(
                 )
         return out
 
-    def _check_parameters(self, *names):
+    def _check_parameters(self, *names: str) -> None:
         """Check parameters that are read after ``fit``."""
         if not get_config()["skip_parameter_validation"]:
             validate_parameter_constraints(
@@ -408,7 +455,7 @@ class ColumnwiseMap(
                 caller_name=type(self).__name__,
             )
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         """Tags: NaN passes through and both float types are kept."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -418,7 +465,7 @@ class ColumnwiseMap(
         return tags
 
 
-def _neutral(shift):
+def _neutral(shift: Array) -> tuple[Array, Array]:
     """Return zeros and ones, which change nothing in a map of columns."""
     xp = namespace(shift)
     return xp.zeros_like(shift), xp.ones_like(shift)

@@ -1,11 +1,16 @@
 """Centering: subtract the mean of the training data."""
 
+from typing import Self
+
+from numpy.typing import ArrayLike
+
 from sknn_notes._arrays import namespace
 from sknn_notes._callbacks import fit_task
 from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
-from sknn_notes.preprocessing._base import ColumnwiseMap, validated
+from sknn_notes._typing import Array, Floats, MatrixLike
+from sknn_notes.preprocessing._base import Channels, ColumnwiseMap, Per, validated
 from sknn_notes.preprocessing._docs import METHOD, WEIGHING_TRANSFORMER
 
 
@@ -59,7 +64,17 @@ class Centerer(ColumnwiseMap):
     array([11.])
     """
 
-    def __init__(self, *, per="feature", n_channels=None, channels="last", copy=True):
+    mean_: Floats
+    n_samples_seen_: int | float | Floats
+
+    def __init__(
+        self,
+        *,
+        per: Per = "feature",
+        n_channels: int | None = None,
+        channels: Channels = "last",
+        copy: bool = True,
+    ) -> None:
         self.per = per
         self.n_channels = n_channels
         self.channels = channels
@@ -67,7 +82,9 @@ class Centerer(ColumnwiseMap):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Find the means of the training data, forgetting any earlier data.
 
         Returns
@@ -80,7 +97,9 @@ class Centerer(ColumnwiseMap):
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Update the means with one more chunk of training data.
 
         Any split of the data into chunks gives what one ``fit`` gives, to rounding.
@@ -93,7 +112,9 @@ class Centerer(ColumnwiseMap):
         reset = not hasattr(self, "_moments")
         return self._fit(X, y, sample_weight, reset=reset, whole=False)
 
-    def _fit(self, X, y, sample_weight, **chunk):
+    def _fit(
+        self, X: MatrixLike, y: object, sample_weight: ArrayLike | None, **chunk: bool
+    ) -> Self:
         with (
             fit_task(self, X, y, sample_weight=sample_weight),
             unchanged_on_error(self),
@@ -103,5 +124,5 @@ class Centerer(ColumnwiseMap):
             self.mean_ = xp.where(pooled.n > 0, pooled.full_mean(), xp.nan)
         return self
 
-    def _vectors(self):
+    def _vectors(self) -> tuple[Array, Array]:
         return self.mean_, namespace(self.mean_).ones_like(self.mean_)

@@ -7,12 +7,14 @@ matrix of features by features is made.
 
 import math
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from sknn_notes._arrays import arange, astype, full, maximum, namespace, take
 from sknn_notes._kernels._numpy.columns import Moments
+from sknn_notes._typing import Array, ArrayNamespace
 from sknn_notes.preprocessing._linear_map import reciprocal
 from sknn_notes.preprocessing._moments import dense_kernel, is_constant, spacing
 
@@ -31,8 +33,8 @@ class Scatter(NamedTuple):
     """
 
     moments: Moments
-    gram: np.ndarray | None = None
-    rows: np.ndarray | None = None
+    gram: Array | None = None
+    rows: Array | None = None
     n_chunks: int = 1
 
     @property
@@ -41,9 +43,11 @@ class Scatter(NamedTuple):
 
     @property
     def n_features(self) -> int:
-        return self.moments.n.shape[0]
+        return int(self.moments.n.shape[0])
 
-    def __sklearn_array_api_convert__(self, convert):
+    def __sklearn_array_api_convert__(
+        self, convert: Callable[[Array], Array]
+    ) -> "Scatter":
         """Return the sums in another namespace, for ``move_estimator_to``."""
         moments = self.moments.__sklearn_array_api_convert__(convert)
         gram, rows = (x if x is None else convert(x) for x in (self.gram, self.rows))
@@ -58,13 +62,13 @@ class Spectrum(NamedTuple):
     number of rows makes them so.
     """
 
-    values: np.ndarray
-    vectors: np.ndarray
+    values: Array
+    vectors: Array
     rank: int
     n_cut: int
 
 
-def read_rows(X: np.ndarray) -> Scatter:
+def read_rows(X: Array) -> Scatter:
     """Cross products of the rows of X, or its centered rows if they are fewer."""
     if X.shape[0] >= X.shape[1]:
         return Scatter(*dense_kernel("centered_gram", X)(X))
@@ -75,7 +79,7 @@ def read_rows(X: np.ndarray) -> Scatter:
     return Scatter(moments, rows=X - moments.mean)
 
 
-def add_rows(scatter: Scatter | None, X: np.ndarray) -> Scatter:
+def add_rows(scatter: Scatter | None, X: Array) -> Scatter:
     """Cross products of the rows so far and those of X, about their common mean."""
     kernel = dense_kernel("centered_gram", X)
     if scatter is not None:
@@ -103,7 +107,7 @@ def _memory() -> float:
         return np.inf
 
 
-def covariance(scatter: Scatter, ddof: int) -> np.ndarray:
+def covariance(scatter: Scatter, ddof: int) -> Array:
     """Return the full covariance matrix, (n_features, n_features)."""
     if scatter.gram is None:
         assert scatter.rows is not None
@@ -113,7 +117,7 @@ def covariance(scatter: Scatter, ddof: int) -> np.ndarray:
     return products / _divisor(scatter, ddof)
 
 
-def standard_deviations(scatter: Scatter, ddof: int) -> np.ndarray:
+def standard_deviations(scatter: Scatter, ddof: int) -> Array:
     """Standard deviation of each column, 0 where it is constant."""
     m2, xp = scatter.moments.m2, namespace(scatter.moments.m2)
     # The rounding of chunks may leave less than nothing of a constant column.
@@ -121,7 +125,7 @@ def standard_deviations(scatter: Scatter, ddof: int) -> np.ndarray:
     return xp.where(is_constant(std, scatter.moments.mean), 0.0, std)
 
 
-def null_level(values: np.ndarray, scatter: Scatter) -> float:
+def null_level(values: Array, scatter: Scatter) -> float:
     """Eigenvalue of a correlation matrix up to which a direction has no variance."""
     units = max(scatter.n_features, ROUNDING, math.sqrt(scatter.n_chunks))
     return units * spacing(values) * max(float(namespace(values).max(values)), 0.0)
@@ -169,7 +173,7 @@ def decompose(scatter: Scatter, ddof: int, *, correlation: bool) -> Spectrum:
     return Spectrum(values, vectors, rank, expected - rank)
 
 
-def _eigen(scatter, ddof, scale):
+def _eigen(scatter: Scatter, ddof: int, scale: Array | None) -> tuple[Array, Array]:
     """Eigenvalues and eigenvectors of the covariance of the scaled columns."""
     divisor, xp = _divisor(scatter, ddof), namespace(scatter.moments.n)
     if scatter.gram is not None:
@@ -182,6 +186,7 @@ def _eigen(scatter, ddof, scale):
         else:
             values, vectors = xp.linalg.eigh(_symmetric(matrix))
         return _descending(values, vectors, xp)
+    assert scatter.rows is not None
     rows = scatter.rows / math.sqrt(divisor)
     if scale is not None:
         rows *= scale
@@ -191,19 +196,21 @@ def _eigen(scatter, ddof, scale):
     return values, length[:, None] * (vectors @ rows)
 
 
-def _descending(values, vectors, xp):
+def _descending(
+    values: Array, vectors: Array, xp: ArrayNamespace
+) -> tuple[Array, Array]:
     """Return what ``eigh`` found, largest first, with eigenvectors as rows."""
     values = maximum(xp.flip(values, axis=0), 0.0, xp)
     return values, xp.flip(vectors.T, axis=0)
 
 
-def _symmetric(upper):
+def _symmetric(upper: Array) -> Array:
     """Return a symmetric matrix of which only the upper triangle is filled."""
     xp = namespace(upper)
     return upper + xp.triu(upper, k=1).T
 
 
-def _resolve(scatter, ddof, std):
+def _resolve(scatter: Scatter, ddof: int, std: Array) -> tuple[Array, Array, int]:
     """Return values, vectors and rank where ``eigh`` doesn't resolve the smallest.
 
     Singular values of a factor of the covariance are the square roots of its
@@ -215,6 +222,7 @@ def _resolve(scatter, ddof, std):
     if scatter.gram is not None:
         factor = xp.sqrt(values[:rank])[:, None] * vectors[:rank, :] * std
     else:
+        assert scatter.rows is not None
         factor = scatter.rows / math.sqrt(_divisor(scatter, ddof))
     n, d = scatter.n_samples, scatter.n_features
     _, sizes, known = xp.linalg.svd(factor, full_matrices=n >= d)
@@ -223,11 +231,11 @@ def _resolve(scatter, ddof, std):
     return values, padded(known, min(n, d)), min(rank, resolved)
 
 
-def _divisor(scatter, ddof):
+def _divisor(scatter: Scatter, ddof: int) -> int:
     return max(scatter.n_samples - ddof, 1)
 
 
-def fix_signs(vectors: np.ndarray) -> np.ndarray:
+def fix_signs(vectors: Array) -> Array:
     """Flip rows so that the first of their largest entries is positive.
 
     Entries that tie to rounding count as equally large, or rounding would decide.
@@ -240,7 +248,7 @@ def fix_signs(vectors: np.ndarray) -> np.ndarray:
     return vectors * sign[:, None]
 
 
-def padded(rows: np.ndarray, n_rows: int) -> np.ndarray:
+def padded(rows: Array, n_rows: int) -> Array:
     """First rows of an array, with zeros where there are too few."""
     out = full((n_rows, *rows.shape[1:]), 0.0, rows, namespace(rows))
     n_known = min(n_rows, rows.shape[0])
@@ -248,7 +256,7 @@ def padded(rows: np.ndarray, n_rows: int) -> np.ndarray:
     return out
 
 
-def count(condition: np.ndarray) -> int:
+def count(condition: Array) -> int:
     """Return how often a condition holds."""
     xp = namespace(condition)
     return int(xp.sum(astype(condition, xp.int64, xp)))

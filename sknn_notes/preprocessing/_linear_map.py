@@ -1,10 +1,17 @@
 """The matrices of whitening, kept as thin factors where the full one would be large."""
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import numpy as np
 from scipy import linalg
 
 from sknn_notes._arrays import astype, copied, full, namespace
+from sknn_notes._typing import Array
 from sknn_notes.preprocessing._moments import dense_kernel
+
+# Analysis, weights, synthesis and diagonal of a map.
+Parts: TypeAlias = tuple[Array, Array | None, Array | None, Array | None]
 
 
 class LinearMap:
@@ -14,30 +21,38 @@ class LinearMap:
     made, but not saved.
     """
 
-    def __init__(self, analysis, weights=None, synthesis=None, diagonal=None):
+    def __init__(
+        self,
+        analysis: Array,
+        weights: Array | None = None,
+        synthesis: Array | None = None,
+        diagonal: Array | None = None,
+    ) -> None:
         self.parts = analysis, weights, synthesis, diagonal
-        self._other = None
+        self._other: Any = None
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {"parts": self.parts, "_other": None}
 
-    def __sklearn_array_api_convert__(self, convert):
+    def __sklearn_array_api_convert__(
+        self, convert: Callable[[Array], Array]
+    ) -> "LinearMap":
         """Return the matrix in another namespace, for ``move_estimator_to``."""
         return LinearMap(*(x if x is None else convert(x) for x in self.parts))
 
-    def factors(self):
+    def factors(self) -> tuple[Array, Array | None, Array | None]:
         """Return left, right and diagonal of ``left @ right + diag(diagonal)``."""
         analysis, weights, synthesis, diagonal = self.parts
         left = analysis.T if weights is None else analysis.T * weights
         return left, synthesis, diagonal
 
-    def matrix(self) -> np.ndarray:
+    def matrix(self) -> Array:
         """Return the full matrix, (n_features, n_outputs)."""
         left, right, diagonal = self.factors()
         matrix = copied(left, namespace(left)) if right is None else left @ right
         return matrix if diagonal is None else with_diagonal(matrix, diagonal)
 
-    def apply(self, X: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, bool]:
+    def apply(self, X: Array, mean: Array) -> tuple[Array, bool]:
         """Return ``(X - mean)`` times the matrix, in X's dtype, and if X is finite."""
         analysis, weights, synthesis, diagonal = self._parts_in(X.dtype)
         xp, shape = namespace(X), (X.shape[0], analysis.shape[0])
@@ -55,7 +70,7 @@ class LinearMap:
                 out = xp.astype(out + addend, X.dtype)
         return out, finite
 
-    def _parts_in(self, dtype):
+    def _parts_in(self, dtype: Any) -> Any:
         if dtype == self.parts[0].dtype:
             return self.parts
         if self._other is None or self._other[0].dtype != dtype:
@@ -66,7 +81,14 @@ class LinearMap:
         return self._other
 
 
-def rotation_map(vectors, weights, scale, *, dense, back=False) -> LinearMap:
+def rotation_map(
+    vectors: Array,
+    weights: Array,
+    scale: Array | None,
+    *,
+    dense: bool,
+    back: bool = False,
+) -> LinearMap:
     """PCA: onto the eigenvectors, each coordinate times its weight, or back.
 
     Parameters
@@ -96,13 +118,21 @@ def rotation_map(vectors, weights, scale, *, dense, back=False) -> LinearMap:
     return LinearMap(rows, weights)
 
 
-def symmetric_map(vectors, weights, outside, scale, *, dense, back=False) -> LinearMap:
+def symmetric_map(
+    vectors: Array,
+    weights: Array,
+    outside: float,
+    scale: Array | None,
+    *,
+    dense: bool,
+    back: bool = False,
+) -> LinearMap:
     """ZCA: into the eigenvectors, scaled, and back into the features.
 
     ``outside`` is the weight of all directions orthogonal to the vectors. Other
     parameters are those of ``rotation_map``.
     """
-    ends = [None, None]
+    ends: list[Array | None] = [None, None]
     if scale is not None:
         ends[back] = reciprocal(scale) if back else scale
     if back:
@@ -120,7 +150,7 @@ def symmetric_map(vectors, weights, outside, scale, *, dense, back=False) -> Lin
     return LinearMap(factored.matrix().T) if dense else factored
 
 
-def cholesky_map(covariance) -> LinearMap:
+def cholesky_map(covariance: Array) -> LinearMap:
     """Lower triangular L where ``L L'`` inverts ``covariance``."""
     # covariance = U U' with U upper makes L the inverse of U'; U comes from the
     # ordinary lower factor of the matrix with its order reversed.
@@ -138,7 +168,7 @@ def inverted(triangular: LinearMap) -> LinearMap:
     return LinearMap(_inverse(triangular.parts[0]))
 
 
-def _inverse(upper):
+def _inverse(upper: Array) -> Array:
     """Return the inverse of an upper triangular matrix."""
     xp = namespace(upper)
     if xp is np:
@@ -147,7 +177,7 @@ def _inverse(upper):
     return xp.linalg.solve(upper, with_diagonal(xp.zeros_like(upper), 1.0))
 
 
-def with_diagonal(matrix, values):
+def with_diagonal(matrix: Array, values: Any) -> Array:
     """Return a matrix, changed in place if possible, with values added on its diagonal.
 
     ``values`` is a number or an array of one for each row.
@@ -160,7 +190,7 @@ def with_diagonal(matrix, values):
     return matrix + xp.eye(n, dtype=matrix.dtype, device=matrix.device) * values
 
 
-def reciprocal(values: np.ndarray) -> np.ndarray:
+def reciprocal(values: Array) -> Array:
     """One over the values, and 0 for 0."""
     xp = namespace(values)
     zero = values == 0

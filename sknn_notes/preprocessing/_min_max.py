@@ -1,5 +1,7 @@
 """Min-max normalization: the range of the training data becomes [-1, 1]."""
 
+from typing import Any, Self
+
 import numpy as np
 
 from sknn_notes._arrays import namespace
@@ -7,9 +9,12 @@ from sknn_notes._callbacks import fit_task
 from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
+from sknn_notes._typing import Array, Floats, MatrixLike
 from sknn_notes.preprocessing._array_kernels import larger, smaller
 from sknn_notes.preprocessing._base import (
+    Channels,
     ColumnwiseMap,
+    Per,
     quiet,
     raise_if_infinite,
     raise_if_overflowing,
@@ -83,27 +88,32 @@ class MinMaxNormalizer(ColumnwiseMap):
     array([[3., 1.]])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         **ColumnwiseMap._parameter_constraints,
         "feature_range": [tuple],
         "clip": ["boolean"],
     }
     _statistics = "ranges of the features"
-    _range: tuple[np.ndarray, np.ndarray]
+    _range: tuple[Array, Array]
     _bounds: tuple[float, float]
-    _constant: np.ndarray
+    _constant: Array
+    data_min_: Floats
+    data_max_: Floats
+    data_range_: Floats
+    scale_: Floats
+    min_: Floats
     n_samples_seen_: int
 
     def __init__(
         self,
-        feature_range=(-1, 1),
+        feature_range: tuple[float, float] = (-1, 1),
         *,
-        per="feature",
-        clip=False,
-        n_channels=None,
-        channels="last",
-        copy=True,
-    ):
+        per: Per = "feature",
+        clip: bool = False,
+        n_channels: int | None = None,
+        channels: Channels = "last",
+        copy: bool = True,
+    ) -> None:
         self.feature_range = feature_range
         self.per = per
         self.clip = clip
@@ -113,7 +123,7 @@ class MinMaxNormalizer(ColumnwiseMap):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def fit(self, X, y=None):
+    def fit(self, X: MatrixLike, y: object = None) -> Self:
         """Find minimum and maximum, forgetting any earlier data.
 
         Returns
@@ -126,7 +136,7 @@ class MinMaxNormalizer(ColumnwiseMap):
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: MatrixLike, y: object = None) -> Self:
         """Update minimum and maximum with one more chunk of training data.
 
         Any split of the data into chunks gives what one ``fit`` gives.
@@ -138,7 +148,7 @@ class MinMaxNormalizer(ColumnwiseMap):
         """
         return self._fit(X, y, reset=not hasattr(self, "_range"))
 
-    def _fit(self, X, y, *, reset):
+    def _fit(self, X: MatrixLike, y: object, *, reset: bool) -> Self:
         bounds = self._target()
         self._raise_if_sparse(X)
         with fit_task(self, X, y), unchanged_on_error(self):
@@ -159,7 +169,7 @@ class MinMaxNormalizer(ColumnwiseMap):
                 raise_if_overflowing(self, data)
         return self
 
-    def _target(self):
+    def _target(self) -> tuple[float, float]:
         """Check ``feature_range`` and return its two ends."""
         try:
             low, high = (float(end) for end in self.feature_range)
@@ -172,7 +182,9 @@ class MinMaxNormalizer(ColumnwiseMap):
             )
         return low, high
 
-    def _set_statistics(self, low, high, bounds):
+    def _set_statistics(
+        self, low: Array, high: Array, bounds: tuple[float, float]
+    ) -> None:
         xp, width = namespace(low), bounds[1] - bounds[0]
         with quiet():
             self.data_min_, self.data_max_ = low, high
@@ -185,26 +197,26 @@ class MinMaxNormalizer(ColumnwiseMap):
             self.min_ = start - low * self.scale_
         self._bounds, self._constant = bounds, constant
 
-    def _vectors(self):
+    def _vectors(self) -> tuple[Array, Array]:
         xp = namespace(self.data_range_)
         return self.data_min_, xp.where(self._constant, 1.0, self.data_range_)
 
-    def _forward(self, X, out):
+    def _forward(self, X: Array, out: Array) -> bool:
         self._check_parameters("clip")
         start = _where_constant(self._constant, 0.5, 0.0, self.data_min_)
         low, span, start = self._of_features(*self._vectors(), start)
         rescale = dense_kernel("rescale", X)
-        return rescale(X, low, span, start, self._bounds, out, self.clip)
+        return bool(rescale(X, low, span, start, self._bounds, out, self.clip))
 
-    def _backward(self, X, out):
+    def _backward(self, X: Array, out: Array) -> bool:
         a, b = self._bounds
         start = _where_constant(self._constant, a + (b - a) / 2, a, self.data_min_)
         low, span, start = self._of_features(*self._vectors(), start)
         width = namespace(low).full_like(low, b - a)
-        return dense_kernel("affine", X)(X, start, width, span, low, out)
+        return bool(dense_kernel("affine", X)(X, start, width, span, low, out))
 
 
-def _where_constant(constant, value, other, like):
+def _where_constant(constant: Array, value: float, other: float, like: Array) -> Array:
     """Return one number where a statistic is constant, and another one elsewhere."""
     xp = namespace(like)
     return xp.where(constant, value, xp.full_like(like, other))

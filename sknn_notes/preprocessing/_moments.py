@@ -5,6 +5,8 @@ channel of images, pool them. So one helper serves every ``per``, and chunks of 
 merge the same way in all of them.
 """
 
+from typing import Any
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
@@ -12,6 +14,7 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sknn_notes import _kernels
 from sknn_notes._arrays import astype, from_numpy, namespace, take
 from sknn_notes._kernels._numpy.columns import Moments
+from sknn_notes._typing import Array, ArrayNamespace, Integers
 from sknn_notes.preprocessing import _array_kernels
 
 # Spread below this many units in the last place of the mean is rounding, not signal.
@@ -20,7 +23,7 @@ CONSTANT_ULPS = 8
 
 def feature_groups(
     per: str, n_features: int, n_channels: int | None, channels: str
-) -> np.ndarray:
+) -> Integers:
     """Return for each feature the index of the statistic it shares.
 
     Parameters
@@ -66,13 +69,13 @@ def feature_groups(
     return np.arange(n_features) // (n_features // n_channels)
 
 
-def _members(values, groups: np.ndarray, xp):
+def _members(values: Array, groups: Array, xp: ArrayNamespace) -> Array:
     """Return the values of each group of features, which are of one size, as a row."""
     order = from_numpy(np.argsort(groups, kind="stable"), values, xp)
     return xp.reshape(xp.take(values, order, axis=0), (int(groups.max()) + 1, -1))
 
 
-def pool_moments(moments: Moments, groups: np.ndarray) -> Moments:
+def pool_moments(moments: Moments, groups: Array) -> Moments:
     """Moments of all the values of each group of features together."""
     n_groups = int(groups.max()) + 1
     if n_groups == len(groups):
@@ -80,7 +83,7 @@ def pool_moments(moments: Moments, groups: np.ndarray) -> Moments:
     xp = namespace(moments.n)
     index = from_numpy(groups, moments.n, xp)
 
-    def total(values):
+    def total(values: Array) -> Array:
         if xp is np:
             return np.bincount(groups, weights=values)
         return xp.sum(_members(values, groups, xp), axis=-1)
@@ -101,9 +104,7 @@ def pool_moments(moments: Moments, groups: np.ndarray) -> Moments:
     return Moments(count, mean, shift - (mean - reference), m2)
 
 
-def pool_range(
-    low: np.ndarray, high: np.ndarray, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def pool_range(low: Array, high: Array, groups: Array) -> tuple[Array, Array]:
     """Smallest and largest value of each group of features."""
     xp = namespace(low)
     if xp is not np:
@@ -117,14 +118,15 @@ def pool_range(
     return pooled_low, pooled_high
 
 
-def matrix_moments(X, weights: np.ndarray | None) -> Moments:
+def matrix_moments(X: Array, weights: Array | None) -> Moments:
     """Moments of the columns of a dense or sparse matrix; NaN is ignored."""
     if sparse.issparse(X):
         return _sparse_moments(X, weights)
-    return dense_kernel("column_moments", X)(X, weights)
+    moments: Moments = dense_kernel("column_moments", X)(X, weights)
+    return moments
 
 
-def dense_kernel(name: str, X):
+def dense_kernel(name: str, X: Array) -> Any:
     """Return the kernel of the set in use, or numpy's where the set is too narrow.
 
     Compiled kernels know contiguous float32 and float64; integers and strided views
@@ -143,7 +145,7 @@ def dense_kernel(name: str, X):
     return getattr(_numpy, name)
 
 
-def _sparse_moments(X, weights: np.ndarray | None) -> Moments:
+def _sparse_moments(X: Array, weights: Array | None) -> Moments:
     """Moments of a CSR or CSC matrix, zeros included, by scikit-learn's function."""
     if not X.has_canonical_format:
         X = X.copy()
@@ -162,17 +164,17 @@ def _sparse_moments(X, weights: np.ndarray | None) -> Moments:
     return Moments(n, mean, np.zeros_like(mean), np.maximum(m2, 0.0))
 
 
-def is_constant(spread: np.ndarray, level: np.ndarray) -> np.ndarray:
+def is_constant(spread: Array, level: Array) -> Array:
     """Whether a spread is nothing but the rounding of values of that level."""
     return spread <= CONSTANT_ULPS * spacing(spread) * abs(level)
 
 
-def spacing(x: np.ndarray) -> float:
+def spacing(x: Array) -> float:
     """Return the distance from 1 to the next number of the dtype of an array."""
     return float(namespace(x).finfo(x.dtype).eps)
 
 
-def samples_seen(count: np.ndarray, weighted: bool):
+def samples_seen(count: Array, weighted: bool) -> int | float | Array:
     """Counts in scikit-learn's form: one number where every feature has the same."""
     xp = namespace(count)
     if xp.min(count) == xp.max(count):

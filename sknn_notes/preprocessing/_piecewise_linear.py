@@ -1,18 +1,19 @@
 """Piecewise linear encoding of features by where they lie among their bins."""
 
 from numbers import Integral, Real
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.base import OneToOneFeatureMixin, clone
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._arrays import input_namespace
-from sknn_notes._base import BaseObject
-from sknn_notes._callbacks import CallbackSupportMixin, fit_task
+from sknn_notes._callbacks import fit_task
 from sknn_notes._checks import Interval, plain, shown
 from sknn_notes._docstrings import completed
 from sknn_notes._encoding import (
@@ -24,7 +25,9 @@ from sknn_notes._encoding import (
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._kernels._numpy.columns import row_blocks
 from sknn_notes._sklearn import StrOptions, _fit_context
+from sknn_notes._typing import Array, Floats, Integers, MatrixLike
 from sknn_notes.preprocessing._base import (
+    BaseTransformer,
     check_fit_data,
     checked_weights,
     in_unit_of_largest,
@@ -41,9 +44,13 @@ from sknn_notes.preprocessing._row_sample import sample_to_extend
 # Elements of the output that are computed at a time, which stay in a near cache.
 BLOCK_SIZE = 2**16
 
+Bins: TypeAlias = (
+    Literal["quantile", "tree"] | DecisionTreeClassifier | DecisionTreeRegressor
+)
+
 
 @completed(TRANSFORMER)
-class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject):
+class PiecewiseLinearEncoder(BaseTransformer):
     """Encode each feature by where it lies among its bins.
 
     A feature with the edges ``b_0 < ... < b_T`` becomes ``T`` components. Component
@@ -140,7 +147,7 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
     array(['x0_bin1', 'x0_bin2'], dtype=object)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         "n_bins": [Interval(Integral, 2, None, closed="left")],
         "bins": [
             StrOptions({"quantile", "tree"}),
@@ -154,18 +161,22 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         "random_state": ["random_state"],
     }
     _statistics = "ranges of the features"
+    bin_edges_: list[Floats | None]
+    n_bins_: Integers
+    component_mean_: Floats | None
+    component_std_: Floats | None
 
     def __init__(
         self,
-        n_bins=8,
+        n_bins: int = 8,
         *,
-        bins="quantile",
-        keep_inputs=True,
-        scale=0.5,
-        clip_ends=True,
-        subsample=10_000,
-        random_state=None,
-    ):
+        bins: Bins = "quantile",
+        keep_inputs: bool = True,
+        scale: float | None = 0.5,
+        clip_ends: bool = True,
+        subsample: int = 10_000,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_bins = n_bins
         self.bins = bins
         self.keep_inputs = keep_inputs
@@ -176,7 +187,12 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
 
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Find the bins of every feature, forgetting any earlier data.
 
         Parameters
@@ -209,7 +225,12 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Update the bins with one more chunk of training data.
 
         They are those of all rows while these are no more than ``subsample``, and then
@@ -247,7 +268,13 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
             self._set_bins(sample.X, sample.y, weights, limits)
         return self
 
-    def _set_bins(self, X, y, weights, limits=None):
+    def _set_bins(
+        self,
+        X: Floats,
+        y: Any,
+        weights: Floats | None,
+        limits: tuple[Floats, Floats] | None = None,
+    ) -> None:
         """Find the bins of some rows; ``limits`` are the range of all rows."""
         if self._is_quantile():
             edges = quantile_edges(X, self.n_bins, weights)
@@ -271,7 +298,7 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         kept = self.keep_inputs | (self.n_bins_ == 0)
         self._kept, self._clip_ends = np.flatnonzero(kept), self.clip_ends
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Floats:
         """Encode data in the bins found by ``fit``.
 
         Parameters
@@ -312,7 +339,9 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         return out
 
     @completed(METHOD)
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[np.object_]:
         """Return the names of the outputs.
 
         Returns
@@ -329,7 +358,7 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         ]
         return np.array([*names[self._kept], *components], dtype=object)
 
-    def _affine(self):
+    def _affine(self) -> tuple[Floats, Floats]:
         """Return factor and offset that standardize and scale the components."""
         if self.component_mean_ is None:
             neutral = np.zeros(n_components(self.bin_edges_))
@@ -337,10 +366,10 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         factor = self._scale / self.component_std_
         return factor, -self.component_mean_ * factor
 
-    def _is_quantile(self):
+    def _is_quantile(self) -> bool:
         return isinstance(self.bins, str) and self.bins == "quantile"
 
-    def _check_data(self, X, *, reset):
+    def _check_data(self, X: MatrixLike, *, reset: bool) -> Array:
         return validate_data(
             self,
             X,
@@ -349,12 +378,12 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
             ensure_all_finite="allow-nan",
         )
 
-    def _check_fit_data(self, X, *, reset):
+    def _check_fit_data(self, X: MatrixLike, *, reset: bool) -> Array:
         data = check_fit_data(self, X, reset=reset)
         raise_if_infinite(self, data)
         return data
 
-    def _raise_if_sparse(self, X):
+    def _raise_if_sparse(self, X: MatrixLike) -> None:
         if sparse.issparse(X):
             raise TypeError(
                 f"Sparse data was passed to {type(self).__name__}, whose components "
@@ -362,7 +391,7 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
                 "dense columns alone with a ColumnTransformer."
             )
 
-    def _check_targets(self, X, y):
+    def _check_targets(self, X: Floats, y: Any) -> Array | None:
         """Return the targets that trees need, None for quantiles."""
         if self._is_quantile():
             return None
@@ -376,12 +405,14 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         check_consistent_length(X, y)
         return y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _tree_edges(self, X, y, weights):
+    def _tree_edges(
+        self, X: Floats, y: Any, weights: Floats | None
+    ) -> list[Floats | None]:
         """Return the edges that a tree of each feature alone finds."""
         tree = self._tree(y)
         return [_cut(tree, x, y, weights) for x in X.T]
 
-    def _tree(self, y):
+    def _tree(self, y: Any) -> Any:
         if not isinstance(self.bins, str):
             own = self.bins.max_leaf_nodes is not None
             n_leaves = self.bins.max_leaf_nodes if own else self.n_bins
@@ -396,7 +427,7 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         tree = DecisionTreeRegressor if numbers else DecisionTreeClassifier
         return tree(max_leaf_nodes=self.n_bins, random_state=0)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         """Tags: NaN passes through, both float types are kept, trees need y."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -405,7 +436,7 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         return tags
 
 
-def _cut(tree, x, y, weights):
+def _cut(tree: Any, x: Floats, y: Any, weights: Floats | None) -> Floats | None:
     """Return the edges of one feature, None where it has less than three values."""
     seen = ~np.isnan(x) if weights is None else ~np.isnan(x) & (weights > 0)
     values, codes = np.unique(x[seen], return_inverse=True)

@@ -1,8 +1,10 @@
 """Robust standardization: median, interquartile range, and smooth clipping."""
 
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from sknn_notes._callbacks import fit_task
 from sknn_notes._checks import Interval, plain
@@ -11,8 +13,11 @@ from sknn_notes._encoding import quantiles
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._kernels._numpy.columns import row_blocks
 from sknn_notes._sklearn import InvalidParameterError, _fit_context
+from sknn_notes._typing import Array, Floats, Integers, MatrixLike
 from sknn_notes.preprocessing._base import (
+    Channels,
     ColumnwiseMap,
+    Per,
     checked_weights,
     in_unit_of_largest,
     quiet,
@@ -99,25 +104,29 @@ class RobustStandardizer(ColumnwiseMap):
     array([ -1. ,  -0.5,   0. ,   0.5, 498.5])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         **ColumnwiseMap._parameter_constraints,
         "clip": [Interval(Real, 0.001, None, closed="left"), None],
         "subsample": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
     }
     _statistics = "ranges of the features"
+    center_: Floats
+    scale_: Floats
+    _constant: NDArray[np.bool_]
+    _bound: float | None
 
     def __init__(
         self,
-        clip=3.0,
+        clip: float | None = 3.0,
         *,
-        per="feature",
-        n_channels=None,
-        channels="last",
-        copy=True,
-        subsample=10_000,
-        random_state=None,
-    ):
+        per: Per = "feature",
+        n_channels: int | None = None,
+        channels: Channels = "last",
+        copy: bool = True,
+        subsample: int = 10_000,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.clip = clip
         self.per = per
         self.n_channels = n_channels
@@ -128,7 +137,9 @@ class RobustStandardizer(ColumnwiseMap):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Find medians and interquartile ranges, forgetting any earlier data.
 
         Returns
@@ -151,7 +162,9 @@ class RobustStandardizer(ColumnwiseMap):
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Update medians and interquartile ranges with one more chunk of data.
 
         They are those of all rows while these are no more than ``subsample``, and then
@@ -178,12 +191,18 @@ class RobustStandardizer(ColumnwiseMap):
             self._set_quartiles(sample.X, weights, bound, limits)
         return self
 
-    def _check_data(self, X, *, reset, **checks):
+    def _check_data(self, X: MatrixLike, *, reset: bool, **checks: Any) -> Array:
         data = super()._check_data(X, reset=reset, **checks)
         raise_if_infinite(self, data)
         return data
 
-    def _set_quartiles(self, X, weights, bound, limits=None):
+    def _set_quartiles(
+        self,
+        X: Floats,
+        weights: Floats | None,
+        bound: float | None,
+        limits: tuple[Floats, Floats] | None = None,
+    ) -> None:
         """Set the statistics of some rows; ``limits`` are the range of all rows."""
         groups = self._set_groups(X)
         quartiles = _quartiles(X, groups, weights)
@@ -195,16 +214,19 @@ class RobustStandardizer(ColumnwiseMap):
             raise_if_overflowing(self, X)
         self._bound = bound
 
-    def _checked_bound(self):
+    def _checked_bound(self) -> float | None:
         # MinMaxNormalizer has a parameter of this name that is a bool.
         if isinstance(self.clip, bool | np.bool_):
             raise InvalidParameterError(
                 f"clip={self.clip} is no bound. Pass the largest absolute value that "
                 "smooth clipping leaves, such as 3.0, or None for no clipping."
             )
-        return plain(self.clip)
+        bound: float | None = plain(self.clip)
+        return bound
 
-    def _set_statistics(self, low, q25, median, q75, high):
+    def _set_statistics(
+        self, low: Floats, q25: Floats, median: Floats, q75: Floats, high: Floats
+    ) -> None:
         with quiet():
             iqr, half_range = q75 - q25, high / 2 - low / 2
         iqr_is_0 = is_constant(iqr, np.maximum(abs(q25), abs(q75)))
@@ -214,21 +236,22 @@ class RobustStandardizer(ColumnwiseMap):
         self.center_ = median
         self.scale_ = np.where(self._constant, 1.0, spread)
 
-    def _vectors(self):
+    def _vectors(self) -> tuple[Floats, Floats, Floats]:
         """Return shift, divisor and factor of the map before clipping."""
         # Unseen values of a constant feature are 0 whatever they are.
         shift = np.where(self._constant, 0.0, self.center_)
         return shift, self.scale_, np.where(self._constant, 0.0, 1.0)
 
-    def _forward(self, X, out):
+    def _forward(self, X: Floats, out: Floats) -> bool:
         shift, divisor, factor = self._of_features(*self._vectors())
         zeros = np.zeros_like(shift)
-        finite = dense_kernel("affine", X)(X, shift, divisor, factor, zeros, out)
+        kernel = dense_kernel("affine", X)
+        finite: bool = kernel(X, shift, divisor, factor, zeros, out)
         if self._bound is not None:
             smooth_clip(out, self._bound)
         return finite
 
-    def _backward(self, X, out):
+    def _backward(self, X: Floats, out: Floats) -> bool:
         if self._bound is not None:
             self._raise_if_beyond(X)
             if out is not X:
@@ -238,15 +261,15 @@ class RobustStandardizer(ColumnwiseMap):
         factor = np.where(self._constant, 0.0, self.scale_)[self._fitted_groups]
         center = self.center_[self._fitted_groups]
         zeros, ones = np.zeros_like(center), np.ones_like(center)
-        return dense_kernel("affine", X)(X, zeros, ones, factor, center, out)
+        return bool(dense_kernel("affine", X)(X, zeros, ones, factor, center, out))
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         """Tags: those of the other scalers, but it takes numpy arrays alone."""
         tags = super().__sklearn_tags__()
         tags.array_api_support = False
         return tags
 
-    def _raise_if_beyond(self, X):
+    def _raise_if_beyond(self, X: Floats) -> None:
         for rows in row_blocks(X, BLOCK_SIZE):
             if (np.abs(X[rows]) >= self._bound).any():
                 raise_if_infinite(self, X)
@@ -257,7 +280,7 @@ class RobustStandardizer(ColumnwiseMap):
                 )
 
 
-def smooth_clip(Z, bound):
+def smooth_clip(Z: Floats, bound: float) -> None:
     """Replace ``Z`` by ``Z / sqrt(1 + (Z / bound)**2)``, which is below the bound."""
     limit = clip_limit(bound, Z.dtype)
     for rows in row_blocks(Z, BLOCK_SIZE):
@@ -269,7 +292,7 @@ def smooth_clip(Z, bound):
         z /= np.sqrt(root, out=root)
 
 
-def undo_smooth_clip(Z, bound):
+def undo_smooth_clip(Z: Floats, bound: float) -> None:
     """Replace ``Z``, below the bound, by ``Z / sqrt(1 - (Z / bound)**2)``."""
     for rows in row_blocks(Z, BLOCK_SIZE):
         z = Z[rows]
@@ -277,12 +300,12 @@ def undo_smooth_clip(Z, bound):
         z /= np.sqrt((1 - share) * (1 + share))
 
 
-def clip_limit(bound, dtype):
+def clip_limit(bound: float, dtype: Any) -> float:
     """Return the largest value before clipping whose result rounds below the bound."""
     return float(bound) / float(np.sqrt(8 * np.finfo(dtype).eps))
 
 
-def _quartiles(X, groups, weights):
+def _quartiles(X: Floats, groups: Integers, weights: Floats | None) -> Floats:
     """Return the minima, quartiles and maxima of the groups of features, in float64."""
     n_groups = groups.max() + 1
     found = np.empty((n_groups, 5))

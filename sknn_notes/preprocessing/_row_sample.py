@@ -2,10 +2,12 @@
 
 import copy
 import warnings
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
+from sknn_notes._typing import Array, Floats, Integers
 from sknn_notes.preprocessing._moments import dense_kernel
 
 
@@ -37,17 +39,24 @@ class RowSample:
        Mathematical Software 11, 1985.
     """
 
-    low: np.ndarray
-    high: np.ndarray
+    X: Any
+    y: Any
+    low: Floats
+    high: Floats
+    _weights: Any
 
-    def __init__(self, size, random_state):
+    def __init__(
+        self, size: int, random_state: int | np.random.RandomState | None
+    ) -> None:
         seed = check_random_state(random_state).randint(2**31 - 1)
         self._rng = np.random.default_rng(seed)
         self.size, self.n_seen = size, 0
         self.X = self.y = self._weights = None
         self._is_weighted = False
 
-    def extended(self, X, y=None, weights=None):
+    def extended(
+        self, X: Floats, y: Array | None = None, weights: Floats | None = None
+    ) -> "RowSample":
         """Return the sample after a chunk of further rows; this one stays as it is.
 
         Raises
@@ -71,7 +80,7 @@ class RowSample:
         sample._add(X, y, weights)
         return sample
 
-    def _add(self, X, y, weights):
+    def _add(self, X: Floats, y: Array | None, weights: Floats | None) -> None:
         if weights is None:
             weights = np.ones(len(X))
         else:
@@ -93,7 +102,7 @@ class RowSample:
         self._weights = self._placed(self._weights, weights[kept], places)
         self.y = None if y is None else self._placed(self.y, y[kept], places)
 
-    def _placed(self, old, new, places):
+    def _placed(self, old: Array | None, new: Array, places: Integers) -> Array:
         """Return an array of those kept, with new rows in their places."""
         n_rows = min(self.n_seen, self.size)
         n_old = 0 if old is None else len(old)
@@ -106,14 +115,14 @@ class RowSample:
         return rows
 
     @property
-    def weights(self):
+    def weights(self) -> Floats | None:
         """Weights of the rows that are kept, None if no chunk had any."""
         return self._weights if self._is_weighted else None
 
 
-def sample_to_extend(estimator):
+def sample_to_extend(estimator: Any) -> RowSample:
     """Return the sample of an estimator's stream, a new one for a new stream."""
-    sample = vars(estimator).get("_sample")
+    sample: RowSample | None = vars(estimator).get("_sample")
     if sample is not None:
         return sample
     if hasattr(estimator, "n_features_in_"):
@@ -121,7 +130,7 @@ def sample_to_extend(estimator):
     return RowSample(estimator.subsample, estimator.random_state)
 
 
-def warn_of_new_stream(estimator, stacklevel=5):
+def warn_of_new_stream(estimator: Any, stacklevel: int = 5) -> None:
     """Warn that ``partial_fit`` does not go on from ``fit``."""
     warnings.warn(
         f"{type(estimator).__name__}.fit keeps no statistics for partial_fit, which "

@@ -6,15 +6,16 @@ import numpy as np
 
 from sknn_notes._arrays import namespace
 from sknn_notes._kernels._numpy.columns import row_blocks
+from sknn_notes._typing import Array
 from sknn_notes.preprocessing._array_kernels import BLOCK_SIZE
 
 
 def shrinkage_share(
     shrinkage: str | float | None,
-    values: np.ndarray,
-    X: np.ndarray,
-    mean: np.ndarray,
-    scale: np.ndarray | None,
+    values: Array,
+    X: Array,
+    mean: Array,
+    scale: Array | None,
     n_samples: int,
 ) -> float:
     """Return the share of the identity, given or estimated.
@@ -51,7 +52,7 @@ def shrinkage_share(
     return ledoit_wolf_shrinkage(values, fourth, n_samples, mean.shape[0])
 
 
-def oas_shrinkage(values: np.ndarray, n_samples: int, n_features: int) -> float:
+def oas_shrinkage(values: Array, n_samples: int, n_features: int) -> float:
     """Oracle-approximating shrinkage from biased eigenvalues (Chen et al. 2010)."""
     if n_features == 1:
         return 0.0
@@ -64,7 +65,7 @@ def oas_shrinkage(values: np.ndarray, n_samples: int, n_features: int) -> float:
 
 
 def ledoit_wolf_shrinkage(
-    values: np.ndarray, fourth: float, n_samples: int, n_features: int
+    values: Array, fourth: float, n_samples: int, n_features: int
 ) -> float:
     """Ledoit and Wolf's shrinkage (2004) from biased eigenvalues.
 
@@ -81,11 +82,10 @@ def ledoit_wolf_shrinkage(
     return 0.0 if noise <= 0 else float(noise / distance)
 
 
-def mean_fourth_norm(
-    X: np.ndarray, mean: np.ndarray, scale: float | np.ndarray
-) -> float:
+def mean_fourth_norm(X: Array, mean: Array, scale: float | Array) -> float:
     """Mean over rows of ``norm((x - mean) * scale) ** 4``."""
-    xp, total = namespace(X), 0.0
+    xp = namespace(X)
+    total = 0.0
     for rows in row_blocks(X, None if xp is np else BLOCK_SIZE):
         block = (X[rows, :] - mean) * scale
         if xp is np:
@@ -93,8 +93,8 @@ def mean_fourth_norm(
         else:
             squares = xp.sum(block * block, axis=1)
         total += _total(squares**2)
-    return total / X.shape[0]
+    return total / int(X.shape[0])
 
 
-def _total(values: np.ndarray) -> float:
+def _total(values: Array) -> float:
     return float(namespace(values).sum(values))

@@ -1,14 +1,21 @@
 """Standardization: zero mean and unit standard deviation on the training data."""
 
 from numbers import Integral
+from typing import Any, Literal, Self
+
+from numpy.typing import ArrayLike
 
 from sknn_notes._arrays import namespace
 from sknn_notes._callbacks import fit_task
 from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
+from sknn_notes._kernels._numpy.columns import Moments
 from sknn_notes._sklearn import Options, _fit_context
+from sknn_notes._typing import Array, Floats, MatrixLike
 from sknn_notes.preprocessing._base import (
+    Channels,
     ColumnwiseMap,
+    Per,
     raise_if_overflowing,
     validated,
 )
@@ -83,7 +90,7 @@ class Standardizer(ColumnwiseMap):
     array([[2., 2.]])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         **ColumnwiseMap._parameter_constraints,
         "with_mean": ["boolean"],
         "with_std": ["boolean"],
@@ -92,18 +99,22 @@ class Standardizer(ColumnwiseMap):
     # As StandardScaler's, since it is a matter of with_mean.
     _sparse_error = ValueError
     _statistics = "sums of squares of X"
+    mean_: Floats | None
+    var_: Floats | None
+    scale_: Floats | None
+    n_samples_seen_: int | float | Floats
 
     def __init__(
         self,
         *,
-        per="feature",
-        with_mean=True,
-        with_std=True,
-        ddof=0,
-        n_channels=None,
-        channels="last",
-        copy=True,
-    ):
+        per: Per = "feature",
+        with_mean: bool = True,
+        with_std: bool = True,
+        ddof: Literal[0, 1] = 0,
+        n_channels: int | None = None,
+        channels: Channels = "last",
+        copy: bool = True,
+    ) -> None:
         self.per = per
         self.with_mean = with_mean
         self.with_std = with_std
@@ -112,7 +123,7 @@ class Standardizer(ColumnwiseMap):
         self.channels = channels
         self.copy = copy
 
-    def _sparse_advice(self, fitted=False):
+    def _sparse_advice(self, fitted: bool = False) -> str | None:
         if not (self._centers if fitted else self.with_mean):
             return None
         return (
@@ -122,7 +133,9 @@ class Standardizer(ColumnwiseMap):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def fit(self, X, y=None, sample_weight=None):
+    def fit(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Find mean and standard deviation, forgetting any earlier data.
 
         Parameters
@@ -141,7 +154,9 @@ class Standardizer(ColumnwiseMap):
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def partial_fit(self, X, y=None, sample_weight=None):
+    def partial_fit(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Update mean and standard deviation with one more chunk of training data.
 
         Any split of the data into chunks gives what one ``fit`` gives, to rounding.
@@ -159,7 +174,9 @@ class Standardizer(ColumnwiseMap):
         reset = not hasattr(self, "_moments")
         return self._fit(X, y, sample_weight, reset=reset, whole=False)
 
-    def _fit(self, X, y, sample_weight, **chunk):
+    def _fit(
+        self, X: MatrixLike, y: object, sample_weight: ArrayLike | None, **chunk: bool
+    ) -> Self:
         with (
             fit_task(self, X, y, sample_weight=sample_weight),
             unchanged_on_error(self),
@@ -171,7 +188,7 @@ class Standardizer(ColumnwiseMap):
             self._set_statistics(pooled)
         return self
 
-    def _set_statistics(self, pooled):
+    def _set_statistics(self, pooled: Moments) -> None:
         xp, seen = namespace(pooled.n), pooled.n > 0
         mean = xp.where(seen, pooled.full_mean(), xp.nan)
         self.mean_ = mean if self.with_mean or self.with_std else None
@@ -193,7 +210,7 @@ class Standardizer(ColumnwiseMap):
         self.var_ = xp.where(seen, xp.where(constant, 0.0, pooled.m2 / n), xp.nan)
         self.scale_ = xp.where(seen, xp.where(constant, 1.0, std), xp.nan)
 
-    def _vectors(self):
+    def _vectors(self) -> tuple[Array, Array]:
         assert self._moments is not None
         # One number a feature, which are at least as many as statistics.
         neutral = namespace(self._moments.n).zeros_like(self._moments.n)

@@ -3,20 +3,20 @@
 import math
 import warnings
 from numbers import Integral, Real
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     OneToOneFeatureMixin,
-    TransformerMixin,
 )
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._arrays import astype, full, namespace
-from sknn_notes._base import BaseObject
-from sknn_notes._callbacks import CallbackSupportMixin, fit_task
+from sknn_notes._callbacks import fit_task
 from sknn_notes._checks import plain
 from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
@@ -28,8 +28,10 @@ from sknn_notes._sklearn import (
     _fit_context,
     has_array_dispatch,
 )
+from sknn_notes._typing import Array, Floats, MatrixLike
 from sknn_notes.preprocessing import _covariance as cov
 from sknn_notes.preprocessing._base import (
+    BaseTransformer,
     check_fit_data,
     check_namespace,
     kept_dtypes,
@@ -40,6 +42,7 @@ from sknn_notes.preprocessing._base import (
 )
 from sknn_notes.preprocessing._docs import COUNTING_TRANSFORMER, METHOD
 from sknn_notes.preprocessing._linear_map import (
+    LinearMap,
     cholesky_map,
     inverted,
     reciprocal,
@@ -50,6 +53,7 @@ from sknn_notes.preprocessing._linear_map import (
 from sknn_notes.preprocessing._row_sample import warn_of_new_stream
 from sknn_notes.preprocessing._shrinkage import shrinkage_share
 
+Method: TypeAlias = Literal["pca", "zca", "pca_cor", "zca_cor", "cholesky"]
 METHODS = ("pca", "zca", "pca_cor", "zca_cor", "cholesky")
 # Those whose outputs are components, not features.
 ROTATIONS = ("pca", "pca_cor")
@@ -71,7 +75,7 @@ DECOMPOSED = frozenset(
 
 
 @completed(COUNTING_TRANSFORMER)
-class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
+class Whitener(BaseTransformer):
     """Decorrelate the data, and scale it so that its covariance is the identity.
 
     Mean and covariance are found in ``fit`` on the training data and applied unchanged
@@ -182,7 +186,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
            [0., 1.]])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         "method": [StrOptions(set(METHODS))],
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
@@ -199,18 +203,26 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         ],
     }
     _statistics = "sums of squares of X"
+    mean_: Floats
+    components_: Floats
+    explained_variance_: Floats
+    explained_variance_ratio_: Floats
+    n_components_: int
+    shrinkage_: float
+    n_samples_seen_: int
     _scatter: cov.Scatter
+    _forward: LinearMap
 
     def __init__(
         self,
-        method="pca",
+        method: Method = "pca",
         *,
-        n_components=None,
-        whiten=True,
-        eps=1e-5,
-        ddof=0,
-        shrinkage=None,
-    ):
+        n_components: int | float | None = None,
+        whiten: bool = True,
+        eps: float = 1e-5,
+        ddof: Literal[0, 1] = 0,
+        shrinkage: Literal["ledoit_wolf", "oas"] | float | None = None,
+    ) -> None:
         self.method = method
         self.n_components = n_components
         self.whiten = whiten
@@ -220,7 +232,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
 
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def fit(self, X, y=None):
+    def fit(self, X: MatrixLike, y: object = None) -> Self:
         """Find mean and covariance, forgetting any earlier data.
 
         Parameters
@@ -246,7 +258,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
-    def partial_fit(self, X, y=None):
+    def partial_fit(self, X: MatrixLike, y: object = None) -> Self:
         """Update mean and covariance with one more chunk of training data.
 
         Any split of the data into chunks gives what one ``fit`` gives, to rounding.
@@ -285,7 +297,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             self._scatter = scatter
         return self
 
-    def transform(self, X):
+    def transform(self, X: MatrixLike) -> Floats:
         """Whiten X with the statistics found by ``fit``.
 
         Parameters
@@ -315,12 +327,13 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             ensure_all_finite=False,
         )
         with quiet():
+            out: Floats
             out, finite = self._forward.apply(data, self.mean_)
         if not finite:
             raise_if_infinite(self, data, allow_nan=False)
         return out
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: MatrixLike) -> Floats:
         """Undo ``transform``; what null or dropped directions held is the mean.
 
         Parameters
@@ -353,12 +366,15 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             )
         with quiet():
             no_mean = full((n_outputs,), 0.0, self.mean_, xp)
+            out: Floats
             out, _ = self._backward().apply(data, no_mean)
             out += astype(self.mean_, out.dtype, xp)
         return out
 
     @completed(METHOD)
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[np.object_]:
         """Names of the outputs.
 
         Returns
@@ -370,9 +386,10 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         check_is_fitted(self)
         rotates = self._fitted_with["method"] in ROTATIONS
         names = ClassNamePrefixFeaturesOutMixin if rotates else OneToOneFeatureMixin
-        return names.get_feature_names_out(self, input_features)
+        found: NDArray[np.object_] = names.get_feature_names_out(self, input_features)
+        return found
 
-    def whitening_matrix(self):
+    def whitening_matrix(self) -> Floats:
         """Return the matrix W of ``Z = (X - mean_) W``.
 
         Returns
@@ -381,9 +398,10 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             A new array, of features by features for all methods but the pca ones.
         """
         check_is_fitted(self)
-        return self._forward.matrix()
+        matrix: Floats = self._forward.matrix()
+        return matrix
 
-    def dewhitening_matrix(self):
+    def dewhitening_matrix(self) -> Floats:
         """Return the matrix that leads back: ``X = Z W + mean_``.
 
         Returns
@@ -392,13 +410,14 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             A new array.
         """
         check_is_fitted(self)
-        return self._backward().matrix()
+        matrix: Floats = self._backward().matrix()
+        return matrix
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self.n_components_
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         # After partial_fit, what takes a decomposition is made when it is read.
         scatter = vars(self).get("_scatter")
         if name not in DECOMPOSED or scatter is None:
@@ -411,7 +430,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 self._set_components(scatter)
         return vars(self)[name]
 
-    def _raise_if_sparse(self, X):
+    def _raise_if_sparse(self, X: MatrixLike) -> None:
         if sparse.issparse(X):
             raise TypeError(
                 "Sparse data was passed to Whitener, which centers and mixes columns "
@@ -419,7 +438,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 "reduce it first with sklearn.decomposition.TruncatedSVD."
             )
 
-    def _check_combination(self):
+    def _check_combination(self) -> None:
         if self.method in ROTATIONS:
             return
         if not self.whiten:
@@ -436,14 +455,14 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 stacklevel=4,
             )
 
-    def _check_data(self, X, *, reset, whole):
+    def _check_data(self, X: MatrixLike, *, reset: bool, whole: bool) -> Array:
         self._check_combination()
         self._raise_if_sparse(X)
         data = check_fit_data(self, X, reset=reset, attribute="mean_")
         self._check_n_components(data, whole)
         return data
 
-    def _begin(self, scatter, data):
+    def _begin(self, scatter: cov.Scatter, data: Array) -> None:
         """Set what takes no decomposition, and forget what an earlier one made."""
         moments, xp = scatter.moments, namespace(scatter.moments.n)
         if not xp.all(xp.isfinite(moments.mean + moments.m2)):
@@ -454,12 +473,13 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         self._fitted_with = {name: plain(getattr(self, name)) for name in FITTED_WITH}
         self.n_samples_seen_ = scatter.n_samples
         self.mean_ = moments.full_mean()
-        if self.n_components is None or isinstance(self.n_components, Integral):
+        wanted = self._fitted_with["n_components"]
+        if wanted is None or isinstance(wanted, Integral):
             self.n_components_ = self._count_components(None)
 
-    def _check_n_components(self, X, whole):
+    def _check_n_components(self, X: Array, whole: bool) -> None:
         limit = min(X.shape) if whole else X.shape[1]
-        wanted = self.n_components
+        wanted: Any = self.n_components
         if self.method in ROTATIONS and isinstance(wanted, Integral) and wanted > limit:
             bound = "min(n_samples, n_features)" if whole else "n_features"
             raise ValueError(
@@ -467,7 +487,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 "number, a share of the variance such as 0.99, or None."
             )
 
-    def _set_components(self, scatter, data=None):
+    def _set_components(self, scatter: cov.Scatter, data: Array | None = None) -> None:
         """Decompose the statistics and set everything that depends on it."""
         fitted, n, d = self._fitted_with, self.n_samples_seen_, self.n_features_in_
         ddof, correlation = fitted["ddof"], fitted["method"].endswith("_cor")
@@ -499,7 +519,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         known = values[:, None] > 0
         self.components_ = cov.padded(xp.where(known, spectrum.vectors, 0.0), k)
 
-    def _count_components(self, values):
+    def _count_components(self, values: Array) -> int:
         """Return the number of components; ``values`` matter to a share alone."""
         wanted = self._fitted_with["n_components"]
         if wanted is None or self._fitted_with["method"] not in ROTATIONS:
@@ -509,9 +529,9 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         xp = namespace(values)
         sums = np.cumsum(values) if xp is np else xp.cumulative_sum(values)
         reached = sums / (float(xp.sum(values)) or 1.0)
-        return min(cov.count(reached <= wanted) + 1, values.shape[0])
+        return min(cov.count(reached <= wanted) + 1, int(values.shape[0]))
 
-    def _warn_of_eps(self, values):
+    def _warn_of_eps(self, values: Array) -> None:
         eps, xp = self._fitted_with["eps"], namespace(values)
         total = float(xp.sum(values))
         damped = float(xp.sum(xp.where(values < eps, values, 0.0)))
@@ -525,7 +545,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 stacklevel=4,
             )
 
-    def _warn_of_cut(self, spectrum, n_components):
+    def _warn_of_cut(self, spectrum: cov.Spectrum, n_components: int) -> None:
         """Warn of directions that map to 0, once for all chunks of a stream."""
         method, n_cut = self._fitted_with["method"], spectrum.n_cut
         if method in ROTATIONS:
@@ -543,19 +563,19 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             stacklevel=4,
         )
 
-    def _map(self, scatter):
+    def _map(self, scatter: cov.Scatter) -> LinearMap:
         """Return the linear map of ``transform``."""
         if self._fitted_with["method"] == "cholesky":
             return cholesky_map(self._full_covariance(scatter))
         return self._spectral_map(dense=scatter.gram is not None)
 
-    def _backward(self):
+    def _backward(self) -> LinearMap:
         """Return the linear map of ``inverse_transform``."""
         if self._fitted_with["method"] == "cholesky":
             return inverted(self._forward)
         return self._spectral_map(back=True, dense=False)
 
-    def _spectral_map(self, **form):
+    def _spectral_map(self, **form: bool) -> LinearMap:
         fitted, values = self._fitted_with, self.explained_variance_
         xp = namespace(values)
         known = xp.any(self.components_ != 0, axis=1)
@@ -568,7 +588,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         outside = 1 / math.sqrt(self._floor + eps) if self._floor else 0.0
         return symmetric_map(self.components_, weights, outside, self._scale, **form)
 
-    def _full_covariance(self, scatter):
+    def _full_covariance(self, scatter: cov.Scatter) -> Array:
         """Shrunk covariance plus ``eps``, an error where it cannot be inverted."""
         eps = self._fitted_with["eps"]
         covariance = cov.covariance(scatter, self._fitted_with["ddof"])
@@ -586,7 +606,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             )
         return covariance
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         """Tags: both float types are kept."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

@@ -5,11 +5,13 @@ the several passes a robust formula needs cost one trip to memory and no tempora
 grows with the number of rows. Statistics are float64 whatever the input is.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import blas
+
+from sknn_notes._typing import Array, ArrayNamespace
 
 __all__ = [
     "Moments",
@@ -54,7 +56,9 @@ class Moments(NamedTuple):
         """Return the mean, rounded once."""
         return self.mean + self.mean_low
 
-    def __sklearn_array_api_convert__(self, convert):
+    def __sklearn_array_api_convert__(
+        self, convert: Callable[[Array], Array]
+    ) -> "Moments":
         """Return the moments in another namespace, for ``move_estimator_to``."""
         return Moments(*map(convert, self))
 
@@ -70,13 +74,15 @@ def row_blocks(X: np.ndarray, size: int | None = None) -> Iterator[slice]:
         yield slice(start, min(start + n_rows, X.shape[0]))
 
 
-def _scratch(X: np.ndarray, dtype=np.float64, size: int | None = None) -> np.ndarray:
+def _scratch(
+    X: np.ndarray, dtype: Any = np.float64, size: int | None = None
+) -> np.ndarray:
     """Room for one block of X, in X's memory order."""
     rows = X[: _rows_per_block(X, size)]
     return np.empty_like(rows, dtype=dtype, order="K", subok=False)
 
 
-def merge_moments(a: Moments, b: Moments, xp=np) -> Moments:
+def merge_moments(a: Moments, b: Moments, xp: ArrayNamespace = np) -> Moments:
     """Moments of two sets of rows together (Chan, Golub and LeVeque 1983).
 
     ``xp`` is the array namespace of all.
@@ -181,7 +187,7 @@ def affine(
     ]
     steps = [step for step in steps if np.any(step[1] != step[2])]
 
-    def run(block):
+    def run(block: np.ndarray) -> None:
         for ufunc, vector, _ in steps:
             ufunc(block, vector, out=block)
 
@@ -210,7 +216,7 @@ def rescale(
     high_part, low_part = in_parts(low, dtype)
     span, start = span.astype(dtype), start.astype(dtype)
 
-    def run(block):
+    def run(block: np.ndarray) -> None:
         block -= high_part
         if low_part.any():
             block -= low_part
@@ -243,7 +249,13 @@ def in_parts(vector: np.ndarray, dtype: np.dtype) -> list[np.ndarray]:
     return [high, (vector - high).astype(dtype)]
 
 
-def _map_blocks(X, dtype, run, out, limits=None) -> bool:
+def _map_blocks(
+    X: np.ndarray,
+    dtype: Any,
+    run: Callable[[np.ndarray], None],
+    out: np.ndarray,
+    limits: tuple[float, float] | None = None,
+) -> bool:
     """Write into ``out`` what ``run`` makes of X; return if that is all finite."""
     finite = True
     scratch = _scratch(X, dtype)
@@ -288,7 +300,12 @@ def _center_rows(X: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return mean, ones @ out
 
 
-def accumulate_gram(X, moments, gram, center_rows) -> tuple[Moments, np.ndarray]:
+def accumulate_gram(
+    X: np.ndarray,
+    moments: Moments | None,
+    gram: np.ndarray | None,
+    center_rows: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+) -> tuple[Moments, np.ndarray]:
     """Add the cross products of blocks of rows that ``center_rows`` centers."""
     n_features = X.shape[1]
     zeros = np.zeros(n_features)
@@ -342,7 +359,13 @@ def _subtract_rows(X: np.ndarray, mean: np.ndarray, out: np.ndarray) -> bool:
     return _is_finite(out)
 
 
-def project_blocks(X, mean, W, out, subtract_rows) -> bool:
+def project_blocks(
+    X: np.ndarray,
+    mean: np.ndarray,
+    W: np.ndarray,
+    out: np.ndarray,
+    subtract_rows: Callable[[np.ndarray, np.ndarray, np.ndarray], bool],
+) -> bool:
     """Multiply blocks of rows, once ``subtract_rows`` has taken the mean off."""
     finite = True
     size = PROJECT_BYTES // X.itemsize
