@@ -1,4 +1,4 @@
-"""From an estimator to its network: fitted, at its start, or while it trains."""
+"""Access to the network of an estimator: fitted, before or during training."""
 
 import warnings
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from sknn_notes.neural_network._inactive import untold
 from sknn_notes.neural_network._namespaces import as_numpy
 from sknn_notes.neural_network._prepare import prepare
 
-# What replaces the batches of a fit.
+# Returns the batches to train on, given the network and the batches of ``X, y``.
 BatchesFor: TypeAlias = Callable[[Network, Batches], Any]
 
 
@@ -34,7 +34,7 @@ def fitted_network(
     Raises
     ------
     TypeError
-        If the estimator is no network and none is at its end; ``owner`` is who asks.
+        If the estimator contains no network. The message names the caller, ``owner``.
     """
     while not isinstance(estimator, BaseMLP):
         if isinstance(estimator, Pipeline):
@@ -55,9 +55,9 @@ def untrained_network(
 ) -> tuple[BaseMLP, Any, Any]:
     """Return a clone of the network of an estimator, and ``X, y`` as it would see them.
 
-    Both are of the CPU, where the steps can be watched.
-    Clones of the steps before it are fitted. Of a search that has been fitted it is the
-    best network, else the one that the search would change.
+    Both are on the CPU, where every step can be recorded. Clones of the preceding
+    steps of a Pipeline are fitted. A fitted search yields its best network, any other
+    search the network of its ``estimator``.
     """
     *holders, mlp = _down_to_the_network(estimator, owner)
     for holder in holders:
@@ -69,7 +69,7 @@ def untrained_network(
 
 
 def _down_to_the_network(estimator: Any, owner: str) -> list[Any]:
-    """Return an estimator, what it holds, what that holds, and last the network."""
+    """Return an estimator, the estimators nested in it, and the network last."""
     chain = [estimator]
     while not isinstance(estimator, BaseMLP):
         if isinstance(estimator, Pipeline):
@@ -94,16 +94,16 @@ def _is_search(estimator: Any) -> bool:
 
 
 def no_network(estimator: Any, owner: str, others: str = "") -> TypeError:
-    """Return an error: ``owner`` takes networks, and what else holds one."""
+    """Return the error for an estimator in which ``owner`` finds no network."""
     return TypeError(
         f"{owner} takes an MLPClassifier or MLPRegressor of sknn_notes{others}, or a "
-        f"Pipeline that ends in one. Got {estimator!r}. Of another estimator pass the "
-        "network inside."
+        f"Pipeline that ends in one. Got {estimator!r}. For any other estimator, pass "
+        "the network inside it."
     )
 
 
 class _Recorder(RegressorMixin, BaseEstimator):
-    """Keeps the targets that it is fitted to."""
+    """Records the targets that it is fitted to."""
 
     def fit(self, X: MatrixLike, y: Any) -> Self:
         self.y_ = y
@@ -114,7 +114,7 @@ class _Recorder(RegressorMixin, BaseEstimator):
 
 
 def _transformed(estimator: Any, y: Any) -> Any:
-    """Return targets as a TransformedTargetRegressor gives them to its regressor."""
+    """Return targets as a TransformedTargetRegressor passes them to its regressor."""
     recorder = clone(estimator).set_params(regressor=_Recorder(), check_inverse=False)
     return recorder.fit(y, y).regressor_.y_
 
@@ -143,7 +143,7 @@ def fit_on(mlp: BaseMLP, X: MatrixLike, y: Any, batches_for: BatchesFor) -> Base
     training = start(mlp, X, y)
     training.batches = batches_for(training.network, training.batches)
     with warnings.catch_warnings():
-        # The number of epochs is given.
+        # The number of epochs is fixed, so convergence is not expected.
         warnings.simplefilter("ignore", ConvergenceWarning)
         training.run()
         training.publish()
@@ -151,7 +151,7 @@ def fit_on(mlp: BaseMLP, X: MatrixLike, y: Any, batches_for: BatchesFor) -> Base
 
 
 def train_freely(mlp: BaseMLP, n_epochs: int) -> BaseMLP:
-    """Set the parameters so that ``fit`` makes exactly ``n_epochs`` epochs."""
+    """Set the parameters so that ``fit`` runs exactly ``n_epochs`` epochs."""
     mlp.set_params(
         max_iter=n_epochs,
         n_iter_no_change=np.inf,

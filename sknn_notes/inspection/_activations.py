@@ -28,35 +28,38 @@ if TYPE_CHECKING:
 
 @completed(GRID_DISPLAY)
 class ActivationsDisplay:
-    """Distributions of the hidden units' outputs and gradients, one panel a layer.
+    """Distributions of the outputs and gradients of hidden units, one panel per layer.
 
-    Healthy layers keep their spread from first to last, in the outputs as in the
-    gradients. Each panel tells two shares. A unit is *saturated* on a sample where the
-    slope of its activation is below 5 % of the steepest (for ReLU: where the unit is
-    off), and *dead* where it is below 0.1 % on every sample: no gradient reaches its
-    weights. It is recommended to use
-    :meth:`~sknn_notes.inspection.ActivationsDisplay.from_estimator`. All parameters
-    are stored as attributes.
+    In a healthy network, outputs and gradients have a similar spread in all layers.
+    Each panel shows two fractions. A unit is *saturated* on a sample if the slope of
+    its activation is below 5 % of the steepest slope (for ReLU: if the unit is off). It
+    is *dead* if the slope is below 0.1 % on every sample, so that no gradient reaches
+    its weights. The fractions appear in the titles, or in the legend if the display
+    has a name.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.ActivationsDisplay.from_estimator` to create a
+    display. All parameters are stored as attributes.
 
     Parameters
     ----------
     outputs : list of ndarray of shape (n_samples, n_units)
-        Outputs of the units of every hidden layer.
+        Outputs of the units of each hidden layer.
     slopes : list of ndarray of shape (n_samples, n_units)
-        Absolute slopes of the activations where the units stand, relative to the
+        Absolute slopes of the activations at the inputs of the units, relative to the
         steepest slope of the activation.
     gradients : list of ndarray of shape (n_samples, n_units), default=None
-        Gradients of each sample's loss with respect to the dense outputs of every
+        Gradients of the loss of each sample with respect to the dense outputs of each
         hidden layer, before batch norm and activation.
 
     Attributes
     ----------
     saturated_fractions : ndarray of shape (n_layers,)
-        Share of (sample, unit) pairs that are saturated.
+        Fraction of (sample, unit) pairs that are saturated, per layer.
     dead_fractions : ndarray of shape (n_layers,)
-        Share of units that are dead.
+        Fraction of units that are dead, per layer.
     axes_ : ndarray of matplotlib Axes of shape (1 or 2, n_layers)
-        The panels: outputs and, where given, gradients below.
+        The panels: outputs in the first row, gradients in the second if given.
 
     Examples
     --------
@@ -88,12 +91,12 @@ class ActivationsDisplay:
 
     @property
     def saturated_fractions(self) -> Floats:
-        """Share of (sample, unit) pairs of every layer that are saturated."""
+        """Fraction of (sample, unit) pairs that are saturated, per layer."""
         return saturated_fractions(self.slopes)
 
     @property
     def dead_fractions(self) -> Floats:
-        """Share of units of every layer that are dead."""
+        """Fraction of units that are dead, per layer."""
         return dead_fractions(self.slopes)
 
     @classmethod
@@ -108,17 +111,17 @@ class ActivationsDisplay:
         ax: ArrayLike | None = None,
         **hist_kw: Any,
     ) -> Self:
-        """Pass data through a fitted network and plot what its units do.
+        """Pass data through a fitted network and plot the states of its hidden units.
 
-        The network must have hidden layers. The pass is as in training, but without
-        noise: batch norm normalizes over ``X``.
+        The network must have hidden layers. The forward pass is that of training, but
+        without noise: batch norm uses the statistics of ``X``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The data, one batch: some hundred samples are enough.
+            Data, passed as one batch; a few hundred samples are enough.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets, for the gradients; None leaves those out.
+            Targets, required for the gradients. None omits the gradients.
 
         Returns
         -------
@@ -131,8 +134,8 @@ class ActivationsDisplay:
         X, y = as_numpy(X), as_numpy(y)
         if len(mlp.coefs_) == 1:
             raise ValueError(
-                "The network has no hidden layers, and so no activations. Set "
-                "hidden_layer_sizes."
+                "The network has no hidden layers, so there are no activations to "
+                "plot. Set hidden_layer_sizes."
             )
         if y is None:
             X = mlp._fitted_arrays(X)[0]
@@ -145,7 +148,7 @@ class ActivationsDisplay:
 
     @completed(GRID_PLOT)
     def plot(self, ax: ArrayLike | None = None, **hist_kw: Any) -> Self:
-        """Draw the distributions.
+        """Plot the distributions.
 
         Returns
         -------
@@ -183,8 +186,8 @@ class ActivationsDisplay:
         told: str,
         hist_kw: dict[str, Any],
     ) -> None:
-        """Draw a histogram; tell a share of it in the title, or beside the name."""
-        # On a linear scale a peak, as that of ReLU at 0, would flatten all the rest.
+        """Plot a histogram, with a note in the title, or in the legend."""
+        # On a linear scale, a peak such as that of ReLU at 0 would hide the rest.
         style: dict[str, Any] = {"bins": bins, "log": True, "alpha": 0.7}
         style |= {"histtype": "stepfilled", "label": named(self.name, told)}
         if values.size:

@@ -1,4 +1,4 @@
-"""The gradient of an objective against centered differences, at a few coordinates."""
+"""Comparison of a gradient with centered differences, at a few coordinates."""
 
 import numpy as np
 
@@ -9,7 +9,8 @@ from sknn_notes.inspection._subject import Batch
 
 _STEP = 1e-5
 _N_PROBES = 8
-# Gradients so many times larger than the rounding of a difference count in full.
+# The relative error is damped for gradients below so many times the rounding error of
+# a difference.
 _ABOVE_ROUNDING = 1e5
 
 
@@ -18,16 +19,17 @@ def gradient_errors(
 ) -> tuple[float, str]:
     """Return the largest relative error over the parameter arrays, and its array.
 
-    Per weight matrix, bias and scale, the coordinates of the largest gradients and some
-    random ones are probed in float64; probes with a kink between their two ends are
-    left out. Gradients that drown in the rounding of the differences make no error.
+    In each weight matrix, bias and scale, the coordinates with the largest gradients
+    and some random ones are probed in float64. Probes across a point where the
+    objective is not differentiable are left out. Gradients below the rounding error of
+    the differences count as correct.
 
     Returns
     -------
     error : float
-        NaN where every probe sat at a kink.
+        NaN if no probe could be used.
     name : str
-        The array with this error.
+        Name of the array with this error.
     """
     value = objective(*batch)
     rounding = 4 * np.finfo(float).eps * max(1, abs(value)) / _STEP
@@ -69,7 +71,7 @@ def _places(gradient: Floats, rng: np.random.Generator) -> Integers:
 def _probe(
     objective: Objective, batch: Batch, array: Floats, place: int, middle: float
 ) -> tuple[float, float]:
-    """Return the centered difference, and how far the slopes of its halves differ."""
+    """Return the centered difference, and the difference of its one-sided slopes."""
     before = array[place]
     array[place] = before + _STEP
     above = objective(*batch)

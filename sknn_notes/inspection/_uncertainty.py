@@ -1,4 +1,4 @@
-"""What Monte Carlo passes tell about the uncertainty of predictions."""
+"""Uncertainty of predictions, estimated by Monte Carlo passes."""
 
 from __future__ import annotations
 
@@ -27,31 +27,34 @@ _GRID = 80
 
 @completed(DISPLAY)
 class UncertaintyDisplay:
-    """Mean and spread of predictions over Monte Carlo passes with the training noise.
+    """Mean and standard deviation of predictions over Monte Carlo passes.
 
-    How it is drawn depends on the features. One feature: the mean and a band of one
-    spread to either side. Two: a map of the spread, of the predicted class where there
-    are several. More: the samples side by side, for classes the probability of each
-    with its spread. It is recommended to use
-    :meth:`~sknn_notes.inspection.UncertaintyDisplay.from_estimator`. All parameters
-    are stored as attributes.
+    The passes draw the training noise. The plot depends on the number of features. With
+    one feature, it shows the mean and a band of one standard deviation on either side.
+    With two, it shows a map of the standard deviation (of the predicted class, for a
+    classifier). With more, it shows the samples side by side, for a classifier with the
+    probability of each class.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.UncertaintyDisplay.from_estimator` to create a
+    display. All parameters are stored as attributes.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Where the network was asked; for two features the points of a grid.
+        Inputs of the predictions; with two features, the points of a grid.
     mean : ndarray of shape (n_samples, n_outputs)
-        Mean over the passes: of a regressor's predictions, of a classifier's
-        probabilities where the loss has them (for two classes that of the second), else
-        of raw outputs.
+        Mean over the passes: of the predictions of a regressor, or of the probabilities
+        of a classifier (with two classes, that of the second one). If the loss has no
+        probabilities, the mean of the raw outputs.
     spread : ndarray of shape (n_samples, n_outputs)
         Standard deviation over the passes.
     labels : sequence of length n_outputs, default=None
-        Names of the outputs, such as the classes; None for regression.
+        Names of the outputs, such as the classes. None for regression.
     quantity : str, default='prediction'
-        What was averaged, for the labels of the axes.
+        Name of the averaged quantity, for the axis labels.
     feature_names : array-like of str of shape (n_features,), default=None
-        Names of one or two features, for the labels of the axes.
+        Names of the features, for the axis labels if there are one or two.
 
     Examples
     --------
@@ -61,8 +64,8 @@ class UncertaintyDisplay:
     >>> x = np.linspace(-1, 1, 50)[:, None]
     >>> model = MLPRegressor(dropout=0.2, random_state=0).fit(x, x[:, 0] ** 2)
     >>> display = UncertaintyDisplay.from_estimator(model, x)
-    >>> np.array_equal(display.spread, model.predict_spread(x))
-    True
+    >>> display.mean.shape, display.spread.shape
+    ((50, 1), (50, 1))
     """
 
     ax_: Axes
@@ -106,8 +109,8 @@ class UncertaintyDisplay:
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data. With two features a grid over their range is asked instead; with
-            more, a classifier takes up to 10 samples.
+            Inputs. With two features, they are replaced by a grid over their range;
+            with more than two, a classifier takes at most 10 samples.
 
         Returns
         -------
@@ -122,7 +125,7 @@ class UncertaintyDisplay:
             points = _grid_over(points)
             X = _like(X, points)
         mlp, X = fitted_network(estimator, owner, X)
-        mlp.predict_spread(X[:1])  # refuses a network without noise
+        mlp.predict_spread(X[:1])  # raises for a network without noise
         labels, quantity = None, "prediction"
         if is_classifier(mlp):
             labels = mlp.classes_[-mlp.n_outputs_ :]
@@ -130,9 +133,9 @@ class UncertaintyDisplay:
             quantity = "probability" if has_probabilities else "raw output"
             if points.shape[1] > 2 and len(points) > _MOST_ROWS:
                 raise ValueError(
-                    f"With {points.shape[1]} features every sample gets marks of its "
-                    f"own, {_MOST_ROWS} samples at most. Got {len(points)}; choose "
-                    "some, such as X[:5]."
+                    f"With {points.shape[1]} features each sample is plotted by "
+                    f"itself, at most {_MOST_ROWS} samples. Got {len(points)}. Pass a "
+                    "few samples, such as X[:5]."
                 )
         mean, spread = mlp._response_and_spread(X)
         display = cls(
@@ -148,7 +151,7 @@ class UncertaintyDisplay:
 
     @completed(PLOT)
     def plot(self, ax: Axes | None = None, **plot_kw: Any) -> Self:
-        """Draw mean and spread.
+        """Plot mean and standard deviation.
 
         Returns
         -------
@@ -224,7 +227,7 @@ class UncertaintyDisplay:
 
 
 def _like(X: MatrixLike, points: Floats) -> Any:
-    """Return points in a container as X, so that its columns keep their names."""
+    """Return points as a frame with the column names of X, if X is a frame."""
     if not hasattr(X, "columns"):
         return points
     if hasattr(X, "iloc"):
@@ -233,7 +236,7 @@ def _like(X: MatrixLike, points: Floats) -> Any:
 
 
 def _grid_over(X: Floats) -> Floats:
-    """Return the points of a grid that reaches a little beyond the data."""
+    """Return the points of a grid that extends slightly beyond the data."""
     low, high = X.min(axis=0), X.max(axis=0)
     margin = 0.05 * (high - low)
     sides = np.linspace(low - margin, high + margin, _GRID)

@@ -1,4 +1,4 @@
-"""How far a step moves the weights, relative to their size."""
+"""Ratios of the size of training steps to the size of the weights."""
 
 from __future__ import annotations
 
@@ -37,21 +37,22 @@ _RULE = "rule of thumb"
 
 @completed(DISPLAY)
 class UpdateRatioDisplay:
-    """The relative size of the training steps, over the epochs and per weight matrix.
+    """Update-to-weight ratio of each weight matrix over the epochs.
 
-    As a rule of thumb the ratio should be near 1e-3: a learning rate that makes it much
-    larger is too high, one that makes it much smaller too low. It is recommended to use
-    :meth:`~sknn_notes.inspection.UpdateRatioDisplay.from_estimator`. All parameters
-    are stored as attributes.
+    As a rule of thumb, the ratio should be near 1e-3. If it is much larger, the
+    learning rate is too high; if it is much smaller, the learning rate is too low.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.UpdateRatioDisplay.from_estimator` to create a
+    display. All parameters are stored as attributes.
 
     Parameters
     ----------
     ratios : ndarray of shape (n_epochs, n_layers)
-        For every epoch and weight matrix W, the mean over the epoch's *steps* of
-        ``norm(change of W) / norm(W before)``, Frobenius norms. The change is all that
-        a step does, weight decay and max norm included; biases are left out. NaN where
-        W was zero. Under 'sgd' with an L1 part in the penalty, W is where momentum
-        looks ahead to.
+        For each epoch and weight matrix W, the mean of ``norm(change of W) / norm(W)``
+        over the steps of the epoch, in Frobenius norms. The change includes weight
+        decay and max norm. NaN if W was zero. With 'sgd' and an L1 penalty, W includes
+        the look-ahead of the momentum.
 
     Examples
     --------
@@ -86,7 +87,7 @@ class UpdateRatioDisplay:
         ax: Axes | None = None,
         **line_kw: Any,
     ) -> Self:
-        """Train a clone for some epochs and plot the size of its steps.
+        """Train a clone for some epochs and plot the relative size of its steps.
 
         The solver must be stochastic. Early stopping is switched off.
 
@@ -114,7 +115,7 @@ class UpdateRatioDisplay:
 
     @completed(PLOT)
     def plot(self, ax: Axes | None = None, **line_kw: Any) -> Self:
-        """Draw the curves.
+        """Plot the curves.
 
         Returns
         -------
@@ -142,9 +143,9 @@ def update_ratios(
     n_epochs: int,
     batches_for: BatchesFor | None = None,
 ) -> Floats:
-    """Fit ``mlp`` for ``n_epochs``; return what ``UpdateRatioDisplay`` shows.
+    """Fit ``mlp`` for ``n_epochs``; return the ratios of ``UpdateRatioDisplay``.
 
-    ``batches_for(network, batches)`` may give other batches than those of ``X, y``.
+    ``batches_for(network, batches)`` may return batches other than those of ``X, y``.
     """
     watched = []
 
@@ -159,7 +160,7 @@ def update_ratios(
 
 
 class _WatchedBatches:
-    """Batches that compare the weights at the end of every step with those before."""
+    """Batches that compare the weights before and after each step."""
 
     def __init__(self, network: Network, batches: Batches) -> None:
         self._network, self._batches = network, batches
@@ -172,7 +173,7 @@ class _WatchedBatches:
         return self._watched(self._batches.epoch(rng))
 
     def blocks(self, rng: np.random.Generator, n_batches: int) -> Iterator[Any]:
-        # Steps that are compiled take several batches at a time: here only one.
+        # Compiled steps take several batches at a time; here they take only one.
         return self._watched(self._batches.blocks(rng, 1))
 
     def _watched(self, batches: Iterable[Any]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Weights, and the matrices of whitening, as images or as a heat map."""
+"""Weights and whitening matrices as images or as a heat map."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# A square of fewer inputs is more likely a coincidence than an image.
+# A smaller square number of inputs is more likely a coincidence than an image.
 _LEAST_SIDE = 5
 _N_IMAGES = 100
 _MOST_NAMES = 50
@@ -34,24 +34,26 @@ ImageShape: TypeAlias = tuple[int, ...] | Literal["auto"] | None
 
 @completed(DISPLAY)
 class WeightsDisplay:
-    """A weight matrix: one image a unit, or a heat map.
+    """Weight matrix, as one image per unit or as a heat map.
 
-    Inputs that are pixels make the incoming weights of a unit an image: what it looks
-    for. Such images share one color scale, symmetric about 0; images of three
-    channels show weights from low to high as colors. It is recommended to use
-    :meth:`~sknn_notes.inspection.WeightsDisplay.from_estimator`. All parameters are
-    stored as attributes.
+    If the inputs are pixels, the incoming weights of a unit form an image of the
+    pattern that the unit responds to. The images share one color scale, symmetric about
+    0. Images with three channels show the weights as RGB colors.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.WeightsDisplay.from_estimator` to create a display.
+    All parameters are stored as attributes.
 
     Parameters
     ----------
     weights : ndarray of shape (n_inputs, n_units)
-        One column a unit.
+        Weight matrix, with one column per unit.
     image_shape : tuple of int, None or 'auto', default='auto'
-        Height and width, and 3 for color (the channels last), of the image that the
-        inputs are; None draws a heat map. 'auto' takes inputs whose number is a square,
-        25 or more, for an image.
+        Shape of the image that the inputs form: (height, width), or (height, width, 3)
+        for colors. None plots a heat map. 'auto' plots square images if the number of
+        inputs is a square number of at least 25, and a heat map otherwise.
     feature_names : array-like of str of shape (n_inputs,), default=None
-        Names of the inputs, for the ticks of a heat map of up to 50.
+        Names of the inputs, for the ticks of a heat map with at most 50 inputs.
 
     Examples
     --------
@@ -97,15 +99,15 @@ class WeightsDisplay:
         estimator : MLPClassifier, MLPRegressor, transformer, Pipeline or search
             A fitted network; a fitted transformer with a matrix, such as ``Whitener``
             or scikit-learn's ``PCA``; a Pipeline that ends in one of them; or a search
-            over one. The inputs of its first layer are called as the steps before it
-            call them.
+            over one. The preceding steps of a Pipeline name the inputs of the first
+            layer.
         layer : int, default=0
-            Which of the network's weight matrices; 0 is next to the inputs.
+            Index of the weight matrix; 0 is the one after the inputs.
         units : array-like of int, default=None
-            The units (columns) to show; None is all of them, as images the first 100.
+            Units (columns) to plot. None plots all units; as images, the first 100.
         image_shape : tuple of int, None or 'auto', default='auto'
-            As in the constructor. 'auto' draws heat maps of all layers but the first,
-            and of that one behind an embedding.
+            As in the constructor, except that 'auto' plots heat maps for all layers
+            after the first one, and also for the first one if it follows an embedding.
 
         Returns
         -------
@@ -126,7 +128,7 @@ class WeightsDisplay:
 
     @completed(PLOT)
     def plot(self, ax: Axes | None = None, **imshow_kw: Any) -> Self:
-        """Draw the weights.
+        """Plot the weights.
 
         Returns
         -------
@@ -139,7 +141,7 @@ class WeightsDisplay:
 
         limit = np.abs(self.weights).max() or 1.0
         style = {
-            # Grey lines part the images.
+            # Gray lines separate the images.
             "cmap": matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.8"),
             "vmin": -limit,
             "vmax": limit,
@@ -163,7 +165,7 @@ class WeightsDisplay:
 
     def _shows_names(self) -> bool:
         names = self.feature_names
-        # Pooled inputs are fewer than features.
+        # Pooling leaves fewer inputs than features.
         return names is not None and len(names) == len(self.weights) <= _MOST_NAMES
 
     def _shape_of_images(self) -> tuple[int, ...] | None:
@@ -185,15 +187,15 @@ class WeightsDisplay:
             )
         if math.prod(shape) != n_inputs:
             raise ValueError(
-                f"image_shape={shape!r} makes images of {math.prod(shape)} values, but "
-                f"the matrix has {n_inputs} inputs. Pass the shape of what reaches "
-                "this layer, or None for a heat map."
+                f"image_shape={shape!r} has {math.prod(shape)} values, but the matrix "
+                f"has {n_inputs} inputs. Pass the shape of the inputs of this layer, "
+                "or None for a heat map."
             )
         return tuple(shape)
 
 
 def _matrix(estimator: Any, layer: int, owner: str) -> Floats:
-    """Return the matrix of a network's layer or of a transformer, one column a unit."""
+    """Return the matrix of a layer or of a transformer, with one column per unit."""
     if not isinstance(estimator, BaseEstimator):
         raise TypeError(f"{owner} takes an estimator. Got {estimator!r}.")
     check_is_fitted(estimator)
@@ -219,16 +221,16 @@ def _matrix(estimator: Any, layer: int, owner: str) -> Floats:
 
 
 def _input_names(estimator: Any) -> Any:
-    """Return the names of the features that the last step gets, None without any."""
+    """Return the names of the inputs of the last step, None if there are none."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
-        with suppress(AttributeError, ValueError):  # Not every step tells them.
+        with suppress(AttributeError, ValueError):  # Not every step has them.
             return estimator[:-1].get_feature_names_out()
     return getattr(_last(estimator), "feature_names_in_", None)
 
 
 def _last(estimator: Any) -> Any:
-    """Return what a Pipeline ends in, and of a fitted search the best estimator."""
+    """Return the last step of a Pipeline or of the best estimator of a search."""
     while True:
         if isinstance(estimator, Pipeline):
             estimator = estimator[-1]
@@ -239,7 +241,7 @@ def _last(estimator: Any) -> Any:
 
 
 def _tiled(weights: Floats, shape: tuple[int, ...]) -> Floats:
-    """Return one picture of all columns as images, side by side with gaps of NaN."""
+    """Return one image of all columns as images side by side, separated by NaN."""
     n_units = weights.shape[1]
     n_columns = math.ceil(math.sqrt(n_units))
     n_rows = math.ceil(n_units / n_columns)
