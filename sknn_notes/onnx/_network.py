@@ -30,7 +30,7 @@ _REGRESSOR = "SknnNotesMLPRegressor"
 
 
 def register() -> None:
-    """Tell skl2onnx how to convert the networks."""
+    """Register the converters of the networks with skl2onnx."""
     update_registered_converter(
         MLPClassifier,
         _CLASSIFIER,
@@ -39,9 +39,9 @@ def register() -> None:
         parser=_parse_classifier,
         options={
             "zipmap": [True, False, "columns"],
-            # One more output, the classes.
+            # An additional output with the classes.
             "output_class_labels": [True, False],
-            # What CalibratedClassifierCV calibrates.
+            # The scores that CalibratedClassifierCV calibrates.
             "raw_scores": [True, False],
             # Labels as indices.
             "nocl": [True, False],
@@ -52,15 +52,15 @@ def register() -> None:
     )
 
 
-# From inputs to raw outputs.
+# Raw outputs.
 
 
 def _raw_outputs(graph: Graph, model: Any) -> list[str]:
-    """Add the networks with their noise averaged; return the raw outputs of each."""
+    """Add the networks, with averaged noise; return the raw outputs of each."""
     if model.marginalization == "monte_carlo":
         raise ValueError(
             f"{type(model).__name__} has marginalization='monte_carlo', which averages "
-            "over random passes, and a graph is one pass. Call "
+            "over random passes, but a graph is a single pass. Call "
             "set_params(marginalization='analytic') before converting."
         )
     inputs, outputs = graph.input(), []
@@ -74,7 +74,7 @@ def _raw_outputs(graph: Graph, model: Any) -> list[str]:
 
 
 def _mean(graph: Graph, tensors: list[str]) -> str:
-    """Add the mean of tensors of one shape."""
+    """Add the mean of tensors of the same shape."""
     if len(tensors) == 1:
         return tensors[0]
     # onnxruntime has no node Mean for double precision.
@@ -83,7 +83,7 @@ def _mean(graph: Graph, tensors: list[str]) -> str:
 
 @contextmanager
 def _raising(model: Any) -> Iterator[None]:
-    """Let the error about a part without a form in ONNX say what to do."""
+    """Turn the error about a part without ONNX form into one that says what to do."""
     try:
         yield
     except NoLoopsError as error:
@@ -100,21 +100,21 @@ def _raising(model: Any) -> Iterator[None]:
             kind, registry = base.__name__.lower(), families[base]
         known = ", ".join(sorted(cls.__name__ for cls in registry.values()))
         raise TypeError(
-            f"The {kind} {part!r} has no form in ONNX. Those that have one are {known}."
-            " Train with one of them, define its method onnx (of a loss, that of its "
+            f"The {kind} {part!r} has no ONNX form. Those that have one are {known}. "
+            "Train with one of them, define its method onnx (for a loss, that of its "
             "link), or predict with the estimator itself."
         ) from None
 
 
-# From raw outputs to predictions.
+# Predictions.
 
 
 def _parse_classifier(
     scope: Any, model: Any, inputs: Any, custom_parsers: Any = None
 ) -> Any:
-    """Declare the outputs: skl2onnx's own, or scores where it would say probabilities.
+    """Declare the outputs: those of skl2onnx, or scores instead of probabilities.
 
-    Its parser is private, but the one that it gives to every classifier.
+    The parser of skl2onnx is private, but it is the default for classifiers.
     """
     check_is_fitted(model)
     options = scope.get_options(model, {"zipmap": True, "output_class_labels": False})
@@ -143,7 +143,7 @@ def _set_classifier_shapes(operator: Any) -> None:
     label, decisions = operator.outputs
     label.set_type(label_type([n, n_classes] if model._targets.multilabel else [n]))
     if options["zipmap"]:
-        # Its type has been declared.
+        # Its type is declared already.
         decisions.type.shape = [n, n_classes]
     else:
         decisions.set_type(float_type(operator, [n, n_classes]))
@@ -172,10 +172,10 @@ def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _scores_and_predictions(graph: Graph, model: Any) -> tuple[str, str]:
-    """Add what decides, one column for two classes, and one prediction a class.
+    """Add the scores, one column for two classes, and the predictions of each class.
 
-    Of several networks predictions are averaged. Probabilities then decide by their
-    logarithms, or their log-odds.
+    The predictions of several networks are averaged. If they are probabilities, the
+    scores are their logarithms or log-odds.
     """
     link, targets = model._targets.link, model._targets
     scores, predictions = [], []
@@ -203,7 +203,7 @@ def _scores_and_predictions(graph: Graph, model: Any) -> tuple[str, str]:
 
 
 def _labels(graph: Graph, model: Any, scores: str, as_indices: bool) -> str:
-    """Add the choice of the classes, or of every label."""
+    """Add the predicted classes, or the predicted labels of multilabel targets."""
     if model._targets.multiclass:
         index = graph.add("ArgMax", scores, axis=1, keepdims=0)
     else:

@@ -24,7 +24,7 @@ from sknn_notes.preprocessing._robust_standardizer import clip_limit
 
 
 def register() -> None:
-    """Tell skl2onnx how to convert the transformers."""
+    """Register the converters of the transformers with skl2onnx."""
     converters = {
         Centerer: _convert_columnwise,
         Standardizer: _convert_columnwise,
@@ -55,13 +55,13 @@ def _check_numpy(model: Any, fitted: Any) -> None:
         name, kind = type(model).__name__, type(fitted)
         raise TypeError(
             f"{name} was fitted on arrays of {kind.__module__}, and a graph is made of "
-            "numpy's. Move it first: "
+            "numpy arrays. Move it first: "
             "sklearn.utils._array_api.move_estimator_to(transformer, numpy, 'cpu')."
         )
 
 
 def _convert_columnwise(scope: Any, operator: Any, container: Any) -> None:
-    """Add ``(X - shift) / divisor`` and what the transformer does after that."""
+    """Add ``(X - shift) / divisor`` and the remaining steps of the transformer."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     _check_numpy(model, model._fitted_groups)
     shift, divisor = (vector[model._fitted_groups] for vector in model._vectors())
@@ -79,7 +79,7 @@ def _convert_columnwise(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _convert_whitener(scope: Any, operator: Any, container: Any) -> None:
-    """Add the product of the centered inputs with the whitening matrix."""
+    """Add the product of the centered inputs and the whitening matrix."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     _check_numpy(model, model.mean_)
     left, right, diagonal = model._forward.factors()
@@ -110,7 +110,7 @@ def _convert_robust(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _convert_encoder(scope: Any, operator: Any, container: Any) -> None:
-    """Add the inputs that are kept, and the components of the encoding."""
+    """Add the kept inputs and the components of the encoding."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     X, tensors = graph.input(), []
     if len(model._kept):
@@ -126,8 +126,8 @@ def _convert_encoder(scope: Any, operator: Any, container: Any) -> None:
     graph.output(0, graph.concat(*tensors) if len(tensors) > 1 else tensors[0])
 
 
-# scikit-learn's imputer, which skl2onnx converts without indicators, to a node that
-# onnxruntime has for float32 alone.
+# The converter of skl2onnx for scikit-learn's imputer omits the indicators, and uses a
+# node that onnxruntime supports for float32 only.
 
 
 def _set_imputed_shape(operator: Any) -> None:
@@ -136,14 +136,14 @@ def _set_imputed_shape(operator: Any) -> None:
         return
     if operator.raw_operator.add_indicator:
         raise TypeError(
-            "SimpleImputer(add_indicator=True) of strings has no form in ONNX. Fit "
+            "SimpleImputer(add_indicator=True) of strings has no ONNX form. Fit "
             "without add_indicator, or impute the strings before the graph."
         )
     calculate_sklearn_imputer_output_shapes(operator)
 
 
 def _convert_imputer(scope: Any, operator: Any, container: Any) -> None:
-    """Add the values with the missing ones replaced, and indicators of these."""
+    """Add the values with missing ones replaced, and the missing indicators."""
     if _has_strings(operator):
         convert_sklearn_imputer(scope, operator, container)
         return

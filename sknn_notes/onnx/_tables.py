@@ -1,4 +1,4 @@
-"""Converters of the estimators for tables, which are those of their pipelines."""
+"""Converters of the estimators for tables, which convert their pipelines."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sknn_notes.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 
 def register() -> None:
-    """Tell skl2onnx how to convert the estimators for tables."""
+    """Register the converters of the estimators for tables with skl2onnx."""
     switches = {name: [True, False] for name in ("output_class_labels", "nocl")}
     options = {"zipmap": [True, False, "columns"], **switches}
     for estimator, own in [(TabularMLPClassifier, options), (TabularMLPRegressor, {})]:
@@ -25,13 +25,13 @@ def register() -> None:
 
 
 def _parse(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:
-    """Declare what the pipeline of a fitted estimator needs."""
+    """Declare the operators of the pipeline of a fitted estimator."""
     check_is_fitted(model)
     scope.add_options(id(model.pipeline_), scope.get_options(model))
     return parse_sklearn(scope, model.pipeline_, inputs, custom_parsers=custom_parsers)
 
 
-# Ensembles of skl2onnx pass by the parser.
+# The converters of ensembles in skl2onnx bypass the parser.
 
 
 def _set_shape(operator: Any) -> None:

@@ -1,8 +1,8 @@
-"""The kernels of the transformers in code for any array namespace.
+"""Kernels of the transformers for any array namespace.
 
-They are the twins of those in ``sknn_notes._kernels._numpy.columns``. What is decided
-for a column is decided on the device, by ``where``; only the choice of a dtype, of the
-steps of a map and "is all finite" come to the host, as single numbers.
+They correspond to those in ``sknn_notes._kernels._numpy.columns``. Decisions per column
+are made on the device, by ``where``. Only single numbers are copied to the host: for
+the choice of a dtype and of the steps of a map, and whether all values are finite.
 """
 
 from collections.abc import Callable
@@ -32,10 +32,10 @@ __all__ = [
     "smaller",
 ]
 
-# Elements of one block, 128 MiB of float64: few calls of the device for each, and
-# temporaries that don't grow with the number of rows.
+# Elements of one block, 128 MiB of float64: few calls per block, and temporaries whose
+# size doesn't depend on the number of rows.
 BLOCK_SIZE = 2**24
-# Rows at least of a block whose cross products are added to their matrix.
+# Minimum number of rows of a block whose cross products are added.
 GRAM_ROWS = 1024
 
 
@@ -55,7 +55,7 @@ def column_moments(X: Array, weights: Array | None = None) -> Moments:
 
 
 def _statistics(X: Array, value: float, xp: ArrayNamespace) -> Array:
-    """Return one number a column, of the widest dtype where X is."""
+    """Return a vector of one number per column, of the widest dtype of the device."""
     dtype = float_dtypes(X, xp)[0]
     return xp.full((X.shape[1],), value, dtype=dtype, device=X.device)
 
@@ -67,7 +67,7 @@ def _block_moments(block: Array, weights: Array, xp: ArrayNamespace) -> Moments:
     mean = weights @ xp.where(seen, block, 0.0) / divisor
     deviation = xp.where(seen, block - mean, 0.0)
     rest = weights @ deviation
-    # The mean of what is left corrects both moments for the rounding of the mean.
+    # The mean of the residuals corrects both moments for the rounding of the mean.
     mean_low = rest / divisor
     m2 = weights @ (deviation * deviation) - rest * mean_low
     return Moments(count, mean, mean_low, xp.where(m2 < 0, 0.0, m2))
@@ -106,8 +106,8 @@ def affine(
 ) -> bool:
     """Write ``(X - shift) / divisor * factor + offset`` into ``out``, which may be X.
 
-    Rounds after every operation in that order, so that a factor undoes its divisor.
-    Returns False if X may hold a value that is not finite.
+    Each operation is rounded, in this order, so that a factor cancels its divisor.
+    Returns False if X may contain a value that is not finite.
     """
     xp = namespace(X)
     dtype = _arithmetic(out, (shift, divisor, factor, offset), xp)
@@ -142,13 +142,13 @@ def rescale(
 ) -> bool:
     """Write ``a + ((X - low) / span + start) * (b - a)`` into ``out``, which may be X.
 
-    ``bounds`` are a and b. The upper half is reckoned from b, so that both ends are
-    exact and nothing between them is rounded past them. Returns False if X may hold a
-    value that is not finite.
+    ``bounds`` are a and b. The upper half is computed relative to b, so that both ends
+    are exact, and no value between them is rounded past them. Returns False if X may
+    contain a value that is not finite.
     """
     xp = namespace(X)
     dtype = _arithmetic(out, (low, span), xp)
-    # Rounded as the device would, but known here.
+    # Rounded as on the device, but available on the host.
     a, b = np.asarray(bounds, np.float64 if dtype == xp.float64 else np.float32)
     exact = a + (b - a) == b
     a, b, width = float(a), float(b), float(b - a)
@@ -174,7 +174,7 @@ def rescale(
 
 
 def _arithmetic(out: Array, vectors: tuple[Array, ...], xp: ArrayNamespace) -> Any:
-    """Return the dtype to compute in: float32 only if it holds out and vectors."""
+    """Return the dtype to compute in: float32 only if ``out`` and vectors fit in it."""
     if out.dtype == xp.float32:
         limits = xp.finfo(xp.float32)
         sizes = xp.abs(xp.concat(vectors))
@@ -185,7 +185,7 @@ def _arithmetic(out: Array, vectors: tuple[Array, ...], xp: ArrayNamespace) -> A
 
 
 def _in_parts(vector: Array, dtype: Any, xp: ArrayNamespace) -> tuple[Array, Array]:
-    """Return the vector as a sum of two in ``dtype``: one alone would bias a result."""
+    """Split a vector into a sum of two in ``dtype``; one alone would bias results."""
     high = xp.astype(vector, dtype)
     return high, xp.astype(vector - high, dtype)
 
@@ -198,9 +198,9 @@ def _map_blocks(
     xp: ArrayNamespace,
     limits: tuple[float, float] | None = None,
 ) -> bool:
-    """Write into ``out`` what ``run`` makes of X; return if that is all finite.
+    """Write ``run(X)`` into ``out``, block by block; return whether it is all finite.
 
-    ``run`` may change the copy that it gets.
+    ``run`` may change its argument, which is a copy.
     """
     finite = True
     for rows in row_blocks(X, BLOCK_SIZE):
@@ -216,7 +216,7 @@ def _map_blocks(
 
 
 def _is_finite(block: Array, xp: ArrayNamespace) -> Array:
-    """Whether a block is finite, on the device; False also where its sum overflows."""
+    """Tell on the device whether a block is finite; False if its sum overflows."""
     return xp.isfinite(xp.sum(block))
 
 
@@ -226,8 +226,7 @@ def centered_gram(
     """Moments of the columns and the matrix of their centered cross products.
 
     Only the upper triangle of the matrix is filled. ``moments`` and ``gram`` are those
-    of earlier rows, which the result includes. Values that are not finite make the
-    result not finite.
+    of earlier rows, and the result includes them. It is not finite if X is not.
     """
     xp = namespace(X)
     zeros = _statistics(X, 0.0, xp)
@@ -257,7 +256,7 @@ def centered_gram(
 
 
 def project(X: Array, mean: Array, W: Array, out: Array) -> bool:
-    """Write ``(X - mean) @ W`` into ``out``; returns False unless X is all finite."""
+    """Write ``(X - mean) @ W`` into ``out``; return whether X is all finite."""
     xp = namespace(X)
     high, low = _in_parts(mean, X.dtype, xp)
     finite = True

@@ -1,4 +1,4 @@
-"""What the column-wise transformers share: input checks and the affine map."""
+"""Base classes of the transformers, and checks of their inputs."""
 
 import math
 from collections.abc import Callable
@@ -51,9 +51,9 @@ Channels: TypeAlias = Literal["last", "first"]
 
 
 def kept_dtypes(X: Array, xp: ArrayNamespace, *, half: bool) -> tuple[Any, ...]:
-    """Return the float types that a transformer keeps, the one for others first.
+    """Return the float types that a transformer keeps, the default type first.
 
-    Half precision is for maps of columns; products of it would be of little use.
+    Only maps of columns keep half precision, which is too inaccurate for products.
     """
     dtypes = float_dtypes(X, xp)
     return (*dtypes, xp.float16) if half and hasattr(xp, "float16") else dtypes
@@ -65,20 +65,20 @@ def check_namespace(estimator: Any, X: Array, attribute: str, method: str) -> An
     Parameters
     ----------
     estimator : estimator
-        It is fitted.
+        Fitted estimator.
     X : object
-        As passed to the method.
+        Data, as passed to the method.
     attribute : str
-        A fitted attribute that is an array.
+        Name of a fitted attribute that is an array.
     method : str
-        The name of the method that is called.
+        Name of the method that is called.
 
     Raises
     ------
     TypeError
-        If X is an array that the estimator can't take.
+        If X is an array that the estimator doesn't accept.
     ValueError
-        If namespace or device differ.
+        If the namespaces or devices differ.
     """
     xp = input_namespace(X, estimator)
     check_same_namespace(X, estimator, attribute=attribute, method=method)
@@ -89,14 +89,14 @@ def check_namespace(estimator: Any, X: Array, attribute: str, method: str) -> An
 
 
 def quiet() -> np.errstate:
-    """Return a context without numpy's floating-point errors: results are checked."""
+    """Return a context without numpy's warnings; the results are checked instead."""
     return np.errstate(all="ignore")
 
 
 def validated(method: Method) -> Method:
-    """Check the estimator's parameters at every call of ``partial_fit``.
+    """Validate the parameters of the estimator in each call of ``partial_fit``.
 
-    scikit-learn's context checks them at the first one only.
+    scikit-learn's context validates them in the first call only.
     """
 
     @wraps(method)
@@ -117,11 +117,11 @@ def check_fit_data(
     attribute: str | None = None,
     **checks: Any,
 ) -> Array:
-    """Validate the X of a fit but for NaN and infinity, which the statistics show.
+    """Validate the X of a fit, except for NaN and infinity.
 
-    Integer arrays of numpy stay as they are, so that a memory-mapped set of images is
-    converted block by block only. Unless it is a first chunk, X has to be where the
-    array of that attribute is, if one is named.
+    NaN and infinity show in the statistics. Integer arrays of numpy are not converted
+    here but block by block, so that memory-mapped images stay on disk. Unless it is the
+    first chunk, X must have the namespace and device of the array ``attribute``.
     """
     if reset or attribute is None:
         xp = input_namespace(X, estimator)
@@ -139,7 +139,7 @@ def check_fit_data(
 
 
 def raise_if_infinite(estimator: Any, X: Array, *, allow_nan: bool = True) -> None:
-    """Raise scikit-learn's error if X holds infinity, or NaN unless allowed."""
+    """Raise scikit-learn's error if X contains infinity, or NaN unless allowed."""
     assert_all_finite(
         X,
         allow_nan=allow_nan,
@@ -154,13 +154,13 @@ def raise_if_overflowing(
     """Raise the error for statistics of X that are not finite."""
     raise_if_infinite(estimator, X, allow_nan=allow_nan)
     raise ValueError(
-        f"The statistics of X overflow float64: {type(estimator).__name__} needs the "
-        f"{estimator._statistics} to be finite. Divide X by a constant first."
+        f"The statistics of X overflow float64: {type(estimator).__name__} requires "
+        f"finite {estimator._statistics}. Divide X by a constant first."
     )
 
 
 def checked_weights(sample_weight: ArrayLike | None, X: Array) -> Array | None:
-    """Check the weights of the rows, of which one has to be positive, or None."""
+    """Validate sample weights, at least one of which must be positive; None stays."""
     if sample_weight is None:
         return None
     return _check_sample_weight(
@@ -169,9 +169,9 @@ def checked_weights(sample_weight: ArrayLike | None, X: Array) -> Array | None:
 
 
 def in_unit_of_largest(weights: Array | None) -> Array | None:
-    """Return weights in units of the largest one's size, a power of two; None stays.
+    """Divide weights by a power of two near the largest one; None stays.
 
-    In that unit weights of any size can be added.
+    The sum of the results does not overflow.
     """
     if weights is None:
         return None
@@ -179,7 +179,7 @@ def in_unit_of_largest(weights: Array | None) -> Array | None:
 
 
 def relative_weights(sample_weight: ArrayLike | None, X: Array) -> Array | None:
-    """Check the weights of the rows; return them in units of the largest one's size."""
+    """Validate sample weights, and divide them by a power of two near the largest."""
     return in_unit_of_largest(checked_weights(sample_weight, X))
 
 
@@ -199,8 +199,8 @@ class BaseTransformer(TransformerMixin, CallbackSupportMixin, BaseObject):
 class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
     """Base of the transformers that map columns by ``(X - shift) / divisor``.
 
-    A subclass turns its statistics into fitted attributes and gives the two vectors of
-    the map, one number a statistic, in ``_vectors``.
+    A subclass sets its statistics as fitted attributes. Its ``_vectors`` returns shift
+    and divisor, one number per statistic.
     """
 
     _parameter_constraints: dict[str, Any] = {
@@ -210,7 +210,7 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
         "copy": ["boolean"],
     }
     _sparse_error: type[Exception] = TypeError
-    # What has to be finite besides X.
+    # What must be finite besides X, for an error message.
     _statistics = "sums of X"
     _moments: Moments | None
     _weighted: bool
@@ -219,20 +219,20 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
     _fitted_groups: Array
 
     def _groups(self) -> Integers:
-        """Return for each feature the index of the statistic it shares, in numpy."""
+        """Return the index of the statistic of each feature, as numpy array."""
         return feature_groups(
             self.per, self.n_features_in_, self.n_channels, self.channels
         )
 
     def _sparse_advice(self, fitted: bool = False) -> str | None:
-        """Return what to do instead of passing a sparse matrix, None if accepted."""
+        """Return what to do instead of passing sparse X, None if it is accepted."""
         return (
-            "Use Standardizer(with_mean=False), which only divides and keeps zeros, or "
-            "pass X.toarray() if that fits in memory."
+            "Use Standardizer(with_mean=False), which only divides and so keeps zeros, "
+            "or pass X.toarray() if that fits in memory."
         )
 
     def _raise_if_sparse(self, X: MatrixLike, fitted: bool = False) -> None:
-        """Raise if X is sparse and the parameters, or what was fitted, center it."""
+        """Raise if X is sparse, and the parameters or the fitted map center it."""
         advice = self._sparse_advice(fitted)
         if advice is not None and sparse.issparse(X):
             raise self._sparse_error(
@@ -250,7 +250,8 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
     ) -> tuple[Array, Moments]:
         """Merge the moments of X into ``_moments``; NaN is ignored.
 
-        Returns the validated X, and the moments pooled over what shares a statistic.
+        Returns the validated X, and the moments pooled over the groups of features that
+        share a statistic.
         """
         self._raise_if_sparse(X)
         data = self._check_data(X, reset=reset, accept_sparse=("csr", "csc"))
@@ -283,33 +284,33 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
         )
 
     def _set_groups(self, X: Array) -> Integers:
-        """Remember the statistic of each feature where X is; return it in numpy."""
+        """Store the statistic of each feature on the device of X; return it in numpy."""
         groups = self._groups()
         xp = np if sparse.issparse(X) else namespace(X)
         self._fitted_groups = from_numpy(groups, X, xp)
         return groups
 
     def _of_features(self, *vectors: Array) -> list[Array]:
-        """Return vectors of one number a statistic as such of one a feature."""
+        """Expand vectors of one number per statistic to one number per feature."""
         xp = namespace(self._fitted_groups)
         return [xp.take(vector, self._fitted_groups, axis=0) for vector in vectors]
 
     def _scaled_weights(
         self, sample_weight: ArrayLike | None, X: Array, whole: bool
     ) -> Array | None:
-        """Return the weights in units of the first one's size, None if all are 1.
+        """Divide weights by a power of two, the same for all chunks; None if all 1.
 
-        Statistics don't depend on the unit, a power of two, but with it weights of any
-        size can be multiplied by squares.
+        The statistics don't depend on the scale of the weights, but products of scaled
+        weights and squares don't overflow.
         """
         xp = np if sparse.issparse(X) else namespace(X)
         if sample_weight is None:
             if self._moments is None or self._weight_unit == 1.0:
                 return None
             return full((X.shape[0],), 1 / self._weight_unit, self._moments.n, xp)
-        input_namespace(sample_weight, self)  # raises if numpy should, but can't read
+        input_namespace(sample_weight, self)  # raises if numpy can't read it
         if xp is not np and not isinstance(sample_weight, Number):
-            # scikit-learn moves arrays, but not lists and columns of tables.
+            # scikit-learn converts arrays, but not lists and columns of frames.
             is_array = hasattr(sample_weight, "__dlpack__")
             sample_weight = sample_weight if is_array else np.asarray(sample_weight)
         weights = _check_sample_weight(
@@ -327,11 +328,11 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
         return weights / self._weight_unit
 
     def _vectors(self) -> tuple[Array, ...]:
-        """Return shift and divisor of the map, one number a statistic."""
+        """Return shift and divisor of the map, one number per statistic."""
         raise NotImplementedError
 
     def _forward(self, X: Array, out: Array) -> bool:
-        """Write the transformed X into ``out``; return if all is finite."""
+        """Write the transformed X into ``out``; return whether all of it is finite."""
         shift, divisor = self._of_features(*self._vectors())
         if sparse.issparse(X):
             inplace_column_scale(out, 1 / divisor)
@@ -340,7 +341,7 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
         return bool(dense_kernel("affine", X)(X, shift, divisor, ones, zeros, out))
 
     def _backward(self, X: Array, out: Array) -> bool:
-        """Write X in its original units into ``out``; return if all is finite."""
+        """Write X in its original units into ``out``; return whether it is finite."""
         shift, factor = self._of_features(*self._vectors())
         if sparse.issparse(X):
             inplace_column_scale(out, factor)
@@ -350,25 +351,26 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
 
     @completed(METHOD)
     def transform(self, X: MatrixLike, copy: bool | None = None) -> Floats:
-        """Apply the statistics found by ``fit``.
+        """Transform X with the statistics computed by ``fit``.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data to transform. NaN stays NaN; infinity raises an error. Under
-            scikit-learn's array API dispatch it has to be where ``fit`` had its own.
+            Data to transform. NaN stays NaN; infinity raises an error. With
+            scikit-learn's array API dispatch enabled, X must have the namespace and
+            device of the data passed to ``fit``.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The transformed data, of X's type where that is a float, else float64. It
-            is X itself if ``copy`` is False and X is a writeable array of floats. An
-            array of another library where that is what X is.
+            Transformed data, of the dtype of X if that is a float, otherwise float64.
+            X itself if ``copy=False`` and X is a writeable float array. A sparse matrix
+            if X is sparse, and an array of another library if X is one.
 
         Raises
         ------
         ValueError
-            If X holds infinity or its columns are not those of ``fit``.
+            If X contains infinity, or its columns differ from those seen in ``fit``.
         """
         check_is_fitted(self)
         check = partial(validate_data, self, reset=False)
@@ -377,7 +379,7 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
 
     @completed(METHOD)
     def inverse_transform(self, X: MatrixLike, copy: bool | None = None) -> Floats:
-        """Undo ``transform``.
+        """Map transformed data back to its original units.
 
         Parameters
         ----------
@@ -387,12 +389,13 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The data in its original units.
+            Data in its original units.
 
         Raises
         ------
         ValueError
-            If X holds infinity or another number of columns than ``fit`` saw.
+            If X contains infinity, or its number of columns differs from that seen in
+            ``fit``.
         """
         check_is_fitted(self)
         check = partial(check_array, input_name="X", estimator=self)
@@ -407,7 +410,7 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
         map_columns: Callable[[Array, Array], bool],
         method: str,
     ) -> Array:
-        """Validate X and map it, in place if the array is ours or the user says so."""
+        """Validate X and map it, in place if X is a copy or ``copy`` is False."""
         self._check_parameters("copy")
         self._raise_if_sparse(X, fitted=True)
         copy = self.copy if copy is None else copy
@@ -440,14 +443,14 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
                 raise_if_infinite(self, data)
             if xp.any(xp.isinf(out)):
                 raise ValueError(
-                    f"{type(self).__name__} makes of X values that overflow "
-                    f"{out.dtype}. Pass X as float64, or drop columns whose training "
-                    "data spread far less than X."
+                    f"The values that {type(self).__name__} computes from X overflow "
+                    f"{out.dtype}. Pass X as float64, or drop columns that vary far "
+                    "less in the training data than in X."
                 )
         return out
 
     def _check_parameters(self, *names: str) -> None:
-        """Check parameters that are read after ``fit``."""
+        """Validate parameters that are read after ``fit``."""
         if not get_config()["skip_parameter_validation"]:
             validate_parameter_constraints(
                 self._parameter_constraints,
@@ -456,7 +459,7 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
             )
 
     def __sklearn_tags__(self) -> Any:
-        """Tags: NaN passes through and both float types are kept."""
+        """Tags: NaN passes through, and both float types are kept."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = self._sparse_advice() is None
@@ -466,6 +469,6 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
 
 
 def _neutral(shift: Array) -> tuple[Array, Array]:
-    """Return zeros and ones, which change nothing in a map of columns."""
+    """Return zeros and ones like a vector, the neutral elements of the map."""
     xp = namespace(shift)
     return xp.zeros_like(shift), xp.ones_like(shift)

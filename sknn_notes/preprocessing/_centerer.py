@@ -18,15 +18,15 @@ from sknn_notes.preprocessing._docs import METHOD, WEIGHING_TRANSFORMER
 class Centerer(ColumnwiseMap):
     """Subtract the mean of the training data.
 
-    The mean is one number for each feature, one for each channel of flattened images,
-    or one for all the data; never one for each sample. It is found in ``fit`` and
-    applied unchanged to any later data.
+    The mean is computed per feature, per channel of flattened images, or over all the
+    data; never per sample. ``fit`` computes it, and ``transform`` applies it unchanged
+    to any later data.
 
     Attributes
     ----------
     mean_ : ndarray of shape (n_statistics,)
-        The means, in the units of X: ``n_features`` of them for ``per="feature"``, 1
-        for ``"all"``, ``n_channels`` for ``"channel"``. NaN where no value was seen.
+        Means, in the units of X: ``n_features`` of them for ``per="feature"``, 1 for
+        ``"all"``, ``n_channels`` for ``"channel"``. NaN if no value was seen.
 
     See Also
     --------
@@ -36,13 +36,13 @@ class Centerer(ColumnwiseMap):
     Notes
     -----
     Computes ``X - mean_``. The mean is accumulated in float64 as the unevaluated sum of
-    two numbers (Chan, Golub and LeVeque [1]_), so that it is right to the last place
-    whatever chunks the data comes in. NaN is ignored in ``fit`` and kept in
-    ``transform``. Sparse matrices raise an error, since centering fills them.
+    two numbers (Chan, Golub and LeVeque [1]_), so that it is accurate to the last digit
+    for any split of the data into chunks. NaN is ignored in ``fit`` and kept in
+    ``transform``. Sparse matrices raise an error, since centering makes them dense.
 
-    Under scikit-learn's array API dispatch X may be an array of PyTorch or another
-    library, on any device. Results and fitted attributes are arrays of that library on
-    that device, where ``fit`` and ``transform`` run.
+    With scikit-learn's array API dispatch enabled, X may be an array of PyTorch or
+    another library, on any device. ``fit`` and ``transform`` then run on that device;
+    results and fitted attributes are arrays of that library on that device.
 
     References
     ----------
@@ -85,12 +85,12 @@ class Centerer(ColumnwiseMap):
     def fit(
         self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Find the means of the training data, forgetting any earlier data.
+        """Compute the means, discarding any earlier data.
 
         Returns
         -------
         self : Centerer
-            The fitted transformer.
+            Fitted transformer.
         """
         return self._fit(X, y, sample_weight, reset=True, whole=True)
 
@@ -100,14 +100,15 @@ class Centerer(ColumnwiseMap):
     def partial_fit(
         self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Update the means with one more chunk of training data.
+        """Update the means with another chunk of training data.
 
-        Any split of the data into chunks gives what one ``fit`` gives, to rounding.
+        Any split of the data into chunks gives the result of a single ``fit``, to
+        rounding.
 
         Returns
         -------
         self : Centerer
-            The fitted transformer.
+            Fitted transformer.
         """
         reset = not hasattr(self, "_moments")
         return self._fit(X, y, sample_weight, reset=reset, whole=False)

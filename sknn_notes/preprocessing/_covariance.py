@@ -1,8 +1,7 @@
 """Streaming covariance and its eigenvectors.
 
 The state is the matrix of cross products. A single ``fit`` on fewer rows than columns
-works on the rows instead: everything comes from the small side's Gram matrix, and no
-matrix of features by features is made.
+uses the Gram matrix of the rows instead, without any matrix of features by features.
 """
 
 import math
@@ -18,18 +17,18 @@ from sknn_notes._typing import Array, ArrayNamespace
 from sknn_notes.preprocessing._linear_map import reciprocal
 from sknn_notes.preprocessing._moments import dense_kernel, is_constant, spacing
 
-# What rounding leaves of a null eigenvalue of a correlation matrix, in units of the
-# spacing at the largest, where features are too few to set the level.
+# Rounding error of a null eigenvalue of a correlation matrix with few features, in
+# units of the spacing at the largest eigenvalue.
 ROUNDING = 16
-# An eigenvalue of as many units has six digits.
+# An eigenvalue of this many units is accurate to six digits.
 RESOLVED = 1e6
 
 
 class Scatter(NamedTuple):
     """Centered cross products of all rows so far, or the centered rows.
 
-    Of the matrix, ``gram``, only the upper triangle is filled. ``n_chunks`` counts what
-    was added to it: each addition rounds.
+    Only the upper triangle of the matrix ``gram`` is filled. ``n_chunks`` is the number
+    of chunks added to it, each of which adds a rounding error.
     """
 
     moments: Moments
@@ -57,9 +56,9 @@ class Scatter(NamedTuple):
 class Spectrum(NamedTuple):
     """Eigenvalues in descending order and the eigenvectors as rows.
 
-    Values from ``rank`` on are 0; with fewer rows than columns, the vectors, too.
-    ``n_cut`` counts directions that are null although neither a constant column nor the
-    number of rows makes them so.
+    Values from ``rank`` on are 0, and so are the vectors if there are fewer rows than
+    columns. ``n_cut`` counts the null directions that are not due to constant columns
+    or to the number of rows.
     """
 
     values: Array
@@ -69,27 +68,27 @@ class Spectrum(NamedTuple):
 
 
 def read_rows(X: Array) -> Scatter:
-    """Cross products of the rows of X, or its centered rows if they are fewer."""
+    """Return cross products of X, or its centered rows if X has more columns."""
     if X.shape[0] >= X.shape[1]:
         return Scatter(*dense_kernel("centered_gram", X)(X))
     moments = dense_kernel("column_moments", X)(X, None)
-    # That kernel skips NaN, which here must show.
+    # This kernel skips NaN, which must show here.
     xp, seen_all = namespace(X), moments.n == X.shape[0]
     moments = moments._replace(mean=xp.where(seen_all, moments.mean, xp.nan))
     return Scatter(moments, rows=X - moments.mean)
 
 
 def add_rows(scatter: Scatter | None, X: Array) -> Scatter:
-    """Cross products of the rows so far and those of X, about their common mean."""
+    """Add the rows of X to the cross products, about the common mean."""
     kernel = dense_kernel("centered_gram", X)
     if scatter is not None:
         moments, gram = kernel(X, scatter.moments, scatter.gram)
         return Scatter(moments, gram, n_chunks=scatter.n_chunks + 1)
     size = 8 * X.shape[1] ** 2
     message = (
-        f"partial_fit keeps a matrix of features by features, {size / 1e9:,.0f} GB for "
-        f"the {X.shape[1]:,} features of X. Use fit, which doesn't need it with fewer "
-        "rows than features, or reduce the number of features first."
+        f"partial_fit stores a matrix of features by features, {size / 1e9:,.0f} GB "
+        f"for the {X.shape[1]:,} features of X. Use fit, which doesn't need it with "
+        "fewer rows than features, or reduce the number of features first."
     )
     if size > _memory():
         raise ValueError(message)
@@ -100,7 +99,7 @@ def add_rows(scatter: Scatter | None, X: Array) -> Scatter:
 
 
 def _memory() -> float:
-    """Return the bytes of memory of this machine, infinity if it doesn't tell."""
+    """Return the memory of this machine in bytes, infinity if it is unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -118,15 +117,15 @@ def covariance(scatter: Scatter, ddof: int) -> Array:
 
 
 def standard_deviations(scatter: Scatter, ddof: int) -> Array:
-    """Standard deviation of each column, 0 where it is constant."""
+    """Standard deviation of each column, 0 for constant columns."""
     m2, xp = scatter.moments.m2, namespace(scatter.moments.m2)
-    # The rounding of chunks may leave less than nothing of a constant column.
+    # With chunks, rounding may make the sum for a constant column negative.
     std = xp.sqrt(xp.where(m2 > 0, m2, 0.0) / _divisor(scatter, ddof))
     return xp.where(is_constant(std, scatter.moments.mean), 0.0, std)
 
 
 def null_level(values: Array, scatter: Scatter) -> float:
-    """Eigenvalue of a correlation matrix up to which a direction has no variance."""
+    """Return the largest eigenvalue of a correlation matrix that counts as null."""
     units = max(scatter.n_features, ROUNDING, math.sqrt(scatter.n_chunks))
     return units * spacing(values) * max(float(namespace(values).max(values)), 0.0)
 
@@ -134,21 +133,21 @@ def null_level(values: Array, scatter: Scatter) -> float:
 def decompose(scatter: Scatter, ddof: int, *, correlation: bool) -> Spectrum:
     """Eigenvalues and eigenvectors of the covariance or the correlation matrix.
 
-    The rank is that of the correlation matrix, where units play no part.
+    The rank is that of the correlation matrix, which does not depend on units.
 
     Parameters
     ----------
     scatter : Scatter
-        The cross products.
+        Cross products.
     ddof : int
-        The covariance divides by ``n_samples - ddof``.
+        The covariance is divided by ``n_samples - ddof``.
     correlation : bool
-        Whether columns are divided by their standard deviations first.
+        Whether to divide the columns by their standard deviations first.
 
     Returns
     -------
     Spectrum
-        ``min(n_samples, n_features)`` pairs; signs are those of ``fix_signs``.
+        ``min(n_samples, n_features)`` pairs, with the signs of ``fix_signs``.
     """
     n, d = scatter.n_samples, scatter.n_features
     std = standard_deviations(scatter, ddof)
@@ -199,22 +198,22 @@ def _eigen(scatter: Scatter, ddof: int, scale: Array | None) -> tuple[Array, Arr
 def _descending(
     values: Array, vectors: Array, xp: ArrayNamespace
 ) -> tuple[Array, Array]:
-    """Return what ``eigh`` found, largest first, with eigenvectors as rows."""
+    """Return the results of ``eigh``, largest first, with eigenvectors as rows."""
     values = maximum(xp.flip(values, axis=0), 0.0, xp)
     return values, xp.flip(vectors.T, axis=0)
 
 
 def _symmetric(upper: Array) -> Array:
-    """Return a symmetric matrix of which only the upper triangle is filled."""
+    """Return the symmetric matrix with a given upper triangle."""
     xp = namespace(upper)
     return upper + xp.triu(upper, k=1).T
 
 
 def _resolve(scatter: Scatter, ddof: int, std: Array) -> tuple[Array, Array, int]:
-    """Return values, vectors and rank where ``eigh`` doesn't resolve the smallest.
+    """Return values, vectors and rank if ``eigh`` doesn't resolve the smallest.
 
-    Singular values of a factor of the covariance are the square roots of its
-    eigenvalues, so that they keep twice as many digits of the small ones.
+    The singular values of a factor of the covariance are the square roots of its
+    eigenvalues, and so keep twice as many digits of the small ones.
     """
     values, vectors = _eigen(scatter, ddof, reciprocal(std))
     xp = namespace(values)
@@ -238,7 +237,7 @@ def _divisor(scatter: Scatter, ddof: int) -> int:
 def fix_signs(vectors: Array) -> Array:
     """Flip rows so that the first of their largest entries is positive.
 
-    Entries that tie to rounding count as equally large, or rounding would decide.
+    Entries that differ by rounding only count as equally large.
     """
     xp, size = namespace(vectors), abs(vectors)
     largest = size >= (1 - 1e-6) * xp.max(size, axis=1, keepdims=True)
@@ -249,7 +248,7 @@ def fix_signs(vectors: Array) -> Array:
 
 
 def padded(rows: Array, n_rows: int) -> Array:
-    """First rows of an array, with zeros where there are too few."""
+    """Return the first rows of an array, padded with zeros if there are too few."""
     out = full((n_rows, *rows.shape[1:]), 0.0, rows, namespace(rows))
     n_known = min(n_rows, rows.shape[0])
     out[:n_known, ...] = rows[:n_known, ...]
@@ -257,6 +256,6 @@ def padded(rows: Array, n_rows: int) -> Array:
 
 
 def count(condition: Array) -> int:
-    """Return how often a condition holds."""
+    """Return the number of true elements."""
     xp = namespace(condition)
     return int(xp.sum(astype(condition, xp.int64, xp)))

@@ -1,4 +1,4 @@
-"""The matrices of whitening, kept as thin factors where the full one would be large."""
+"""Whitening matrices, stored as thin factors if the full matrix would be large."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -17,8 +17,8 @@ Parts: TypeAlias = tuple[Array, Array | None, Array | None, Array | None]
 class LinearMap:
     """The matrix ``(analysis.T * weights) @ synthesis + diag(diagonal)``.
 
-    Every part but the first may be missing. Copies of another dtype are kept once
-    made, but not saved.
+    All parts except the first may be missing. Copies of another dtype are cached, but
+    not pickled.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class LinearMap:
         return matrix if diagonal is None else with_diagonal(matrix, diagonal)
 
     def apply(self, X: Array, mean: Array) -> tuple[Array, bool]:
-        """Return ``(X - mean)`` times the matrix, in X's dtype, and if X is finite."""
+        """Return ``(X - mean) @ matrix`` in the dtype of X, and whether X is finite."""
         analysis, weights, synthesis, diagonal = self._parts_in(X.dtype)
         xp, shape = namespace(X), (X.shape[0], analysis.shape[0])
         out = np.empty(shape, X.dtype) if xp is np else full(shape, 0.0, X, xp)
@@ -66,7 +66,7 @@ class LinearMap:
             addend = (X - mean) * diagonal
             if xp is np:
                 out += addend
-            else:  # which may not narrow a dtype in place
+            else:  # other libraries don't narrow a dtype in place
                 out = xp.astype(out + addend, X.dtype)
         return out, finite
 
@@ -89,25 +89,26 @@ def rotation_map(
     dense: bool,
     back: bool = False,
 ) -> LinearMap:
-    """PCA: onto the eigenvectors, each coordinate times its weight, or back.
+    """Return the map of PCA: weighted coordinates in the eigenvectors, or its inverse.
 
     Parameters
     ----------
     vectors : ndarray of shape (n_components, n_features)
         Orthonormal rows.
     weights : ndarray of shape (n_components,)
-        Factor of each coordinate; 0 drops it both ways.
+        Factor of each coordinate; 0 drops it in both directions.
     scale : ndarray of shape (n_features,) or None
-        Factors of the columns beforehand; 0 drops a column both ways.
+        Factors that the columns are multiplied by first; 0 drops a column in both
+        directions.
     dense : bool
-        Whether to multiply the factors out.
+        Whether to multiply out the factors.
     back : bool
-        Whether to return the way back.
+        Whether to return the inverse map.
 
     Returns
     -------
     LinearMap
-        Of shape (n_features, n_components), or its transpose for the way back.
+        Of shape (n_features, n_components), transposed for the inverse map.
     """
     if back:
         rows = vectors if scale is None else vectors * reciprocal(scale)
@@ -127,10 +128,10 @@ def symmetric_map(
     dense: bool,
     back: bool = False,
 ) -> LinearMap:
-    """ZCA: into the eigenvectors, scaled, and back into the features.
+    """Return the map of ZCA: as for PCA, rotated back to the features.
 
-    ``outside`` is the weight of all directions orthogonal to the vectors. Other
-    parameters are those of ``rotation_map``.
+    ``outside`` is the weight of all directions orthogonal to the eigenvectors. The
+    other parameters are those of ``rotation_map``.
     """
     ends: list[Array | None] = [None, None]
     if scale is not None:
@@ -151,9 +152,9 @@ def symmetric_map(
 
 
 def cholesky_map(covariance: Array) -> LinearMap:
-    """Lower triangular L where ``L L'`` inverts ``covariance``."""
-    # covariance = U U' with U upper makes L the inverse of U'; U comes from the
-    # ordinary lower factor of the matrix with its order reversed.
+    """Return the lower triangular L with ``L L'`` the inverse of ``covariance``."""
+    # If covariance = U U' with U upper triangular, L is the inverse of U'. U is the
+    # ordinary lower factor of the matrix with rows and columns in reverse order.
     xp = namespace(covariance)
     turned = xp.flip(covariance, axis=(0, 1))
     if xp is np:
@@ -164,7 +165,7 @@ def cholesky_map(covariance: Array) -> LinearMap:
 
 
 def inverted(triangular: LinearMap) -> LinearMap:
-    """Return the way back of ``cholesky_map``."""
+    """Return the inverse of a ``cholesky_map``."""
     return LinearMap(_inverse(triangular.parts[0]))
 
 
@@ -173,14 +174,14 @@ def _inverse(upper: Array) -> Array:
     xp = namespace(upper)
     if xp is np:
         return linalg.solve_triangular(upper, np.eye(len(upper)))
-    # Of a triangular matrix, elimination leaves nothing to do: zeros stay exact.
+    # Elimination does not change a triangular matrix: its zeros stay exact.
     return xp.linalg.solve(upper, with_diagonal(xp.zeros_like(upper), 1.0))
 
 
 def with_diagonal(matrix: Array, values: Any) -> Array:
-    """Return a matrix, changed in place if possible, with values added on its diagonal.
+    """Add values to the diagonal of a matrix, in place if possible.
 
-    ``values`` is a number or an array of one for each row.
+    ``values`` is a number, or an array with one number per row.
     """
     xp = namespace(matrix)
     if xp is np:
@@ -191,7 +192,7 @@ def with_diagonal(matrix: Array, values: Any) -> Array:
 
 
 def reciprocal(values: Array) -> Array:
-    """One over the values, and 0 for 0."""
+    """Return the reciprocals of the values, 0 for 0."""
     xp = namespace(values)
     zero = values == 0
     return xp.where(zero, 0.0, 1 / xp.where(zero, 1.0, values))

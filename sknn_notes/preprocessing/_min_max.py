@@ -1,4 +1,4 @@
-"""Min-max normalization: the range of the training data becomes [-1, 1]."""
+"""Min-max normalization to the range [-1, 1]."""
 
 from typing import Any, Self
 
@@ -28,47 +28,47 @@ from sknn_notes.preprocessing._moments import dense_kernel, pool_range
 class MinMaxNormalizer(ColumnwiseMap):
     """Scale the range of the training data to [-1, 1], or to another range.
 
-    Minimum and maximum are one number each for each feature, for each channel of
-    flattened images, or for all the data. They are found in ``fit`` and applied
-    unchanged to any later data, which may leave the range unless ``clip=True``.
+    Minimum and maximum are computed per feature, per channel of flattened images, or
+    over all the data. ``fit`` computes them, and ``transform`` applies them unchanged
+    to any later data, which may leave the range unless ``clip=True``.
 
     Parameters
     ----------
     feature_range : tuple of (low, high), default=(-1, 1)
-        The range of the transformed training data; ``low`` must be below ``high``.
+        Range of the transformed training data; ``low`` must be below ``high``.
     clip : bool, default=False
         Whether ``transform`` clips unseen values to the range.
 
     Attributes
     ----------
     data_min_ : ndarray of shape (n_statistics,)
-        The minima, in the units of X: ``n_features`` of them for ``per="feature"``, 1
-        for ``"all"``, ``n_channels`` for ``"channel"``. NaN where no value was seen.
+        Minima, in the units of X: ``n_features`` of them for ``per="feature"``, 1 for
+        ``"all"``, ``n_channels`` for ``"channel"``. NaN if no value was seen.
     data_max_ : ndarray of shape (n_statistics,)
-        The maxima.
+        Maxima.
     data_range_ : ndarray of shape (n_statistics,)
-        ``data_max_ - data_min_``.
+        Ranges, ``data_max_ - data_min_``.
     scale_ : ndarray of shape (n_statistics,)
-        The factors ``(high - low) / data_range_``; ``high - low`` where constant.
+        Factors, ``(high - low) / data_range_``; ``high - low`` for constant features.
     min_ : ndarray of shape (n_statistics,)
-        What is added after scaling: the result is ``X * scale_ + min_``.
+        Offsets after scaling: the result is ``X * scale_ + min_``.
 
     See Also
     --------
-    Standardizer : Scale by the standard deviation, which one outlier moves less.
+    Standardizer : Scale by the standard deviation, which is less sensitive to outliers.
 
     Notes
     -----
     Computes ``low + (X - data_min_) / data_range_ * (high - low)``, and the upper half
-    from ``high``, so that the ends are exact: no value of the training data leaves the
-    range by rounding, as it may with ``X * scale_ + min_``. A constant feature maps to
-    the middle of the range, and unseen values of it shift about that. NaN is ignored
+    relative to ``high``. Both ends are exact, so no value of the training data leaves
+    the range by rounding, as it may with ``X * scale_ + min_``. A constant feature maps
+    to the middle of the range; unseen values of it map to either side. NaN is ignored
     in ``fit`` and kept in ``transform``. Sparse matrices raise an error, since the
-    shift fills them.
+    shift makes them dense.
 
-    Under scikit-learn's array API dispatch X may be an array of PyTorch or another
-    library, on any device. Results and fitted attributes are arrays of that library on
-    that device, where ``fit`` and ``transform`` run.
+    With scikit-learn's array API dispatch enabled, X may be an array of PyTorch or
+    another library, on any device. ``fit`` and ``transform`` then run on that device;
+    results and fitted attributes are arrays of that library on that device.
 
     References
     ----------
@@ -124,12 +124,12 @@ class MinMaxNormalizer(ColumnwiseMap):
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
     def fit(self, X: MatrixLike, y: object = None) -> Self:
-        """Find minimum and maximum, forgetting any earlier data.
+        """Compute minimum and maximum, discarding any earlier data.
 
         Returns
         -------
         self : MinMaxNormalizer
-            The fitted transformer.
+            Fitted transformer.
         """
         return self._fit(X, y, reset=True)
 
@@ -137,14 +137,14 @@ class MinMaxNormalizer(ColumnwiseMap):
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
     def partial_fit(self, X: MatrixLike, y: object = None) -> Self:
-        """Update minimum and maximum with one more chunk of training data.
+        """Update minimum and maximum with another chunk of training data.
 
-        Any split of the data into chunks gives what one ``fit`` gives.
+        Any split of the data into chunks gives the result of a single ``fit``.
 
         Returns
         -------
         self : MinMaxNormalizer
-            The fitted transformer.
+            Fitted transformer.
         """
         return self._fit(X, y, reset=not hasattr(self, "_range"))
 
@@ -178,7 +178,7 @@ class MinMaxNormalizer(ColumnwiseMap):
         if not (np.isfinite(high - low) and low < high):
             raise ValueError(
                 f"feature_range={self.feature_range!r} is not a range. Pass a tuple of "
-                "two finite numbers, the smaller first, such as (-1, 1) or (0, 1)."
+                "two finite numbers, the smaller one first, such as (-1, 1) or (0, 1)."
             )
         return low, high
 
@@ -190,7 +190,7 @@ class MinMaxNormalizer(ColumnwiseMap):
             self.data_min_, self.data_max_ = low, high
             self.data_range_ = high - low
             scale = width / self.data_range_
-            # A range so small that the factor overflows is as good as constant.
+            # A range so small that the factor overflows counts as constant.
             constant = xp.isinf(scale)
             self.scale_ = xp.where(constant, width, scale)
             start = _where_constant(constant, bounds[0] + width / 2, bounds[0], low)
@@ -217,6 +217,6 @@ class MinMaxNormalizer(ColumnwiseMap):
 
 
 def _where_constant(constant: Array, value: float, other: float, like: Array) -> Array:
-    """Return one number where a statistic is constant, and another one elsewhere."""
+    """Return ``value`` for constant statistics and ``other`` elsewhere."""
     xp = namespace(like)
     return xp.where(constant, value, xp.full_like(like, other))

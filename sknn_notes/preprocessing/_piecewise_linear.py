@@ -1,4 +1,4 @@
-"""Piecewise linear encoding of features by where they lie among their bins."""
+"""Piecewise linear encoding of features."""
 
 from numbers import Integral, Real
 from typing import Any, Literal, Self, TypeAlias
@@ -41,7 +41,7 @@ from sknn_notes.preprocessing._base import (
 from sknn_notes.preprocessing._docs import METHOD, TRANSFORMER
 from sknn_notes.preprocessing._row_sample import sample_to_extend
 
-# Elements of the output that are computed at a time, which stay in a near cache.
+# Elements of the output that are computed at a time; they stay in the cache.
 BLOCK_SIZE = 2**16
 
 Bins: TypeAlias = (
@@ -51,78 +51,78 @@ Bins: TypeAlias = (
 
 @completed(TRANSFORMER)
 class PiecewiseLinearEncoder(BaseTransformer):
-    """Encode each feature by where it lies among its bins.
+    """Encode each feature by its position in bins.
 
-    A feature with the edges ``b_0 < ... < b_T`` becomes ``T`` components. Component
+    A feature with bin edges ``b_0 < ... < b_T`` becomes ``T`` components. Component
     ``t`` is 0 below its bin, 1 above it, and rises linearly within it. A linear layer
-    of them is a piecewise linear function of the feature, so that a network finds
-    steps and bends of single features with ease.
+    on top of them is a piecewise linear function of the feature, so a network easily
+    learns abrupt changes in single features.
 
     Parameters
     ----------
     n_bins : int, default=8
-        The largest number of bins of a feature, at least 2. Features with few distinct
-        values have fewer.
+        Maximum number of bins per feature, at least 2. Features with few distinct
+        values have fewer bins.
     bins : {"quantile", "tree"} or decision tree, default="quantile"
-        How the bins of a feature are found.
+        Strategy that determines the bins of a feature.
 
-        - ``"quantile"``: each bin holds about equally many samples;
+        - ``"quantile"``: all bins contain about the same number of samples;
         - ``"tree"``: a decision tree of this feature alone, with at most ``n_bins``
-          leaves, makes the cuts that tell most about ``y``: a classifier where
-          scikit-learn takes ``y`` for classes, a regressor where it takes it for
-          numbers;
-        - a ``DecisionTreeClassifier`` or ``DecisionTreeRegressor``: a tree with
-          parameters of its own; ``n_bins`` holds where its ``max_leaf_nodes`` is None.
-          Integers that are counts, not classes, need a ``DecisionTreeRegressor()``.
+          leaves, chooses the cuts that are most informative about ``y``. The tree is a
+          classifier if scikit-learn's ``type_of_target`` says that ``y`` contains
+          classes, and a regressor if it contains numbers;
+        - a ``DecisionTreeClassifier`` or ``DecisionTreeRegressor``: a tree with other
+          parameters; ``n_bins`` applies if its ``max_leaf_nodes`` is None. Integers
+          that are counts rather than classes require ``DecisionTreeRegressor()``.
     keep_inputs : bool, default=True
-        Whether the features themselves stand before the components, as they are. Scale
-        them first.
+        Whether the output contains the features themselves, unchanged, before the
+        components. Scale them first.
     scale : float or None, default=0.5
-        The standard deviation of each component on the training data, about a mean of
-        0. Where the components stand beside standardized inputs, a scale below 1 keeps
-        them from outweighing these. None leaves the components between 0 and 1.
+        Standard deviation of each component on the training data, with a mean of 0.
+        A scale below 1 keeps the components from outweighing standardized inputs beside
+        them. None leaves the components between 0 and 1.
     clip_ends : bool, default=True
-        Whether the first component ends at 0 and the last one at 1 for values that lie
-        beyond the training data. If False, both go on as lines.
+        Whether to clip the first component to 0 and the last one to 1 for values
+        outside the range of the training data. If False, both continue linearly.
 
     Attributes
     ----------
     bin_edges_ : list of (ndarray or None)
-        The edges of each feature, increasing. None for features that pass through,
-        which have less than three distinct values.
+        Bin edges of each feature, in increasing order. None for features that pass
+        through, which have fewer than three distinct values.
     n_bins_ : ndarray of int of shape (n_features_in_,)
         Number of bins of each feature, 0 for those that pass through.
     component_mean_ : ndarray of shape (n_components,) or None
-        The means of the components before they are scaled. None if ``scale=None``.
+        Means of the components before scaling. None if ``scale=None``.
     component_std_ : ndarray of shape (n_components,) or None
-        The standard deviations of the components before they are scaled, 1 where they
-        are constant. None if ``scale=None``.
+        Standard deviations of the components before scaling, 1 for constant ones. None
+        if ``scale=None``.
 
     See Also
     --------
     RobustStandardizer : Scale the features that are kept.
-    sklearn.preprocessing.KBinsDiscretizer : Encode the bin alone, in steps.
-    sklearn.preprocessing.SplineTransformer : Encode by smooth splines.
+    sklearn.preprocessing.KBinsDiscretizer : Encode the bin only.
+    sklearn.preprocessing.SplineTransformer : Encode by splines.
 
     Notes
     -----
-    Component ``t`` is ``clip((x - b_{t-1}) / (b_t - b_{t-1}), 0, 1)`` [1]_. The outputs
-    are the features that are kept, in their order, and then the components, those of a
-    feature side by side. Features of one or two distinct values pass through once,
-    unchanged, whatever ``keep_inputs``.
+    Component ``t`` is ``clip((x - b_{t-1}) / (b_t - b_{t-1}), 0, 1)`` [1]_. The output
+    contains the kept features, in their order, and then the components, grouped by
+    feature. Features with one or two distinct values pass through once, unchanged, for
+    any ``keep_inputs``.
 
-    The cuts of a tree lie in the middle between two values; the outer edges are the
-    smallest and the largest one. NaN is ignored in ``fit``; in ``transform`` it makes
-    all components of its feature NaN, which an imputer behind this step may fill: with
-    0 each gets its mean. Sparse matrices raise an error, since the components are not
-    sparse. There is no ``inverse_transform``: values beyond the outer edges are
-    clipped, and where inputs are kept they are in the output already.
+    The cuts of a tree are midpoints between two values; the outer edges are the
+    smallest and the largest value. NaN is ignored in ``fit``. In ``transform`` all
+    components of a NaN are NaN; an imputer after this step may replace them, and 0
+    stands for their mean. Sparse matrices raise an error, since the components are not
+    sparse. There is no ``inverse_transform``: values outside the outer edges are
+    clipped, and kept inputs are part of the output already.
 
-    Bins need all the data at once. ``partial_fit`` keeps a uniform random sample of
-    ``subsample`` rows (Vitter's algorithm R [2]_), and minimum and maximum of all. The
-    result is exact while the stream has no more rows than that. Beyond it the share of
-    the samples below an edge differs from the one it is meant for by about
-    ``0.5 / sqrt(subsample)`` at most, one standard error.
+    Exact bins require all the data at once. ``partial_fit`` keeps a uniform random
+    sample of ``subsample`` rows (Vitter's algorithm R [2]_), and the minimum and
+    maximum of all rows. The result is exact up to ``subsample`` rows. Beyond that, the
+    standard error of the fraction of samples below an edge is at most
+    ``0.5 / sqrt(subsample)``.
 
     References
     ----------
@@ -193,23 +193,23 @@ class PiecewiseLinearEncoder(BaseTransformer):
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Find the bins of every feature, forgetting any earlier data.
+        """Compute the bins of each feature, discarding any earlier data.
 
         Parameters
         ----------
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            The targets, which the cuts of trees need: classes, numbers, multilabel
-            indicators or several outputs. Ignored if ``bins="quantile"``.
+            Targets, required by trees: classes, numbers, multilabel indicators or
+            several outputs. Ignored if ``bins="quantile"``.
 
         Returns
         -------
         self : PiecewiseLinearEncoder
-            The fitted transformer.
+            Fitted transformer.
 
         Raises
         ------
         ValueError
-            If ``bins`` is a tree and there is no ``y``, or X holds infinity.
+            If ``bins`` is a tree and ``y`` is None, or if X contains infinity.
         """
         self._raise_if_sparse(X)
         with (
@@ -231,27 +231,27 @@ class PiecewiseLinearEncoder(BaseTransformer):
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Update the bins with one more chunk of training data.
+        """Update the bins with another chunk of training data.
 
-        They are those of all rows while these are no more than ``subsample``, and then
-        those of a random sample of as many. Every call finds them again, so that few
-        large chunks take less time than many small ones. After ``fit``, which keeps no
-        rows, a new stream starts.
+        Up to ``subsample`` rows, the bins are those of all rows. Beyond that, they are
+        those of a random sample of ``subsample`` rows. Each call computes all bins
+        again, so few large chunks take less time than many small ones. After ``fit``,
+        which keeps no rows, ``partial_fit`` starts from scratch.
 
         Parameters
         ----------
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            The targets, which the cuts of trees need. Ignored if ``bins="quantile"``.
+            Targets, required by trees. Ignored if ``bins="quantile"``.
 
         Returns
         -------
         self : PiecewiseLinearEncoder
-            The fitted transformer.
+            Fitted transformer.
 
         Raises
         ------
         ValueError
-            If ``bins`` is a tree and there is no ``y``, or X holds infinity.
+            If ``bins`` is a tree and ``y`` is None, or if X contains infinity.
         """
         self._raise_if_sparse(X)
         with (
@@ -275,7 +275,7 @@ class PiecewiseLinearEncoder(BaseTransformer):
         weights: Floats | None,
         limits: tuple[Floats, Floats] | None = None,
     ) -> None:
-        """Find the bins of some rows; ``limits`` are the range of all rows."""
+        """Set the bins of some rows. ``limits`` is the range of all rows."""
         if self._is_quantile():
             edges = quantile_edges(X, self.n_bins, weights)
         else:
@@ -299,7 +299,7 @@ class PiecewiseLinearEncoder(BaseTransformer):
         self._kept, self._clip_ends = np.flatnonzero(kept), self.clip_ends
 
     def transform(self, X: MatrixLike) -> Floats:
-        """Encode data in the bins found by ``fit``.
+        """Encode X with the bins computed by ``fit``.
 
         Parameters
         ----------
@@ -333,8 +333,9 @@ class PiecewiseLinearEncoder(BaseTransformer):
                 np.add(block, offset, out=out[rows, n_kept:])
         if not self._clip_ends and np.isinf(out).any():
             raise ValueError(
-                f"X lies so far beyond the data of fit that components overflow "
-                f"{out.dtype}. Fit with clip_ends=True, or drop such values."
+                f"Values of X are so far outside the range of the training data that "
+                f"components overflow {out.dtype}. Fit with clip_ends=True, or drop "
+                "such values."
             )
         return out
 
@@ -359,7 +360,7 @@ class PiecewiseLinearEncoder(BaseTransformer):
         return np.array([*names[self._kept], *components], dtype=object)
 
     def _affine(self) -> tuple[Floats, Floats]:
-        """Return factor and offset that standardize and scale the components."""
+        """Return the factor and offset that standardize and scale the components."""
         if self.component_mean_ is None:
             neutral = np.zeros(n_components(self.bin_edges_))
             return neutral + 1, neutral
@@ -387,19 +388,19 @@ class PiecewiseLinearEncoder(BaseTransformer):
         if sparse.issparse(X):
             raise TypeError(
                 f"Sparse data was passed to {type(self).__name__}, whose components "
-                "are dense. Pass X.toarray() if that fits in memory, or encode the "
-                "dense columns alone with a ColumnTransformer."
+                "are dense. Pass X.toarray() if that fits in memory, or encode only "
+                "the dense columns with a ColumnTransformer."
             )
 
     def _check_targets(self, X: Floats, y: Any) -> Array | None:
-        """Return the targets that trees need, None for quantiles."""
+        """Return the validated targets for trees, None for quantiles."""
         if self._is_quantile():
             return None
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is "
-                f"None: bins={shown(self.bins)} chooses the cuts that tell most about "
-                "y. Pass y, or bins='quantile'."
+                f"None: bins={shown(self.bins)} chooses the cuts that are most "
+                "informative about y. Pass y, or bins='quantile'."
             )
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
         check_consistent_length(X, y)
@@ -408,7 +409,7 @@ class PiecewiseLinearEncoder(BaseTransformer):
     def _tree_edges(
         self, X: Floats, y: Any, weights: Floats | None
     ) -> list[Floats | None]:
-        """Return the edges that a tree of each feature alone finds."""
+        """Return the edges of each feature, from a tree of this feature alone."""
         tree = self._tree(y)
         return [_cut(tree, x, y, weights) for x in X.T]
 
@@ -437,12 +438,12 @@ class PiecewiseLinearEncoder(BaseTransformer):
 
 
 def _cut(tree: Any, x: Floats, y: Any, weights: Floats | None) -> Floats | None:
-    """Return the edges of one feature, None where it has less than three values."""
+    """Return the edges of one feature, None if it has fewer than three values."""
     seen = ~np.isnan(x) if weights is None else ~np.isnan(x) & (weights > 0)
     values, codes = np.unique(x[seen], return_inverse=True)
     if len(values) < 3:
         return None
-    # Trees round their inputs to float32; ranks lose nothing by that.
+    # Trees round their inputs to float32, which is exact for ranks.
     ranks = codes.reshape(-1, 1).astype(np.float32)
     weights = None if weights is None else weights[seen]
     fitted = clone(tree).fit(ranks, y[seen], sample_weight=weights).tree_

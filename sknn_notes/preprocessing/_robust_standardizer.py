@@ -1,4 +1,4 @@
-"""Robust standardization: median, interquartile range, and smooth clipping."""
+"""Robust standardization by median, interquartile range and smooth clipping."""
 
 from numbers import Integral, Real
 from typing import Any, Self
@@ -30,7 +30,7 @@ from sknn_notes.preprocessing._docs import METHOD, TRANSFORMER
 from sknn_notes.preprocessing._moments import dense_kernel, is_constant, pool_range
 from sknn_notes.preprocessing._row_sample import sample_to_extend
 
-# Elements of a block that is clipped, which stays in a near cache.
+# Elements of a block that is clipped; it stays in the cache.
 BLOCK_SIZE = 2**15
 
 
@@ -38,51 +38,52 @@ BLOCK_SIZE = 2**15
 class RobustStandardizer(ColumnwiseMap):
     """Subtract the median, divide by the interquartile range, and clip smoothly.
 
-    Median and quartiles hardly move with outliers, as mean and standard deviation do.
-    Smooth clipping then brings all values into (-clip, clip): it leaves the middle
-    nearly as it is and keeps the order of the outliers.
+    Median and quartiles are hardly affected by outliers, unlike mean and standard
+    deviation. Smooth clipping then maps all values into (-clip, clip). It hardly
+    changes values near the median, and keeps the order of all values.
 
     Parameters
     ----------
     clip : float or None, default=3.0
-        The bound c of smooth clipping, in interquartile ranges, at least 0.001. None
-        switches clipping off.
+        Bound of smooth clipping, in interquartile ranges, at least 0.001. None disables
+        clipping.
 
     Attributes
     ----------
     center_ : ndarray of shape (n_statistics,)
-        The medians, in the units of X: ``n_features`` of them for ``per="feature"``, 1
-        for ``"all"``, ``n_channels`` for ``"channel"``. NaN where no value was seen.
+        Medians, in the units of X: ``n_features`` of them for ``per="feature"``, 1 for
+        ``"all"``, ``n_channels`` for ``"channel"``. NaN if no value was seen.
     scale_ : ndarray of shape (n_statistics,)
-        What the data is divided by: the interquartile range; where that is 0, half the
-        distance between minimum and maximum; where that is 0 too, 1.
+        Divisors: the interquartile range; if that is 0, half the range; if that is 0,
+        too, 1.
 
     See Also
     --------
-    Standardizer : Scale by mean and standard deviation; it takes sparse X.
-    PiecewiseLinearEncoder : Encode each feature by where it lies among its quantiles.
+    Standardizer : Scale by mean and standard deviation; it accepts sparse X.
+    PiecewiseLinearEncoder : Encode each feature by its position in quantile bins.
 
     Notes
     -----
     Computes ``z = (X - center_) / scale_`` and then ``z / sqrt(1 + (z / clip)**2)``
     [1]_. A constant feature maps to 0, and so do unseen values of it; the inverse
-    returns the constant. A spread below the rounding of its values counts as 0.
+    returns the constant. A range below the rounding error of its values counts as 0.
 
-    Quartiles that fall between two values are their mean (numpy's
-    "averaged_inverted_cdf"), so that whole sample weights act as repeated rows. NaN is
-    ignored in ``fit`` and kept in ``transform``. Sparse matrices raise an error, since
-    centering fills them.
+    A quartile between two values is their mean (numpy's "averaged_inverted_cdf"), so
+    integer sample weights are equivalent to repeated rows. NaN is ignored in ``fit``
+    and kept in ``transform``. Sparse matrices raise an error, since centering makes
+    them dense.
 
-    Quantiles need all the data at once. ``partial_fit`` keeps a uniform random sample
-    of ``subsample`` rows (Vitter's algorithm R [2]_), and minimum and maximum of all.
-    The result is exact while the stream has no more rows than that. Beyond it the
-    standard error of a median is that of the median of ``subsample`` rows, for a
-    normal feature 1.25 standard deviations divided by ``sqrt(subsample)``.
+    Exact quantiles require all the data at once. ``partial_fit`` keeps a uniform random
+    sample of ``subsample`` rows (Vitter's algorithm R [2]_), and the minimum and
+    maximum of all rows. The result is exact up to ``subsample`` rows. Beyond that, the
+    standard error of a median is that of the median of ``subsample`` rows: for a normal
+    feature, 1.25 standard deviations divided by ``sqrt(subsample)``.
 
-    ``inverse_transform`` is exact to rounding, which grows with the distance from the
-    center: the relative error of ``z`` is about ``eps * (1 + (z / clip)**2)``. Values
-    beyond ``clip / sqrt(8 * eps)``, 7e7 in float64 and 3,000 in float32 by default,
-    map to a number just below ``clip`` and come back as that bound.
+    ``inverse_transform`` is exact to rounding. The rounding error increases with the
+    distance from the center: the relative error of ``z`` is about
+    ``eps * (1 + (z / clip)**2)``. Values beyond ``clip / sqrt(8 * eps)``, by default
+    7e7 in float64 and 3,000 in float32, map to a number just below ``clip``, and the
+    inverse returns that limit.
 
     References
     ----------
@@ -140,12 +141,12 @@ class RobustStandardizer(ColumnwiseMap):
     def fit(
         self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Find medians and interquartile ranges, forgetting any earlier data.
+        """Compute medians and interquartile ranges, discarding any earlier data.
 
         Returns
         -------
         self : RobustStandardizer
-            The fitted transformer.
+            Fitted transformer.
         """
         bound = self._checked_bound()
         self._raise_if_sparse(X)
@@ -165,16 +166,16 @@ class RobustStandardizer(ColumnwiseMap):
     def partial_fit(
         self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Update medians and interquartile ranges with one more chunk of data.
+        """Update medians and interquartile ranges with another chunk of data.
 
-        They are those of all rows while these are no more than ``subsample``, and then
-        those of a random sample of as many. After ``fit``, which keeps no rows, a new
-        stream starts.
+        Up to ``subsample`` rows, the statistics are those of all rows. Beyond that,
+        they are those of a random sample of ``subsample`` rows. After ``fit``, which
+        keeps no rows, ``partial_fit`` starts from scratch.
 
         Returns
         -------
         self : RobustStandardizer
-            The fitted transformer.
+            Fitted transformer.
         """
         bound = self._checked_bound()
         self._raise_if_sparse(X)
@@ -203,7 +204,7 @@ class RobustStandardizer(ColumnwiseMap):
         bound: float | None,
         limits: tuple[Floats, Floats] | None = None,
     ) -> None:
-        """Set the statistics of some rows; ``limits`` are the range of all rows."""
+        """Set the statistics of some rows. ``limits`` is the range of all rows."""
         groups = self._set_groups(X)
         quartiles = _quartiles(X, groups, weights)
         if limits is not None:
@@ -218,8 +219,8 @@ class RobustStandardizer(ColumnwiseMap):
         # MinMaxNormalizer has a parameter of this name that is a bool.
         if isinstance(self.clip, bool | np.bool_):
             raise InvalidParameterError(
-                f"clip={self.clip} is no bound. Pass the largest absolute value that "
-                "smooth clipping leaves, such as 3.0, or None for no clipping."
+                f"clip={self.clip} is not a bound. Pass the largest absolute value "
+                "after smooth clipping, such as 3.0, or None for no clipping."
             )
         bound: float | None = plain(self.clip)
         return bound
@@ -238,7 +239,7 @@ class RobustStandardizer(ColumnwiseMap):
 
     def _vectors(self) -> tuple[Floats, Floats, Floats]:
         """Return shift, divisor and factor of the map before clipping."""
-        # Unseen values of a constant feature are 0 whatever they are.
+        # All values of a constant feature map to 0, also unseen ones.
         shift = np.where(self._constant, 0.0, self.center_)
         return shift, self.scale_, np.where(self._constant, 0.0, 1.0)
 
@@ -264,7 +265,7 @@ class RobustStandardizer(ColumnwiseMap):
         return bool(dense_kernel("affine", X)(X, zeros, ones, factor, center, out))
 
     def __sklearn_tags__(self) -> Any:
-        """Tags: those of the other scalers, but it takes numpy arrays alone."""
+        """Tags: those of the other scalers, but only numpy arrays are accepted."""
         tags = super().__sklearn_tags__()
         tags.array_api_support = False
         return tags
@@ -274,9 +275,9 @@ class RobustStandardizer(ColumnwiseMap):
             if (np.abs(X[rows]) >= self._bound).any():
                 raise_if_infinite(self, X)
                 raise ValueError(
-                    f"X has values at or beyond the bound clip={self._bound}, which "
-                    "smooth clipping never reaches, so that they have no inverse. Clip "
-                    "X to a range inside the bound first, for example with np.clip."
+                    f"X has values at or beyond the bound clip={self._bound}. Smooth "
+                    "clipping never reaches the bound, so they have no inverse. Clip X "
+                    "to a range inside the bound first, for example with np.clip."
                 )
 
 

@@ -1,4 +1,4 @@
-"""How much to pull a covariance towards a multiple of the identity."""
+"""Shrinkage of a covariance towards a multiple of the identity."""
 
 import math
 
@@ -18,31 +18,31 @@ def shrinkage_share(
     scale: Array | None,
     n_samples: int,
 ) -> float:
-    """Return the share of the identity, given or estimated.
+    """Return the shrinkage coefficient, given or estimated.
 
     Parameters
     ----------
     shrinkage : {"ledoit_wolf", "oas"}, float or None
-        The estimator, or the share itself.
+        The estimator, or the coefficient itself.
     values : ndarray
-        Eigenvalues of the biased covariance of the scaled columns; those that are 0
-        may be missing.
+        Eigenvalues of the biased covariance of the scaled columns; zeros may be
+        missing.
     X : ndarray of shape (n_samples, n_features)
-        The data, which only ``"ledoit_wolf"`` reads.
+        Data; only ``"ledoit_wolf"`` reads it.
     mean, scale : ndarray of shape (n_features,)
-        What is taken off the columns, and what they are multiplied by then; a scale of
-        None is 1.
+        Mean that is subtracted from the columns, and factors that they are then
+        multiplied by; None for factors of 1.
     n_samples : int
-        Number of samples behind the eigenvalues.
+        Number of samples of the covariance.
 
     Returns
     -------
     float
-        A number between 0 and 1.
+        Coefficient between 0 and 1.
     """
     if not isinstance(shrinkage, str):
         return float(shrinkage or 0.0)
-    # The share has no unit: in units of the largest variance no square overflows.
+    # The coefficient has no unit. In units of the largest variance no square overflows.
     unit = float(namespace(values).max(values)) or 1.0
     values = values / unit
     if shrinkage == "oas":

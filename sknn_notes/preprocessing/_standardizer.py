@@ -27,31 +27,31 @@ from sknn_notes.preprocessing._moments import is_constant
 class Standardizer(ColumnwiseMap):
     """Subtract the mean of the training data and divide by its standard deviation.
 
-    Mean and standard deviation are one number each for each feature, for each channel
-    of flattened images, or for all the data. They are found in ``fit`` and applied
+    Mean and standard deviation are computed per feature, per channel of flattened
+    images, or over all the data. ``fit`` computes them, and ``transform`` applies them
     unchanged to any later data.
 
     Parameters
     ----------
     with_mean : bool, default=True
-        Whether to subtract the mean. Sparse matrices need False.
+        Whether to subtract the mean. Sparse matrices require False.
     with_std : bool, default=True
         Whether to divide by the standard deviation.
     ddof : {0, 1}, default=0
-        The variance divides by ``n - ddof``. With 1, a ``sample_weight`` has to hold
-        whole numbers, how often each sample occurs.
+        The variance is divided by ``n - ddof``. With 1, ``sample_weight`` must contain
+        whole numbers, which count how often each sample occurs.
 
     Attributes
     ----------
     mean_ : ndarray of shape (n_statistics,) or None
-        The means, in the units of X: ``n_features`` of them for ``per="feature"``, 1
-        for ``"all"``, ``n_channels`` for ``"channel"``. None if ``with_mean=False``
-        and ``with_std=False``.
+        Means, in the units of X: ``n_features`` of them for ``per="feature"``, 1 for
+        ``"all"``, ``n_channels`` for ``"channel"``. None if ``with_mean=False`` and
+        ``with_std=False``.
     var_ : ndarray of shape (n_statistics,) or None
-        The variances, in the squared units of X. None if ``with_std=False``.
+        Variances, in the squared units of X. None if ``with_std=False``.
     scale_ : ndarray of shape (n_statistics,) or None
-        What the data is divided by: the standard deviations, 1 where constant. None
-        if ``with_std=False``.
+        Divisors: the standard deviations, 1 for constant features. None if
+        ``with_std=False``.
 
     See Also
     --------
@@ -61,17 +61,16 @@ class Standardizer(ColumnwiseMap):
 
     Notes
     -----
-    Computes ``(X - mean_) / scale_``. Mean and variance come from one reading of the
-    data, in blocks whose moments are taken in two passes and merged pairwise (Chan,
-    Golub and LeVeque [1]_), in float64: they stay accurate where the mean is 1e8
-    standard deviations in float64 data, or 1e4 in float32. A feature whose spread is
-    below the rounding of its mean counts as constant, and so does one whose variance
-    is too small for float64, below about 1e-308. NaN is ignored in ``fit`` and
-    kept in ``transform``.
+    Computes ``(X - mean_) / scale_``. Mean and variance are computed in float64 from
+    one reading of the data, in blocks whose moments are merged pairwise (Chan, Golub
+    and LeVeque [1]_). They are accurate even if the mean is 1e8 standard deviations in
+    float64 data, or 1e4 in float32 data. A feature counts as constant if its standard
+    deviation is below the rounding error of its mean, or its variance is too small for
+    float64, below about 1e-308. NaN is ignored in ``fit`` and kept in ``transform``.
 
-    Under scikit-learn's array API dispatch X may be an array of PyTorch or another
-    library, on any device. Results and fitted attributes are arrays of that library on
-    that device, where ``fit`` and ``transform`` run.
+    With scikit-learn's array API dispatch enabled, X may be an array of PyTorch or
+    another library, on any device. ``fit`` and ``transform`` then run on that device;
+    results and fitted attributes are arrays of that library on that device.
 
     References
     ----------
@@ -96,7 +95,7 @@ class Standardizer(ColumnwiseMap):
         "with_std": ["boolean"],
         "ddof": [Options(Integral, {0, 1})],
     }
-    # As StandardScaler's, since it is a matter of with_mean.
+    # The type that StandardScaler raises.
     _sparse_error = ValueError
     _statistics = "sums of squares of X"
     mean_: Floats | None
@@ -127,7 +126,7 @@ class Standardizer(ColumnwiseMap):
         if not (self._centers if fitted else self.with_mean):
             return None
         return (
-            "Pass with_mean=False to divide only, which keeps zeros, or pass "
+            "Pass with_mean=False to only divide, which keeps zeros, or pass "
             "X.toarray() if that fits in memory."
         )
 
@@ -136,18 +135,18 @@ class Standardizer(ColumnwiseMap):
     def fit(
         self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Find mean and standard deviation, forgetting any earlier data.
+        """Compute mean and standard deviation, discarding any earlier data.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data; NaN is ignored, infinity raises an error. CSR and CSC
-            matrices and arrays need ``with_mean=False``.
+            Training data. NaN is ignored; infinity raises an error. Sparse matrices
+            require ``with_mean=False``.
 
         Returns
         -------
         self : Standardizer
-            The fitted transformer.
+            Fitted transformer.
         """
         return self._fit(X, y, sample_weight, reset=True, whole=True)
 
@@ -157,19 +156,21 @@ class Standardizer(ColumnwiseMap):
     def partial_fit(
         self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Update mean and standard deviation with one more chunk of training data.
+        """Update mean and standard deviation with another chunk of training data.
 
-        Any split of the data into chunks gives what one ``fit`` gives, to rounding.
+        Any split of the data into chunks gives the result of a single ``fit``, to
+        rounding.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The next chunk; NaN is ignored, infinity raises an error.
+            Training data. NaN is ignored; infinity raises an error. Sparse matrices
+            require ``with_mean=False``.
 
         Returns
         -------
         self : Standardizer
-            The fitted transformer.
+            Fitted transformer.
         """
         reset = not hasattr(self, "_moments")
         return self._fit(X, y, sample_weight, reset=reset, whole=False)
@@ -198,12 +199,13 @@ class Standardizer(ColumnwiseMap):
             return
         if self.ddof and not self._whole_weights:
             raise ValueError(
-                f"ddof={self.ddof} counts samples, so that sample_weight has to hold "
-                "whole numbers, how often each sample occurs. Pass whole numbers, or "
-                "ddof=0, whose variance doesn't depend on the scale of the weights."
+                f"ddof={self.ddof} counts samples, so sample_weight must contain whole "
+                "numbers, which count how often each sample occurs. Pass whole "
+                "numbers, or ddof=0, whose variance doesn't depend on the scale of the "
+                "weights."
             )
         ddof = self.ddof / self._weight_unit
-        # One sample has no spread to correct.
+        # A single sample has no variance to correct.
         n = xp.where(pooled.n > ddof, pooled.n - ddof, 1.0)
         std = xp.sqrt(pooled.m2 / n)
         constant = is_constant(std, pooled.mean)
@@ -212,7 +214,7 @@ class Standardizer(ColumnwiseMap):
 
     def _vectors(self) -> tuple[Array, Array]:
         assert self._moments is not None
-        # One number a feature, which are at least as many as statistics.
+        # One number per feature; there are at most as many statistics.
         neutral = namespace(self._moments.n).zeros_like(self._moments.n)
         shift = self.mean_ if self._centers else neutral
         return shift, neutral + 1 if self.scale_ is None else self.scale_

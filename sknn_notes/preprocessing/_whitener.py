@@ -1,4 +1,4 @@
-"""Whitening: rotate and scale the data so that its covariance is the identity."""
+"""Whitening: decorrelate the data so that its covariance is the identity."""
 
 import math
 import warnings
@@ -55,11 +55,11 @@ from sknn_notes.preprocessing._shrinkage import shrinkage_share
 
 Method: TypeAlias = Literal["pca", "zca", "pca_cor", "zca_cor", "cholesky"]
 METHODS = ("pca", "zca", "pca_cor", "zca_cor", "cholesky")
-# Those whose outputs are components, not features.
+# Methods whose outputs are principal components rather than features.
 ROTATIONS = ("pca", "pca_cor")
-# Parameters that later calls read as they were at the fit.
+# Parameters whose values at the fit are used by later calls.
 FITTED_WITH = ("method", "n_components", "whiten", "eps", "ddof", "shrinkage")
-# Attributes that take a decomposition.
+# Attributes that require a decomposition.
 DECOMPOSED = frozenset(
     {
         "components_",
@@ -78,30 +78,31 @@ DECOMPOSED = frozenset(
 class Whitener(BaseTransformer):
     """Decorrelate the data, and scale it so that its covariance is the identity.
 
-    Mean and covariance are found in ``fit`` on the training data and applied unchanged
-    to any later data.
+    ``fit`` computes mean and covariance of the training data, and ``transform`` applies
+    them unchanged to any later data.
 
     Parameters
     ----------
     method : {"pca", "zca", "pca_cor", "zca_cor", "cholesky"}, default="pca"
-        Which of the matrices that whiten, see the Notes.
+        Whitening matrix; see Notes.
     n_components : int, float or None, default=None
-        For the pca methods, how many components are kept: a number, a share of the
-        variance between 0 and 1, or all ``min(n_samples, n_features)``. The other
-        methods keep all features, and warn that they ignore it.
+        For the PCA methods, the number of components to keep, or the fraction of the
+        variance to keep if between 0 and 1. None keeps all
+        ``min(n_samples, n_features)``. The other methods keep all features, and warn
+        that they ignore it.
     whiten : bool, default=True
-        For the pca methods, False only rotates: components are uncorrelated and keep
-        their variances.
+        For the PCA methods, False only rotates the data: the components are
+        uncorrelated and keep their variances.
     eps : float, default=1e-5
-        Added to the eigenvalues, in the squared units of X (no unit for the ``_cor``
-        methods). Larger values damp directions of little variance instead of
-        amplifying their noise.
+        Constant added to the eigenvalues, in the squared units of X (without unit for
+        the ``_cor`` methods). Larger values damp directions with little variance
+        instead of amplifying their noise.
     ddof : {0, 1}, default=0
-        The covariance divides by ``n_samples - ddof``.
+        The covariance is divided by ``n_samples - ddof``.
     shrinkage : {"ledoit_wolf", "oas"}, float or None, default=None
-        Pull the covariance towards a multiple of the identity, by a share between 0
-        and 1 or by one estimated from the data. The ``_cor`` methods shrink the
-        correlation matrix.
+        Shrinkage of the covariance towards a multiple of the identity: a coefficient
+        between 0 and 1, or a method that estimates it from the data. The ``_cor``
+        methods shrink the correlation matrix.
 
     Attributes
     ----------
@@ -109,29 +110,28 @@ class Whitener(BaseTransformer):
         Mean of each feature, in the units of X.
     components_ : ndarray of shape (n_components_, n_features)
         Eigenvectors of the covariance (of the correlation matrix for the ``_cor``
-        methods) as rows, by descending eigenvalue. The first of a row's largest
-        entries is positive. Rows of null directions are zero.
+        methods) as rows, by descending eigenvalue. The first of the largest entries of
+        each row is positive. Rows of null directions are zero.
     explained_variance_ : ndarray of shape (n_components_,)
-        The eigenvalues, after any shrinkage and without ``eps``; 0 for null
-        directions.
+        Eigenvalues, after shrinkage and without ``eps``; 0 for null directions.
     explained_variance_ratio_ : ndarray of shape (n_components_,)
-        The share of each eigenvalue in the sum of all.
+        Eigenvalues divided by the sum of all eigenvalues.
     n_components_ : int
         Number of components.
     shrinkage_ : float
-        The share of shrinkage used.
+        Shrinkage coefficient.
 
     Warns
     -----
     UserWarning
-        If ``eps`` exceeds the eigenvalues that hold most of the variance, if a
+        If ``eps`` exceeds the eigenvalues that account for most of the variance, if a
         direction in which the features vary maps to 0, if the method ignores
-        ``n_components``, or if ``partial_fit`` follows ``fit``.
+        ``n_components``, or if ``partial_fit`` is called after ``fit``.
 
     See Also
     --------
-    Standardizer : Scale each feature alone.
-    sklearn.decomposition.PCA : Other solvers, for few components of large data.
+    Standardizer : Scale each feature separately.
+    sklearn.decomposition.PCA : Solvers for few components of large data.
 
     Notes
     -----
@@ -140,29 +140,30 @@ class Whitener(BaseTransformer):
     and Strimmer [1]_):
 
     - ``pca``: ``Xc V (S + eps)^(-1/2)``, or ``Xc V`` with ``whiten=False``;
-    - ``zca``: ``Xc V (S + eps)^(-1/2) V'``, of all whitenings the one closest to the
-      data; it stays in feature space, so that images stay images (Bell and
+    - ``zca``: ``Xc V (S + eps)^(-1/2) V'``, the whitening transform closest to the
+      data; its outputs correspond to features, so images stay images (Bell and
       Sejnowski [2]_);
     - ``pca_cor``: ``Xc D^(-1) G (T + eps)^(-1/2)``;
     - ``zca_cor``: ``Xc D^(-1) G (T + eps)^(-1/2) G'``;
     - ``cholesky``: ``Xc L`` with L lower triangular and ``L L' = (C + eps I)^(-1)``.
 
-    The covariance of the result is ``S / (S + eps)``: the identity for ``eps=0``. A
-    direction is null to working precision if on the correlation matrix, where units
-    play no part, its eigenvalue is at most ``n_features`` times the float64 spacing
-    times the largest (16 times the spacing where there are fewer features: what the
-    rounding of the sums leaves). It maps to 0, and comes back as the mean (except under
-    ``cholesky``, whose ``eps`` fills it). Features of any units are kept: standard
-    deviations may differ by a factor of 1e15.
+    The covariance of the result is ``S / (S + eps)``, the identity for ``eps=0``. A
+    direction is null to working precision if its eigenvalue of the correlation matrix,
+    which does not depend on units, is at most ``n_features`` times the float64 spacing
+    times the largest eigenvalue (16 times the spacing with fewer features). It maps to
+    0, and the inverse returns the mean (except for ``cholesky``, which adds ``eps``
+    there). Features in any units are kept: standard deviations may differ by a factor
+    of 1e15.
 
     The covariance is accumulated in float64 from one reading of the data. With fewer
-    samples than features, everything but ``cholesky`` works on the small Gram matrix of
-    samples in ``fit``, and only ``whitening_matrix`` and ``dewhitening_matrix`` make a
-    matrix of features by features.
+    samples than features, all methods except ``cholesky`` use the smaller Gram matrix
+    of the samples in ``fit``, and only ``whitening_matrix`` and ``dewhitening_matrix``
+    compute a matrix of features by features.
 
-    ``fit`` keeps what ``transform`` and ``inverse_transform`` need. ``partial_fit``
-    keeps the matrix of cross products besides, ``8 * n_features**2`` bytes whatever the
-    number of samples, and decomposes it when a component is first read after a chunk.
+    ``fit`` stores what ``transform`` and ``inverse_transform`` need. ``partial_fit``
+    also stores the matrix of cross products, which takes ``8 * n_features**2`` bytes
+    for any number of samples, and decomposes it when a component is first read after a
+    chunk.
 
     Under scikit-learn's array API dispatch X may be an array of PyTorch or another
     library, on any device. Results and fitted attributes are arrays of that library on
@@ -233,17 +234,17 @@ class Whitener(BaseTransformer):
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
     def fit(self, X: MatrixLike, y: object = None) -> Self:
-        """Find mean and covariance, forgetting any earlier data.
+        """Compute mean and covariance, discarding any earlier data.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training data, finite.
+            Training data; NaN and infinity raise an error.
 
         Returns
         -------
         self : Whitener
-            The fitted transformer.
+            Fitted transformer.
         """
         with fit_task(self, X, y), unchanged_on_error(self), quiet():
             data = self._check_data(X, reset=True, whole=True)
@@ -259,32 +260,33 @@ class Whitener(BaseTransformer):
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(METHOD)
     def partial_fit(self, X: MatrixLike, y: object = None) -> Self:
-        """Update mean and covariance with one more chunk of training data.
+        """Update mean and covariance with another chunk of training data.
 
-        Any split of the data into chunks gives what one ``fit`` gives, to rounding.
-        Until there are as many samples as ``n_components``, the missing components
-        are zero. After ``fit``, which keeps no statistics, a new stream starts.
+        Any split of the data into chunks gives the result of a single ``fit``, to
+        rounding.
+        With fewer samples than ``n_components``, the missing components are zero. After
+        ``fit``, which stores no statistics, ``partial_fit`` starts from scratch.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The next chunk, finite.
+            Training data; NaN and infinity raise an error.
 
         Returns
         -------
         self : Whitener
-            The fitted transformer.
+            Fitted transformer.
 
         Raises
         ------
         ValueError
-            If the matrix of features by features, which the stream is kept in, does
-            not fit in this machine's memory.
+            If the matrix of features by features does not fit in the memory of this
+            machine.
         """
         if isinstance(self.shrinkage, str) and self.shrinkage == "ledoit_wolf":
             raise ValueError(
                 "shrinkage='ledoit_wolf' reads the data twice, which partial_fit "
-                "cannot. Use fit, or shrinkage='oas' or a number."
+                "cannot do. Use fit, or shrinkage='oas' or a number."
             )
         seen = vars(self).get("_scatter")
         fitted = "mean_" in vars(self)
@@ -298,23 +300,23 @@ class Whitener(BaseTransformer):
         return self
 
     def transform(self, X: MatrixLike) -> Floats:
-        """Whiten X with the statistics found by ``fit``.
+        """Whiten X with the statistics computed by ``fit``.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data to transform, finite.
+            Data to transform; NaN and infinity raise an error.
 
         Returns
         -------
         ndarray of shape (n_samples, n_outputs)
-            The whitened data: float32 if X is, else float64. There are
-            ``n_components_`` outputs for the pca methods, else ``n_features``.
+            Whitened data, float32 if X is float32, otherwise float64. The PCA methods
+            have ``n_components_`` outputs, the others ``n_features``.
 
         Raises
         ------
         ValueError
-            If X is not finite or its columns are not those of ``fit``.
+            If X is not finite, or its columns differ from those seen in ``fit``.
         """
         check_is_fitted(self)
         self._raise_if_sparse(X)
@@ -334,7 +336,7 @@ class Whitener(BaseTransformer):
         return out
 
     def inverse_transform(self, X: MatrixLike) -> Floats:
-        """Undo ``transform``; what null or dropped directions held is the mean.
+        """Map whitened data back; null and dropped directions become the mean.
 
         Parameters
         ----------
@@ -344,13 +346,13 @@ class Whitener(BaseTransformer):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The data in its original units.
+            Data in its original units.
 
         Raises
         ------
         ValueError
-            If X is not finite or has another number of columns than ``transform``
-            returns.
+            If X is not finite, or its number of columns differs from that of the
+            output of ``transform``.
         """
         check_is_fitted(self)
         self._raise_if_sparse(X)
@@ -375,13 +377,13 @@ class Whitener(BaseTransformer):
     def get_feature_names_out(
         self, input_features: ArrayLike | None = None
     ) -> NDArray[np.object_]:
-        """Names of the outputs.
+        """Return the names of the outputs.
 
         Returns
         -------
         ndarray of str
-            ``whitener0``, ``whitener1``, ... for the pca methods; the names of the
-            features for the others, which stay in feature space.
+            ``whitener0``, ``whitener1``, ... for the PCA methods, the names of the
+            features for the others.
         """
         check_is_fitted(self)
         rotates = self._fitted_with["method"] in ROTATIONS
@@ -395,19 +397,19 @@ class Whitener(BaseTransformer):
         Returns
         -------
         ndarray of shape (n_features, n_outputs)
-            A new array, of features by features for all methods but the pca ones.
+            Whitening matrix, a new array.
         """
         check_is_fitted(self)
         matrix: Floats = self._forward.matrix()
         return matrix
 
     def dewhitening_matrix(self) -> Floats:
-        """Return the matrix that leads back: ``X = Z W + mean_``.
+        """Return the matrix W of the inverse, ``X = Z W + mean_``.
 
         Returns
         -------
         ndarray of shape (n_outputs, n_features)
-            A new array.
+            Dewhitening matrix, a new array.
         """
         check_is_fitted(self)
         matrix: Floats = self._backward().matrix()
@@ -418,10 +420,10 @@ class Whitener(BaseTransformer):
         return self.n_components_
 
     def __getattr__(self, name: str) -> Any:
-        # After partial_fit, what takes a decomposition is made when it is read.
+        # After partial_fit, the decomposition is computed when it is first needed.
         scatter = vars(self).get("_scatter")
         if name not in DECOMPOSED or scatter is None:
-            # It raises the usual error, or that of a property.
+            # Raises the usual error, or that of a property.
             return super().__getattribute__(name)
         with quiet():
             if name == "_forward":
@@ -433,9 +435,9 @@ class Whitener(BaseTransformer):
     def _raise_if_sparse(self, X: MatrixLike) -> None:
         if sparse.issparse(X):
             raise TypeError(
-                "Sparse data was passed to Whitener, which centers and mixes columns "
-                "and so makes it dense. Pass X.toarray() if that fits in memory, or "
-                "reduce it first with sklearn.decomposition.TruncatedSVD."
+                "Sparse data was passed to Whitener, which would make it dense: it "
+                "centers and combines the columns. Pass X.toarray() if that fits in "
+                "memory, or reduce it first with sklearn.decomposition.TruncatedSVD."
             )
 
     def _check_combination(self) -> None:
@@ -443,13 +445,13 @@ class Whitener(BaseTransformer):
             return
         if not self.whiten:
             raise ValueError(
-                f"whiten=False belongs to the methods 'pca' and 'pca_cor', but method "
-                f"is {self.method!r}. Leave whiten at True, or choose a pca method."
+                f"whiten=False requires method='pca' or 'pca_cor', but method is "
+                f"{self.method!r}. Set whiten=True, or choose a PCA method."
             )
         if self.n_components is not None:
             warnings.warn(
                 f"n_components={self.n_components} is ignored: method={self.method!r} "
-                "keeps all features. Leave it at None, or choose method='pca' or "
+                "keeps all features. Set it to None, or choose method='pca' or "
                 "'pca_cor' to keep fewer.",
                 UserWarning,
                 stacklevel=4,
@@ -463,13 +465,13 @@ class Whitener(BaseTransformer):
         return data
 
     def _begin(self, scatter: cov.Scatter, data: Array) -> None:
-        """Set what takes no decomposition, and forget what an earlier one made."""
+        """Set the attributes that need no decomposition; delete the others."""
         moments, xp = scatter.moments, namespace(scatter.moments.n)
         if not xp.all(xp.isfinite(moments.mean + moments.m2)):
             raise_if_overflowing(self, data, allow_nan=False)
         for name in DECOMPOSED:
             self.__dict__.pop(name, None)
-        # Parameters that are set later change nothing before the next fit.
+        # Parameters that are set later have no effect before the next fit.
         self._fitted_with = {name: plain(getattr(self, name)) for name in FITTED_WITH}
         self.n_samples_seen_ = scatter.n_samples
         self.mean_ = moments.full_mean()
@@ -484,11 +486,11 @@ class Whitener(BaseTransformer):
             bound = "min(n_samples, n_features)" if whole else "n_features"
             raise ValueError(
                 f"n_components={wanted} exceeds {bound}={limit}. Pass a smaller "
-                "number, a share of the variance such as 0.99, or None."
+                "number, a fraction of the variance such as 0.99, or None."
             )
 
     def _set_components(self, scatter: cov.Scatter, data: Array | None = None) -> None:
-        """Decompose the statistics and set everything that depends on it."""
+        """Decompose the statistics, and set all attributes that depend on it."""
         fitted, n, d = self._fitted_with, self.n_samples_seen_, self.n_features_in_
         ddof, correlation = fitted["ddof"], fitted["method"].endswith("_cor")
         spectrum = cov.decompose(scatter, ddof, correlation=correlation)
@@ -505,7 +507,7 @@ class Whitener(BaseTransformer):
         )
         xp = namespace(spectrum.values)
         total = float(xp.sum(spectrum.values))
-        # The variance that shrinkage gives every direction, in and out of the span.
+        # The variance that shrinkage adds to every direction, also outside the span.
         floor = share * total / d
         values = (1 - share) * spectrum.values + floor
         k = self._count_components(values)
@@ -520,7 +522,7 @@ class Whitener(BaseTransformer):
         self.components_ = cov.padded(xp.where(known, spectrum.vectors, 0.0), k)
 
     def _count_components(self, values: Array) -> int:
-        """Return the number of components; ``values`` matter to a share alone."""
+        """Return the number of components; ``values`` matter for a fraction only."""
         wanted = self._fitted_with["n_components"]
         if wanted is None or self._fitted_with["method"] not in ROTATIONS:
             return min(self.n_samples_seen_, self.n_features_in_)
@@ -537,16 +539,16 @@ class Whitener(BaseTransformer):
         damped = float(xp.sum(xp.where(values < eps, values, 0.0)))
         if self._fitted_with["whiten"] and damped > 0.5 * total:
             warnings.warn(
-                f"eps={eps} exceeds the eigenvalues that hold "
-                f"{damped / total:.0%} of the variance, so the result is mostly "
-                f"damped, not white. The largest eigenvalue is {xp.max(values):.3g}: "
+                f"eps={eps} exceeds the eigenvalues that account for "
+                f"{damped / total:.0%} of the variance, so the result is mostly damped "
+                f"rather than white. The largest eigenvalue is {xp.max(values):.3g}: "
                 "choose eps well below it, or standardize the data first.",
                 UserWarning,
                 stacklevel=4,
             )
 
     def _warn_of_cut(self, spectrum: cov.Spectrum, n_components: int) -> None:
-        """Warn of directions that map to 0, once for all chunks of a stream."""
+        """Warn about directions that map to 0, once for all chunks."""
         method, n_cut = self._fitted_with["method"], spectrum.n_cut
         if method in ROTATIONS:
             n_cut = min(n_cut, n_components - spectrum.rank)
@@ -555,10 +557,10 @@ class Whitener(BaseTransformer):
         if method == "cholesky" or n_cut <= warned:
             return
         warnings.warn(
-            f"{n_cut} of {spectrum.rank + spectrum.n_cut} directions map to 0: to "
-            "working precision X has no variance along them, as where a feature is a "
-            "combination of others. Drop such features, or set shrinkage, if nothing "
-            "may be lost.",
+            f"{n_cut} of {spectrum.rank + spectrum.n_cut} directions map to 0: X has "
+            "no variance along them to working precision, for example because a "
+            "feature is a linear combination of others. To keep all information, drop "
+            "such features, or set shrinkage.",
             UserWarning,
             stacklevel=4,
         )
@@ -589,7 +591,7 @@ class Whitener(BaseTransformer):
         return symmetric_map(self.components_, weights, outside, self._scale, **form)
 
     def _full_covariance(self, scatter: cov.Scatter) -> Array:
-        """Shrunk covariance plus ``eps``, an error where it cannot be inverted."""
+        """Return the shrunk covariance plus ``eps``; raise if it is singular."""
         eps = self._fitted_with["eps"]
         covariance = cov.covariance(scatter, self._fitted_with["ddof"])
         covariance *= 1 - self.shrinkage_
@@ -600,8 +602,8 @@ class Whitener(BaseTransformer):
         values = xp.linalg.eigvalsh(covariance * scale * scale[:, None])
         if values[0] <= cov.null_level(values, scatter):
             raise ValueError(
-                f"method='cholesky' needs a covariance that can be inverted, but with "
-                f"eps={eps} its smallest eigenvalue is null to working precision. "
+                f"method='cholesky' requires a covariance that can be inverted, but "
+                f"with eps={eps} its smallest eigenvalue is null to working precision. "
                 "Raise eps, set shrinkage, drop dependent columns, or use method='zca'."
             )
         return covariance
