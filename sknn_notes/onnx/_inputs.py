@@ -31,7 +31,7 @@ def types_of(X: MatrixLike) -> Types:
     for i, name in enumerate(X.columns):
         if not isinstance(name, str):
             raise TypeError(
-                f"X has a column named {name!r}, but the inputs of a graph are named by "
+                f"X has a column named {name!r}, but inputs of a graph are named by "
                 "strings. Set X.columns = X.columns.astype(str)."
             )
         types.append((name, _type_of(column_of(X, i))))

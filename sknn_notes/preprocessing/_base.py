@@ -284,7 +284,7 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
         )
 
     def _set_groups(self, X: Array) -> Integers:
-        """Store the statistic of each feature on the device of X; return it in numpy."""
+        """Store the groups of features on the device of X; return them in numpy."""
         groups = self._groups()
         xp = np if sparse.issparse(X) else namespace(X)
         self._fitted_groups = from_numpy(groups, X, xp)
