@@ -32,11 +32,11 @@ import contextlib
 import contextvars
 import importlib
 import inspect
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context as _untyped_fit_context
 from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils._array_api import device, get_namespace
 from sklearn.utils._optional_dependencies import (
@@ -80,6 +80,9 @@ __all__ = [
     "rows_of_fold",
     "validate_parameter_constraints",
 ]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+_fit_context: Callable[..., Callable[[Method], Method]] = _untyped_fit_context
 
 if "allow_all_zero_weights" not in inspect.signature(_check_sample_weight).parameters:
     _check_before_1_9 = _check_sample_weight

@@ -14,12 +14,15 @@ __all__ = [
     "Floats",
     "Graph",
     "Integers",
+    "MatrixLike",
     "Numbers",
     "Scalar",
 ]
 
 # An array of any library that follows the array API; these share no base class.
 Array: TypeAlias = Any
+# What estimators take for X: an array, a frame, a list of rows or a sparse matrix.
+MatrixLike: TypeAlias = Any
 # Arrays of a part or layer, by their names.
 Arrays: TypeAlias = dict[str, Array]
 # The functions of such a library, ``xp``.

@@ -633,13 +633,13 @@ def test_options_of_a_step_leave_probabilities_an_array():
     ],
     ids=str,
 )
-def test_a_graph_runs_in_its_opset_or_is_not_written(parameters, least, opset, dtype):
+def test_a_graph_runs_in_its_opset_or_raises(parameters, least, opset, dtype):
     parameters = dict(parameters)
     scale = parameters.pop("scale", Standardizer(with_mean=False))
     network = MLPClassifier(12, max_iter=3, random_state=0, **parameters)
     model = make_pipeline(clone(scale), network).fit(X[:, :64], digit)
     if opset < least:
-        message = f"target_opset={opset} is too low for .* needs {least} or more"
+        message = f"target_opset={opset} is too low for .* requires {least} or more"
         with pytest.raises(ValueError, match=message):
             to_onnx(model, X[:1].astype(dtype), target_opset=opset)
         return
@@ -705,7 +705,7 @@ class ScoredLogLoss(LogLoss):
     ],
     ids=["activation", "loss", "regression loss", "noise", "scores"],
 )
-def test_parts_of_ones_own_without_a_form_are_refused(model, names):
+def test_custom_parts_without_an_onnx_form_raise(model, names):
     model.set_params(max_iter=1).fit(X, digit)
     with pytest.raises(TypeError, match=names):
         to_onnx(model, X[:1])
@@ -776,7 +776,7 @@ def test_another_number_of_columns_is_refused(model):
 @pytest.mark.parametrize(
     "step", [Whitener(), MLPClassifier(max_iter=2), MLPRegressor(max_iter=2)], ids=str
 )
-def test_what_skl2onnx_leaves_out_of_an_imputer_is_named(step):
+def test_outputs_that_skl2onnx_omits_raise(step):
     holes = X.copy()
     holes[::3, :2] = np.nan
     imputer = KNNImputer(add_indicator=True)

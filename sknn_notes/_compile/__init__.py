@@ -4,12 +4,12 @@ A training step is a list of operations. Each is a function of one signature,
 
     operation(memory, at, numbers, n, key, t) -> float
 
-that reads and writes slices of flat arrays (`Memory`). The integers ``at`` say where
-the slices lie, and ``numbers`` holds its parameters. It is compiled once for a dtype,
-whatever the other operations of the step are, and called through its address.
+that reads and writes slices of flat arrays (`Memory`). The integers ``at`` are the
+positions of the slices, and ``numbers`` contains its parameters. It is compiled once
+per dtype, independently of the other operations of the step, and called by its address.
 
-This module needs no numba, so that loops can be written beside the definitions that
-they are the fast form of; ``_numba`` compiles them.
+This module does not require numba, so loops can be written beside the definitions of
+which they are the fast form; ``_numba`` compiles them.
 """
 
 from collections.abc import Callable, Iterable
@@ -39,17 +39,17 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Memory(NamedTuple):
-    """All that the operations of a step read and write, as flat arrays.
+    """Flat arrays that the operations of a step read and write.
 
-    ``x``, ``targets``, ``classes`` and ``weights`` are the rows of the batch, the last
-    three empty where there are none. ``work`` holds what lives for a step, ``bits`` is
-    room for the random bits of a row; ``first`` and ``second`` are the memory of the
+    ``x``, ``targets``, ``classes`` and ``weights`` are the rows of the batch; the last
+    three are empty if there are none. ``work`` contains intermediate results of a step,
+    ``bits`` the random bits of a row; ``first`` and ``second`` are the memory of the
     optimizer.
 
-    Of a sparse batch, ``x`` are the stored entries. ``entries`` tells where they stand:
-    the columns of row ``i`` are its elements from ``entries[i] + i`` to
-    ``entries[i + 1] + i + 1``. Where a step chooses outputs, they are ``classes``, and
-    ``targets`` belong to them; see ``ChosenOutputs``.
+    For a sparse batch, ``x`` contains the stored entries, and ``entries`` their
+    positions: the columns of row ``i`` are its elements from ``entries[i] + i`` to
+    ``entries[i + 1] + i + 1``. If a step chooses outputs, ``classes`` contains their
+    indices, and ``targets`` their targets; see ``ChosenOutputs``.
     """
 
     x: np.ndarray
@@ -67,7 +67,7 @@ class Memory(NamedTuple):
 
 
 class Active(NamedTuple):
-    """What the operations read and write that choose the active rows of a step.
+    """Arrays that the operations on active rows read and write.
 
     ``theta``, ``first`` and ``second`` are parameters and memory of the whole network;
     see ``sknn_notes._engine.active``.
@@ -83,11 +83,12 @@ class Active(NamedTuple):
 
 
 class Tape(NamedTuple):
-    """The operations of a step, in order, and what each is called with.
+    """The operations of a step, in order, and their arguments.
 
-    Operation ``i`` has the integers from ``at_edges[i]`` to ``at_edges[i + 1]`` of
-    ``at``, the same of the numbers, and the key in column ``keys[i]``. The first
-    ``n_objective`` compute the objective and its gradient.
+    Operation ``i`` takes the integers from ``at_edges[i]`` to ``at_edges[i + 1]`` of
+    ``at``, the numbers from ``number_edges[i]`` to ``number_edges[i + 1]``, and the key
+    in column ``keys[i]``. The first ``n_objective`` operations compute the objective
+    and its gradient.
     """
 
     addresses: np.ndarray
@@ -98,21 +99,21 @@ class Tape(NamedTuple):
     n_objective: int
 
 
-# Functions that compiled loops may call, and are yet to be made known to numba.
+# Functions that compiled loops may call, not yet registered with numba.
 HELPERS: list[Callable[..., Any]] = []
 
 
 def helper(function: F) -> F:
     """Let compiled loops call a plain function, which is compiled into them."""
     HELPERS.append(function)
-    # Pickled with a function that is sent to another process by value.
+    # An attribute is pickled with a function that is sent to another process.
     vars(function)["is_helper"] = True
     return function
 
 
 @helper
 def matrix(flat: Any, start: int, n_rows: int, n_columns: int) -> Any:
-    """Return the matrix that starts at a place of a flat array."""
+    """Return the matrix that starts at a position of a flat array."""
     return flat[start : start + n_rows * n_columns].reshape(n_rows, n_columns)
 
 
@@ -124,21 +125,21 @@ def fill(flat: Any, number: Any) -> None:
 
 
 def cast(number: float, like: Any) -> Any:
-    """Return a number in the type of another, in which compiled loops then compute."""
+    """Return a number; in compiled loops, it gets the type of ``like``."""
     return number
 
 
 def prefetch(array: np.ndarray, place: int) -> None:
-    """Have an element of an array fetched to the cache, which compiled loops do."""
+    """Do nothing; in compiled loops, prefetch an element of an array."""
 
 
 def n_missing(operations: Iterable[Any], dtype: Any) -> int:
-    """Return how many operations are yet to be compiled.
+    """Return the number of operations that are not compiled yet.
 
     Parameters
     ----------
     operations : iterable of (callable, tuple of callable)
-        What ``address`` takes.
+        Arguments of ``address``.
     dtype : dtype
         float32 or float64.
     """
@@ -159,13 +160,13 @@ def address(
     Parameters
     ----------
     function : callable
-        The operation or, with ``loops``, what makes it of them.
+        The operation or, with ``loops``, a function of them that returns it.
     *loops : callable
         Plain functions of parts.
     dtype : dtype
         float32 or float64.
     active : bool, default=False
-        Whether it is an operation on ``Active``, too.
+        Whether the operation also takes an ``Active``.
     """
     from sknn_notes._compile import _numba
 

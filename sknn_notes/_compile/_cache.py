@@ -1,4 +1,4 @@
-"""Compiled code on disk: whatever fails there costs time, never a fit."""
+"""Compiled code on disk. A failure of the cache costs time, but never raises."""
 
 import pickle
 import sys
@@ -21,26 +21,26 @@ _LIBRARY = __package__.partition(".")[0]
 
 
 class DiskCache(NullCache):
-    """Keeps what is compiled of a function, one file for each signature.
+    """Cache of the compiled code of a function, with one file per signature.
 
-    A file holds a digest of the sources and of numba's version, a digest of the rest,
-    and the code: code of other sources is not used, damaged code not run. What can't be
-    loaded is compiled again and replaced; what can't be saved is compiled by every
-    process.
+    A file contains a digest of the sources and of numba's version, a digest of the
+    code, and the code. Code of other sources is not used, and damaged code is not run.
+    Code that can't be loaded is compiled again and replaced. Code that can't be saved
+    is compiled by every process.
     """
 
     def __init__(self, name):
         self._name = name
 
     def holds(self, sig, codegen):
-        """Tell whether there is a file for a signature, whatever its age."""
+        """Tell whether there is a file for a signature, up to date or not."""
         try:
             return self._path(sig, codegen).exists()
         except Exception:
             return False
 
     def load_overload(self, sig, target_context):
-        """Return the code for a signature, None where it has to be compiled."""
+        """Return the code for a signature, None if it has to be compiled."""
         target_context.refresh()
         try:
             path = self._path(sig, target_context.codegen())
@@ -51,7 +51,7 @@ class DiskCache(NullCache):
         return None
 
     def save_overload(self, sig, data):
-        """Keep the code for a signature."""
+        """Save the code for a signature."""
         try:
             if data.library.has_dynamic_globals:
                 raise ValueError(f"{self._name} holds addresses of this process")
@@ -60,7 +60,7 @@ class DiskCache(NullCache):
             _warn_once(error)
 
     def _path(self, sig, codegen):
-        _stamp()  # Raises where nothing can be kept, before a directory is made.
+        _stamp()  # Raises before a directory is created if nothing can be saved.
         key = repr((sig, codegen.magic_tuple(), sys.implementation.cache_tag))
         name = f"{self._name}-{sha256(key.encode()).hexdigest()[:20]}.nbc"
         return directory() / name
@@ -68,22 +68,22 @@ class DiskCache(NullCache):
 
 @cache
 def _stamp():
-    """Return a digest of all that the code is compiled from and by.
+    """Return a digest of the sources of the library and of numba's version.
 
-    Functions of one file are compiled into those of another, so that it covers all
-    sources of the library, wherever it was imported from.
+    It covers all sources, since functions of one file are compiled into those of
+    another.
     """
     sources = list(_sources(resources.files(_LIBRARY)))
     if not sources:
         raise FileNotFoundError(
-            f"the sources of {_LIBRARY} are in no file, as in a frozen application, "
-            "and so the age of compiled code is unknown"
+            f"the sources of {_LIBRARY} are not in files, as in a frozen application, "
+            "so it is unknown whether compiled code is up to date"
         )
     return sha256(numba.__version__.encode() + b"".join(sources)).digest()
 
 
 def _sources(folder):
-    """Yield the contents of all Python files in a folder, in the order of names."""
+    """Yield the contents of all Python files in a folder, sorted by name."""
     for file in sorted(folder.iterdir(), key=str):
         if file.name.endswith((".py", ".pyc")):
             yield file.read_bytes()
@@ -93,24 +93,24 @@ def _sources(folder):
 
 @contextmanager
 def locked():
-    """Let one process compile at a time, so that the others find what it has kept."""
+    """Let one process compile at a time, so that others load what it has saved."""
     with ExitStack() as stack:
-        # Not on Windows, nor on network file systems without locks. Without a directory
-        # nothing is kept anyway.
+        # There are no locks on Windows and on some network file systems. Without a
+        # directory nothing is saved anyway.
         with suppress(ImportError, OSError):
             import fcntl
 
-            _stamp()  # Raises where nothing can be kept, before a directory is made.
+            _stamp()  # Raises before a directory is created if nothing can be saved.
             file = stack.enter_context((directory() / "lock").open("w"))
             fcntl.flock(file, fcntl.LOCK_EX)
-            # A process that was forked meanwhile has the file open, too.
+            # A forked process keeps the file open.
             stack.callback(fcntl.flock, file, fcntl.LOCK_UN)
         yield
 
 
 @cache
 def directory():
-    """Return the first directory that can be written."""
+    """Return the first writeable directory for compiled code."""
     folder = Path(__file__).parent
     name = f"sknn_notes_{sha256(str(folder).encode()).hexdigest()[:20]}"
     places = [Path(AppDirs("numba", appauthor=False).user_cache_dir, name)]
@@ -124,11 +124,11 @@ def directory():
             place.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=place).close()
             return place
-    raise PermissionError(f"no directory of {[*map(str, places)]} can be written")
+    raise PermissionError(f"none of the directories {[*map(str, places)]} is writeable")
 
 
 def _read(path):
-    """Return the code in a file, None where it is of other sources."""
+    """Return the code in a file, None if it belongs to other sources."""
     content = path.read_bytes()
     stamp, digest, code = content[:32], content[32:64], content[64:]
     if len(stamp) == 32 and stamp != _stamp():
@@ -139,7 +139,7 @@ def _read(path):
 
 
 def _write(path, code):
-    """Write a file of which other processes see all, or nothing."""
+    """Write a file atomically."""
     content = _stamp() + sha256(code).digest() + code
     draft = path.with_name(f"{path.name}.{uuid4().hex}")
     try:
@@ -154,14 +154,13 @@ _failures: list[Exception] = []
 
 
 def _warn_once(error):
-    """Warn of the first failure in a process; the next ones have the same cause."""
+    """Warn about the first failure in a process; later ones have the same cause."""
     _failures.append(error)
     if len(_failures) == 1:
         warnings.warn(
-            "Compiled code can't be read from disk, or kept there "
+            "Compiled code can't be read from disk or saved there "
             f"({type(error).__name__}: {error}). It is compiled again, which takes "
-            "some seconds. If every process does so, set NUMBA_CACHE_DIR to a "
-            "directory that can be written, or SKNN_NOTES_KERNELS=numpy to compile "
-            "nothing.",
+            "some seconds. If this happens in every process, set NUMBA_CACHE_DIR to a "
+            "writeable directory, or SKNN_NOTES_KERNELS=numpy to compile nothing.",
             stacklevel=2,
         )

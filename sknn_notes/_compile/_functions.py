@@ -1,7 +1,7 @@
-"""Which functions are the same, and which ones they call.
+"""Equality of functions, and the functions that they call.
 
-A class of the user's own that lies in no module, as in a notebook, is sent to other
-processes by value: every task brings new objects of the same functions.
+A class that is defined in a notebook rather than a module is sent to other processes by
+value. Every task then creates new objects of the same functions.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _first: dict[Any, FunctionType] = {}
 
 
 def first_of(function):
-    """Return the first function seen that has the same code and the same constants."""
+    """Return the first function seen with the same code and constants."""
     try:
         return _first.setdefault(_content(function, ()), function)
     except (
@@ -24,7 +24,7 @@ def first_of(function):
 
 
 def functions_of(*functions: FunctionType) -> Iterator[FunctionType]:
-    """Yield plain functions of the user's own, and all of them that they call."""
+    """Yield functions of other packages, and all such functions that they call."""
     pending, seen = list(functions), set()
     while pending:
         function = pending.pop()
@@ -35,7 +35,7 @@ def functions_of(*functions: FunctionType) -> Iterator[FunctionType]:
 
 
 def _content(value, parents):
-    """Return what is equal for equal constants, and for functions that are the same."""
+    """Return a key that is equal for equal constants and equal functions."""
     if isinstance(value, tuple):
         return tuple(_content(each, parents) for each in value)
     if not _is_own(value):

@@ -1,4 +1,4 @@
-"""How functions are compiled, and how compiled operations are called by address."""
+"""Compilation of functions, and calls of compiled operations by address."""
 
 from collections.abc import Callable
 from functools import cache
@@ -15,32 +15,32 @@ from numba.extending import intrinsic, overload, register_jitable
 
 from sknn_notes import _compile
 
-# _math is imported for numba, which does not see functions that are made known to it
-# while it compiles what calls them.
+# _math is imported for numba, which does not see functions that are registered while it
+# compiles their callers.
 from sknn_notes._compile import HELPERS, Active, Memory, _math  # noqa: F401
 from sknn_notes._compile._cache import DiskCache, locked
 from sknn_notes._compile._functions import first_of, functions_of
 
-# No full fastmath: it assumes that NaN and infinity don't occur, and so would blind
-# the checks for them. Never parallel: threads of two libraries fight for the cores.
+# No full fastmath: it assumes that NaN and infinity don't occur, which would break the
+# checks for them. Never parallel: threads of two libraries would compete for the cores.
 OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract", "nsz", "arcp"},
 }
-# Of functions that only compiled ones call; they compile in half the time.
+# For functions that are only called by compiled ones; halves the compilation time.
 INSIDE: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def compiled(function: Callable, **changes) -> Callable:
-    """Compile a function at its first call, and keep the result on disk if possible."""
+    """Compile a function in its first call, and cache the code on disk if possible."""
     dispatcher = njit(**OPTIONS | changes)(function)
     dispatcher._cache = DiskCache(_name(function))
     return dispatcher
 
 
 def compiled_exactly(function: Callable) -> Callable:
-    """Compile a function whose order of operations matters to the last place."""
+    """Compile a function whose order of operations must not change."""
     return compiled(function, fastmath=False)
 
 
@@ -62,7 +62,7 @@ def address(function, loops, dtype, active=False):
         for loop in loops:
             if not isinstance(loop, FunctionType):
                 raise TypeError(
-                    f"{loop!r} is no plain function. Define the loops of a part as "
+                    f"{loop!r} is not a plain function. Define the loops of a part as "
                     "static methods."
                 )
         _register_helpers(function, *loops)
@@ -76,8 +76,8 @@ def address(function, loops, dtype, active=False):
         except NumbaError as error:
             names = ", ".join(loop.__qualname__ for loop in loops or (function,))
             raise TypeError(
-                f"Numba can't compile {names}. Correct these loops, or leave them out: "
-                f"the part is then trained by its definition. {error}"
+                f"Numba can't compile {names}. Correct these loops, or remove them to "
+                f"train the part by its definition. {error}"
             ) from error
         code = dispatcher.overloads[signature.args]
         name = code.fndesc.llvm_func_name
@@ -90,7 +90,7 @@ def _key(function, loops, dtype):
 
 
 def _register_helpers(*functions):
-    """Make the helpers known to numba, also those that came from another process."""
+    """Register the helpers with numba, also those from another process."""
     helpers: list[Callable] = [
         function
         for function in functions_of(*functions)
@@ -105,12 +105,12 @@ def _register_helpers(*functions):
 
 
 def n_operations() -> int:
-    """Return how many operations this process has compiled or loaded."""
+    """Return the number of operations that this process has compiled or loaded."""
     return len(_addresses)
 
 
 def is_kept(function, loops, dtype, active=False):
-    """Tell whether an operation needs no compiling: it is on disk, or was compiled."""
+    """Tell whether an operation is compiled already, or cached on disk."""
     key = _key(function, loops, dtype)
     if key in _addresses:
         return True
@@ -123,10 +123,10 @@ def is_kept(function, loops, dtype, active=False):
 
 @cache
 def _dispatcher(function, loops, dtype):
-    """Return what compiles an operation; functions that are equal are the same ones."""
+    """Return the dispatcher of an operation. Equal functions must be identical."""
     made = function(*map(_loop, loops)) if loops else function
     dispatcher = njit(**OPTIONS, **INSIDE)(made)
-    # What is kept on disk is what the stamp of the sources covers: our own.
+    # The digest of the sources covers only functions of this library.
     if all(f.__module__.partition(".")[0] == "sknn_notes" for f in (function, *loops)):
         dispatcher._cache = DiskCache("+".join(map(_name, (function, *loops))))
     return dispatcher
@@ -173,7 +173,7 @@ def _call_active_at(typing_context, address, rows, memory, numbers, n, t):
     return _caller(address, rows, memory, numbers, n, t)
 
 
-# The types of intrinsics are those of numba's callers.
+# numba's types of intrinsics are those of their callers.
 _call_active: Any = _call_active_at
 
 
@@ -187,7 +187,7 @@ def _caller(address, *argument_types):
         status, result = convention.call_function(
             builder, pointer, types.float64, argument_types, arguments[1:]
         )
-        # What loops raise ends the call with their exception.
+        # An exception in loops ends the call.
         with cgutils.if_unlikely(builder, status.is_error):
             convention.return_status_propagate(builder, status)
         return result
@@ -206,7 +206,7 @@ def _prefetch(typing_context, array, place):
         function = builder.module.globals.get(name) or ir.Function(
             builder.module, ir.FunctionType(ir.VoidType(), types_), name
         )
-        # To be read, to stay in the cache, data.
+        # For reading, with high locality, data cache.
         builder.call(function, [pointer, integer(0), integer(3), integer(1)])
         return context.get_dummy_value()
 
@@ -233,22 +233,22 @@ def run_steps(tape, numbers, memory, n_features, edges, keys, t):
     tape : Tape
         The operations, those of the objective first.
     numbers : ndarray of shape (n_steps, n_numbers) or (1, n_numbers)
-        Of all operations; one row for each step, or one for all.
+        Numbers of all operations; one row per step, or one row for all steps.
     memory : Memory
         With the rows of all batches, one batch after the other.
     n_features : int
     edges : ndarray of shape (n_steps + 1,)
         Batch ``i`` is the rows from ``edges[i]`` to ``edges[i + 1]``.
     keys : ndarray of shape (n_steps, n_keys)
-        Tell the random bits of the operations that draw some.
+        Keys of the random operations.
     t : int
-        Steps made before.
+        Number of previous steps.
 
     Returns
     -------
     total : float
-        The sum of the objectives of the batches, each times its number of rows; the
-        objective itself where it is not finite, and then no step is made after it.
+        The sum of the objectives of the batches, each times its number of rows. If an
+        objective is not finite, it is returned, and no further steps are made.
     """
     total = 0.0
     n_targets = len(memory.targets) // max(1, edges[-1])
@@ -284,10 +284,10 @@ def run_active_steps(
 ):
     """Make one step for each batch, on the rows of large matrices that are active.
 
-    ``memory`` has parameters and gradient of the compact network, with room for the
-    most active rows there can be. Of the outputs that are chosen, ``n_own`` are a
-    sample's own and ``n_shared`` are those of all samples of a batch. The others are as
-    in ``run_steps``.
+    ``memory`` contains parameters and gradient of the compact network, with room for
+    the maximum of active rows. ``n_own`` is the number of chosen outputs per sample,
+    ``n_shared`` that of the outputs that all samples of a batch share. The other
+    parameters are those of ``run_steps``.
     """
     total = 0.0
     n_numbers = tape.number_edges[-1]
@@ -304,7 +304,7 @@ def run_active_steps(
             width = len(targets) // max(1, edges[-1])
             targets = targets[first * width : last * width]
         row = numbers[min(step, len(numbers) - 1)]
-        # All of the parameters, and then those that are in use.
+        # First all parameters, then those in use.
         used = len(memory.theta)
         for phase in range(2):
             batch = Memory(
@@ -354,7 +354,7 @@ def run_active_operation(active, memory, numbers, i, t):
 
 @register_jitable(**OPTIONS)
 def _inputs(memory, n_features, first, last, n_rows):
-    """Return the inputs of some rows, and the places of their entries."""
+    """Return the inputs of some rows, and the positions of their entries."""
     entries = memory.entries
     if len(entries) == 0:
         return memory.x[first * n_features : last * n_features], entries
@@ -365,7 +365,7 @@ def _inputs(memory, n_features, first, last, n_rows):
 
 @register_jitable(**OPTIONS)
 def _run_step(tape, numbers, memory, n, keys, t):
-    """Call all operations; return the objective, as soon as it is not finite."""
+    """Call all operations, unless the objective is not finite; return it."""
     value = 0.0
     for i in range(len(tape.addresses)):
         if i == tape.n_objective and not np.isfinite(value):

@@ -1,4 +1,4 @@
-"""The engine: a network of layers, its objective, and the loops that minimize it.
+"""The engine: a network of layers, its objective, and the training loops.
 
-It knows parts and arrays, but no estimator.
+It uses parts and arrays, but no estimator.
 """

@@ -1,10 +1,10 @@
-"""Training on the active rows of large matrices, those that a step needs.
+"""Training on the active rows of large matrices, the rows that a step needs.
 
-Of the first weight matrix a step on sparse inputs needs the rows of the features that
-occur in the batch; of the last one, the units that the loss chooses. These rows are
-copied to a *compact* network, where the step is made as in any other, and back. All
-other rows are idle. When a row is active again, the solver's ``idle`` first does to it
-what the steps since then would have done.
+A step on sparse inputs needs those rows of the first weight matrix whose features occur
+in the batch, and those units of the last one that the loss chooses. These rows are
+copied to a *compact* network, which makes the step, and copied back. All other rows are
+idle. When a row becomes active again, the solver's ``idle`` first applies the effect of
+the steps that the row has missed.
 """
 
 from copy import copy
@@ -23,20 +23,20 @@ from sknn_notes.layers._chosen_outputs import ChosenOutputs
 from sknn_notes.layers._dense import Dense
 from sknn_notes.optimizers import Optimizer
 
-# After so many steps all rows catch up.
+# Number of steps after which all rows catch up.
 N_IDLE = 1024
-# Rows pay where at most this share of all of them can be active.
+# Active rows are used if at most this fraction of the rows can be active.
 _LARGEST_SHARE = 0.5
-# Numbers of idle rows that catch up together.
+# Elements of idle rows that catch up at a time.
 _CHUNK_SIZE = 2**18
 
 
 def capacities(program, batches):
     """Return how many rows of the first and columns of the last matrix a step needs.
 
-    0 stands for a step on the whole matrix. All steps are such if the solver does not
-    know what idle steps do, or if the penalty or a bound sees more than single weights.
-    They are exact, but take time for every weight.
+    0 stands for steps on the whole matrix, which are exact but take time for every
+    weight. All steps are on the whole matrix if the solver has no ``idle``, or if the
+    penalty or a bound depends on more than single weights.
     """
     network, loss = program.network, program.loss
     first, last = network.layers[0], network.layers[-1]
@@ -60,13 +60,13 @@ def _knows_idle_steps(program):
             form_of(penalized.penalty, "strengths", "value", "gradient", "prox")
     except NoLoopsError:
         return False
-    # The length of the gradient includes the pull of the penalty on idle rows.
+    # The norm of the gradient includes the penalty's gradient on idle rows.
     sees_all = penalized.sees_matrices or program.clip_norm is not None
     return not (penalized and sees_all)
 
 
 def idle_of(program):
-    """Return the function of the solver that makes up for idle steps.
+    """Return the function of the solver that applies the effect of missed steps.
 
     Raises NoLoopsError if there is none.
     """
@@ -77,28 +77,28 @@ def idle_of(program):
 
 
 def _is_plain(layer, program):
-    """Tell whether rows or columns of a layer's matrix can be trained alone."""
+    """Tell whether rows or columns of a layer's matrix can be trained separately."""
     norms = program.max_norms or [None] * (layer.depth + 1)
     is_dense = isinstance(layer, Dense) and layer.dropconnect is None
     return is_dense and norms[layer.depth] is None
 
 
 class ActiveRows:
-    """The rows of a network's large matrices, and the network of those that are active.
+    """The rows of a network's large matrices, and the network of the active ones.
 
     Parameters
     ----------
     program : Program
         Of the whole network.
     n_inputs, n_outputs : int
-        What ``capacities`` returns; not both are 0.
+        The results of ``capacities``, at least one of which is positive.
 
     Attributes
     ----------
     program : Program
         Of the compact network.
     theta, grad : ndarray
-        The compact network's vectors, with room for the most active rows.
+        Vectors of the compact network, with room for the maximum of active rows.
     state : dict
         The solver's, for ``theta``.
     inputs, outputs : Group or None
@@ -131,7 +131,7 @@ class ActiveRows:
             layers[last] = ChosenOutputs(*sizes, *program.loss.n_chosen)
             size = n_outputs * output.n_inputs
             arrays.append((size, self.outputs, [(last, "b"), (last, "W")]))
-        # The largest array comes last, where what is not in use can be left out.
+        # The largest array comes last, where unused rows can be left out.
         arrays.sort(key=lambda x: x[0])
         keys = [(group, key) for _, group, keys in arrays for key in keys]
         network = Network(layers, self.whole.theta.dtype, [key for _, key in keys])
@@ -141,7 +141,7 @@ class ActiveRows:
         self.program = self._program(program, network)
         self.blocks = [self._block(group, key) for group, key in keys]
         self._lay_out()
-        # What the compact network has as a whole.
+        # Arrays that the compact network has as a whole.
         rows = [block.compact for block in self.blocks]
         self._shared = [
             (self.whole.layout.entry(entry.layer, entry.name), entry)
@@ -171,7 +171,7 @@ class ActiveRows:
         return Block(group, key, self.whole.layout.entry(*key), entry, depth)
 
     def _lay_out(self):
-        """Place what is known of the rows in two vectors."""
+        """Lay out the marks and the ledgers of the rows in two vectors."""
         groups = [x for x in (self.inputs, self.outputs) if x is not None]
         sizes = [(x.n_rows, x.n_rows, x.capacity) for x in groups]
         self.marks = np.zeros(3 + sum(map(sum, sizes)), np.int64)
@@ -202,12 +202,12 @@ class ActiveRows:
 
     @property
     def keeps_iterates(self):
-        """Whether a step is taken from elsewhere than the rows are; see ``ahead``."""
+        """Whether steps start elsewhere than at the rows; see ``ahead``."""
         moves = type(self.optimizer).begin_epoch is not Optimizer.begin_epoch
         return moves and not self.program.smooth
 
     def load(self, state):
-        """Take the parameters of the whole network, and a solver's state."""
+        """Load the parameters of the whole network and the state of the solver."""
         self.whole_state = state
         self.state = {
             name: np.zeros_like(self.theta) if isinstance(value, np.ndarray) else value
@@ -227,7 +227,7 @@ class ActiveRows:
         return [(self.whole.theta, self.theta), *states]
 
     def save(self):
-        """Put parameters and state back where they were; all rows have caught up."""
+        """Copy parameters and state back; all rows must have caught up."""
         for whole, compact in self._vectors():
             for entry, own in self._shared:
                 whole[entry.start : entry.stop] = compact[own.start : own.stop]
@@ -235,10 +235,10 @@ class ActiveRows:
             if not isinstance(value, np.ndarray):
                 self.whole_state[name] = value
 
-    # A step: rows are chosen and read, it is made, and they are written.
+    # A step: choose and read rows, make the step, write the rows.
 
     def choose_inputs(self, X):
-        """Choose the features of a sparse batch; return it as one of these alone."""
+        """Choose the features of a sparse batch; return the batch with only these."""
         rows, places = np.unique(X.indices, return_inverse=True)
         self.inputs.choose(rows)
         return csr_array((X.data, places, X.indptr), shape=(X.shape[0], len(rows)))
@@ -259,8 +259,8 @@ class ActiveRows:
     def numbers(self):
         """Return the numbers of a step: the rate, the solver's, four of every block.
 
-        Those of a block are the strengths of the L1 and the L2 part of its penalty, of
-        the L2 part in the gradient, and of weight decay.
+        The numbers of a block are the strengths of the L1 and the L2 term of its
+        penalty, of the L2 term in the gradient, and of weight decay.
         """
         decoupled, numbers = self.program.decoupled, []
         for block in self.blocks:
@@ -273,7 +273,7 @@ class ActiveRows:
         return self.optimizer.constants(self.optimizer.numbers(), rate, t, 1.0)
 
     def read(self, rate, t):
-        """Copy the active rows to the compact network, caught up."""
+        """Let the active rows catch up, and copy them to the compact network."""
         p, n_idle = self._constants(rate, t), self.now
         vectors = self._vectors()
         for block in self.blocks:
@@ -301,7 +301,7 @@ class ActiveRows:
         return block.active_rows(self.theta), state
 
     def _idle(self, block, rows, W, memory, p):
-        """Return rows and their memory after the steps that they were idle in."""
+        """Return rows and their memory after the steps that they have missed."""
         s = block.ledger[block.group.last[rows]].astype(W.dtype)
         p = [W.dtype.type(number) for number in p]
         c = self.optimizer.idle_factors(s.T[..., None], p, W.dtype.type(0))
@@ -310,7 +310,7 @@ class ActiveRows:
         return w, *(a, b)[: len(memory)]
 
     def _use(self):
-        """Let the network's arrays be those of the active rows."""
+        """Set the arrays of the network to those of the active rows."""
         network, block = self.program.network, self.blocks[-1]
         self.n_used = block.compact.start + block.group.n_active * block.width
         network.theta = self.theta[: self.n_used]
@@ -325,16 +325,16 @@ class ActiveRows:
 
     @property
     def state_in_use(self):
-        """The solver's state for the parameters in use."""
+        """The state of the solver for the parameters in use."""
         return {
             name: value[: self.n_used] if isinstance(value, np.ndarray) else value
             for name, value in self.state.items()
         }
 
     def write(self, rate, t, state):
-        """Put the active rows back; return the penalty of the idle ones.
+        """Copy the active rows back; return the penalty of the idle ones.
 
-        ``state`` is the one that the step has changed.
+        ``state`` is the state that the step has changed.
         """
         self.state.update(
             (k, v) for k, v in state.items() if not isinstance(v, np.ndarray)
@@ -347,7 +347,7 @@ class ActiveRows:
             for whole, compact in vectors:
                 block.all_rows(whole)[rows] = block.active_rows(compact)
             block.add_to_sums(block.active_rows(self.theta), 1)
-            # What is not in use counts in no sum over the parameters.
+            # Zeros, so that unused elements do not count in sums over the parameters.
             for vector in (self.theta, self.grad, *memory_of(self.state)):
                 block.active_rows(vector)[...] = 0
             block.group.last[rows] = self.now + 1
@@ -371,7 +371,7 @@ class ActiveRows:
 
     @property
     def penalty(self):
-        """The penalty on idle rows, as they were when they were active."""
+        """The penalty on idle rows, with their values when they were last active."""
         value = 0.0
         for block in self.blocks:
             l1, l2 = self.program.penalized.strengths(block.depth)
@@ -379,16 +379,16 @@ class ActiveRows:
         return value
 
     def catch_up(self):
-        """Let all rows catch up, and count all of them in the sums again.
+        """Let all rows catch up, and compute the sums of all rows again.
 
         Returns
         -------
         change : float
-            What the steps since have left out of the penalty, added up, since they
-            count idle rows as they were before: half of the change in every idle step
-            but the first, which did count them as they were.
+            Correction of the penalties of the steps since the rows last caught up,
+            which used the values of idle rows when they were last active: half of the
+            change per missed step, except the first one.
         """
-        p = self._constants(1.0, 1)  # What idle factors take of it are constants.
+        p = self._constants(1.0, 1)  # Idle factors use only its constants.
         change = 0.0
         vectors = [whole for whole, _ in self._vectors()]
         for block in self.blocks:

@@ -1,4 +1,4 @@
-"""Who makes the steps of a program: on all parameters, or on active rows."""
+"""Executor of steps on active rows, and the choice between the executors."""
 
 import math
 from itertools import pairwise
@@ -22,9 +22,9 @@ def make_executor(program, batches, verbose=False):
 
 
 class ActiveExecutor(Executor):
-    """Makes the steps on active rows.
+    """Executor of steps on active rows.
 
-    All of it is compiled, or nothing.
+    Either all operations are compiled or none.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class ActiveExecutor(Executor):
     X, y, max_rows, verbose
         As those of ``Executor``.
     sizes : tuple of int
-        What ``capacities`` returns.
+        The results of ``capacities``.
     """
 
     def __init__(self, program, X, y, max_rows, verbose, sizes):
@@ -78,7 +78,7 @@ class ActiveExecutor(Executor):
             self.network.theta, self.network.grad = theta, rows.grad
             if not self.program.smooth:
                 self.program.optimizer.end_epoch(theta, memory)
-            # After every epoch, so that it makes no difference who looks at it.
+            # After every epoch, so that results do not depend on who reads them.
             change = self._catch_up()
             rows.save()
         return total / batches.n_samples + change / batches.n_batches
@@ -121,7 +121,7 @@ class ActiveExecutor(Executor):
         return step.value
 
     def _choose(self, y, keys):
-        """Return the outputs that batches need; ``keys`` are those of each."""
+        """Return the outputs that batches need; ``keys`` has a row per batch."""
         loss = self.program.loss
         own = [each[-1] if loss.is_random else 0 for each in keys]
         return loss.choose(y, own, self.network.theta.dtype)

@@ -1,12 +1,12 @@
 """Compiled operations on the active rows of a step; see ``ActiveRows``.
 
-They are called with ``numbers`` of ``ActiveRows.numbers``. ``at`` holds: how many of
-them are the solver's; whether iterates are kept; whether steps are proximal; the size
-of a row of a ledger; how many outputs a sample has of its own; when all rows catch up;
-then of the inputs and of the outputs where their marks start (0 where there are none)
-and how many rows there are; last, of every array, its group, where it starts in the
-parameters of the whole and of the compact network, the width of a row, where its ledger
-starts and where its sums, and whether it is the first one with that ledger.
+They are called with the numbers of ``ActiveRows.numbers``. ``at`` contains: the number
+of numbers of the solver; whether iterates are kept; whether steps are proximal; the
+size of a row of a ledger; the number of outputs of each sample alone; the number of
+steps until all rows catch up; then, for the inputs and the outputs, the start of their
+marks (0 if there are none) and the number of rows; last, for each array, its group, its
+starts in the parameters of the whole and of the compact network, the width of a row,
+the starts of its ledger and its sums, and whether it is the first one with that ledger.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from sknn_notes._compile import cast, helper, prefetch
 from sknn_notes._engine.operations import penalty_value
 
 _GROUPS, _ARRAYS, _N_FIELDS = 6, 10, 7
-# Rows are fetched while so many others before them are copied.
+# How many rows ahead of the one that is copied are prefetched.
 _AHEAD = 2
 
 
@@ -36,9 +36,9 @@ def layout(rows):
 
 
 def read_rows(constants, idle_factors, idle, ahead):
-    """Return what copies the active rows to the compact network, caught up.
+    """Return the operation that copies the active rows, caught up.
 
-    The operation returns how many of the compact network's parameters are in use.
+    The operation returns how many parameters of the compact network are in use.
     """
 
     def operation(a, m, numbers, n, t):
@@ -76,7 +76,7 @@ def read_rows(constants, idle_factors, idle, ahead):
                         second[j] = given[j]
             a.ledger[at[i + 5]] -= sizes
             a.ledger[at[i + 5] + 1] -= squares
-            # A loop of its own: rows are fetched faster without work in between.
+            # A separate loop: rows are fetched faster without work in between.
             for place in range(n_active):
                 row = a.marks[marks + 2 * n_rows + place]
                 out = at[i + 2] + place * width
@@ -101,7 +101,7 @@ def read_rows(constants, idle_factors, idle, ahead):
 
 @helper
 def prefetch_row(a, start, width):
-    """Have a row fetched to the cache."""
+    """Prefetch a row."""
     for j in range(start, start + width, 64 // a.theta.itemsize):
         prefetch(a.theta, j)
         prefetch(a.first, j)
@@ -111,7 +111,7 @@ def prefetch_row(a, start, width):
 
 @helper
 def find_active(a, m, n):
-    """Find the active rows; put their places where the batch names them."""
+    """Find the active rows; replace their numbers in the batch by their places."""
     at, e = a.at, m.entries
     count = 0
     if at[_GROUPS]:
@@ -134,7 +134,7 @@ def find_active(a, m, n):
 
 @helper
 def place_of(row, count, start, n_rows, marks):
-    """Return the place of a row that is active, and how many there are by now."""
+    """Return the place of an active row, and the number of active rows so far."""
     place = marks[start + row]
     if place < 0:
         place = count
@@ -145,7 +145,7 @@ def place_of(row, count, start, n_rows, marks):
 
 
 def write_rows(constants, idle_step):
-    """Return what puts the active rows back and records the step in the ledgers.
+    """Return the operation that copies the rows back and records the step.
 
     The operation returns the penalty of the idle rows.
     """
@@ -188,7 +188,7 @@ def write_rows(constants, idle_step):
                     for j in range(width):
                         out[j] = second[j]
                 if not is_last:
-                    # What is not in use counts in no sum over the parameters.
+                    # Zeros, so that unused elements do not count in sums.
                     for j in range(source, source + width):
                         m.theta[j], m.grad[j], m.first[j] = zero, zero, zero
                     if len(m.second):
@@ -217,15 +217,15 @@ def write_rows(constants, idle_step):
 
 @helper
 def begin(a, place):
-    """Let a row of a ledger be that before the first idle step."""
+    """Set a row of a ledger to that before the first missed step."""
     for j in range(a.at[3]):
         a.ledger[place + j] = a.ledger[j]
 
 
 def catch_up(constants, idle_factors, idle):
-    """Return what lets all rows catch up.
+    """Return the operation that lets all rows catch up.
 
-    The operation returns what ``ActiveRows.catch_up`` does.
+    The operation returns the same as ``ActiveRows.catch_up``.
     """
 
     def operation(a, m, numbers, n, t):
@@ -263,7 +263,7 @@ def catch_up(constants, idle_factors, idle):
                     after = penalty_value(l1, l2, size, square)
                     change += 0.5 * (n_idle - 1) * (after - before)
             a.ledger[at[i + 5]], a.ledger[at[i + 5] + 1] = sizes, squares
-        # Arrays that are penalized alike have one ledger.
+        # Arrays with the same penalty share a ledger.
         for i in range(_ARRAYS, len(at), _N_FIELDS):
             begin(a, at[i + 4])
         for group in range(2):

@@ -1,4 +1,4 @@
-"""Networks that differ in numbers alone, as one network with an axis of models."""
+"""Networks that differ only in numbers, as one network with an axis of models."""
 
 import copy
 from functools import partial
@@ -20,11 +20,11 @@ from sknn_notes.schedules import Schedule
 
 
 def signature(program):
-    """Return what programs have in common that can be run as one.
+    """Return a key that is equal for programs that can be run as one.
 
-    Their numbers may differ: strengths, rates, and those parameters of parts that are
-    real numbers. Parts of other packages have to be equal. Dropout may be missing in
-    some, which is a rate of 0.
+    Their numbers may differ: strengths, rates, and parameters of parts that are real
+    numbers. Parts of other packages must be equal. Some may have no dropout, which is
+    treated as a rate of 0.
     """
     network, penalized = program.network, program.penalized
     layers, dropouts = _without_dropout(network.layers)
@@ -43,7 +43,7 @@ def signature(program):
         tuple(isinstance(spec, Schedule) for spec in alphas),
         tuple(scheduled),
         penalized.penalize_bias,
-        # Strengths of 0 leave a solver to its plain steps.
+        # With strengths of 0, a solver makes its plain steps.
         program.smooth,
         tuple(norm is None for norm in program.max_norms),
         program.clip_norm is None,
@@ -51,7 +51,7 @@ def signature(program):
 
 
 def _without_dropout(layers):
-    """Return the other layers, and the dropout by how many of them come before it."""
+    """Return the other layers, and dropout layers by the number of layers before."""
     others: list[Layer] = []
     dropouts = {}
     for layer in layers:
@@ -82,8 +82,8 @@ def _signature(value):
 
 
 def _held(value):
-    """Return what an object holds, by name."""
-    # An activation knows the mask of the dropout after it, for compiled steps.
+    """Return the attributes of an object, by name."""
+    # Activations hold the mask of the dropout after them, for compiled steps.
     left_out = "mask" if isinstance(value, Activate) else None
     return [(k, v) for k, v in vars(value).items() if k != left_out]
 
@@ -109,7 +109,7 @@ class Stacked:
     ----------
     programs : list of Program
     array : callable
-        Makes an array of the device from numpy's.
+        Converts a numpy array to an array of the device.
     theta, running : array of shape (n_models, ...)
         The vectors of the networks on the device.
 
@@ -117,11 +117,11 @@ class Stacked:
     ----------
     program : Program
     scheduled : list of list of (array, callable)
-        For each pair in ``scheduled`` of a single program, the arrays that it sets, and
-        what they hold for values of the schedule.
+        For each item in ``scheduled`` of a single program, the arrays that it sets, and
+        functions that compute their values from those of the schedule.
     draws : list of tuple of bool
-        Of each program, for which of the random layers, and for a random loss, it draws
-        keys.
+        For each program, the random layers (and the random loss) that it draws keys
+        for.
     """
 
     def __init__(self, programs, array, theta, running):
@@ -150,7 +150,7 @@ class Stacked:
         self.scheduled += [masks.cells for masks in self._scheduled_masks]
 
     def _layers(self, of_models):
-        """Return the layers of all models, and for each the models that have it."""
+        """Return the layers of all models, and the models that have each layer."""
         every = range(len(of_models))
         parts = [_without_dropout(layers) for layers in of_models]
         others = [self._one(each) for each in zip(*(x for x, _ in parts), strict=True)]
@@ -166,7 +166,7 @@ class Stacked:
         return [layer for layer, _ in merged], [owners for _, owners in merged]
 
     def _dropout(self, known, layers):
-        """Return the dropout of all models, some of which have none."""
+        """Return the dropout of all models, some of which may have none."""
         none = Mask(0.0, known.mask.inverted)
         masks = [none if layer is None else layer.mask for layer in layers]
         varies = known.schedule is not None
@@ -195,7 +195,7 @@ class Stacked:
         )
 
     def _strength(self, specs, first_specs, alphas):
-        """Return the strengths of a depth, which may follow schedules."""
+        """Return the penalty strengths at a depth, which may follow schedules."""
         if not isinstance(specs[0], Schedule):
             return self._number([float(spec) for spec in specs], 2)
         place = next(i for i, spec in enumerate(first_specs) if spec is specs[0])
@@ -206,7 +206,7 @@ class Stacked:
         return cell
 
     def _one(self, values, n_axes=2):
-        """Return one object for those of several models, with the numbers of all."""
+        """Merge an object of several models into one with the numbers of all."""
         first = values[0]
         if id(first) not in self._merged:
             self._merged[id(first)] = self._merge(values, n_axes)
@@ -228,7 +228,7 @@ class Stacked:
         return merged
 
     def _number(self, values, n_axes):
-        """Return a number that all models share, or an array of one for each."""
+        """Return a number that all models share, or an array with one per model."""
         key = tuple(values), n_axes
         if all(value == values[0] for value in values):
             return values[0]
@@ -251,14 +251,15 @@ class _Masks(Mask):
     varies : bool
         Whether the rates follow schedules.
     column : callable
-        Makes an array of numbers, one a model, of a dtype.
+        Converts numbers, one per model, to an array of a dtype.
     dtype : dtype
         Of the scales.
 
     Attributes
     ----------
     cells : list of (array, callable)
-        The arrays that a schedule sets, and what they hold for rates.
+        The arrays that a schedule sets, and functions that compute their values from
+        rates.
     """
 
     def __init__(self, masks, varies, column, dtype):

@@ -1,4 +1,4 @@
-"""Mini-batches: an epoch's worth of rows, in a new order each time."""
+"""Mini-batches of an epoch, with the rows in a new random order each time."""
 
 import copy
 from functools import cached_property
@@ -12,7 +12,7 @@ from sknn_notes._engine.rows import Rows, as_matrix, is_sparse, rows_of, take
 
 
 class Batches:
-    """Batches of ``X``, ``y`` and ``sample_weight``, gathered into buffers used again.
+    """Batches of ``X``, ``y`` and ``sample_weight``, gathered into reused buffers.
 
     Parameters
     ----------
@@ -21,9 +21,9 @@ class Batches:
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
     sample_weight : ndarray of shape (n_samples,) or None
     batch_size : int
-        Rows of a batch; the last one of an epoch may have fewer.
+        Number of rows of a batch; the last one of an epoch may have fewer.
     shuffle : bool
-        Whether each epoch visits the rows in a new random order.
+        Whether to shuffle the rows before each epoch.
     min_rows : int, default=1
         A last batch with fewer rows is merged into the one before.
 
@@ -32,10 +32,9 @@ class Batches:
     starts : list of int
         Where the batches of an epoch begin.
     source : object
-        What tells its rows apart from those of other batches, if that is known.
+        Key that identifies the rows, None if not yet computed.
     chances : dict
-        Losses of constant predictions, as far as they are known: the loss and these, by
-        its ``id``.
+        Computed losses of constant predictions: the loss and these, by its ``id``.
     """
 
     source: object = None
@@ -57,19 +56,19 @@ class Batches:
 
     @cached_property
     def input_size(self):
-        """What no input exceeds in size."""
+        """Upper bound of the absolute values of the inputs."""
         return input_size(self.X)
 
     def own(self):
-        """Return the same batches with buffers of their own, for another thread."""
+        """Return the same batches with separate buffers, for another thread."""
         batches = copy.copy(self)
         batches._buffers, batches._capacity = [], 0
         return batches
 
     def signature(self, counts_rows):
-        """Return what batches have in common that several networks go through together.
+        """Return a key that is equal for batches on which networks can train together.
 
-        Their last ones may have different numbers of rows, unless ``counts_rows``.
+        Their last batches may have different numbers of rows, unless ``counts_rows``.
         """
         arrays = self.y, self.sample_weight
         kinds = [None if a is None else (str(a.dtype), a.shape[1:]) for a in arrays]
@@ -77,7 +76,7 @@ class Batches:
         return tuple(self.starts), self.shuffle, self.X.shape[1], *kinds, n_rows
 
     def epoch(self, rng):
-        """Yield the (X, y, sample_weight) of every batch of one epoch."""
+        """Yield (X, y, sample_weight) of each batch of an epoch."""
         if not self.shuffle:
             yield from map(self._sliced, self._rows)
             return
@@ -86,7 +85,7 @@ class Batches:
             yield self._gathered(order[rows], self.max_rows)
 
     def blocks(self, rng, n_batches):
-        """Yield the same batches, up to ``n_batches`` together, in buffers.
+        """Yield the same batches in buffers, up to ``n_batches`` at a time.
 
         Yields
         ------
@@ -104,7 +103,7 @@ class Batches:
             yield *self._gathered(indices, capacity), edges - edges[0]
 
     def sample(self, rng):
-        """Return the inputs of as many random rows as a batch has."""
+        """Return the inputs of a batch of random rows."""
         rows = np.sort(rng.permutation(self.n_samples)[: self.max_rows])
         return to_numpy(as_matrix(rows_of(self.X, rows)))
 

@@ -1,4 +1,4 @@
-"""Where training runs if not on the CPU: PyTorch, imported when it is asked for."""
+"""Devices other than the CPU: PyTorch, which is imported when it is needed."""
 
 from contextlib import contextmanager
 from threading import Lock
@@ -9,7 +9,7 @@ import numpy as np
 from sknn_notes._arrays import numpy_dtype
 from sknn_notes._engine.rows import as_matrix
 
-# Memory that stacks may take on a device that does not tell how much is free.
+# Memory that stacks may use on a device whose free memory is unknown.
 _UNKNOWN_MEMORY = 2**30
 
 _recording = Lock()
@@ -32,7 +32,7 @@ class Device:
         import torch
 
         self.torch: Any = torch
-        # An error tells here that there is no such device.
+        # Raises an error if there is no such device.
         self.device: Any = torch.empty(0, device=name).device
         self.is_cuda = self.device.type == "cuda"
 
@@ -40,31 +40,31 @@ class Device:
         return str(self.device)
 
     def array(self, x):
-        """Return an array of numpy's, or a tensor, as a tensor of the device."""
+        """Return a numpy array or a tensor as a tensor on the device."""
         if isinstance(x, self.torch.Tensor):
             return x.to(self.device)
-        # PyTorch has no tensors that are read-only.
+        # PyTorch has no read-only tensors.
         x = np.require(x, requirements=["C", "W"])
         return self.torch.from_numpy(x).to(self.device, copy=True)
 
     def zeros(self, shape, dtype):
-        """Return a new tensor; ``dtype`` is the name of one."""
+        """Return a new tensor; ``dtype`` is the name of a dtype."""
         kind = getattr(self.torch, dtype)
         return self.torch.zeros(shape, dtype=kind, device=self.device)
 
     def joined(self, arrays, dtype=None):
-        """Return arrays as one tensor, in which one follows the other."""
+        """Return the concatenation of arrays as a tensor."""
         if dtype is not None:
             arrays = [a if self.has(a) else np.asarray(a, dtype) for a in arrays]
         tensors = [self.array(array) for array in arrays]
         return tensors[0] if len(tensors) == 1 else self.torch.cat(tensors)
 
     def has(self, array):
-        """Tell whether an array is a tensor of the device."""
+        """Tell whether an array is a tensor on the device."""
         return isinstance(array, self.torch.Tensor) and array.device == self.device
 
     def free_memory(self):
-        """Return how many bytes are free."""
+        """Return the free memory in bytes."""
         if not self.is_cuda:
             return _UNKNOWN_MEMORY
         cuda = self.torch.cuda
@@ -76,7 +76,7 @@ class Device:
         )
 
     def explained(self, error, n_models):
-        """Return an error of a step, one about memory with what to do."""
+        """Return an error of a step; an error about memory says what to do."""
         if not isinstance(error, self.torch.OutOfMemoryError):
             return error
         what = "a network" if n_models == 1 else f"a stack of {n_models} networks"
@@ -89,7 +89,7 @@ class Device:
 
     @contextmanager
     def active(self):
-        """Let the block run on the device, without gradients of PyTorch's own."""
+        """Run the block on the device, without PyTorch's automatic gradients."""
         with self.torch.no_grad():
             if self.is_cuda:
                 with self.torch.cuda.device(self.device):
@@ -98,26 +98,25 @@ class Device:
                 yield
 
     def recorded(self, function, changed, others, is_long=False):
-        """Return a function that does the same on the device in one go.
+        """Return a function that does the same with a single launch on the device.
 
-        On a GPU it is recorded as a graph, after a few runs. Elsewhere it is the
-        function itself.
+        On a GPU, the function is recorded as a graph, after a few runs. On other
+        devices, it is returned unchanged.
 
         Parameters
         ----------
         function : callable
             Without arguments.
         changed : list of tensor
-            What it changes, which the runs before the recording do not.
+            Tensors that it changes. They are restored after the runs for the recording.
         others : list of tensor
-            What else it reads that may change between two calls.
+            Other tensors that it reads and that may change between two calls.
         is_long : bool, default=False
-            Whether it will run for so long that it is worth compiling, which takes
-            seconds.
+            Whether it will run long enough to be worth compiling, which takes seconds.
         """
         if not self.is_cuda:
             return function
-        # A recording waits for all that runs on the device: one at a time.
+        # A recording waits for everything on the device, so one at a time.
         with _recording:
             return self._recorded(function, changed, others, is_long)
 
@@ -135,20 +134,20 @@ class Device:
             function()
             restore()
             if is_long:
-                # The trace is a run, too.
+                # Tracing runs the function, too.
                 function = self._compiled(function, [*changed, *others])
                 restore()
                 function()
                 restore()
         cuda.current_stream().wait_stream(stream)
         graph = cuda.CUDAGraph()
-        # What is recorded does not run yet.
+        # The recording does not run the function.
         with cuda.graph(graph, capture_error_mode="thread_local"):
             function()
         return graph.replay
 
     def _compiled(self, function, tensors):
-        """Return a function of fewer kernels, whose results differ by rounding."""
+        """Return a function with fewer kernels, whose results differ by rounding."""
         from torch.fx.experimental.proxy_tensor import make_fx
 
         def of(*arguments):
@@ -159,7 +158,7 @@ class Device:
         return lambda: compiled(*tensors)
 
     def stream(self, batches, n_rows):
-        """Return a buffer for the inputs of some batches, sent piece by piece."""
+        """Return a stream that sends the inputs of batches block by block."""
         return Stream(self, batches, n_rows)
 
 
@@ -173,7 +172,7 @@ class Stream:
     device : Device
     batches : Batches
     n_rows : int
-        Most rows of a block.
+        Maximum number of rows of a block.
     """
 
     def __init__(self, device, batches, n_rows):
@@ -193,11 +192,11 @@ class Stream:
         return [self._start, self._block]
 
     def rows(self, at):
-        """Return the inputs at places within the epoch, which lie in the block."""
+        """Return the inputs at positions of the epoch that are in the block."""
         return self._block.index_select(0, at - self._start)
 
     def send(self, order, start, stop):
-        """Send the rows at places of an order."""
+        """Send the rows ``order[start:stop]``."""
         self._pinned.reverse()
         self._sent.reverse()
         if self._sent[0] is not None:

@@ -1,4 +1,4 @@
-"""The objective of L-BFGS on a device, which holds all the data."""
+"""The objective of L-BFGS on a device."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from sknn_notes._engine.program import Step, run
 
 
 class DeviceObjective:
-    """As ``Objective``, for one batch that lies on a device.
+    """Like ``Objective``, for a single batch on a device.
 
-    The parameters come from a network on the CPU, and the gradient goes there.
+    The parameters and the gradient are those of a network on the CPU.
 
     Parameters
     ----------

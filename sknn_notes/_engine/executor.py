@@ -1,4 +1,4 @@
-"""Who makes the steps of a program: compiled loops, or Python over arrays."""
+"""Executor of training steps, by compiled loops or by array code."""
 
 import math
 from typing import Any, cast
@@ -16,15 +16,15 @@ from sknn_notes._part import NoLoopsError
 from sknn_notes.layers._dense import Dense
 from sknn_notes.layers._input_noise import InputNoise
 
-# Numbers in the widest buffer that the steps of one call go through.
+# Elements of the widest buffer of the steps of one call.
 _BLOCK_SIZE = 2**20
 
 
 class Executor:
-    """Makes the steps of a program on all parameters.
+    """Executor of the steps of a program on all parameters.
 
-    Each half of a step, the objective and the update, is made by compiled operations if
-    all its parts have loops, else in array code: the parts decide it, nothing else.
+    Each half of a step, the objective and the update, runs as compiled operations if
+    all its parts have loops, and in array code otherwise.
 
     Parameters
     ----------
@@ -33,20 +33,20 @@ class Executor:
     y : ndarray
         Encoded targets.
     max_rows : int
-        Rows of the largest batch.
+        Number of rows of the largest batch.
     verbose : bool, default=False
-        Whether to print that operations are compiled, which takes time.
+        Whether to print a message if operations are compiled, which takes time.
 
     Attributes
     ----------
     reason : str
-        What keeps the compiled executor away, "" if nothing does.
+        Why steps are not compiled, "" if they are.
     whole : Network
         The network that is trained.
     """
 
-    # Whether the network has weights of the inputs of a batch alone, and what returns
-    # the numbers of active rows.
+    # Whether the network has weights only for the inputs in a batch, and a function
+    # that returns the numbers of active rows.
     chooses_inputs = False
     _active_numbers: Any = None
 
@@ -66,7 +66,7 @@ class Executor:
 
     @property
     def description(self):
-        """Who makes the steps and, if it is numpy, why."""
+        """Name of the executor and, if it is numpy, the reason."""
         if self._whole is not None:
             return "numba"
         return f"numpy ({self.reason})"
@@ -74,7 +74,7 @@ class Executor:
     def _compile(self, X, y, max_rows):
         layers, dtype = self.network.layers, self.network.theta.dtype
         noises = [layer for layer in layers if isinstance(layer, InputNoise)]
-        # What has no loops is done before, and so is what precedes it.
+        # Noise layers without loops run first, together with those before them.
         n_done = max(
             (i + 1 for i, x in enumerate(noises) if not x.has_loops), default=0
         )
@@ -116,7 +116,7 @@ class Executor:
     # An epoch.
 
     def run_epoch(self, batches, rates, state, scheduled=()):
-        """Go once over the data; return the mean loss, or one that is not finite.
+        """Train for an epoch; return the mean loss, or a loss that is not finite.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class Executor:
             Learning rates.
         state : TrainingState
         scheduled : sequence of (callable, ndarray of shape (n_steps,))
-            What else changes from step to step: each is called with its value.
+            Functions that set other scheduled numbers, and their values.
         """
         program, memory = self.program, state.optimizer_state
         if not program.smooth:
@@ -176,9 +176,9 @@ class Executor:
         return total
 
     def objective(self, X, y, sample_weight, keys=None):
-        """Return the mean loss of a batch, its gradient in ``network.grad``.
+        """Return the mean loss of a batch, and fill ``network.grad``.
 
-        ``keys`` are those of the noise; without there is none.
+        ``keys`` are those of the noise; without keys, there is no noise.
         """
         tape = self._tapes[0]
         if tape is None or (keys is None and self.network.has_noise):
@@ -194,7 +194,7 @@ class Executor:
         return value / len(y) if math.isfinite(value) else value
 
     def _update(self, rate, memory):
-        """Change the parameters by one step; return the penalty before it."""
+        """Update the parameters by one step; return the penalty before the step."""
         tape = self._tapes[1]
         if tape is None:
             step = Step(None, None, rate=rate, state=memory)
@@ -217,7 +217,7 @@ class Executor:
     # Compiled calls.
 
     def keys(self, rng):
-        """Return the keys of one step, None where nothing is random."""
+        """Return the keys of a step, None if nothing is random."""
         n = self.program.n_random
         return rng.bit_generator.random_raw(n) if n else None
 
@@ -239,10 +239,10 @@ class Executor:
         return np.concatenate(noisy), np.ascontiguousarray(keys[:, n:])
 
     def _memory(self, data, state):
-        """Return what compiled operations read and write.
+        """Return the arrays that compiled operations read and write.
 
         ``data`` are inputs, targets and weights of the samples, or None. Inputs may be
-        sparse, and targets a pair of classes and others.
+        sparse. Targets may be a list of classes and targets.
         """
         network, none = self.network, self._none
         x, targets, classes, weights = none, none, _NO_INTEGERS, none
@@ -292,28 +292,28 @@ _NO_INTEGERS = np.empty(0, np.int64)
 
 
 def entries_of(X):
-    """Return where the entries of a CSR array are; see ``Memory``."""
+    """Return the positions of the entries of a CSR array; see ``Memory``."""
     n = X.shape[0]
     starts = X.indptr.astype(np.int64) + np.arange(n + 1, 0, -1)
     return np.concatenate([starts, X.indices.astype(np.int64)])
 
 
 def _check_memory(optimizer, state, theta):
-    """Raise TypeError if compiled loops would write past the arrays of a state."""
+    """Raise TypeError if the arrays of a state don't fit the compiled loops."""
     for name, array in state.items():
         if isinstance(array, np.ndarray) and (
             array.shape != theta.shape or array.dtype != theta.dtype
         ):
             raise TypeError(
                 f"{type(optimizer).__name__}.start returned {name!r} of shape "
-                f"{array.shape} and type {array.dtype}; its loops need arrays like "
-                f"theta, of shape {theta.shape} and type {theta.dtype}. Correct start, "
-                "or leave the loops out."
+                f"{array.shape} and dtype {array.dtype}, but its loops require arrays "
+                f"like theta, of shape {theta.shape} and dtype {theta.dtype}. Correct "
+                "start, or remove the loops."
             )
 
 
 def _record(stages, tape, y):
-    """Record stages; return which part has no loops, "" if all have."""
+    """Record stages; return which part has no loops, "" if all have loops."""
     try:
         for stage in stages:
             stage.record(tape, y)
@@ -323,7 +323,7 @@ def _record(stages, tape, y):
 
 
 def _scheduled_numbers(tape, rates, scheduled, steps):
-    """Return the numbers of some steps, one row each, as schedules have them."""
+    """Return the numbers of some steps according to schedules, one row per step."""
     rows = []
     for i in range(*steps.indices(len(rates))):
         for change, values in scheduled:

@@ -1,4 +1,4 @@
-"""Whether what a fit leaves is finite: its parameters and what they predict."""
+"""Checks that the parameters and the predictions of a fit are finite."""
 
 import math
 
@@ -10,7 +10,7 @@ from sknn_notes._engine.rows import blocks_of
 
 
 class DivergenceError(ValueError):
-    """Training went where nothing is finite, and no earlier weights are left."""
+    """Training diverged, and there are no earlier weights to restore."""
 
 
 REMEDIES = (
@@ -20,7 +20,7 @@ REMEDIES = (
 
 
 def divergence(what):
-    """Return the error for a training of which ``what`` is to be said."""
+    """Return the error for a training that diverged; ``what`` says how."""
     return DivergenceError(
         "Solver produced non-finite parameter weights. The input data may contain "
         f"large values and need to be preprocessed. {what} {REMEDIES}"
@@ -34,15 +34,15 @@ def check_finite(network, loss, X, when, size=None):
     Parameters
     ----------
     network : Network
-        As a fit leaves it.
+        The network at the end of a fit.
     loss : Loss
     X : {ndarray, CSR array, Rows} of shape (n_samples, n_features) or None
-        The training data, for which predictions have to be finite; None checks the
-        parameters alone.
+        Training data, for which predictions must be finite. None checks only the
+        parameters.
     when : str
-        How far training has come, for the error.
+        The point in training, for the error message.
     size : float, default=None
-        What ``input_size(X)`` returns, if it is known.
+        The result of ``input_size(X)``, if it is known.
     """
     if not math.isfinite(_largest(network.theta)):
         raise divergence(f"The weights are not finite {when}.")
@@ -52,8 +52,7 @@ def check_finite(network, loss, X, when, size=None):
         )
     if X is None:
         return
-    # Far below the limit of the type no sample can go wrong, and there is no need to
-    # predict them all.
+    # If the bound is far below the limit of the dtype, all predictions are finite.
     safe = math.sqrt(np.finfo(network.theta.dtype).max)
     size = input_size(X) if size is None else size
     bound = np.full((1, network.shapes[-1][1]), _output_bound(network, size))
@@ -68,20 +67,20 @@ def check_finite(network, loss, X, when, size=None):
 
 
 def are_predictions_finite(loss, raw, bound=np.inf):
-    """Tell whether raw outputs, and the numbers they predict, lie within a bound."""
-    # Of classes, probabilities are bounded.
+    """Tell whether raw outputs, and their predictions, are below a bound."""
+    # For classes, predictions are probabilities, which are bounded.
     outputs = [raw, loss.link().inverse(raw)]
     return all(_largest(array) < bound for array in outputs)
 
 
 def _largest(array):
-    """Return the largest absolute value, NaN where there is one."""
-    # Methods, which tensors have, too.
+    """Return the largest absolute value, NaN if there is a NaN."""
+    # Tensors have these methods, too.
     return max(float(array.max()), -float(array.min()))
 
 
 def _output_bound(network, size):
-    """Return what no raw output exceeds in size, for inputs of up to ``size``."""
+    """Return an upper bound of raw outputs for inputs of absolute value ``size``."""
     weight = _largest(network.theta)
     for layer, p in zip(network.layers, network.p, strict=True):
         size = layer.bound(p, size, weight)
@@ -89,14 +88,14 @@ def _output_bound(network, size):
 
 
 def input_size(X):
-    """Return what no input exceeds in size."""
+    """Return an upper bound of the absolute values of the inputs."""
     return max(map(_size_of_block, blocks_of(X)))
 
 
 def _size_of_block(X):
     if not issparse(X):
         return _largest(X)
-    # Entries of one place add up. The user's matrix stays as it is.
+    # Duplicate entries add up. The matrix of the user stays unchanged.
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
     sums = np.bincount(rows, np.abs(X.data), minlength=X.shape[0])
     return float(np.max(sums))

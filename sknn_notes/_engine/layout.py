@@ -1,4 +1,4 @@
-"""Where every array of a network lies in its flat vectors."""
+"""Positions of the arrays of a network in its flat vectors."""
 
 from itertools import groupby
 from math import prod
@@ -8,16 +8,15 @@ import numpy as np
 
 from sknn_notes._arrays import transpose
 
-# Within theta in this order: what penalties are on lies together.
+# The order in theta, so that penalized arrays are adjacent.
 ROLES = ("weights", "biases", "others")
 
 
 class Entry(NamedTuple):
-    """One array: of which layer, by which name, and where.
+    """Layer, name and position of an array.
 
-    ``layer`` is the place in the list of layers, ``depth`` that of the layer's part of
-    the network: the hidden layer, or the output. The columns of a ``transposed`` matrix
-    lie together.
+    ``layer`` is the index in the list of layers, ``depth`` that of the hidden layer or
+    output that the layer belongs to. A ``transposed`` matrix is stored by columns.
     """
 
     layer: int
@@ -38,13 +37,13 @@ class Entry(NamedTuple):
 
 
 class Layout:
-    """Places of the learned arrays in ``theta``, and of the averages in ``running``.
+    """Positions of learned arrays in ``theta``, and of averages in ``running``.
 
     Parameters
     ----------
     layers : list of Layer
     last : sequence of (int, str), default=()
-        Places in the list, and names, of learned arrays that lie at the end, in order.
+        Indices of layers, and names, of the learned arrays at the end, in order.
     """
 
     def __init__(self, layers, last=()):
@@ -73,7 +72,7 @@ class Layout:
         return self._entries[layer, name]
 
     def views(self, theta, running=None, xp=np):
-        """Return for every layer a dict of its arrays, views of the vectors."""
+        """Return a dict of arrays for each layer, views of the vectors."""
         views: list[dict] = [{} for _ in range(self._n_layers)]
         for entry in self.learned:
             views[entry.layer][entry.name] = entry.view(theta, xp)
@@ -87,12 +86,12 @@ class Layout:
         return [entry for entry in self.learned if entry.role == "weights"]
 
     def slices(self, keys, penalize_bias):
-        """Return (start, stop, key) of what has equal keys and lies together.
+        """Return (start, stop, key) of adjacent arrays with equal keys.
 
         Parameters
         ----------
         keys : list
-            One for every depth, such as the strength of a penalty.
+            One per depth, such as the strength of a penalty.
         penalize_bias : bool
             Whether the biases are covered, too.
         """
@@ -112,7 +111,7 @@ class Layout:
 
 
 def _placed(arrays):
-    """Return entries one after the other, and where the last one stops."""
+    """Return entries at consecutive positions, and the end of the last one."""
     entries, start = [], 0
     for what in arrays:
         stop = start + prod(what[4])

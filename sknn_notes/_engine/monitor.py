@@ -1,4 +1,4 @@
-"""Watching training: curves, the best epoch, and when nothing improves any more."""
+"""Monitoring of training: curves, the best epoch, and plateaus."""
 
 import math
 from time import perf_counter
@@ -16,21 +16,22 @@ class Monitor:
     Parameters
     ----------
     arrays : list of ndarray
-        What the network's fit consists of; the best state is kept where a score is
-        watched.
+        Arrays of the network. If a score is monitored, those of the best epoch are
+        kept.
     tol : float
-        An epoch that does not improve by this much counts as no improvement.
+        Smallest change that counts as an improvement.
     n_iter_no_change : float
-        More epochs than this without improvement in a row are a plateau.
+        More consecutive epochs than this without improvement are a plateau.
     best : float
-        The best loss so far, or with ``score`` the best score; infinite at first.
+        The best loss so far or, if a score is monitored, the best score; infinite at
+        first.
     evaluate : callable or None
-        Returns the score and the loss of the weights as they are on a validation set;
-        the score is watched. None watches the training loss.
+        Returns score and loss of the current weights on a validation set, and the score
+        is monitored. None monitors the training loss.
     verbose : bool
         Whether to print every epoch.
     max_iter : int, default=0
-        Most epochs there will be, for the time that is left.
+        Maximum number of epochs, to estimate the remaining time.
 
     Attributes
     ----------
@@ -46,11 +47,11 @@ class Monitor:
         self.max_iter, self._start = max_iter, perf_counter()
         self.n_without_improvement = 0
         self.interrupted = False
-        # Of every epoch the loss and, where a score is watched, the score and the loss
-        # on the validation set.
+        # The loss of each epoch and, if a score is monitored, score and loss on the
+        # validation set.
         self._epochs: list[tuple[float, ...]] = []
-        # The number of epochs, the best value, its epoch and its weights. Weights that
-        # training starts from count as the best where they have a score.
+        # The number of epochs, the best value, its epoch and its weights. Initial
+        # weights that have a score are the best ones at first.
         weights = None
         if self.watches_score:
             weights = self.copy_weights() if math.isfinite(best) else None
@@ -59,7 +60,7 @@ class Monitor:
 
     @property
     def watches_score(self):
-        """Whether there is a validation set, whose score is watched."""
+        """Whether the score on a validation set is monitored."""
         return self.evaluate is not None
 
     @property
@@ -69,28 +70,28 @@ class Monitor:
 
     @property
     def losses(self):
-        """Training loss of every epoch."""
+        """Training loss of each epoch."""
         return self._curve(0)
 
     @property
     def scores(self):
-        """Validation score of every epoch; empty where none is watched."""
+        """Validation score of each epoch; empty if no score is monitored."""
         return self._curve(1)
 
     @property
     def validation_losses(self):
-        """Validation loss of every epoch; empty where no score is watched."""
+        """Validation loss of each epoch; empty if no score is monitored."""
         return self._curve(2)
 
     def _curve(self, i):
         return [values[i] for values in self._epochs[: self._state[0]] if values[i:]]
 
     def copy_weights(self):
-        """Return copies of the arrays. A stack sets a function that copies its own."""
+        """Return copies of the arrays. A stack replaces this by its own function."""
         return [array.copy() for array in self.arrays]
 
     def history(self):
-        """Return all that the epochs so far have left, which ``take_up`` takes."""
+        """Return the history of the epochs so far, for ``take_up``."""
         *state, weights = self._state
         if weights is not None:
             weights = [to_numpy(array) for array in weights]
@@ -102,24 +103,24 @@ class Monitor:
         }
 
     def take_up(self, history):
-        """Go on from the epochs of another monitor."""
+        """Continue from the history of another monitor."""
         self._epochs, self._state = list(history["epochs"]), history["state"]
         self.n_without_improvement = history["n_without_improvement"]
         self._start = perf_counter() - history["seconds"]
 
     def start(self, loss):
-        """Take the loss of the first weights for the best, where a loss is watched."""
+        """Set the loss of the initial weights as the best, if a loss is monitored."""
         if not self.watches_score:
             n_epochs, _, *rest = self._state
             self._state = n_epochs, loss, *rest
 
     def update(self, loss):
-        """Record an epoch that ended with this training loss.
+        """Record an epoch with its training loss.
 
         Raises
         ------
         KeyboardInterrupt
-            If this fit is one of several that the user has interrupted.
+            If this fit is one of several that the user interrupted.
         """
         watched = self.evaluate() if self.watches_score else ()
         n_epochs, best, epoch, weights = self._state
@@ -140,9 +141,9 @@ class Monitor:
             raise KeyboardInterrupt
 
     def _record(self, values, *best):
-        """Make an epoch count, with what is best by then."""
+        """Record the values of an epoch, and the best state so far."""
         self._epochs[self._state[0] :] = [values]
-        # One assignment: an interruption leaves all of an epoch or nothing of it.
+        # A single assignment, so that an interruption keeps or discards an epoch.
         self._state = len(self._epochs), *best
 
     def _progress(self):
@@ -156,12 +157,12 @@ class Monitor:
         return line
 
     def diverged(self, loss):
-        """Record an epoch cut short by a loss that is not finite.
+        """Record an epoch that ended early because its loss is not finite.
 
         Returns
         -------
         rescued : bool
-            True where an earlier epoch left weights that ``restore_best`` brings back.
+            Whether ``restore_best`` can restore the weights of an earlier epoch.
         """
         _, *best = self._state
         unknown = (float("nan"),) * 2 if self.watches_score else ()
@@ -170,9 +171,9 @@ class Monitor:
 
     @property
     def best_epoch(self):
-        """Number of the epoch whose weights are kept, from 1; 0 for the first weights.
+        """Epoch of the kept weights, counted from 1; 0 for the initial weights.
 
-        The last one where no score is watched.
+        The last epoch if no score is monitored.
         """
         n_epochs, _, epoch, _ = self._state
         return epoch if self._has_best else n_epochs
@@ -187,7 +188,7 @@ class Monitor:
         return self.n_without_improvement > self.n_iter_no_change
 
     def restore_best(self):
-        """Put the best weights back where a score chose them; tell whether it did."""
+        """Restore the weights with the best score; tell whether there are any."""
         *_, weights = self._state
         if weights is not None:
             for array, best in zip(self.arrays, weights, strict=True):

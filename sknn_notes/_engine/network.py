@@ -1,4 +1,4 @@
-"""The network: a list of layers over one flat vector of parameters."""
+"""The network: a list of layers over a flat vector of parameters."""
 
 from itertools import pairwise
 
@@ -23,8 +23,8 @@ from sknn_notes.schedules import Schedule
 class Network:
     """Layers whose arrays are views of flat vectors.
 
-    ``theta`` holds all learned arrays, ``grad`` their gradients at the same places,
-    ``running`` the averages that training keeps for prediction.
+    ``theta`` contains all learned arrays, ``grad`` their gradients at the same
+    positions, ``running`` the running averages for prediction.
 
     Parameters
     ----------
@@ -47,10 +47,11 @@ class Network:
         self.n_random = sum(layer.is_random for layer in layers)
 
     def bind(self):
-        """Take the views of the vectors, which may have been replaced.
+        """Set the views of the vectors, after the vectors have been replaced.
 
-        They may be arrays of another namespace, and have a leading axis of models, as
-        may the batch then; models that share a batch see it without that axis.
+        The vectors may be arrays of another namespace, and may have a leading axis of
+        models. The batch may then have that axis, too; without it, all models share the
+        batch.
         """
         self.p = self.layout.views(self.theta, self.running, self.xp)
         self.g = self.layout.views(self.grad, xp=self.xp)
@@ -99,13 +100,13 @@ class Network:
 
     @property
     def fitted(self):
-        """The arrays in the form that estimators show, views of ``theta``."""
+        """The arrays as fitted attributes of an estimator, views of ``theta``."""
         coefs = [p["W"] for _, p in self.dense]
         zeros = self.xp.zeros_like
         embeddings, scalings = self._of(Embed), self._of(FeatureScaling)
         return Fitted(
             coefs,
-            # Zeros where a norm makes the biases redundant.
+            # Zeros if a normalization makes the biases redundant.
             [p["b"] if "b" in p else zeros(p["W"][..., 0, :]) for _, p in self.dense],
             self._of(BatchNormLayer),
             self._of(LayerNormLayer),
@@ -115,7 +116,7 @@ class Network:
         )
 
     def _of(self, kind):
-        """Return the arrays of the layers of one class, None where there is none."""
+        """Return the arrays of the layers of a class, None if there are none."""
         pairs = zip(self.layers, self.p, strict=True)
         return [p for layer, p in pairs if isinstance(layer, kind)] or None
 
@@ -145,7 +146,7 @@ class Network:
         self._check_start(init)
 
     def calibrate(self, init, X):
-        """Scale the weights, layer by layer, as ``init`` asks for on ``X``."""
+        """Scale the weights layer by layer, as ``init`` requires for ``X``."""
         flow = Flow(self.theta)
         with np.errstate(all="ignore"):
             for layer, p in zip(self.layers, self.p, strict=True):
@@ -157,10 +158,9 @@ class Network:
     def _check_start(self, init):
         if not np.isfinite(self.theta).all():
             raise ValueError(
-                f"With init={init!r} the initial weights and biases are not finite in "
-                f"{self.theta.dtype.name}, which the network computes in. Choose "
-                "smaller ones, scale X where init depends on it, or set "
-                "dtype='float64'."
+                f"With init={init!r}, the initial weights and biases are not finite "
+                f"in {self.theta.dtype.name}, the dtype of the network. Choose smaller "
+                "ones, scale X if init depends on it, or set dtype='float64'."
             )
 
     def forward(self, X, keys=None):
@@ -170,7 +170,7 @@ class Network:
         ----------
         X : {array, sparse array} of shape (..., n_samples, n_inputs)
         keys : iterable of int, default=None
-            One key for every layer that draws random numbers; without, none does.
+            One key per layer that draws random numbers. None disables the noise.
         """
         keys = None if keys is None else iter(keys)
         self._flow, self.kept = Flow(self.theta, keys), []
@@ -181,7 +181,7 @@ class Network:
 
     @property
     def hidden_states(self):
-        """For each activation its outputs and its inputs, or None, of ``forward``."""
+        """Outputs and inputs (or None) of each activation in the last ``forward``."""
         pairs = zip(self.layers, self.kept, strict=True)
         return [kept for layer, kept in pairs if isinstance(layer, Activate)]
 
@@ -191,9 +191,10 @@ class Network:
         Parameters
         ----------
         delta : array of shape (..., n_samples, n_outputs)
-            Gradient at the raw outputs; it may be changed.
+            Gradient with respect to the raw outputs; it may be overwritten.
         seen : list, default=None
-            Receives the gradients at the outputs of the dense layers, the last first.
+            Receives the gradients with respect to the outputs of the dense layers, the
+            last layer first.
         """
         first = next(i for i, layer in enumerate(self.layers) if layer.parameters())
         for i in range(len(self.layers) - 1, first - 1, -1):
@@ -204,12 +205,12 @@ class Network:
             )
 
     def update_running(self):
-        """Mix the last batch into the running averages."""
+        """Update the running averages with the last batch."""
         for layer, p, kept in zip(self.layers, self.p, self.kept, strict=True):
             layer.update_running(p, kept)
 
     def set_running(self):
-        """Take the last batch, all the data, as the averages."""
+        """Set the running averages to those of the last batch, all the data."""
         for layer, p, kept in zip(self.layers, self.p, self.kept, strict=True):
             layer.set_running(p, kept)
 
@@ -235,8 +236,8 @@ def hidden_layers(
     Parameters
     ----------
     units : list of int
-        Number of inputs (embedded ones, where there is an embedding), of units of each
-        hidden layer, and of outputs.
+        Numbers of inputs (after the embedding, if any), of units of each hidden layer,
+        and of outputs.
     activations : list of Activation
         One per hidden layer.
     dropout : sequence of (float or Schedule) or None, default=None
@@ -244,19 +245,19 @@ def hidden_layers(
     input_dropout, dropconnect : float, default=0.0
         Probability of dropping an input, a weight.
     inverted : bool, default=True
-        Whether what dropout keeps is scaled in training, not in prediction.
+        Whether dropout scales the kept units in training rather than in prediction.
     batch_norm : BatchNorm or None, default=None
     layer_norm : LayerNorm or None, default=None
     residual : bool, default=False
-        Whether what enters a hidden layer is added to what leaves it.
+        Whether to add the input of each hidden layer to its output.
     augment : sequence of Noise, default=()
         Noise on the inputs, in order.
     embedding : Embedding or None, default=None
-        Started; it comes after the noise.
+        Initialized embedding; it comes after the noise.
     feature_scaling : bool, default=False
         Whether the (embedded) inputs are multiplied by learned factors.
     chooses_outputs : bool, default=False
-        Whether a step of training needs single outputs, which then lie together.
+        Whether training steps need single outputs. Their weights are then adjacent.
     """
 
     def mask(rate):

@@ -5,15 +5,16 @@ from sknn_notes._engine.program import Step, as_value, is_lost, run
 
 
 class Objective:
-    """``J = mean of the weighted losses + penalty``, its gradient in ``network.grad``.
+    """``J = mean of the weighted losses + penalty``, with its gradient.
 
     Parameters
     ----------
     program : Program
-        Without a stochastic optimizer, so that the penalty's gradient is in it.
+        Program without a stochastic optimizer, so that the gradient includes that of
+        the penalty.
     batch : tuple of (X, y, sample_weight), default=None
-        A batch of the kind and of the size that will be asked for most, for which
-        compiled operations are used where there are some.
+        Example of the batches that will be evaluated most, for which compiled
+        operations are used if possible.
     """
 
     def __init__(self, program, batch=None):
@@ -26,8 +27,8 @@ class Objective:
     def __call__(self, X, y, sample_weight=None, keys=None):
         """Return the value for a batch and fill ``network.grad``.
 
-        ``sample_weight`` has mean 1 over the whole training set. With ``keys`` the
-        forward pass carries the training noise.
+        ``sample_weight`` has mean 1 over the whole training set. With ``keys``, the
+        forward pass includes the training noise.
         """
         if self.executor is None:
             step = Step(X, y, sample_weight, keys)
@@ -42,20 +43,20 @@ class Objective:
         return value + step.value
 
     def mean_loss(self, X, y, sample_weight=None, keys=None):
-        """Return the mean loss of a batch, and its gradient at the raw outputs."""
+        """Return the mean loss of a batch, and its gradient for the raw outputs."""
         step = Step(X, y, sample_weight, keys)
         for stage in self.program.objective[:2]:
             stage.run(step)
         return step.value, step.delta
 
     def penalty(self):
-        """Return the penalty at the present weights."""
+        """Return the penalty for the current weights."""
         penalized = self.program.penalized
         theta = self.network.theta
         return as_value(penalized.value(theta, self.network.xp)) if penalized else 0.0
 
     def mean(self, batches, rng):
-        """Return the mean over an epoch's batches, and leave the parameters alone."""
+        """Return the mean over the batches of an epoch, without updating parameters."""
         total, n = 0.0, self.program.n_random
         for X, y, sample_weight in batches.epoch(rng):
             keys = rng.bit_generator.random_raw(n) if n else None

@@ -1,15 +1,16 @@
-"""Compiled operations of a step beside those of the layers: loss, penalty, update."""
+"""Compiled operations of a step, except layers: loss, penalty and update."""
 
 import numpy as np
 
 from sknn_notes._compile import cast, fill, helper, matrix
 
-# Terms of a sum that are added in the type of the network before float64 takes over.
+# Number of terms that are added in the dtype of the network, before float64.
 _SUM_SIZE = 1024
 
 
-# The loss. Operands: places of the raw outputs, of their gradient, of the losses, of
-# room for as many numbers; numbers of raw outputs and of targets; the loss's table.
+# The loss. Operands: positions of the raw outputs, of their gradient, of the losses,
+# and of scratch memory of the same size; numbers of raw outputs and of targets; the
+# table of the loss.
 
 
 def class_loss(loops):
@@ -35,7 +36,7 @@ def loss(loops):
 
 @helper
 def mean_loss(losses, weights, out):
-    """Return the mean of the weighted losses; make their gradient that of the mean."""
+    """Return the mean of the weighted losses; scale their gradient to that of it."""
     n_outputs, n = out.shape
     share = cast(1 / n, losses[0])
     total = 0.0
@@ -55,11 +56,11 @@ def mean_loss(losses, weights, out):
 
 
 def chosen_loss(loops):
-    """Return the mean loss of outputs that are chosen.
+    """Return the operation for the mean loss of chosen outputs.
 
-    Operands: places of the raw outputs, of their gradient, of the losses, of room for
-    as many numbers; how many outputs a sample has of its own, and the rows that there
-    is room for these. See ``ChosenOutputs`` for where they lie.
+    Operands: positions of the raw outputs, of their gradient, of the losses, and of
+    scratch memory of the same size; the number of outputs of each sample alone, and the
+    number of rows that there is room for. See ``ChosenOutputs`` for their layout.
     """
 
     def operation(m, at, numbers, n, key, t):
@@ -85,12 +86,12 @@ def chosen_loss(loops):
     return operation
 
 
-# What is done to theta and its gradient, slice by slice. Operands: where the slices
-# end, the last one with the part of theta that is in use.
+# Operations on theta and its gradient, slice by slice. Operands: the ends of the
+# slices; the last one ends with the part of theta that is in use.
 
 
 def penalize(m, at, numbers, n, key, t):
-    """Add the gradient of the L2 part; numbers of a slice: L1, L2, what to add."""
+    """Add the gradient of the L2 term; numbers of a slice: L1, L2, L2 to add."""
     value, start = 0.0, 0
     for s in range(len(at)):
         stop = min(at[s], len(m.theta))
@@ -113,7 +114,7 @@ def penalize(m, at, numbers, n, key, t):
 
 @helper
 def penalty_value(l1, l2, sizes, squares):
-    """Return the penalty from sums; 0 times infinity would be NaN."""
+    """Return the penalty from sums, avoiding 0 times infinity."""
     value = 0.0
     if l1 > 0:
         value += l1 * sizes
@@ -123,7 +124,7 @@ def penalty_value(l1, l2, sizes, squares):
 
 
 def clip(m, at, numbers, n, key, t):
-    """Shorten the gradient to a length."""
+    """Clip the norm of the gradient."""
     total = 0.0
     for first in range(0, len(m.grad), _SUM_SIZE):
         g = m.grad[first : first + _SUM_SIZE]
@@ -143,10 +144,10 @@ def clip(m, at, numbers, n, key, t):
     return 0.0
 
 
-# The solver. Numbers: the rate, those of the solver, then of every slice: strengths
-# of the L1 part, of the L1 and the L2 part of the value, of the L2 part that is to be
-# added to the gradient, and of weight decay. Operands: how many numbers the solver has,
-# then where the slices end.
+# The solver. Numbers: the learning rate, those of the solver, then for each slice the
+# strengths of the L1 term, of the L1 and the L2 term in the value, of the L2 term that
+# is added to the gradient, and of weight decay. Operands: how many numbers the solver
+# has, then the ends of the slices.
 
 
 def smooth_update(constants, move):
@@ -203,7 +204,7 @@ def smooth_update_of_two(constants, move):
 
 
 def proximal_update(constants, move, size, settle):
-    """Return the step of a solver and the soft threshold of every weight."""
+    """Return the step of a solver, with the soft threshold of each weight."""
 
     def operation(m, at, numbers, n, key, t):
         p = constants(numbers[1 : 1 + at[0]], numbers[0], t, m.theta[0])
@@ -217,7 +218,7 @@ def proximal_update(constants, move, size, settle):
             for first in range(start, stop, _SUM_SIZE):
                 last = min(stop, first + _SUM_SIZE)
                 w, g, a = m.theta[first:last], m.grad[first:last], m.first[first:last]
-                # Without a second array the first stands in, and is written last.
+                # Without a second array, b is the first one, which is written last.
                 b = m.second[first:last] if two else a
                 square, length = zero, zero
                 for i in range(len(w)):
@@ -238,7 +239,7 @@ def proximal_update(constants, move, size, settle):
 
 
 def begin_proximal(constants, move, size):
-    """Return the step before a proximal step, whose sizes take the gradient's place."""
+    """Return the step before a proximal step; step sizes overwrite the gradient."""
 
     def operation(m, at, numbers, n, key, t):
         p = constants(numbers[1 : 1 + at[0]], numbers[0], t, m.theta[0])
@@ -261,7 +262,7 @@ def begin_proximal(constants, move, size):
 
 
 def end_proximal(constants, settle):
-    """Return what follows a proximal step."""
+    """Return the operation after a proximal step."""
 
     def operation(m, at, numbers, n, key, t):
         p = constants(numbers[1 : 1 + at[0]], numbers[0], t, m.theta[0])
@@ -277,7 +278,7 @@ def end_proximal(constants, settle):
 
 @helper
 def slice_numbers(numbers, n_solver, s, like):
-    """Return the numbers of a slice; of weight decay, what it keeps in a step."""
+    """Return the numbers of a slice, for weight decay the factor of a step."""
     first = 1 + n_solver + 5 * s
     return (
         numbers[first],
@@ -289,7 +290,7 @@ def slice_numbers(numbers, n_solver, s, like):
 
 
 def soft_threshold(m, at, numbers, n, key, t):
-    """Move weights towards 0 by a number of each slice times their step sizes."""
+    """Shrink weights towards 0 by the strength of the slice times the step size."""
     start = 0
     for s in range(len(at)):
         stop = min(at[s], len(m.theta))
@@ -302,7 +303,7 @@ def soft_threshold(m, at, numbers, n, key, t):
     return 0.0
 
 
-# Matrices. Operands: the place and the shape of one, and room for three of its rows.
+# Matrices. Operands: position and shape of a matrix, and room for three of its rows.
 
 
 def matrix_value(loops):
@@ -324,9 +325,9 @@ def matrix_prox(loops):
 
 
 def project(m, at, numbers, n, key, t):
-    """Shorten the columns of a matrix that are longer than a number.
+    """Scale the columns of a matrix to at most a maximum norm.
 
-    The last operand tells whether the matrix is transposed.
+    The last operand is whether the matrix is transposed.
     """
     W, norm = matrix(m.theta, at[0], at[1], at[2]), cast(numbers[0], m.theta[0])
     if at[4]:
@@ -356,7 +357,7 @@ def project(m, at, numbers, n, key, t):
 
 @helper
 def shorten(w, norm):
-    """Shorten a vector that is longer than a number."""
+    """Scale a vector to at most a maximum norm."""
     squares = cast(0, norm)
     for i in range(len(w)):
         squares += w[i] * w[i]
@@ -371,7 +372,7 @@ def shorten(w, norm):
 
 @helper
 def huge_factor(W, j, norm):
-    """Return what shortens a column whose squares overflow."""
+    """Return the factor for a column whose squares overflow."""
     top, squares = cast(0, norm), cast(0, norm)
     for i in range(W.shape[0]):
         top = max(top, abs(W[i, j]))

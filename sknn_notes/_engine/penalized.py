@@ -1,4 +1,4 @@
-"""What a penalty is on, and how strongly."""
+"""The parameters that a penalty applies to, and its strengths."""
 
 import math
 from functools import partial
@@ -11,31 +11,31 @@ from sknn_notes.schedules import Schedule
 
 
 class Penalized:
-    """A penalty and the parameters that it is on; it is false where there are none.
+    """A penalty and the parameters that it applies to; false if there are none.
 
     Parameters
     ----------
     layout : Layout
     penalty : Penalty or None
     alphas : sequence of (float, Schedule or array)
-        Strengths, one a weight matrix of the chain.
+        Strengths, one per weight matrix of the dense layers.
     penalize_bias : bool
 
     Attributes
     ----------
     scheduled : list of (callable, Schedule, float)
-        What sets a strength, the schedule that it follows, and a bound of it.
+        A function that sets a strength, its schedule, and an upper bound.
     """
 
     def __init__(self, layout, penalty, alphas, penalize_bias):
         self.penalty, self.penalize_bias = penalty, penalize_bias
-        # Without a penalty no strength counts.
+        # Without a penalty, strengths have no effect.
         self.specs = [] if penalty is None else list(alphas)
         self.alphas, self.scheduled = list(self.specs), []
         self._matrices, self._places = [], []
         if penalty is None:
             return
-        # Where strengths are equal, one pass goes over several matrices.
+        # Adjacent matrices with equal strengths are handled in one pass.
         first = [self._first_like(depth) for depth in range(len(alphas))]
         self._matrices = [x for x in layout.matrices() if self._is_on(x.depth)]
         if penalty.sees_matrices:
@@ -50,7 +50,7 @@ class Penalized:
             self.scheduled.append((change, spec, math.inf))
 
     def _first_like(self, depth):
-        """Return the first depth that is penalized alike, None where none is."""
+        """Return the first depth with the same strength, None without a penalty."""
         if not self._is_on(depth):
             return None
         alpha = self.alphas[depth]
@@ -70,11 +70,11 @@ class Penalized:
 
     @property
     def sees_matrices(self):
-        """Whether the penalty is on matrices, of which rows and columns matter."""
+        """Whether the penalty depends on the rows and columns of matrices."""
         return bool(self) and self.penalty.sees_matrices
 
     def views(self, vector, xp=np):
-        """Return (matrix within a vector, strength) of all that is penalized."""
+        """Return (view of a vector, strength) of all penalized arrays."""
         if self.sees_matrices:
             return [(x.view(vector, xp), self.alphas[x.depth]) for x in self._matrices]
         return [
@@ -87,14 +87,14 @@ class Penalized:
         return sum(self.penalty.value(W, a, xp) for W, a in self.views(theta, xp))
 
     def depth_at(self, place):
-        """Return what tells the strength at a place in theta, None for none."""
+        """Return the depth of the strength at a position in theta, None without one."""
         depths = [depth for start, stop, depth in self._places if start <= place < stop]
         return depths[0] if depths else None
 
     # For the compiled step.
 
     def ends(self, size):
-        """Return where slices end that cover theta, and their depth or None."""
+        """Return the ends of slices that cover theta, and their depth or None."""
         ends, last = [], 0
         for start, stop, depth in sorted(self._places):
             ends += [(start, None)] if start > last else []
@@ -103,7 +103,7 @@ class Penalized:
         return ends + ([(size, None)] if size > last else [])
 
     def strengths(self, depth):
-        """Return the strengths of the L1 and the L2 part of a slice."""
+        """Return the strengths of the L1 and the L2 term of a slice."""
         if depth is None:
             return 0.0, 0.0
         alpha = self.alphas[depth]
@@ -112,7 +112,7 @@ class Penalized:
         return self.penalty.strengths(alpha)
 
     def record(self, tape, function, name):
-        """Add an operation of the penalty's loops for every matrix to a tape."""
+        """Add an operation of the loops of the penalty for each matrix to a tape."""
         for entry in self._matrices:
             if entry.transposed:
                 raise NoLoopsError(self.penalty)
@@ -125,7 +125,7 @@ class Penalized:
             tape.update(function, getattr(self.penalty, name), at=at, numbers=numbers)
 
     def check_loops(self):
-        """Raise NoLoopsError if the compiled step does not know the penalty."""
+        """Raise NoLoopsError if the compiled step does not support the penalty."""
         if not self:
             return
         definition = "value", "gradient", "prox", "decay"
@@ -135,7 +135,7 @@ class Penalized:
             if strengths is None or (self.penalty.smooth and strengths[0]):
                 raise NoLoopsError(self.penalty)
             return
-        # The gradient is what ``decay`` says, or nothing.
+        # The gradient is that of ``decay``, or zero.
         form_of(self.penalty, "decay", "gradient")
         form_of(self.penalty, "value_loops", *definition)
         if not self.penalty.smooth:

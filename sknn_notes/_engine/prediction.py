@@ -1,4 +1,4 @@
-"""The network in prediction: from fitted arrays to raw outputs."""
+"""Raw outputs of fitted networks."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -16,19 +16,19 @@ from sknn_notes.layers._embeddings import Embed
 from sknn_notes.layers._input_noise import InputNoise
 from sknn_notes.noise._base import check_inputs
 
-# Prediction handles so many rows at a time, and so many raw outputs of them, which
-# bounds its memory.
+# Maximum numbers of rows and of raw outputs in a chunk of a prediction, which bound its
+# memory.
 _CHUNK_ROWS, _CHUNK_OUTPUTS = 4096, 2**22
 
-# Units at the top of a tree whose outputs are computed for all rows.
+# Number of units at the top of a tree whose outputs are computed for all rows.
 _FIRST_UNITS = 256
 
-# Rows whose best leaves are searched for first.
+# Number of rows in the first chunk of a search for the best leaves.
 _TRIAL_ROWS = 256
 
 
 class Predictor:
-    """What prediction needs besides the fitted arrays.
+    """State that prediction needs besides the fitted arrays.
 
     Parameters
     ----------
@@ -44,16 +44,16 @@ class Predictor:
 
     @property
     def augment(self):
-        """The noise parts, with what they have drawn once."""
+        """The noise parts, with their random state."""
         return [x.noise for x in self.layers if isinstance(x, InputNoise)]
 
     @property
     def embedding(self):
-        """The embedding, with what it learned at the start, or None."""
+        """The initialized embedding, or None."""
         return next((x.embedding for x in self.layers if isinstance(x, Embed)), None)
 
     def check_inputs(self, X):
-        """Raise ValueError if the noise parts or the embedding can't take ``X``."""
+        """Raise ValueError if the noise parts or the embedding don't support ``X``."""
         for block in blocks_of(X) if self.augment else ():
             check_inputs(self.augment, block)
         check_dense(self.embedding, X)
@@ -73,12 +73,12 @@ class Predictor:
         return gathered(X.shape[0], self.chunks(X, fitted))
 
     def mapped(self, function, X, fitted):
-        """Return what a function makes of the raw outputs, chunk by chunk.
+        """Return the results of a function of the raw outputs, chunk by chunk.
 
         Parameters
         ----------
         function : callable
-            Takes raw outputs, and returns an array of as many rows.
+            Takes raw outputs, and returns an array with the same number of rows.
         X, fitted
             As in ``raw``.
 
@@ -92,7 +92,7 @@ class Predictor:
             If some raw outputs are not finite.
         """
         n, n_outputs = X.shape[0], fitted.coefs[-1].shape[1]
-        # Few rows take no detour.
+        # A shortcut for few rows.
         if n <= _CHUNK_ROWS and n * n_outputs <= _CHUNK_OUTPUTS:
             return function(check_predicted(self._of_chunk(X, fitted)))
 
@@ -103,7 +103,7 @@ class Predictor:
         return checked(compute, function)
 
     def chunks(self, X, fitted):
-        """Yield the raw outputs, with the noise averaged analytically, by chunks.
+        """Yield the raw outputs, with analytically averaged noise, in chunks.
 
         Parameters
         ----------
@@ -119,14 +119,14 @@ class Predictor:
         for rows in gen_batches(X.shape[0], n_rows):
             yield rows, self._of_chunk(X[rows], fitted)
 
-    # Numbers that overflow end in outputs that are not finite, which callers look for.
+    # Overflows lead to outputs that are not finite, which callers check.
     @np.errstate(all="ignore")
     def _of_chunk(self, X, fitted):
         with _threads(X, fitted.coefs):
             return self._forward(as_matrix(X), fitted)
 
     def best_leaves(self, X, fitted, link):
-        """Return the most probable leaf of every row, or None where that does not pay.
+        """Return the most probable leaf of each row, or None if that is too slow.
 
         Parameters
         ----------
@@ -137,20 +137,20 @@ class Predictor:
         Returns
         -------
         leaves : ndarray of int of shape (n_samples,) or None
-            None where the search is cut short since the probabilities are so even that
-            it visits many nodes, and where an output is not finite.
+            None if the search ends early because it visits too many nodes, as with
+            nearly equal probabilities, or because an output is not finite.
         """
         last = self.layers[-1]
         W, b = last.fitted(fitted).values()
         if last.dropconnect is not None or (len(self.layers) == 1 and issparse(X)):
             return None
-        # Gathering columns is fast where they are stored one after the other. A copy
-        # pays for itself once as many of them are read as there are.
+        # Reading columns is fast if they are contiguous. A copy is worth it if more
+        # columns are read than there are.
         if X.shape[0] * len(link.tree.levels) > W.shape[1]:
             W = np.asfortranarray(W)
         n = X.shape[0]
         leaves = np.empty(n, np.int64)
-        # Few rows are enough to see whether the search pays.
+        # A few rows show whether the search is worth it.
         edges = [0, *range(_TRIAL_ROWS, n, _CHUNK_ROWS), n]
         for rows in map(slice, edges[:-1], edges[1:]):
             with np.errstate(all="ignore"), _threads(X[rows], fitted.coefs):
@@ -164,15 +164,15 @@ class Predictor:
     def passes(self, X, fitted, n_passes):
         """Yield the raw outputs of sampled sub-networks, for a chunk of rows.
 
-        Each pass draws one sub-network for all rows, from a seed of its own that does
-        not change, so that a row's prediction depends on nothing else.
+        Each pass draws one sub-network for all rows, from a fixed seed, so that the
+        prediction for a row does not depend on the other rows.
 
         Parameters
         ----------
         X : {ndarray, sparse array} of shape (n_samples, n_features)
         fitted : Fitted
         n_passes : int or None
-            None yields once, with the noise averaged analytically.
+            None yields once, with analytically averaged noise.
         """
         generators: Iterable = [None]
         if n_passes is not None:
@@ -184,9 +184,9 @@ class Predictor:
             yield raw
 
     def _forward(self, A, fitted, rng=None, layers=None):
-        """Raw outputs of the average network or, with ``rng``, of a sampled one."""
+        """Return raw outputs of the average or, with ``rng``, of a sampled network."""
         flow = Flow(fitted.coefs[0], rng=rng)
-        if flow.xp is np:  # Inputs may lie on a device, where the network is not.
+        if flow.xp is np:  # Inputs may be on another device than the network.
             A = to_numpy(A)
         for layer in self.layers if layers is None else layers:
             A = layer.predict(layer.fitted(fitted), A, flow)
@@ -194,19 +194,19 @@ class Predictor:
 
 
 def chunk_rows(n_outputs):
-    """Return how many rows prediction handles at a time."""
+    """Return the number of rows of a chunk."""
     return max(1, min(_CHUNK_ROWS, _CHUNK_OUTPUTS // n_outputs))
 
 
 class _CutShort(Exception):
-    """A search for the most probable leaf is not worth going on with."""
+    """A search for the most probable leaf takes too long."""
 
 
 class _Nodes:
     """Raw outputs of a dense layer at pairs of a row and a unit.
 
-    Those of the first units are computed for all rows by one product: there are the
-    upper levels of a tree, which most rows pass.
+    Those of the first units, the upper levels of a tree, are computed for all rows by
+    one product, since most rows need them.
 
     Parameters
     ----------
@@ -218,7 +218,7 @@ class _Nodes:
     def __init__(self, A, W, b):
         self._A, self._columns, self._b = A, W.T, b
         self._first = A @ W[:, :_FIRST_UNITS] + b[:_FIRST_UNITS]
-        # Four times what a pair costs in a product of matrices, and in its link.
+        # A pair costs four times as much here as in a product of matrices and its link.
         self._n_left = len(A) * W.shape[1] // 16
 
     def __call__(self, rows, nodes):
@@ -241,14 +241,14 @@ class _Nodes:
 
 
 def check_predicted(outputs):
-    """Return the outputs for some samples; raise ValueError if some are not finite."""
+    """Return outputs; raise ValueError if some are not finite."""
     if np.isfinite(outputs).all():
         return outputs
     return checked(lambda function: function(outputs), lambda outputs: outputs)
 
 
 def checked(compute, function):
-    """Return ``compute(function)``; raise ValueError for outputs that are not finite.
+    """Return ``compute(function)``; raise ValueError if outputs are not finite.
 
     Parameters
     ----------
@@ -256,6 +256,7 @@ def checked(compute, function):
         Takes a function of the outputs for a chunk of samples, and returns its results
         for all samples.
     function : callable
+        Function of the outputs.
     """
 
     def of_finite(outputs):
@@ -279,7 +280,7 @@ def _are_rows_finite(outputs):
 
 
 def gathered(n_samples, results):
-    """Return the results of chunks, pairs of a slice of rows and an array, as one."""
+    """Return the results of chunks, pairs of a slice and an array, as one array."""
     every: Any = None
     for rows, result in results:
         if every is None:
@@ -289,16 +290,16 @@ def gathered(n_samples, results):
 
 
 def averages(networks, X, n_passes, average=np.mean):
-    """Yield the mean over all networks and their passes, by chunks of rows.
+    """Yield the mean over all networks and their passes, in chunks of rows.
 
     Parameters
     ----------
     networks : list of (Predictor, Fitted, callable)
-        The last one turns raw outputs into what is averaged.
+        The callable transforms raw outputs to the quantities that are averaged.
     X : {ndarray, sparse array} of shape (n_samples, n_features)
     n_passes : int or None
-        Passes with noise of each network; None makes one, with the noise averaged
-        analytically.
+        Number of passes with noise of each network. None makes a single pass, with
+        analytically averaged noise.
     average : callable, default=numpy.mean
         Takes the stacked passes and ``axis``.
 
@@ -307,11 +308,11 @@ def averages(networks, X, n_passes, average=np.mean):
     rows : slice
     mean : ndarray of shape (n_rows, n_outputs)
     passes : list of ndarray of shape (n_rows, n_outputs)
-        What was averaged.
+        The averaged passes.
     """
     n_outputs = networks[0][1].coefs[-1].shape[1] * len(networks) * (n_passes or 1)
     for rows in gen_batches(X.shape[0], chunk_rows(n_outputs)):
-        # The caller's code between the chunks is its own affair.
+        # Not around the yield, where the caller's code runs.
         with np.errstate(all="ignore"):
             passes = [
                 transform(raw)
@@ -342,14 +343,14 @@ def averaged(networks, X, n_passes, average=np.mean):
 
 
 def _threads(X, coefs):
-    """Give BLAS the threads that a chunk of rows is worth."""
+    """Limit the threads of BLAS to those that a chunk of rows is worth."""
     units = len(coefs[0]), *(W.shape[1] for W in coefs)
     return threads_for(min(X.shape[0], _CHUNK_ROWS), units)
 
 
 @np.errstate(all="ignore")
 def spread_of(passes):
-    """Return the standard deviation over passes, whether squares overflow or vanish."""
+    """Return the standard deviation over passes, also if squares over- or underflow."""
     spread, size = np.std(passes, axis=0), np.max(np.abs(passes))
     limits = np.finfo(spread.dtype)
     vanishes = 0 < size < np.sqrt(limits.tiny) / limits.eps

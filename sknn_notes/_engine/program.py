@@ -1,7 +1,7 @@
-"""The training step, written once: what is done, in which order, and who does it.
+"""The training step, as a list of stages.
 
-A step is a list of stages. Each computes in array code what it stands for (``run``),
-and adds the compiled operations that compute the same to a tape (``record``).
+Each stage computes its result in array code (``run``), and adds the compiled operations
+that compute the same to a tape (``record``).
 """
 
 import math
@@ -17,8 +17,8 @@ from sknn_notes._part import NoLoopsError, form_of
 from sknn_notes.layers._dropout import Dropout
 from sknn_notes.losses._base import weighted_mean
 
-# Elements that numpy handles at a time where several passes are made over arrays of
-# theta's size: so many of each stay in a core's cache between the passes.
+# Elements that numpy processes at a time in several passes over arrays of the size of
+# theta. Blocks of this size stay in the cache of a core between the passes.
 _BLOCK_SIZE = 32768
 
 
@@ -31,31 +31,31 @@ class Program:
     loss : Loss
     penalty : Penalty or None, default=None
     alphas : sequence of (float, Schedule or array), default=()
-        The penalty's strength, one a weight matrix of the chain.
+        Strengths of the penalty, one per weight matrix of the dense layers.
     penalize_bias : bool, default=False
-        Whether the penalty is on the biases, too.
+        Whether the penalty also applies to the biases.
     max_norms : sequence of (float or None), default=()
-        Largest length of a unit's incoming weights, one a weight matrix; empty for no
-        bounds.
+        Maximum norm of the incoming weights of a unit, one per weight matrix; empty for
+        no bounds.
     optimizer : Optimizer or None, default=None
-        None where the objective alone is asked for.
+        None if only the objective is needed.
     clip_norm : float or None, default=None
-        Largest length of the gradient.
+        Maximum norm of the gradient.
 
     Notes
     -----
-    Where the network's vectors have a leading axis of models, its numbers may be arrays
-    with one for each: strengths, norms and those of the loss and the activations of
-    shape (..., 1, 1), ``clip_norm``, the learning rate and the solver's of shape
-    (..., 1). Such a program is run in array code.
+    If the vectors of the network have a leading axis of models, numbers may be arrays
+    with one number per model: strengths, norms, and numbers of the loss and the
+    activations of shape (..., 1, 1); ``clip_norm``, the learning rate and numbers of
+    the solver of shape (..., 1). Such a program runs in array code.
 
     Attributes
     ----------
     objective : list of stage
-        What computes the objective and its gradient, without the penalty.
+        Stages that compute the objective and its gradient, without the penalty.
     updates : list of stage
-        What follows: the penalty, and the change of the parameters. Last in a step the
-        network updates its running averages.
+        Stages after that: the penalty, and the update of the parameters. A step ends
+        with the update of the running averages of the network.
     """
 
     def __init__(
@@ -79,20 +79,19 @@ class Program:
         if optimizer is not None and optimizer.stochastic:
             self.updates += [Clip(self)] if clip_norm is not None else []
             self.updates.append(Optimize(self))
-            # A proximal step is followed by its own projection.
+            # A proximal step includes the projection.
             self.updates += [self.bounds] if self.smooth and self.bounds else []
 
     @property
     def n_random(self):
-        """How many keys of random numbers a step takes."""
+        """Number of keys of random numbers that a step needs."""
         return self.network.n_random + self.loss.is_random
 
     @property
     def scheduled(self):
-        """What changes from step to step beside the learning rate.
+        """Scheduled numbers other than the learning rate.
 
-        Triples of the function that sets it, of its schedule, and of a bound that it
-        stays below.
+        Triples of the function that sets a number, its schedule, and an upper bound.
         """
         layers = [x for x in self.network.layers if isinstance(x, Dropout)]
         rates = [(x.mask.set_rate, x.schedule, 1.0) for x in layers if x.schedule]
@@ -100,22 +99,22 @@ class Program:
 
     @property
     def smooth(self):
-        """Whether no proximal step is needed."""
+        """Whether there is no proximal step."""
         return not self.penalized or self.penalized.penalty.smooth
 
     @property
     def decoupled(self):
-        """Whether the solver shrinks the weights in place of the penalty's gradient."""
+        """Whether the solver decays the weights instead of using the gradient."""
         return self.optimizer is not None and self.optimizer.decoupled
 
     @property
     def has_split_steps(self):
-        """Whether proximal steps see more than single weights."""
+        """Whether proximal steps depend on more than single weights."""
         return not self.smooth and (self.penalized.sees_matrices or bool(self.bounds))
 
     @property
     def adds_penalty_first(self):
-        """Whether the penalty's gradient is there before the solver's pass adds it."""
+        """Whether the penalty's gradient is added before the pass of the solver."""
         return (
             self.clip_norm is not None
             or self.optimizer is None
@@ -124,25 +123,25 @@ class Program:
 
 
 class Step:
-    """What is known of a step while it is made.
+    """State of a training step.
 
     Parameters
     ----------
     X, y, sample_weight : array or None
         The batch.
     keys : iterable of int or None
-        Of the random numbers; None trains without noise.
+        Keys of the random numbers; None for a step without noise.
     rate : float
-        The learning rate.
+        Learning rate.
     state : dict
-        The solver's.
+        State of the solver.
 
     Attributes
     ----------
     value : float, or array of shape (...,)
-        The objective, of each model where there are several.
+        The objective; with several models, that of each.
     raw, delta : array
-        Raw outputs, and the gradient of the mean loss there.
+        Raw outputs, and the gradient of the mean loss with respect to them.
     """
 
     raw: Any
@@ -157,7 +156,7 @@ class Step:
 def run(stages, step):
     """Run stages one by one, until the objective is not finite.
 
-    Several models all go on: one that is lost does not touch the others.
+    Several models always continue, since one that diverges does not affect the others.
     """
     for stage in stages:
         stage.run(step)
@@ -166,30 +165,30 @@ def run(stages, step):
 
 
 def is_lost(value):
-    """Whether an objective is not finite; of several models, some may go on."""
+    """Tell whether an objective is not finite; several models always continue."""
     return isinstance(value, float) and not math.isfinite(value)
 
 
 def as_value(array):
-    """Return the value of one model as a float, those of several as they are."""
+    """Return the value of one model as a float, those of several as an array."""
     return array if getattr(array, "ndim", 0) else float(array)
 
 
 class Stage:
-    """One thing that a step does."""
+    """Stage of a training step."""
 
     def __init__(self, program):
         self.program, self.network = program, program.network
 
     def run(self, step):
-        """Do it in array code."""
+        """Compute the stage in array code."""
 
     def record(self, tape, y):
-        """Add the operations that do it to a tape; ``y`` are targets of their form."""
+        """Add the operations of the stage to a tape; ``y`` are example targets."""
 
 
 class Forward(Stage):
-    """From the inputs to the raw outputs."""
+    """Forward pass, from the inputs to the raw outputs."""
 
     def run(self, step):
         step.raw = self.network.forward(step.X, step.keys)
@@ -202,7 +201,7 @@ class Forward(Stage):
 
 
 class Loss(Stage):
-    """The mean loss, and its gradient at the raw outputs."""
+    """The mean loss, and its gradient with respect to the raw outputs."""
 
     _DEFINITION = (
         "per_sample",
@@ -241,7 +240,7 @@ class Loss(Stage):
 
 
 class ChosenLoss(Stage):
-    """As ``Loss``, for outputs that the loss has chosen."""
+    """Like ``Loss``, for chosen outputs."""
 
     def run(self, step):
         xp, part = self.network.xp, self.program.loss
@@ -258,12 +257,12 @@ class ChosenLoss(Stage):
 
 
 class Backward(Stage):
-    """From the gradient at the raw outputs to that of the parameters."""
+    """Backward pass, from the raw outputs to the gradient of the parameters."""
 
     def run(self, step):
         self.network.backward(step.delta)
 
-    # The layers have recorded their backward pass with the forward pass.
+    # The layers record their backward pass together with the forward pass.
 
 
 class AddPenalty(Stage):
@@ -289,7 +288,7 @@ class AddPenalty(Stage):
         if by_matrix:
             penalized.record(tape, operations.matrix_value, "value_loops")
         elif not (program.adds_penalty_first or program.has_split_steps):
-            return  # The solver's pass does it.
+            return  # The pass of the solver includes it.
         adds = program.adds_penalty_first and not program.decoupled
         if by_matrix and not adds:
             return
@@ -306,11 +305,11 @@ class AddPenalty(Stage):
 
 
 class Clip(Stage):
-    """The gradient shortened to a length."""
+    """Clipping of the norm of the gradient."""
 
     def run(self, step):
         grad, xp = self.network.grad, self.network.xp
-        # Scaled, so that the squares do not overflow.
+        # Scaled so that squares do not overflow.
         tiny = float(xp.finfo(grad.dtype).smallest_normal)
         top = maximum(xp.max(xp.abs(grad), axis=-1, keepdims=True), tiny, xp)
         scaled = grad / top
@@ -323,7 +322,7 @@ class Clip(Stage):
 
 
 class Optimize(Stage):
-    """The solver's step, and the proximal step of the penalty."""
+    """Step of the solver, and proximal step of the penalty."""
 
     def run(self, step):
         program, network, optimizer = self.program, self.network, self.program.optimizer
@@ -369,7 +368,7 @@ class Optimize(Stage):
         definition = "start", "step", "proximal_step", "_sizes"
         arrays = memory_of(part.start(self.network.theta[:1]))
         if len(arrays) not in (1, 2):
-            raise NoLoopsError(part)  # The loops have one or two numbers a parameter.
+            raise NoLoopsError(part)  # The loops support one or two arrays.
         ends = penalized.ends(self.network.layout.size)
         at = len(part.numbers()), *(end for end, _ in ends)
 
@@ -420,12 +419,12 @@ class Optimize(Stage):
 
 
 def memory_of(state):
-    """Return the arrays of a solver's state."""
+    """Return the arrays of the state of a solver."""
     return [array for array in state.values() if isinstance(array, np.ndarray)]
 
 
 class Project(Stage):
-    """Incoming weights of units that are longer than the max norm, shortened."""
+    """Projection of the incoming weights of units to the max norm."""
 
     def __init__(self, program):
         super().__init__(program)
@@ -449,14 +448,14 @@ class Project(Stage):
 
 
 def shorten_columns(W, norm, xp):
-    """Scale columns of ``W`` that are longer than ``norm`` back to it, in place."""
+    """Scale columns of ``W`` with a norm above ``norm`` to it, in place."""
     squares = xp.sum(W * W, axis=-2, keepdims=True)
-    # Elsewhere than in numpy, looking would cost more than it may save.
+    # Outside numpy, the test would cost more than it may save.
     if xp is np and np.all(squares <= norm * norm):
         return
     top = xp.max(xp.abs(W), axis=-2, keepdims=True)
     if xp is not np or np.any(squares == np.inf):
-        # Columns whose squares overflow, scaled to elements of up to ``norm``.
+        # Columns whose squares overflow are scaled to elements of up to ``norm`` first.
         huge = squares == xp.inf
         W *= xp.where(huge, norm / xp.where(huge, top, 1), 1)
         squares = xp.sum(W * W, axis=-2, keepdims=True)

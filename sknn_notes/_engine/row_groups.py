@@ -1,4 +1,4 @@
-"""Rows of large matrices that are active together, and where they lie."""
+"""Groups of rows that are active together, and their positions."""
 
 import numpy as np
 
@@ -9,21 +9,22 @@ class Group:
     Parameters
     ----------
     n_rows : int
-        All there are.
+        Number of rows.
     capacity : int
-        The most that can be active.
+        Maximum number of active rows.
 
     Attributes
     ----------
     place : ndarray of int of shape (n_rows,)
-        Where an active row is in the compact network; -1 for idle ones.
+        Index of an active row in the compact network; -1 for idle rows.
     last : ndarray of int of shape (n_rows,)
-        The step, since all rows caught up, that a row has caught up with.
+        The step that a row has caught up with, counted since all rows caught up.
     rows : ndarray of int of shape (capacity,)
-        The active rows, as they are in the compact network.
+        The active rows, in the order of the compact network.
     n_active : int
+        Number of active rows.
     start : int
-        Where these arrays start in the marks of ``ActiveRows``.
+        Start of these arrays in the marks of ``ActiveRows``.
     """
 
     place: np.ndarray
@@ -60,21 +61,21 @@ class Block:
     key : tuple of (int, str)
         Layer and name of the array.
     whole, compact : Entry
-        Where it is in the parameters of the two networks.
+        Positions in the parameters of the two networks.
     depth : int or None
-        Tells the strength of its penalty.
+        Depth of the strength of its penalty.
 
     Attributes
     ----------
     width : int
-        Numbers of a row.
+        Number of elements of a row.
     ledger : ndarray of shape (N_IDLE + 1, n_numbers)
-        What the steps after step ``i`` have done to idle rows, in row ``i``.
+        Row ``i`` contains the effect on idle rows of the steps after step ``i``.
     sums : ndarray of shape (2,)
-        Sums of the absolute values and of the squares of idle rows, as they were when
-        they were active.
+        Sums of the absolute values and of the squares of idle rows, when they were last
+        active.
     ledger_start, sums_start : int
-        Where these start in the ledger of ``ActiveRows``.
+        Starts of these in the ledger of ``ActiveRows``.
     """
 
     ledger: np.ndarray
@@ -98,6 +99,6 @@ class Block:
         return vector[start : start + n_rows * self.width].reshape(n_rows, self.width)
 
     def add_to_sums(self, W, sign):
-        """Count rows in, or out."""
+        """Add rows to the sums, or subtract them."""
         W = W.astype(np.float64, copy=False)
         self.sums += sign * np.array([np.sum(np.abs(W)), np.sum(W * W)])

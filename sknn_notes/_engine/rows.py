@@ -1,27 +1,28 @@
-"""Rows of a matrix that are read when they are needed, not copied beforehand."""
+"""Rows of a matrix that are read when they are needed, without a copy."""
 
 import numpy as np
 from scipy.sparse import issparse
 
 from sknn_notes._arrays import from_numpy, namespace
 
-# Numbers that are read at a time where all rows are looked at.
+# Elements of a block of rows.
 _BLOCK_SIZE = 2**20
 
 
 class Rows:
-    """Some rows of a matrix, in the type that the network computes in.
+    """Some rows of a matrix, in the dtype of the network.
 
-    It holds the matrix as it is and an index. What is asked for is gathered and
-    converted then, so that rows that are held out, and memory maps, cost no copy.
+    An object holds the unchanged matrix and an index. Rows are gathered and converted
+    when they are read, so held-out rows and memory maps need no copy.
 
     Parameters
     ----------
     X : {ndarray, CSR array} of shape (n_all, n_features)
     index : ndarray of int of shape (n_samples,), default=None
-        The rows, in their order; None takes all.
+        Indices of the rows, in order. None for all rows.
     dtype : dtype, default=None
-        The type of what is read; None is that of ``X``. A sparse matrix has it already.
+        Type of the rows when they are read. None for that of ``X``; a sparse matrix
+        must have it already.
     """
 
     ndim = 2
@@ -54,7 +55,7 @@ class Rows:
 
     @property
     def n_entries(self):
-        """How many entries every row of a sparse matrix has."""
+        """Number of entries of each row of a sparse matrix."""
         counts = np.diff(self._X.indptr)
         return counts if self._index is None else counts[self._index]
 
@@ -98,22 +99,22 @@ def rows_of(X, index):
 
 
 def as_matrix(X):
-    """Return the matrix that ``Rows`` stand for; any other matrix is returned as is."""
+    """Return ``Rows`` as a matrix; any other matrix is returned unchanged."""
     return X[:] if isinstance(X, Rows) else X
 
 
 def matrix_and_index(X):
-    """Return the matrix that ``Rows`` are of, and which rows: None for all."""
+    """Return the matrix of ``Rows`` and their index, None for all rows."""
     return (X._X, X._index) if isinstance(X, Rows) else (X, None)
 
 
 def is_sparse(X):
-    """Tell whether a matrix, or what ``Rows`` are of, is sparse."""
+    """Tell whether a matrix, or the matrix of ``Rows``, is sparse."""
     return X.is_sparse if isinstance(X, Rows) else issparse(X)
 
 
 def n_entries(X):
-    """Return how many entries every row of a sparse matrix has."""
+    """Return the number of entries of each row of a sparse matrix."""
     if not isinstance(X, Rows):
         return np.diff(X.indptr)
     return X.n_entries

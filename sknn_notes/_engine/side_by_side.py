@@ -1,4 +1,4 @@
-"""Trainings that go on side by side on a device, until each one is done."""
+"""Trainings side by side on a device, until each one is done."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,40 +14,40 @@ from sknn_notes._engine.rows import as_matrix
 from sknn_notes._engine.stack import Stack, needs_host
 from sknn_notes.layers._base import Flow
 
-# Of the memory that is free, what a stack may take.
+# Fraction of the free memory that a stack may use.
 _SHARE_OF_MEMORY = 0.5
-# Arrays of the size of theta, and of a batch in every layer, that a step needs.
+# Numbers of arrays of the size of theta, and of a batch per layer, that a step needs.
 _N_VECTORS, _N_ARRAYS = 8, 8
-# A stack is rebuilt without the members that are done once this share is left.
+# A stack is rebuilt without finished members once at most this fraction is left.
 _SHARE_LEFT = 0.5
-# Numbers of a layer's outputs in prediction at a time.
+# Maximum number of outputs of a layer in a chunk of a prediction.
 _PREDICTED = 2**26
 
 
 @dataclass(eq=False)
 class Member:
-    """A training that may go on beside others.
+    """A training that may run beside others.
 
     Parameters
     ----------
     program : Program
-        Of a network on the CPU, which has the weights before and after.
+        Program of a network on the CPU, which has the weights before and after.
     epochs : Epochs
     context : context manager
-        Around all that is done for this training alone.
+        Context for everything that concerns only this training.
 
     Attributes
     ----------
     validation : array of shape (n_samples, n_features) or None
-        Inputs for which ``epochs.monitor`` asks after every epoch.
+        Validation inputs, predicted after each epoch for ``epochs.monitor``.
     is_followed : bool
-        Whether the network on the CPU has to follow after every epoch.
+        Whether the network on the CPU is updated after each epoch.
     error : Exception or None
-        What ended the training.
+        The error that ended the training.
     raw : array of shape (n_samples, n_raw) or None
         Raw outputs for the validation set, after the last epoch.
     seconds : float
-        Time that the training took, by its share in the stack.
+        Duration of the training, as a share of that of its stacks.
     """
 
     program: Any
@@ -71,12 +71,12 @@ class Member:
 
     @property
     def state(self):
-        """What training goes on from, and leaves."""
+        """The state of the training."""
         return self.epochs.state
 
     @property
     def is_new(self):
-        """Whether there is no state of the solver yet."""
+        """Whether the solver has no state yet."""
         return not self.state.is_of(self.program.optimizer, self.network.theta)
 
     @property
@@ -85,19 +85,19 @@ class Member:
         return self.error is not None or self.epochs.done
 
     def signature(self):
-        """Return what members of a stack have in common."""
+        """Return a key that is equal for members that can be in one stack."""
         state = {} if self.is_new else self.state.optimizer_state
         return (
             signature(self.program),
             self.batches.signature(self.network.has_batch_norm),
             tuple((k, v) for k, v in state.items() if not np.ndim(v)),
             self.is_new,
-            # What draws its numbers on the host does it for one network.
+            # Programs that draw numbers on the host can't share a stack.
             id(self) if needs_host(self.program) else None,
         )
 
     def n_bytes(self):
-        """Return about how much memory a step takes."""
+        """Return an estimate of the memory of a step, in bytes."""
         widths = [n_units for _, n_units in self.network.shapes]
         widths += [self.network.shapes[0][0]]
         size = self.network.theta.size * _N_VECTORS
@@ -106,28 +106,29 @@ class Member:
 
 
 def train_side_by_side(members, device, most=None, finish=None, n_alike=1):
-    """Train networks on a device, those of one signature in the same steps.
+    """Train networks on a device, those of the same signature together.
 
-    Each has its own numbers, its own weights and its own end. What ended a training
-    before its time is in ``error``.
+    Each network has its own numbers, weights and number of epochs. An error that ends
+    the training of a member is stored in its ``error``.
 
     Parameters
     ----------
     members : list of Member
     device : Device
     most : int, default=None
-        Most members of a stack, beside what the free memory allows.
+        Maximum number of members of a stack, besides the limit of the free memory.
     finish : callable, default=None
-        Is called with each member whose training is over.
+        Called with each member whose training is done.
     n_alike : int, default=1
-        How many times a search makes this call with as many members of this kind.
+        How many times a search makes this call with members of the same kind and
+        number.
 
     Returns
     -------
     interrupted : bool
         Whether the user interrupted the training.
     """
-    # Numbers that overflow end in a loss that is not finite, which is reported.
+    # Overflows lead to a loss that is not finite, which is reported.
     with np.errstate(all="ignore"):
         for stack in stacks_of(members, device, most):
             if _SideBySide(stack, device, finish, n_alike).train():
@@ -156,7 +157,7 @@ class _SideBySide:
         self._members, self._device, self._finish = members, device, finish
         self._n_alike = n_alike
         self._stack: Any = None
-        # Those whose training is not over.
+        # Members whose training is not done.
         self._active = list(members)
 
     def train(self):
@@ -169,7 +170,7 @@ class _SideBySide:
                     self._go_on()
                 except Exception as raised:
                     error = self._device.explained(raised, len(self._active))
-                    # What can't be trained ends here; other stacks go on.
+                    # These members can't be trained; other stacks continue.
                     for member in self._active:
                         member.error = error
                 self._leave([member for member in self._active if member.is_done])
@@ -183,7 +184,7 @@ class _SideBySide:
         return False
 
     def _go_on(self):
-        """Make an epoch, on a stack without many that are done."""
+        """Train for an epoch, on a stack with few finished members."""
         active = self._active
         if self._stack is None:
             self._use(Stack(active, self._device, n_alike=self._n_alike))
@@ -194,7 +195,7 @@ class _SideBySide:
         self._train_epoch(active)
 
     def _use(self, stack):
-        """Let a stack train from now on."""
+        """Use a stack from now on."""
         self._stack = stack
         watching = defaultdict(list)
         for index, member in enumerate(stack.members):
@@ -222,7 +223,7 @@ class _SideBySide:
         self._shared_until = now
 
     def _train_epoch(self, active):
-        """Go once over the data."""
+        """Train for an epoch."""
         stack, plans = self._stack, {}
         for member in active:
             plan = _attempt(member, member.epochs.plan_epoch)
@@ -230,7 +231,7 @@ class _SideBySide:
                 plans[id(member)] = plan
         if not plans:
             return
-        # Members that are done are still trained until the stack is rebuilt.
+        # Finished members are trained until the stack is rebuilt.
         any_plan = next(iter(plans.values()))
         of_all = [plans.get(id(member), any_plan) for member in stack.members]
         losses = stack.run_epoch(of_all).tolist()
@@ -243,7 +244,7 @@ class _SideBySide:
         self._share_time(active)
 
     def _look_at(self, active):
-        """Find what monitors and callbacks ask for after an epoch."""
+        """Compute what monitors and callbacks need after an epoch."""
         stack = self._stack
         network = stack.network
         for indices, predictions in self._watching:
@@ -263,20 +264,20 @@ class _SideBySide:
 
     def _end(self, members):
         for member in members:
-            # Whatever interrupts it, a training ends once.
+            # Removed first, so that a training ends only once.
             self._active = [each for each in self._active if each is not member]
             restored = _attempt(member, member.epochs.restore_best)
             if member.error is None:
                 network, loss = member.network, member.program.loss
                 _attempt(member, member.epochs.check, network, loss, restored)
-            # Nothing keeps the memory of the device.
+            # The monitor should not keep memory of the device.
             vars(member.epochs.monitor).pop("copy_weights", None)
             if self._finish is not None:
                 self._finish(member)
 
 
 def _attempt(member, function, *arguments):
-    """Call a function; its error ends the training of the member, and no other one."""
+    """Call a function; an error ends the training of this member only."""
     try:
         with member.context:
             return function(*arguments)
@@ -290,7 +291,7 @@ class Predictions:
     Parameters
     ----------
     programs : list of Program
-        Of one signature.
+        Programs of the same signature.
     X : {ndarray, Rows, tensor} of shape (n_samples, n_features)
     device : Device
     """
@@ -303,7 +304,7 @@ class Predictions:
         running = device.zeros((*shape, network.layout.n_averages), dtype)
         self._stacked = partial(Stacked, programs, device.array, theta, running)
         self._network = self._stacked().program.network
-        # Masks in prediction are those of the last step.
+        # In prediction, the rates of dropout are those of the last step.
         self._varies = bool(programs[0].scheduled)
         widest = max(map(max, network.shapes))
         self._n_rows = max(1, _PREDICTED // (widest * len(programs)))

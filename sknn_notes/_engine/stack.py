@@ -1,8 +1,8 @@
-"""The steps of several networks alike, side by side in array code on a device.
+"""The steps of several networks of one signature, in array code on a device.
 
-What the steps of an epoch need is on the device before it begins, and the losses are
-read after it: in between the host waits for nothing. On a GPU a step is recorded once,
-as a graph.
+The numbers for the steps of an epoch are copied to the device before it begins, and the
+losses are read at its end, so the host never waits in between. On a GPU, a step is
+recorded once, as a graph.
 """
 
 from operator import is_not
@@ -26,20 +26,20 @@ from sknn_notes.layers._base import Layer
 from sknn_notes.layers._dropout import Dropout
 from sknn_notes.layers._input_noise import InputNoise
 
-# Seconds that a step takes on a large GPU for its kernels, about, and the bytes and the
-# multiplications of a second; training that takes longer than _LONG is compiled.
+# Estimates for a large GPU: seconds per step to launch kernels, bytes per second, and
+# multiplications per second. Training that takes longer than _LONG seconds is compiled.
 _LAUNCHES, _BYTES, _PRODUCTS = 2e-4, 2e12, 2e13
 _LONG = 40
 
-# Random numbers of an epoch that are drawn before it, at most: so many stay in a cache
-# of the device.
+# Maximum number of random numbers of an epoch that are drawn before it; these stay in a
+# cache of the device.
 _MOST_HALVES = 2**22
 
 
 def needs_host(program):
     """Tell whether steps need numbers on the host, so that they can't be recorded.
 
-    So it is with noise on images, losses that draw classes, and parts of other
+    This is the case for noise on images, losses that sample classes, and parts of other
     packages.
     """
     layers = program.network.layers
@@ -64,24 +64,25 @@ def _is_foreign(part):
 
 
 class Stack:
-    """Makes the steps of several networks on a device.
+    """The steps of several networks on a device.
 
     Parameters
     ----------
     members : list of Member
-        Of one signature.
+        Members of the same signature.
     device : Device
     vectors : tuple of (theta, running, state), default=None
-        Parameters, averages and the solver's state, if they are on the device already.
+        Parameters, running averages and the state of the solver, if they are already on
+        the device.
     n_alike : int, default=1
-        How many stacks of this kind and size there are, which compile their step once.
+        Number of stacks of this kind and size, which share a compiled step.
     inputs : Inputs, default=None
-        Of other members, too, if they are on the device already.
+        Inputs of these members and possibly others, if they are already on the device.
 
     Attributes
     ----------
     network : Network
-        Of all members.
+        Network of all members.
     """
 
     def __init__(self, members, device, vectors=None, n_alike=1, inputs=None):
@@ -125,12 +126,12 @@ class Stack:
             }
         for name, value in state.items():
             if not getattr(value, "ndim", 0):
-                # In full precision: PyTorch does not let it widen what it meets.
+                # float64, which PyTorch does not let widen other tensors.
                 state[name] = array(np.array(float(value)))
         return theta, running, state
 
     def _make_tables(self):
-        """Make room for the numbers of the steps of an epoch."""
+        """Allocate the numbers of the steps of an epoch."""
         n, zeros = len(self.members), self.device.zeros
         n_steps = self._data.first.n_batches
         dtype = numpy_dtype(self.network.theta).name
@@ -154,9 +155,9 @@ class Stack:
         ]
 
     def _make_halves(self, n_steps):
-        """Make room for the random bits of dropout, of all steps of an epoch.
+        """Allocate the random bits of dropout for all steps of an epoch, by layer.
 
-        To draw them at once takes fewer kernels. It returns them by the layer's key.
+        Drawing them at once takes fewer kernels.
         """
         layers = [x for x in self.network.layers if x.is_random]
         n_rows, found = self._data.first.max_rows, {}
@@ -170,12 +171,12 @@ class Stack:
     # An epoch.
 
     def run_epoch(self, plans):
-        """Go once over the data; return the mean loss of each member.
+        """Train for an epoch; return the mean loss of each member.
 
         Parameters
         ----------
         plans : list of EpochPlan
-            One a member.
+            One per member.
         """
         with self.device.active():
             self._load(plans)
@@ -201,7 +202,7 @@ class Stack:
                 self._take_step(i, starts[i + 1] - starts[i])
 
     def _load(self, plans):
-        """Bring the numbers of the coming steps to the device."""
+        """Copy the numbers of the coming epoch to the device."""
         array, data = self.device.array, self._data
         dtype = numpy_dtype(self.network.theta)
         of_members = [plan.rates for plan in plans]
@@ -231,9 +232,9 @@ class Stack:
             tensor.zero_()
 
     def _keep_places(self, state):
-        """Let what an optimizer makes for an epoch lie where the recorded step has it.
+        """Keep the tensors that an optimizer creates for an epoch at fixed addresses.
 
-        The recorded step reads and writes the places of the first epoch.
+        The recorded step reads and writes the tensors of the first epoch.
         """
         for name, value in state.items():
             if name not in self._begun:
@@ -255,7 +256,7 @@ class Stack:
 
     def _recorded(self, size, is_filled):
         def step():
-            # What follows the step of a compiler has to see where views come from.
+            # The compiler has to see the origin of the views.
             self.network.bind()
             self._run_step(size, is_filled)
 
@@ -274,7 +275,7 @@ class Stack:
         return recorded
 
     def _seconds(self):
-        """Return about how long training may take, by kernels, bytes and products."""
+        """Estimate the training time in seconds, from kernels, bytes and products."""
         n_models = len(self.members)
         weights = sum(fan_in * fan_out for fan_in, fan_out in self.network.shapes)
         units = sum(n_units for _, n_units in self.network.shapes)
@@ -288,7 +289,7 @@ class Stack:
         return step * n_epochs * self._data.first.n_batches
 
     def _run_step(self, size, is_filled, keys=None):
-        """Make a step on the next batch, of so many rows."""
+        """Make a step on the next batch of ``size`` rows."""
         program, at = self.program, self._step[None]
         for cell, _, table in self._cells:
             cell[...] = table.index_select(0, at)[0]
@@ -305,7 +306,7 @@ class Stack:
         self._position += size
         self._step += 1
 
-    # Members that leave.
+    # Members that are done.
 
     def bring_home(self, indices):
         """Copy the vectors of some members to their networks on the CPU."""
@@ -335,7 +336,7 @@ class Stack:
         return [network.theta[index].clone(), network.running[index].clone()]
 
     def without(self, indices):
-        """Return a stack of the others."""
+        """Return a stack without some members."""
         left = [i for i in range(len(self.members)) if i not in set(indices)]
         places = self.device.array(np.array(left))
         for index in left:

@@ -1,4 +1,4 @@
-"""The data of networks that are trained side by side, on a device."""
+"""Data on a device, of networks that are trained side by side."""
 
 import copy
 from typing import Any
@@ -8,27 +8,27 @@ import numpy as np
 from sknn_notes._arrays import arange, namespace, numpy_dtype, random_words
 from sknn_notes._engine.rows import matrix_and_index
 
-# The share of the free memory that inputs may take; more is sent piece by piece.
+# Fraction of the free memory that inputs may use; larger inputs are sent in blocks.
 _SHARE_OF_MEMORY = 0.4
-# Numbers of inputs that are sent at a time.
+# Elements of a block of inputs.
 _BLOCK_SIZE = 2**24
-# More shuffles than this in one epoch are made by the device.
+# Maximum number of shuffles per epoch on the host; more are made on the device.
 _MOST_SHUFFLES = 64
 
 
 class Shuffles:
-    """The generators of several trainings: equal ones draw once for all of them.
+    """Random generators of several trainings; equal ones draw only once.
 
     Parameters
     ----------
     members : list of (Generator, int, tuple of bool)
-        The generator of each training, its number of rows, and for which random layers
-        it draws keys: what differs leaves generators in different states.
+        Generator of each training, its number of rows, and for which random layers it
+        draws keys. All of these have to be equal for the same states.
 
     Attributes
     ----------
     of_member : ndarray of int of shape (n_members,)
-        Which of the different generators a training has.
+        Index of the generator of each training in ``different``.
     different : list of (Generator, int, tuple of bool)
     """
 
@@ -37,19 +37,19 @@ class Shuffles:
         keys = [(repr(rng.bit_generator.state), *rest) for rng, *rest in members]
         self.of_member = np.array([places.setdefault(k, len(places)) for k in keys])
         _, first = np.unique(self.of_member, return_index=True)
-        # Copies: a training that leaves keeps its generator as it was then.
+        # Copies, since the generator of a finished training must not change.
         self.different = [copy.deepcopy(members[i]) for i in first]
         self._members = members
 
     def leave(self, index):
-        """Set the generator of a training to where the common one is."""
+        """Set the generator of a training to the state of the shared one."""
         common, *_ = self.different[self.of_member[index]]
         self._members[index][0].bit_generator.state = common.bit_generator.state
 
     def keys(self, n_steps):
         """Return the keys of the random layers, shape (n_steps, n_keys, n_different).
 
-        They are 0 where a training draws none.
+        They are 0 if a training draws none.
         """
         drawn = []
         for rng, _, draws in self.different:
@@ -60,13 +60,13 @@ class Shuffles:
         return np.stack(drawn, axis=-1)
 
     def seeds(self):
-        """Return a random number of 64 bits of each generator."""
+        """Return a random 64-bit number from each generator."""
         drawn = [rng.bit_generator.random_raw() for rng, *_ in self.different]
         return np.array(drawn, np.uint64).view(np.int64)
 
 
 def source_of(batches):
-    """Return what tells the rows of some batches."""
+    """Return a key that identifies the rows of batches."""
     if batches.source is None:
         batches.source = _source_of(batches)
     return batches.source
@@ -79,7 +79,7 @@ def _source_of(batches):
 
 
 class Inputs:
-    """Matrices on a device, one after the other.
+    """Concatenated matrices on a device.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Inputs:
     ----------
     X : tensor
     starts : dict of int to int
-        Where a matrix begins, by its id.
+        First row of each matrix, by its id.
     """
 
     def __init__(self, matrices, device, dtype):
@@ -103,26 +103,26 @@ class Inputs:
 class StackedData:
     """Inputs, targets and weights on a device, and the order of their rows.
 
-    Members whose rows and generator are equal share their batches.
+    Members with equal rows and generators share their batches.
 
     Parameters
     ----------
     members : list of Batches
-        Of one signature.
+        Batches of the same signature.
     shuffles : Shuffles
     device : Device
     inputs : Inputs, default=None
-        Those that are on the device already.
+        Inputs that are already on the device.
 
     Attributes
     ----------
     n_samples : ndarray of int of shape (n_members,)
     n_rows : int
-        The largest of them: last batches of other members are filled up.
+        The largest number of samples; last batches of other members are padded.
     block : int
-        Batches whose inputs are on the device at a time.
+        Number of batches whose inputs are on the device at a time.
     inputs : Inputs or None
-        None where they are sent block by block.
+        None if inputs are sent block by block.
     """
 
     def __init__(self, members, shuffles, device, inputs=None):
@@ -133,7 +133,7 @@ class StackedData:
         of_member = [places.setdefault(source_of(x), len(places)) for x in members]
         starts = [of_member.index(i) for i in range(len(places))]
         self._sources = [members[i] for i in starts]
-        # What has its own order of rows, and to which of these each member belongs.
+        # Pairs of data and generator, each with its order of rows, and that of members.
         pairs: dict[tuple, int] = {}
         keys = zip(of_member, shuffles.of_member.tolist(), strict=True)
         of_pair = [pairs.setdefault(key, len(pairs)) for key in keys]
@@ -148,7 +148,7 @@ class StackedData:
         self._fill_up()
 
     def _place(self, first, inputs):
-        """Put the inputs, targets and weights on the device."""
+        """Copy the inputs, targets and weights to the device."""
         device, sources = self.device, self._sources
         lengths = [batches.n_samples for batches in sources]
         self._starts = np.cumsum([0, *lengths[:-1]])
@@ -183,13 +183,13 @@ class StackedData:
     def _check_streamed(self):
         if not self.are_shared:
             raise MemoryError(
-                f"The inputs of these trainings take more than {_SHARE_OF_MEMORY:.0%} "
-                f"of the free memory of {self.device!r}, and they differ. Train them "
-                "with fewer folds at a time, or on the CPU: device='cpu'."
+                f"The inputs of these trainings differ, and take more than "
+                f"{_SHARE_OF_MEMORY:.0%} of the free memory of {self.device!r}. Use "
+                "fewer folds at a time, or train on the CPU: device='cpu'."
             )
 
     def _fill_up(self):
-        """Find the weights of the rows of last batches that are filled up, if any."""
+        """Compute the weights of the rows of padded last batches, if any."""
         last = self.first.starts[-1]
         counts = self.n_samples - last
         self._filling: Any = None
@@ -203,11 +203,11 @@ class StackedData:
         self._counts = self.device.array(counts.astype(float))
 
     def is_filled(self, index):
-        """Tell whether a batch has rows that do not count for some members."""
+        """Tell whether a batch is padded for some members."""
         return self._filling is not None and index == self.first.n_batches - 1
 
     def n_rows_of(self, size, is_filled):
-        """Return how many rows of a batch count for each member."""
+        """Return the number of rows of a batch for each member, without padding."""
         return self._counts if is_filled else size
 
     def tensors(self):
@@ -237,7 +237,7 @@ class StackedData:
         self._order[...] = self.device.array(order[0] if self.are_shared else order)
 
     def _shuffled(self, keys, lengths):
-        """Return orders that random words tell: those of the rows, from low to high."""
+        """Return random orders of the rows, which sort random words."""
         array, torch = self.device.array, self.device.torch
         sources = np.array([source for source, _ in self._pairs])
         own = array(keys[[generator for _, generator in self._pairs]][:, None])
@@ -250,14 +250,16 @@ class StackedData:
         return order + array(self._starts[sources][:, None])
 
     def batch(self, position, size, is_filled):
-        """Return the inputs, targets and weights of the rows from a position on.
+        """Return the inputs, targets and weights of a batch.
 
         Parameters
         ----------
         position : tensor of int64 of shape ()
+            Position of the first row in the epoch.
         size : int
+            Number of rows.
         is_filled : bool
-            Whether some of the rows do not count for some members.
+            Whether the batch is padded for some members.
         """
         at = position + arange(size, position, namespace(position))
         rows = self._order.index_select(-1, at)
@@ -273,13 +275,13 @@ class StackedData:
         return X, self._take(self._y, rows), weight
 
     def _take(self, array, rows):
-        """Return rows of an array, for each model its own where they differ."""
+        """Return rows of an array, those of each model if they differ."""
         found = array[rows]
         if self.are_shared or self._is_own:
             return found
         return found.index_select(0, self._of_pair)
 
     def send(self, start, stop):
-        """Send the inputs at places of the epoch, if they are not on the device."""
+        """Send the inputs from ``start`` to ``stop``, if they are sent in blocks."""
         if self._stream is not None:
             self._stream.send(self._host_order, start, stop)

@@ -1,4 +1,4 @@
-"""Recording a training step as compiled operations over flat arrays."""
+"""Recording of a training step as compiled operations on flat arrays."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,10 +10,10 @@ from sknn_notes._compile import Tape
 
 
 class Value(NamedTuple):
-    """Outputs of a layer for a batch, and their gradient, as places in ``work``.
+    """Positions in ``work`` of the outputs of a layer and of their gradient.
 
-    ``start`` is below 0 for the inputs of the network, ``delta`` where no gradient is
-    needed. ``bias`` is the place in theta of biases that are still to be added. If
+    ``start`` is negative for the inputs of the network, ``delta`` if no gradient is
+    needed. ``bias`` is the position in theta of biases that have not been added yet. If
     ``is_flat_at_zero``, dropped outputs need no mask in the backward pass.
     """
 
@@ -25,7 +25,7 @@ class Value(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """A compiled operation and what it is called with; ``numbers`` may change."""
+    """A compiled operation and its arguments, of which the numbers may change."""
 
     function: Callable
     loops: tuple
@@ -39,30 +39,30 @@ def _none():
 
 
 class Recorder:
-    """Collects the operations of a step.
+    """Recorder of the operations of a step.
 
     Parameters
     ----------
     network : Network
     max_rows : int
-        Rows of the largest batch.
+        Number of rows of the largest batch.
     n_done : int, default=0
-        How many of the first layers are not recorded.
+        Number of first layers that are not recorded.
     is_sparse : bool, default=False
         Whether the inputs are sparse.
     chooses_inputs : bool, default=False
-        Whether a step chooses the inputs that it has weights of.
+        Whether a step chooses the inputs that it has weights for.
 
     Attributes
     ----------
     layers : list of Layer
-        Those that are recorded.
+        Recorded layers.
     n_inputs : int
-        Of the first of them.
+        Number of inputs of the first recorded layer.
     stack : list
-        What residual connections hand from one of their ends to the other.
+        Values that residual connections pass from their start to their end.
     has_rate : list of int
-        The updates whose first number is the learning rate.
+        Indices of the updates whose first number is the learning rate.
     """
 
     def __init__(
@@ -83,39 +83,39 @@ class Recorder:
         self.n_work = 0
 
     def place(self, layer, name):
-        """Return where an array of a layer starts in its vector."""
+        """Return the start of an array of a layer in its vector."""
         return self._layout.entry(self._index[id(layer)], name).start
 
     def room(self, width, per_row=True):
-        """Return the place of numbers for every row of a batch, or for all."""
+        """Reserve ``width`` elements, once or per row of a batch; return the start."""
         start = self.n_work
         self.n_work += width * (self.max_rows if per_row else 1)
         return start
 
     def value(self, width, *, delta=None, has_delta=True, bias=-1):
-        """Return room for outputs and, without ``delta``, for their gradient."""
+        """Reserve memory for outputs and, without ``delta``, for their gradient."""
         start = self.room(width)
         if delta is None:
             delta = self.room(width) if has_delta else -1
         return Value(start, width, delta, bias)
 
     def forward(self, function, *loops, at, numbers=_none, random=False):
-        """Add to the forward pass; return the index of the key, -1 without one."""
+        """Add to the forward pass; return the index of the key, -1 without a key."""
         key = self.n_keys if random else -1
         self.n_keys += random
         self._forward.append(Operation(function, loops, at, numbers, key))
         return key
 
     def backward(self, function, *loops, at, numbers=_none, key=-1):
-        """Add to the backward pass, before what has been added to it."""
+        """Add to the backward pass, in reverse order."""
         self._backward.append(Operation(function, loops, at, numbers, key))
 
     def update(self, function, *loops, at, numbers=_none):
-        """Add to what follows once the objective and its gradient are known."""
+        """Add to the operations after the objective and its gradient."""
         self._update.append(Operation(function, loops, at, numbers, -1))
 
     def average(self, function, *, at, numbers=_none):
-        """Add to what comes last in a step."""
+        """Add to the operations at the end of a step."""
         self._averages.append(Operation(function, (), at, numbers, -1))
 
     @property
@@ -135,13 +135,13 @@ class Recorder:
 
 
 class CompiledTape:
-    """Operations that are compiled, and their numbers.
+    """Compiled operations and their numbers.
 
     Parameters
     ----------
     objective, updates : sequence of Operation
     has_rate : sequence of int
-        The updates whose first number is the learning rate.
+        Indices of the updates whose first number is the learning rate.
     dtype : dtype
     active_numbers : callable, default=None
         Returns the numbers of the operations on active rows, the learning rate first.
@@ -174,9 +174,9 @@ class CompiledTape:
             self._rate_columns = np.append(self._rate_columns, last)
 
     def numbers(self, rates, fresh=False):
-        """Return the numbers of all operations, one row a rate, or one for equal ones.
+        """Return the numbers of all operations, one row per rate or one for all.
 
-        They are those of the first call, or as they are now if ``fresh``.
+        Numbers are those of the first call, or the current ones if ``fresh``.
         """
         if fresh or self._row is None:
             row = [number for x in self._operations for number in x.numbers()]

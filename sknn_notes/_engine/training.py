@@ -1,4 +1,4 @@
-"""The loops that minimize an objective: mini-batch steps, and L-BFGS."""
+"""Training loops: mini-batch steps, and L-BFGS."""
 
 import math
 from dataclasses import dataclass, field
@@ -16,23 +16,23 @@ from sknn_notes.schedules import Progress, values
 
 @dataclass
 class TrainingState:
-    """What has to survive between one call to fit and the next that continues it.
+    """State that is kept between a call to fit and the next one that continues it.
 
     Attributes
     ----------
     rng : numpy.random.Generator
-        The source of every random draw of training.
+        Generator of all random draws of training.
     lasting_seed : int
-        Seeds what is drawn anew and must stay the same: the validation split and the
-        sub-networks of Monte Carlo prediction.
+        Seed of draws that are repeated with the same result: the validation split and
+        the sub-networks of Monte Carlo prediction.
     optimizer : tuple or None
         Class of the solver that the state belongs to, and name of the dtype.
     optimizer_state : dict
-        What the solver's ``start`` returned, and its steps have updated.
+        State of the solver.
     n_seen : int
-        Samples shown so far (``t_``).
+        Number of samples seen so far (``t_``).
     epoch, n_plateaus, n_without_improvement : int
-        Where the schedule and the monitor stand.
+        Counters of the schedule and the monitor.
     loss : float
         Training loss of the last epoch, NaN before the first.
     """
@@ -48,11 +48,11 @@ class TrainingState:
     loss: float = math.nan
 
     def is_of(self, optimizer, theta):
-        """Tell whether the solver's state is of this class and dtype."""
+        """Tell whether the state belongs to a solver of this class and dtype."""
         return self.optimizer == (type(optimizer), theta.dtype.name)
 
     def use(self, optimizer, theta):
-        """Keep the solver's state if it is of this class and dtype, else start it."""
+        """Keep the state if it belongs to this class and dtype, otherwise reset it."""
         if not self.is_of(optimizer, theta):
             self.optimizer = type(optimizer), theta.dtype.name
             self.optimizer_state = optimizer.start(theta)
@@ -66,52 +66,54 @@ class EpochPlan(NamedTuple):
     rates : ndarray of shape (n_steps,)
         Learning rates.
     scheduled : list of (callable, ndarray of shape (n_steps,))
-        What else changes from step to step: each is called with its value.
+        Functions that set other scheduled numbers, and their values.
     """
 
     rates: np.ndarray
     scheduled: list
 
     def leave_last(self):
-        """Set what changes as the last step has it, if steps are made elsewhere."""
+        """Set scheduled numbers to their last values, after steps on a device."""
         for change, numbers in self.scheduled:
             change(float(numbers[-1]))
 
 
 class Epochs:
-    """The epochs of one training: which numbers they take, and when they end.
+    """The epochs of a training: their numbers, and when they end.
 
-    Who makes the steps iterates over it, which yields an ``EpochPlan``, and then tells
-    ``finish_epoch`` the loss; in the end ``restore_best`` puts the best weights back,
-    and ``check`` looks at what is left.
+    An iteration yields an ``EpochPlan``, after which the caller makes the steps and
+    passes the loss to ``finish_epoch``. At the end, ``restore_best`` restores the best
+    weights, and ``check`` checks the result.
 
     Parameters
     ----------
     batches : Batches
     schedule : Schedule
     monitor : Monitor
-        Holds the curves.
+        Monitor, which stores the curves.
     state : TrainingState
         Updated in place.
     base_rate : float
         Learning rate that the schedule starts from.
     max_iter : int
-        Number of epochs that the schedule plans with.
+        Number of epochs that the schedule uses.
     n_epochs : int
-        Most epochs of this call.
+        Maximum number of epochs of this call.
     scheduled : sequence of (callable, Schedule or number, float), default=()
-        What else changes from step to step: a function that sets it, its schedule or
-        number, and a bound that it stays below.
+        Other scheduled numbers: a function that sets the number, its schedule or value,
+        and an upper bound.
     verbose : bool, default=False
+        Whether to print messages.
     tasks : EpochTasks, default=None
-        Told of every epoch by ``begin()`` and ``end()``, whose True ends training.
+        Callbacks, called by ``begin()`` and ``end()`` in each epoch. Training ends if
+        ``end()`` returns True.
 
     Attributes
     ----------
     converged : bool
-        Whether training stopped by itself before its last epoch was over.
+        Whether training stopped before the maximum number of epochs.
     n_left : int
-        How many epochs there may be.
+        Maximum number of remaining epochs.
     """
 
     def __init__(
@@ -147,7 +149,7 @@ class Epochs:
             yield self.plan_epoch()
 
     def plan_epoch(self):
-        """Return the numbers of the next epoch, which begins."""
+        """Begin the next epoch, and return its numbers."""
         state = self.state
         if self.tasks is not None:
             self.tasks.begin()
@@ -170,18 +172,18 @@ class Epochs:
         return self._plan
 
     def finish_epoch(self, loss):
-        """Take the loss of the epoch, and decide whether another one follows.
+        """Record the loss of the epoch, and decide whether another one follows.
 
         Raises
         ------
         DivergenceError
-            If the loss is not finite and the monitor kept no better weights.
+            If the loss is not finite, and the monitor has no better weights.
         """
         state, monitor, loss = self.state, self.monitor, float(loss)
         self.n_left -= 1
         if not math.isfinite(loss):
             _stop_diverged(monitor, loss, state.epoch + 1, self._rates.max())
-            # The solver's state belongs to weights that are discarded.
+            # The state of the solver belongs to the discarded weights.
             state.optimizer, state.optimizer_state = None, {}
             self.converged = True
             return
@@ -206,21 +208,21 @@ class Epochs:
             say(_plateau_message(self.monitor) + " Lowering the learning rate.")
 
     def interrupt(self):
-        """End training here, as the user wants it, with a warning."""
+        """Stop training with a warning, since the user interrupted it."""
         _stop_interrupted(self.monitor)
         self.converged = True
 
     def restore_best(self):
-        """Put the best weights back where a score chose them; tell whether it did."""
+        """Restore the weights with the best score; tell whether there are any."""
         restored = self.monitor.restore_best()
         self.state.n_without_improvement = self.monitor.n_without_improvement
         return restored
 
     def check(self, network, loss, restored):
-        """Raise DivergenceError if what is left predicts no finite values."""
+        """Raise DivergenceError if the predictions of the result are not finite."""
         rate = self._rates.max()
         when = f"after epoch {self.state.epoch} at a learning rate of {rate:g}"
-        # Weights that a validation score chose predict finite values for that set.
+        # Weights with the best validation score have finite predictions.
         X, size = None, None
         if not restored:
             X, size = self.batches.X, self.batches.input_size
@@ -235,14 +237,14 @@ def train(executor, epochs):
     Parameters
     ----------
     executor : Executor
-        Makes the steps.
+        Executor of the steps.
     epochs : Epochs
 
     Raises
     ------
     DivergenceError
-        Where the loss is not finite and the monitor kept no better weights, or what is
-        left at the end predicts no finite values for the training data.
+        If the loss is not finite, and the monitor has no better weights, or if the
+        predictions for the training data are not finite at the end.
     """
     try:
         for plan in epochs:
@@ -277,7 +279,7 @@ def _stop_diverged(monitor, value, epoch, rate):
 
 
 def _warn_unless_converged(result, max_iter):
-    """Warn where scipy's result of L-BFGS is not a minimum."""
+    """Warn if the result of L-BFGS is not a minimum."""
     if result.status == 0:
         return
     n_iter = min(result.nit, max_iter)
@@ -289,33 +291,33 @@ def _warn_unless_converged(result, max_iter):
         message += f"Raise max_iter={max_iter}. "
     warn(
         f"{message}Scale the inputs, for example with sknn_notes.Standardizer. Another "
-        "fit with warm_start=True goes on from these weights, but estimates the "
-        "curvature from scratch: many short fits end far above one fit with as many "
-        "iterations.",
+        "fit with warm_start=True continues from these weights, but estimates the "
+        "curvature from scratch: many short fits reach a much higher loss than one fit "
+        "with as many iterations.",
         ConvergenceWarning,
     )
 
 
 def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None):
-    """Minimize the objective on one batch, all the data, by L-BFGS.
+    """Minimize the objective on a single batch of all the data by L-BFGS.
 
     Every iteration counts as an epoch. ``tol`` bounds the gradient.
 
     Returns
     -------
     n_iter : int
-        Iterations; 1 where there was none.
+        Number of iterations; 1 if there were none.
     loss : float
         The objective at the last iterate.
 
     Raises
     ------
     DivergenceError
-        Where the objective is not finite at the start, or what is left at the end
-        predicts no finite values for the training data.
+        If the objective is not finite at the start, or if the predictions for the
+        training data are not finite at the end.
     """
     network = objective.network
-    # The weights after the last iteration that the monitor knows of.
+    # The weights after the last iteration that the monitor recorded.
     accepted = network.theta.copy()
     stopped = False
 
@@ -323,7 +325,7 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
         network.theta[:] = theta
         value = objective(*batch)
         if not math.isfinite(value):
-            # High and steep: the line search then tries a third of the step.
+            # A high and steep value makes the line search try a third of the step.
             step = theta - accepted
             return 1e100, step * (1e104 / np.dot(step, step))
         return value, network.grad.copy()
@@ -339,7 +341,7 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
         nonlocal stopped
         update(intermediate_result.x, intermediate_result.fun)
         if tasks is not None:
-            # That an iteration has begun is known when it is over.
+            # The beginning of an iteration is only known at its end.
             tasks.begin()
             stopped = tasks.end()
         if stopped or (monitor.watches_score and monitor.on_plateau):
@@ -361,7 +363,7 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
                 "maxfun": max_fun,
                 "maxiter": max_iter,
                 "gtol": tol,
-                # The default would stop while the gradient is far above ``tol``.
+                # The default would stop with a gradient far above ``tol``.
                 "ftol": 64 * np.finfo(float).eps,
             },
         )
@@ -369,9 +371,9 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
             _warn_unless_converged(result, max_iter)
     except KeyboardInterrupt:
         _stop_interrupted(monitor)
-    if not monitor.losses:  # No step led down: the start is what there is.
+    if not monitor.losses:  # No step lowered the loss: keep the initial weights.
         update(accepted.copy(), start)
-    # Not where a line search has given up.
+    # Not the weights at which a line search failed.
     network.theta[:] = accepted
     restored = monitor.restore_best()
     if not restored and len(network.running):
@@ -383,7 +385,7 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
 
 
 def _take_averages(network, X):
-    """Let batch norm predict with the averages of all the data."""
+    """Set the running averages of batch norm to those of all the data."""
     network.forward(to_numpy(X))
     network.set_running()
 

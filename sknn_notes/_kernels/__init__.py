@@ -1,11 +1,11 @@
-"""Numerical kernels of the transformers, and which executor the networks use.
+"""Numerical kernels of the transformers, and the choice of the executor of networks.
 
-There is one set in plain numpy, the definition, and others that are faster: subpackages
-with the same functions, the same arguments and the same results to rounding. Networks
-compile their steps where the numba set is in use.
+The numpy kernels are the reference. Faster sets are subpackages with the same functions
+and arguments, and the same results to rounding. Networks compile their steps if the
+numba set is in use.
 
-``SKNN_NOTES_KERNELS`` names the set; without it the fastest one that can be imported is
-taken.
+The environment variable ``SKNN_NOTES_KERNELS`` selects a set. By default, the fastest
+one that can be imported is used.
 """
 
 import importlib
@@ -20,7 +20,7 @@ KERNEL_SETS = {"numba": "numba", "numpy": "numpy"}
 
 
 def available() -> list[str]:
-    """Names of the kernel sets whose requirement is installed, fastest first."""
+    """Return the names of the available kernel sets, fastest first."""
     return [
         name
         for name, requirement in KERNEL_SETS.items()
@@ -30,13 +30,13 @@ def available() -> list[str]:
 
 @cache
 def active() -> ModuleType:
-    """Return the kernel set in use, a module of functions; chosen at the first call."""
+    """Return the kernel set in use, a module, chosen in the first call."""
     name = os.environ.get("SKNN_NOTES_KERNELS")
     if name:
         if name not in available():
             raise ValueError(
-                f"SKNN_NOTES_KERNELS={name!r} names no kernel set that can be used "
-                f"here. Accepted: {available()}; unset it to take the fastest."
+                f"SKNN_NOTES_KERNELS={name!r} is not an available kernel set. "
+                f"Available: {available()}; unset it to use the fastest."
             )
         return importlib.import_module(f"sknn_notes._kernels._{name}")
     *faster, slowest = available()
@@ -45,9 +45,9 @@ def active() -> ModuleType:
             return importlib.import_module(f"sknn_notes._kernels._{name}")
         except Exception as error:
             warnings.warn(
-                f"The {name} kernels can't be used ({type(error).__name__}: {error}); "
-                f"the {slowest} kernels are used instead. Set "
-                f"SKNN_NOTES_KERNELS={slowest} to use these without a warning.",
+                f"The {name} kernels can't be used ({type(error).__name__}: {error}). "
+                f"The {slowest} kernels are used instead. Set "
+                f"SKNN_NOTES_KERNELS={slowest} to silence this warning.",
                 stacklevel=2,
             )
     return importlib.import_module(f"sknn_notes._kernels._{slowest}")

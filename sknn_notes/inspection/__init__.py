@@ -1,8 +1,8 @@
 """Displays of networks and their training, and checks before a long training.
 
 The displays follow scikit-learn's convention: ``from_estimator`` computes and plots,
-the constructor takes what was computed, and ``plot`` draws it again. They need
-matplotlib, which the extra ``plot`` brings; ``sanity_check`` does not.
+the constructor takes the computed values, and ``plot`` draws them again. They require
+matplotlib, which the extra ``plot`` installs; ``sanity_check`` does not.
 """
 
 from sknn_notes.inspection._activations import ActivationsDisplay

@@ -1,10 +1,18 @@
 """Outputs and gradients of the hidden units, layer by layer."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from sknn_notes._arrays import numpy_dtype
+from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats, MatrixLike
 from sknn_notes.inspection._access import fitted_network, fitted_objective
+from sknn_notes.inspection._docs import GRID_DISPLAY, GRID_PLOT
 from sknn_notes.inspection._plotting import grid_of_axes, named
 from sknn_notes.inspection._units import (
     dead_fractions,
@@ -13,41 +21,45 @@ from sknn_notes.inspection._units import (
 )
 from sknn_notes.neural_network._namespaces import as_numpy
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
+
+@completed(GRID_DISPLAY)
 class ActivationsDisplay:
-    """Distributions of the hidden units' outputs and gradients, one panel a layer.
+    """Distributions of the outputs and gradients of hidden units, one panel per layer.
 
-    Healthy layers keep their spread from first to last, in the outputs as in the
-    gradients. Each panel tells two shares. A unit is *saturated* on a sample where the
-    slope of its activation is below 5 % of the steepest (for ReLU: where the unit is
-    off), and *dead* where it is below 0.1 % on every sample: no gradient reaches its
-    weights. It is recommended to use
-    :meth:`~sknn_notes.inspection.ActivationsDisplay.from_estimator`. All parameters
-    are stored as attributes.
+    In a healthy network, outputs and gradients have a similar spread in all layers.
+    Each panel shows two fractions. A unit is *saturated* on a sample if the slope of
+    its activation is below 5 % of the steepest slope (for ReLU: if the unit is off). It
+    is *dead* if the slope is below 0.1 % on every sample, so that no gradient reaches
+    its weights. The fractions appear in the titles, or in the legend if the display
+    has a name.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.ActivationsDisplay.from_estimator` to create a
+    display. All parameters are stored as attributes.
 
     Parameters
     ----------
     outputs : list of ndarray of shape (n_samples, n_units)
-        Outputs of the units of every hidden layer.
+        Outputs of the units of each hidden layer.
     slopes : list of ndarray of shape (n_samples, n_units)
-        Absolute slopes of the activations where the units stand, relative to the
+        Absolute slopes of the activations at the inputs of the units, relative to the
         steepest slope of the activation.
     gradients : list of ndarray of shape (n_samples, n_units), default=None
-        Gradients of each sample's loss with respect to the dense outputs of every
+        Gradients of the loss of each sample with respect to the dense outputs of each
         hidden layer, before batch norm and activation.
-    name : str, default=None
-        Name of the model in the legend, which then tells the shares.
 
     Attributes
     ----------
     saturated_fractions : ndarray of shape (n_layers,)
-        Share of (sample, unit) pairs that are saturated.
+        Fraction of (sample, unit) pairs that are saturated, per layer.
     dead_fractions : ndarray of shape (n_layers,)
-        Share of units that are dead.
+        Fraction of units that are dead, per layer.
     axes_ : ndarray of matplotlib Axes of shape (1 or 2, n_layers)
-        The panels: outputs and, where given, gradients below.
-    figure_ : matplotlib Figure
-        The figure that holds them.
+        The panels: outputs in the first row, gradients in the second if given.
 
     Examples
     --------
@@ -61,44 +73,55 @@ class ActivationsDisplay:
     [(150, 20), (150, 10)]
     """
 
-    def __init__(self, outputs, slopes, gradients=None, *, name=None):
+    axes_: NDArray[np.object_]
+    figure_: Figure
+
+    def __init__(
+        self,
+        outputs: list[Floats],
+        slopes: list[Floats],
+        gradients: list[Floats] | None = None,
+        *,
+        name: str | None = None,
+    ) -> None:
         self.outputs = outputs
         self.slopes = slopes
         self.gradients = gradients
         self.name = name
 
     @property
-    def saturated_fractions(self):
-        """Share of (sample, unit) pairs of every layer that are saturated."""
+    def saturated_fractions(self) -> Floats:
+        """Fraction of (sample, unit) pairs that are saturated, per layer."""
         return saturated_fractions(self.slopes)
 
     @property
-    def dead_fractions(self):
-        """Share of units of every layer that are dead."""
+    def dead_fractions(self) -> Floats:
+        """Fraction of units that are dead, per layer."""
         return dead_fractions(self.slopes)
 
     @classmethod
-    def from_estimator(cls, estimator, X, y=None, *, name=None, ax=None, **hist_kw):
-        """Pass data through a fitted network and plot what its units do.
+    @completed(GRID_PLOT)
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        *,
+        name: str | None = None,
+        ax: ArrayLike | None = None,
+        **hist_kw: Any,
+    ) -> Self:
+        """Pass data through a fitted network and plot the states of its hidden units.
 
-        The pass is one of training, without noise: batch norm normalizes over ``X``.
+        The network must have hidden layers. The forward pass is that of training, but
+        without noise: batch norm uses the statistics of ``X``.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor, Pipeline or search
-            A fitted network with hidden layers, a Pipeline that ends in one, or a
-            search over one.
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The data, one batch: some hundred samples are enough.
+            Data, passed as one batch; a few hundred samples are enough.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            Targets, for the gradients; None leaves those out.
-        name : str, default=None
-            Name of the model in the legend, where several share the axes.
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **hist_kw : dict
-            Keywords for the histograms, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.hist`.
+            Targets, required for the gradients. None omits the gradients.
 
         Returns
         -------
@@ -111,8 +134,8 @@ class ActivationsDisplay:
         X, y = as_numpy(X), as_numpy(y)
         if len(mlp.coefs_) == 1:
             raise ValueError(
-                "The network has no hidden layers, and so no activations. Set "
-                "hidden_layer_sizes."
+                "The network has no hidden layers, so there are no activations to "
+                "plot. Set hidden_layer_sizes."
             )
         if y is None:
             X = mlp._fitted_arrays(X)[0]
@@ -123,16 +146,9 @@ class ActivationsDisplay:
         objective = fitted_objective(mlp)
         return cls(*unit_states(objective, X, y), name=name).plot(ax, **hist_kw)
 
-    def plot(self, ax=None, **hist_kw):
-        """Draw the distributions.
-
-        Parameters
-        ----------
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **hist_kw : dict
-            Keywords for the histograms, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.hist`.
+    @completed(GRID_PLOT)
+    def plot(self, ax: ArrayLike | None = None, **hist_kw: Any) -> Self:
+        """Plot the distributions.
 
         Returns
         -------
@@ -151,8 +167,9 @@ class ActivationsDisplay:
         if self.gradients is not None:
             logs = [np.log10(np.abs(g[g != 0])) for g in self.gradients]
             bins = _shared_bins(logs)
-            panels = zip(axes[1], self.gradients, logs, strict=True)
-            for axis, gradients, values in panels:
+            for axis, gradients, values in zip(
+                axes[1], self.gradients, logs, strict=True
+            ):
                 zeros = f"{np.mean(gradients == 0):.0%} are exactly 0"
                 self._histogram(axis, values, bins, "", zeros, hist_kw)
                 axis.set_xlabel("log10 |gradient|")
@@ -160,11 +177,19 @@ class ActivationsDisplay:
             axis.set_ylabel("units × samples")
         return self
 
-    def _histogram(self, axis, values, bins, title, told, hist_kw):
-        """Draw a histogram; tell a share of it in the title, or beside the name."""
-        # On a linear scale a peak, as that of ReLU at 0, would flatten all the rest.
-        style = {"bins": bins, "log": True, "histtype": "stepfilled", "alpha": 0.7}
-        style["label"] = named(self.name, told)
+    def _histogram(
+        self,
+        axis: Axes,
+        values: Floats,
+        bins: Floats,
+        title: str,
+        told: str,
+        hist_kw: dict[str, Any],
+    ) -> None:
+        """Plot a histogram, with a note in the title, or in the legend."""
+        # On a linear scale, a peak such as that of ReLU at 0 would hide the rest.
+        style: dict[str, Any] = {"bins": bins, "log": True, "alpha": 0.7}
+        style |= {"histtype": "stepfilled", "label": named(self.name, told)}
         if values.size:
             axis.hist(values.ravel(), **style | hist_kw)
         if self.name is None:
@@ -174,6 +199,6 @@ class ActivationsDisplay:
             axis.legend(fontsize="small")
 
 
-def _shared_bins(layers):
+def _shared_bins(layers: list[Floats]) -> Floats:
     values = np.concatenate([layer.ravel() for layer in layers])
     return np.histogram_bin_edges(values, bins=40)

@@ -1,32 +1,43 @@
-"""The loss of a network that knows nothing."""
+"""The loss at chance level, of predictions that do not depend on the inputs."""
+
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from sknn_notes._typing import Floats
 from sknn_notes.losses import (
     HierarchicalSoftmax,
     Hinge,
     LogLoss,
+    Loss,
     RegressionLoss,
     SquaredHinge,
 )
 
 
-def loss_at_zero(loss, y, sample_weight, n_raw):
-    """Return the loss where every raw output is 0, as the loss itself computes it."""
+def loss_at_zero(
+    loss: Loss, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+) -> float:
+    """Return the loss if every raw output is 0, as the loss itself computes it."""
     return _loss_of(np.zeros(n_raw), loss, y, sample_weight)
 
 
-def _loss_of(outputs, loss, y, sample_weight):
+def _loss_of(
+    outputs: Floats, loss: Loss, y: NDArray[Any], sample_weight: Floats | None
+) -> float:
     """Return the loss of the same raw outputs for every sample."""
     raw = np.tile(outputs, (len(y), 1)).astype(np.result_type(y, np.float32))
     return float(loss.mean(raw, y, sample_weight, np)[0])
 
 
-def chance_level(loss, y, sample_weight, n_raw):
-    """Return the loss at chance and how it is called.
+def chance_level(
+    loss: Loss, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+) -> tuple[float, str]:
+    """Return the loss at chance level and its formula as text.
 
-    It comes from the formulas where the loss is one of the library's, else from the
-    loss of outputs of 0.
+    The losses of the library have a formula. For any other loss, chance level is the
+    loss if all raw outputs are 0.
     """
     multiclass = y.ndim == 1
     kind = type(loss)
@@ -44,8 +55,10 @@ def chance_level(loss, y, sample_weight, n_raw):
     return loss_at_zero(loss, y, sample_weight, n_raw), "outputs of 0"
 
 
-def loss_of_constants(loss, y, sample_weight, n_raw):
-    """Return the loss of what knows no inputs: chance, or for numbers their mean."""
+def loss_of_constants(
+    loss: Loss, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
+) -> float:
+    """Return the loss of constant predictions: of chance, or of the mean target."""
     if not isinstance(loss, RegressionLoss):
         return loss_at_zero(loss, y, sample_weight, n_raw)
     return _loss_of(loss.link().raw(np.mean(y, axis=0)), loss, y, sample_weight)

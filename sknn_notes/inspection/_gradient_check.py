@@ -1,26 +1,35 @@
-"""The gradient of an objective against centered differences, at a few coordinates."""
+"""Comparison of a gradient with centered differences, at a few coordinates."""
 
 import numpy as np
 
+from sknn_notes._engine.network import Network
+from sknn_notes._engine.objective import Objective
+from sknn_notes._typing import Floats, Integers
+from sknn_notes.inspection._subject import Batch
+
 _STEP = 1e-5
 _N_PROBES = 8
-# Gradients so many times larger than the rounding of a difference count in full.
+# The relative error is damped for gradients below so many times the rounding error of
+# a difference.
 _ABOVE_ROUNDING = 1e5
 
 
-def gradient_errors(objective, batch, rng):
+def gradient_errors(
+    objective: Objective, batch: Batch, rng: np.random.Generator
+) -> tuple[float, str]:
     """Return the largest relative error over the parameter arrays, and its array.
 
-    Per weight matrix, bias and scale, the coordinates of the largest gradients and some
-    random ones are probed in float64; probes with a kink between their two ends are
-    left out. Gradients that drown in the rounding of the differences make no error.
+    In each weight matrix, bias and scale, the coordinates with the largest gradients
+    and some random ones are probed in float64. Probes across a point where the
+    objective is not differentiable are left out. Gradients below the rounding error of
+    the differences count as correct.
 
     Returns
     -------
     error : float
-        NaN where every probe sat at a kink.
+        NaN if no probe could be used.
     name : str
-        The array with this error.
+        Name of the array with this error.
     """
     value = objective(*batch)
     rounding = 4 * np.finfo(float).eps * max(1, abs(value)) / _STEP
@@ -40,7 +49,7 @@ def gradient_errors(objective, batch, rng):
     return worst, worst_name
 
 
-def _arrays(network):
+def _arrays(network: Network) -> list[tuple[str, Floats, Floats]]:
     """Return name, flat view and gradient of every parameter array."""
     names = {"W": "weights", "b": "biases", "shift": "shifts", "scale": "scales"}
     return [
@@ -53,14 +62,16 @@ def _arrays(network):
     ]
 
 
-def _places(gradient, rng):
+def _places(gradient: Floats, rng: np.random.Generator) -> Integers:
     n = min(_N_PROBES // 2, len(gradient))
     largest = np.argpartition(np.abs(gradient), -n)[-n:]
     return np.union1d(largest, rng.integers(len(gradient), size=n))
 
 
-def _probe(objective, batch, array, place, middle):
-    """Return the centered difference, and how far the slopes of its halves differ."""
+def _probe(
+    objective: Objective, batch: Batch, array: Floats, place: int, middle: float
+) -> tuple[float, float]:
+    """Return the centered difference, and the difference of its one-sided slopes."""
     before = array[place]
     array[place] = before + _STEP
     above = objective(*batch)

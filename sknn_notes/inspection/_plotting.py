@@ -1,12 +1,20 @@
-"""What the displays share: axes to draw on."""
+"""Axes and labels of the displays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from sknn_notes._sklearn import check_matplotlib_support
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def single_axes(display, ax):
-    """Return ``ax``, or the axes of a new figure; set both on the display."""
+
+def single_axes(display: Any, ax: Axes | None) -> Axes:
+    """Return ``ax`` or new axes; set the axes and the figure on the display."""
     check_matplotlib_support(f"{type(display).__name__}.plot")
     import matplotlib.pyplot as plt
 
@@ -16,7 +24,7 @@ def single_axes(display, ax):
     return ax
 
 
-def label_epochs(ax):
+def label_epochs(ax: Axes) -> None:
     """Label the x axis as epochs, which are whole numbers."""
     from matplotlib.ticker import AutoLocator
 
@@ -26,21 +34,28 @@ def label_epochs(ax):
         locator.set_params(integer=True)
 
 
-def rescale(ax, **scales):
-    """Set ``x`` and ``y`` scales, except where a scale or ticks have been chosen."""
+def rescale(ax: Axes, **scales: str) -> None:
+    """Set ``x`` and ``y`` scales, unless the user has set a scale or ticks."""
     for name, scale in scales.items():
         axis = getattr(ax, f"{name}axis")
         if axis.get_scale() == "linear" and axis.isDefault_majloc:
             getattr(ax, f"set_{name}scale")(scale)
 
 
-def named(name, what):
-    """Return the label of what a model shows, which starts with the model's name."""
+def named(name: str | None, what: str) -> str:
+    """Return a label, after the name of the model if there is one."""
     return what if name is None else f"{name}: {what}"
 
 
-def grid_of_axes(display, ax, n_rows, n_columns, panel=(3.2, 2.8), **share):
-    """Return axes of shape (n_rows, n_columns), given or of a new figure.
+def grid_of_axes(
+    display: Any,
+    ax: ArrayLike | None,
+    n_rows: int,
+    n_columns: int,
+    panel: tuple[float, float] = (3.2, 2.8),
+    **share: Any,
+) -> NDArray[np.object_]:
+    """Return axes of shape (n_rows, n_columns), ``ax`` or those of a new figure.
 
     ``panel`` is the width and height of one panel in inches; ``share`` goes to
     ``matplotlib.pyplot.subplots``.
@@ -49,6 +64,7 @@ def grid_of_axes(display, ax, n_rows, n_columns, panel=(3.2, 2.8), **share):
     check_matplotlib_support(f"{name}.plot")
     import matplotlib.pyplot as plt
 
+    axes: NDArray[np.object_]
     if ax is None:
         _, axes = plt.subplots(
             n_rows,

@@ -1,47 +1,59 @@
-"""Scores and weights along the strength of the penalty."""
+"""Scores and weights as functions of the penalty strength."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv, cross_validate
 from sklearn.pipeline import Pipeline
 
+from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats, MatrixLike
 from sknn_notes.inspection._access import fitted_network, no_network
+from sknn_notes.inspection._docs import GRID_DISPLAY, GRID_PLOT
 from sknn_notes.inspection._plotting import grid_of_axes, named, rescale
 from sknn_notes.neural_network._base import BaseMLP
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 _ALPHAS = np.logspace(-5, 0, 6)
 
 
+@completed(GRID_DISPLAY)
 class RegularizationPathDisplay:
-    """Scores, size of the weights and share of exact zeros along ``alpha``.
+    """Scores, weight norm and fraction of zero weights as functions of ``alpha``.
 
-    A model has one color: solid for training, dashed for what is held out. It is
-    recommended to use
-    :meth:`~sknn_notes.inspection.RegularizationPathDisplay.from_estimator`. All
-    parameters are stored as attributes.
+    Each model has one color, with solid lines for training scores and dashed lines for
+    test scores.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.RegularizationPathDisplay.from_estimator` to create a
+    display. All parameters are stored as attributes.
 
     Parameters
     ----------
     alphas : ndarray of shape (n_alphas,)
         Strengths of the penalty.
     train_scores : ndarray of shape (n_alphas, n_folds)
-        Scores on the training data of every fold.
+        Scores on the training data of each fold.
     test_scores : ndarray of shape (n_alphas, n_folds)
-        Scores on the data held out.
+        Scores on the held-out data of each fold.
     weight_norms : ndarray of shape (n_alphas, n_folds)
-        Euclidean norm of all weights together, biases left out.
+        Euclidean norm of all weights, without biases.
     zero_fractions : ndarray of shape (n_alphas, n_folds)
-        Share of the weights that are exactly 0.
-    name : str, default=None
-        Name of the model in the legend.
+        Fraction of the weights that are exactly 0.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes of shape (1, 3)
-        The panels: scores, norms, zeros.
-    figure_ : matplotlib Figure
-        The figure that holds them.
+        The panels: scores, norms, fractions of zeros.
 
     Examples
     --------
@@ -57,16 +69,19 @@ class RegularizationPathDisplay:
     array([0., 1.])
     """
 
+    axes_: NDArray[np.object_]
+    figure_: Figure
+
     def __init__(
         self,
         *,
-        alphas,
-        train_scores,
-        test_scores,
-        weight_norms,
-        zero_fractions,
-        name=None,
-    ):
+        alphas: Floats,
+        train_scores: Floats,
+        test_scores: Floats,
+        weight_norms: Floats,
+        zero_fractions: Floats,
+        name: str | None = None,
+    ) -> None:
         self.alphas = alphas
         self.train_scores = train_scores
         self.test_scores = test_scores
@@ -75,46 +90,38 @@ class RegularizationPathDisplay:
         self.name = name
 
     @classmethod
+    @completed(GRID_PLOT)
     def from_estimator(
         cls,
-        estimator,
-        X,
-        y,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike,
         *,
-        alphas=_ALPHAS,
-        cv=None,
-        scoring=None,
-        n_jobs=None,
-        name=None,
-        ax=None,
-        **line_kw,
-    ):
-        """Cross-validate clones at every strength and plot the path.
+        alphas: ArrayLike = _ALPHAS,
+        cv: Any = None,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        name: str | None = None,
+        ax: ArrayLike | None = None,
+        **line_kw: Any,
+    ) -> Self:
+        """Cross-validate clones for each ``alpha`` and plot the results.
 
         Parameters
         ----------
         estimator : MLPClassifier, MLPRegressor or Pipeline
-            A network, or a Pipeline that ends in one; it stays as it is.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
+            A network, or a Pipeline that ends in one. It need not be fitted, and stays
+            unchanged: clones are trained.
         alphas : array-like of shape (n_alphas,), default=np.logspace(-5, 0, 6)
-            The strengths.
+            Strengths of the penalty.
         cv : int, cross-validation generator or iterable, default=None
-            As in :func:`sklearn.model_selection.cross_validate`. The folds are the
-            same at every strength.
+            Splitting strategy, as in :func:`sklearn.model_selection.cross_validate`.
+            The folds are the same for each ``alpha``.
         scoring : str or callable, default=None
-            The score, as there; None is the estimator's own.
+            Score, as in :func:`sklearn.model_selection.cross_validate`. None uses the
+            ``score`` method of the estimator.
         n_jobs : int, default=None
-            Folds that are fitted at a time.
-        name : str, default=None
-            Name of the model in the legend, where several share the axes.
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
+            Number of folds that are fitted in parallel.
 
         Returns
         -------
@@ -163,16 +170,9 @@ class RegularizationPathDisplay:
             name=name,
         ).plot(ax, **line_kw)
 
-    def plot(self, ax=None, **line_kw):
-        """Draw the path: the mean over the folds, with a band of one deviation.
-
-        Parameters
-        ----------
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
+    @completed(GRID_PLOT)
+    def plot(self, ax: ArrayLike | None = None, **line_kw: Any) -> Self:
+        """Plot the means over the folds, with bands of one standard deviation.
 
         Returns
         -------
@@ -183,8 +183,10 @@ class RegularizationPathDisplay:
         scores, norms, zeros = axes[0]
         scores.set_ylabel("score")
         norms.set_ylabel("norm of the weights")
-        # A share of 0 has no place on a log scale.
-        zeros.set(ylabel="share of exact zeros", yscale="linear", ylim=(-0.03, 1.03))
+        # A log scale cannot show a fraction of 0.
+        zeros.set(
+            ylabel="fraction of zero weights", yscale="linear", ylim=(-0.03, 1.03)
+        )
         name, marked = self.name, {"marker": "."} | line_kw
         line = self._curve(scores, self.train_scores, named(name, "training"), marked)
         marked = {"color": line.get_color()} | marked
@@ -199,7 +201,9 @@ class RegularizationPathDisplay:
                 axis.legend()
         return self
 
-    def _curve(self, axis, values, label, line_kw):
+    def _curve(
+        self, axis: Axes, values: Floats, label: str | None, line_kw: dict[str, Any]
+    ) -> Line2D:
         mean, spread = values.mean(axis=1), values.std(axis=1)
         (line,) = axis.plot(self.alphas, mean, label=label, **line_kw)
         axis.fill_between(
@@ -213,7 +217,7 @@ class RegularizationPathDisplay:
         return line
 
 
-def _weights(estimator):
+def _weights(estimator: Any) -> Floats:
     """Return all weights of a fitted network or Pipeline as one vector."""
     mlp, _ = fitted_network(estimator, "RegularizationPathDisplay")
     return np.concatenate([W.ravel() for W in mlp.coefs_])

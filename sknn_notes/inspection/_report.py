@@ -1,27 +1,33 @@
-"""The report of ``sanity_check``: findings, as a table to read or a DataFrame."""
+"""The report of ``sanity_check``: findings, as printed table or DataFrame."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from textwrap import wrap
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from sknn_notes._sklearn import check_pandas_support
+
+if TYPE_CHECKING:
+    import pandas
 
 _COLUMNS = ("check", "status", "found", "change")
 _WIDTHS = (22, 6, 40, 44)
 
 
 class Finding(NamedTuple):
-    """What one check found.
+    """Result of one check.
 
     Parameters
     ----------
     check : str
         Name of the check.
     status : {'pass', 'warn', 'fail', 'skip'}
-        How it went; 'skip' where it does not apply.
+        Outcome; 'skip' if the check does not apply.
     found : str
         What was measured.
     change : str
-        What to change; empty where nothing needs to be.
+        What to change. Empty if nothing needs to change.
 
     Examples
     --------
@@ -37,23 +43,23 @@ class Finding(NamedTuple):
 
 
 class SanityReport:
-    """The findings of :func:`sanity_check`; prints as a table.
+    """Findings of :func:`sanity_check`, printed as a table.
 
-    ``report[check]`` is the finding of the check with this name.
+    ``report[check]`` returns the finding of the check with this name.
 
     Parameters
     ----------
     findings : sequence of Finding
-        In the order of the checks.
+        Findings in the order of the checks.
 
     Attributes
     ----------
     findings : tuple of Finding
-        The same.
+        Findings in the order of the checks.
 
     See Also
     --------
-    sanity_check : Make such a report.
+    sanity_check : Check data, loss, gradient and learning rate.
 
     Examples
     --------
@@ -69,10 +75,10 @@ class SanityReport:
     'warn'
     """
 
-    def __init__(self, findings):
+    def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(Finding(*finding) for finding in findings)
 
-    def __getitem__(self, check):
+    def __getitem__(self, check: str) -> Finding:
         """Return the finding of the check with this name."""
         for finding in self.findings:
             if finding.check == check:
@@ -80,7 +86,7 @@ class SanityReport:
         names = [finding.check for finding in self.findings]
         raise KeyError(f"The report has no check {check!r}; it has {names}.")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         cells = [_COLUMNS, *self.findings]
         wrapped = [
             [
@@ -102,13 +108,13 @@ class SanityReport:
         lines.insert(1, "  ".join("-" * width for width in widths))
         return "\n".join(lines)
 
-    def to_frame(self):
+    def to_frame(self) -> pandas.DataFrame:
         """Return the findings as a pandas DataFrame.
 
         Returns
         -------
         frame : pandas.DataFrame
-            One row a finding, with the columns check, status, found and change.
+            One row per finding, with the columns check, status, found and change.
         """
         pandas = check_pandas_support("SanityReport.to_frame")
         return pandas.DataFrame(self.findings, columns=list(_COLUMNS))

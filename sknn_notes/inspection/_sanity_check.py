@@ -1,68 +1,66 @@
-"""Checks that find most of what is wrong with a training before it runs for long."""
+"""Checks that find common problems before a long training."""
 
 import warnings
+from typing import Any
 
+from numpy.typing import ArrayLike
+
+from sknn_notes._docstrings import completed
+from sknn_notes._typing import MatrixLike
 from sknn_notes.inspection import _data_checks, _start_checks, _training_checks
 from sknn_notes.inspection._access import untrained_network
+from sknn_notes.inspection._docs import TRAINING
 from sknn_notes.inspection._report import SanityReport
 from sknn_notes.inspection._subject import Subject
 
 
-def sanity_check(estimator, X, y):
+@completed(TRAINING)
+def sanity_check(estimator: Any, X: MatrixLike, y: ArrayLike) -> SanityReport:
     """Check data, loss, gradient and learning rate before a long training.
 
-    The checks that the field recommends, in the order in which they are worth mending:
+    The checks are, in the order in which problems should be fixed:
 
     ===================== ============================================================
-    inputs                Columns of mean 0 and size 1, more or less.
-    constant inputs       Columns that never change are 0, or left out.
-    targets               The same for the targets of a regression.
-    loss at chance        With small weights the loss is what guessing gives: ln K for
-                          the log loss of K classes, K - 1 for the hinges, ln 2 times
-                          the mean depth for hierarchical softmax; else that of
-                          outputs of 0.
-    loss at start         The network's own weights start no far above that.
-    penalty               It adds to the loss, and does not outweigh it.
-    gradient              The gradient equals centered differences, in float64, with the
-                          noise off, at some coordinates of every parameter array.
-    overfit               Twenty samples can be learnt by heart, with penalty, max norm
-                          and noise off.
-    learning rate         A short training with everything on lowers the loss by more
-                          than a thousandth, and its steps are about 1e-3 of the size of
-                          the weights.
-    dead units            Few units get no gradient on any sample, and few of tanh or
-                          logistic are saturated, before and after the short training.
+    inputs                The columns of X have mean 0 and root mean square 1,
+                          approximately.
+    constant inputs       Constant columns of X are 0.
+    targets               Regression targets have mean 0 and root mean square 1,
+                          approximately.
+    loss at chance        With small weights the loss is that of guessing: ln K for the
+                          log loss of K classes, K - 1 for the hinge losses, ln 2 times
+                          the mean depth for hierarchical softmax, otherwise the loss
+                          of outputs of 0.
+    loss at start         With the initial weights the loss is not far above that.
+    penalty               The penalty adds to the loss, but does not exceed it.
+    gradient              The gradient equals centered differences in float64, without
+                          noise, at some coordinates of each parameter array.
+    overfit               The network can overfit twenty samples without penalty, max
+                          norm and noise.
+    learning rate         A short training lowers the loss by more than a thousandth,
+                          and each step changes the weights by about a thousandth.
+    dead units            Few units have zero gradient on all samples, and few units of
+                          tanh or logistic are saturated, before and after the short
+                          training.
     ===================== ============================================================
-
-    Parameters
-    ----------
-    estimator : MLPClassifier, MLPRegressor or what holds one
-        A network, or a Pipeline that ends in one, a TransformedTargetRegressor of one,
-        or a search such as GridSearchCV over one of these. It need not be fitted and
-        stays as it is; clones are trained. Earlier steps of a Pipeline are fitted to
-        all of ``X``. Of a search its ``best_estimator_`` is checked, before the search
-        its ``estimator``.
-    X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        Training data. Where there are many samples, some drawn at random serve.
-    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        Targets.
 
     Returns
     -------
     report : SanityReport
-        One finding a check, with what was found and what to change. It prints as a
+        One finding per check: what was found, and what to change. It prints as a
         table.
 
     See Also
     --------
-    ActivationsDisplay : Outputs and gradients of the units.
-    UpdateRatioDisplay : The size of the steps over the epochs.
+    ActivationsDisplay : Outputs and gradients of the hidden units.
+    UpdateRatioDisplay : Relative size of the training steps over the epochs.
 
     Notes
     -----
-    With ``random_state=None`` the checks draw from a fixed seed, so that the report
-    repeats. Under 'lbfgs', which has no learning rate, the checks that are about it are
-    skipped.
+    Earlier steps of a Pipeline are fitted to all of ``X``. The checks use a random
+    sample of the rows if there are many.
+
+    With ``random_state=None`` the checks use a fixed seed, so the report is
+    reproducible. The check of the learning rate is skipped for 'lbfgs', which has none.
 
     References
     ----------
@@ -87,7 +85,7 @@ def sanity_check(estimator, X, y):
     """
     mlp, X, y = untrained_network(estimator, X, y, "sanity_check")
     with warnings.catch_warnings():
-        # What matters is found by the checks; they train on few samples on purpose.
+        # The checks report what matters, and train on few samples on purpose.
         warnings.simplefilter("ignore")
         subject = Subject(mlp, X, y)
         findings = [check(subject) for check in _CHECKS]

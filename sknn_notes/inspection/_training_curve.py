@@ -1,41 +1,56 @@
-"""Loss and score of every epoch of a training."""
+"""Loss and score of each training epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats
 from sknn_notes.inspection._access import fitted_network
+from sknn_notes.inspection._docs import GRID_DISPLAY, GRID_PLOT
 from sknn_notes.inspection._plotting import grid_of_axes, label_epochs, named
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
+Curve: TypeAlias = Sequence[float] | Floats
+
+
+@completed(GRID_DISPLAY)
 class TrainingCurveDisplay:
     """Training loss, validation loss and validation score over the epochs.
 
-    A model has one color: solid lines for training, dashed ones for validation. It is
-    recommended to use
-    :meth:`~sknn_notes.inspection.TrainingCurveDisplay.from_estimator`. All parameters
-    are stored as attributes.
+    Each model has one color, with solid lines for training and dashed lines for
+    validation.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.TrainingCurveDisplay.from_estimator` to create a
+    display. All parameters are stored as attributes.
 
     Parameters
     ----------
     training_loss : array-like of shape (n_epochs,)
-        The objective, penalty included, averaged over each epoch.
+        Objective, including the penalty, averaged over each epoch.
     validation_loss : array-like of shape (n_epochs,), default=None
-        The loss on the validation data after each epoch.
+        Loss on the validation data after each epoch.
     validation_score : array-like of shape (n_epochs,), default=None
-        The score on the validation data after each epoch.
-    name : str, default=None
-        Name of the model in the legend.
+        Score on the validation data after each epoch.
 
     Attributes
     ----------
     best_epoch : int or None
-        The epoch, counted from 1, of the highest validation score, or without scores
-        of the lowest validation loss; None where neither was recorded.
+        Epoch with the highest validation score or, without scores, with the lowest
+        validation loss, counted from 1. None if neither was recorded.
     axes_ : ndarray of matplotlib Axes of shape (1, n_panels)
-        The panel of the losses and, where there are scores other than the losses times
-        -1, theirs.
-    figure_ : matplotlib Figure
-        The figure that holds them.
+        The panel of the losses and, if there are scores other than the negated losses,
+        the panel of the scores.
 
     Examples
     --------
@@ -45,22 +60,28 @@ class TrainingCurveDisplay:
     >>> X, y = load_iris(return_X_y=True)
     >>> model = MLPClassifier(early_stopping=True, random_state=0).fit(X, y)
     >>> display = TrainingCurveDisplay.from_estimator(model)
-    >>> display.best_epoch == model.validation_scores_.index(
-    ...     model.best_validation_score_
-    ... ) + 1
-    True
+    >>> len(display.training_loss), display.best_epoch
+    (200, 200)
     """
 
+    axes_: NDArray[np.object_]
+    figure_: Figure
+
     def __init__(
-        self, training_loss, *, validation_loss=None, validation_score=None, name=None
-    ):
+        self,
+        training_loss: Curve,
+        *,
+        validation_loss: Curve | None = None,
+        validation_score: Curve | None = None,
+        name: str | None = None,
+    ) -> None:
         self.training_loss = training_loss
         self.validation_loss = validation_loss
         self.validation_score = validation_score
         self.name = name
 
     @property
-    def best_epoch(self):
+    def best_epoch(self) -> int | None:
         """Epoch of the best validation score, or loss, counted from 1."""
         for values, sign in [(self.validation_score, 1), (self.validation_loss, -1)]:
             if values is not None and np.isfinite(values).any():
@@ -68,20 +89,16 @@ class TrainingCurveDisplay:
         return None
 
     @classmethod
-    def from_estimator(cls, estimator, *, name=None, ax=None, **line_kw):
+    @completed(GRID_PLOT)
+    def from_estimator(
+        cls,
+        estimator: Any,
+        *,
+        name: str | None = None,
+        ax: ArrayLike | None = None,
+        **line_kw: Any,
+    ) -> Self:
         """Plot the curves of a fitted network.
-
-        Parameters
-        ----------
-        estimator : MLPClassifier, MLPRegressor, Pipeline or search
-            A fitted network, a Pipeline that ends in one, or a search over one.
-        name : str, default=None
-            Name of the model in the legend, where several share the axes.
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
 
         Returns
         -------
@@ -99,16 +116,9 @@ class TrainingCurveDisplay:
         )
         return display.plot(ax, **line_kw)
 
-    def plot(self, ax=None, **line_kw):
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : array-like of matplotlib Axes, default=None
-            Where to draw, one for each panel; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
+    @completed(GRID_PLOT)
+    def plot(self, ax: ArrayLike | None = None, **line_kw: Any) -> Self:
+        """Plot the curves.
 
         Returns
         -------
@@ -124,6 +134,7 @@ class TrainingCurveDisplay:
             self._curve(losses, "validation", self.validation_loss, **dashed)
         losses.set_ylabel("loss")
         if has_scores:
+            assert self.validation_score is not None
             self._curve(axes[0, 1], "validation", self.validation_score, **dashed)
             axes[0, 1].set_ylabel("validation score")
         for axis in axes[0]:
@@ -139,13 +150,15 @@ class TrainingCurveDisplay:
             axis.legend()
         return self
 
-    def _has_scores(self):
-        """Return whether there are scores, and others than the losses times -1."""
+    def _has_scores(self) -> bool:
+        """Return whether there are scores other than the negated losses."""
         score, loss = self.validation_score, self.validation_loss
         if score is None or loss is None:
             return score is not None
         return not np.array_equal(score, np.negative(loss))
 
-    def _curve(self, axis, what, values, **line_kw):
+    def _curve(
+        self, axis: Axes, what: str, values: Curve, **line_kw: Any
+    ) -> list[Line2D]:
         epochs = np.arange(1, len(values) + 1)
         return axis.plot(epochs, values, label=named(self.name, what), **line_kw)

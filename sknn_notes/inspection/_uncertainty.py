@@ -1,52 +1,60 @@
-"""What Monte Carlo passes tell about the uncertainty of predictions."""
+"""Uncertainty of predictions, estimated by Monte Carlo passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils import check_array
 
+from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats, MatrixLike
 from sknn_notes.inspection._access import fitted_network
+from sknn_notes.inspection._docs import DISPLAY, PLOT
 from sknn_notes.inspection._plotting import named, single_axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _MOST_ROWS = 10
 _GRID = 80
 
 
+@completed(DISPLAY)
 class UncertaintyDisplay:
-    """Mean and spread of predictions over Monte Carlo passes with the training noise.
+    """Mean and standard deviation of predictions over Monte Carlo passes.
 
-    How it is drawn depends on the features. One feature: the mean and a band of one
-    spread to either side. Two: a map of the spread, of the predicted class where there
-    are several. More: the samples side by side, for classes the probability of each
-    with its spread. It is recommended to use
-    :meth:`~sknn_notes.inspection.UncertaintyDisplay.from_estimator`. All parameters
-    are stored as attributes.
+    The passes draw the training noise. The plot depends on the number of features. With
+    one feature, it shows the mean and a band of one standard deviation on either side.
+    With two, it shows a map of the standard deviation (of the predicted class, for a
+    classifier). With more, it shows the samples side by side, for a classifier with the
+    probability of each class.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.UncertaintyDisplay.from_estimator` to create a
+    display. All parameters are stored as attributes.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        Where the network was asked; for two features the points of a grid.
+        Inputs of the predictions; with two features, the points of a grid.
     mean : ndarray of shape (n_samples, n_outputs)
-        Mean over the passes: of a regressor's predictions, of a classifier's
-        probabilities where the loss has them (for two classes that of the second), else
-        of raw outputs.
+        Mean over the passes: of the predictions of a regressor, or of the probabilities
+        of a classifier (with two classes, that of the second one). If the loss has no
+        probabilities, the mean of the raw outputs.
     spread : ndarray of shape (n_samples, n_outputs)
         Standard deviation over the passes.
     labels : sequence of length n_outputs, default=None
-        Names of the outputs, such as the classes; None for regression.
+        Names of the outputs, such as the classes. None for regression.
     quantity : str, default='prediction'
-        What was averaged, for the labels of the axes.
+        Name of the averaged quantity, for the axis labels.
     feature_names : array-like of str of shape (n_features,), default=None
-        Names of one or two features, for the labels of the axes.
-    name : str, default=None
-        Name of the model in the legend.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        The axes with the plot.
-    figure_ : matplotlib Figure
-        The figure that holds them.
+        Names of the features, for the axis labels if there are one or two.
 
     Examples
     --------
@@ -56,21 +64,24 @@ class UncertaintyDisplay:
     >>> x = np.linspace(-1, 1, 50)[:, None]
     >>> model = MLPRegressor(dropout=0.2, random_state=0).fit(x, x[:, 0] ** 2)
     >>> display = UncertaintyDisplay.from_estimator(model, x)
-    >>> np.array_equal(display.spread, model.predict_spread(x))
-    True
+    >>> display.mean.shape, display.spread.shape
+    ((50, 1), (50, 1))
     """
+
+    ax_: Axes
+    figure_: Figure
 
     def __init__(
         self,
-        X,
-        mean,
-        spread,
+        X: Floats,
+        mean: Floats,
+        spread: Floats,
         *,
-        labels=None,
-        quantity="prediction",
-        feature_names=None,
-        name=None,
-    ):
+        labels: Sequence[Any] | NDArray[Any] | None = None,
+        quantity: str = "prediction",
+        feature_names: Sequence[str] | None = None,
+        name: str | None = None,
+    ) -> None:
         self.X = X
         self.mean = mean
         self.spread = spread
@@ -80,25 +91,26 @@ class UncertaintyDisplay:
         self.name = name
 
     @classmethod
-    def from_estimator(cls, estimator, X, *, name=None, ax=None, **plot_kw):
-        """Ask a fitted network many times and plot mean and spread of its answers.
+    @completed(PLOT)
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        *,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **plot_kw: Any,
+    ) -> Self:
+        """Predict many times with noise, and plot mean and spread of the predictions.
+
+        The network must have noise (dropout, dropconnect or augment). It makes
+        ``n_mc_samples`` passes, whatever its ``marginalization``.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor, Pipeline or search
-            A fitted network with noise (dropout, dropconnect, augment), a Pipeline that
-            ends in one, or a search over one. It makes ``n_mc_samples`` passes whatever
-            its ``marginalization``.
         X : array-like of shape (n_samples, n_features)
-            The data. With two features a grid over their range is asked instead; with
-            more, a classifier takes up to 10 samples.
-        name : str, default=None
-            Name of the model in the legend, where several share the axes.
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **plot_kw : dict
-            Keywords for the lines, the marks or the map, as in
-            :meth:`matplotlib.axes.Axes.plot`, ``errorbar`` and ``tripcolor``.
+            Inputs. With two features, they are replaced by a grid over their range;
+            with more than two, a classifier takes at most 10 samples.
 
         Returns
         -------
@@ -113,7 +125,7 @@ class UncertaintyDisplay:
             points = _grid_over(points)
             X = _like(X, points)
         mlp, X = fitted_network(estimator, owner, X)
-        mlp.predict_spread(X[:1])  # refuses a network without noise
+        mlp.predict_spread(X[:1])  # raises for a network without noise
         labels, quantity = None, "prediction"
         if is_classifier(mlp):
             labels = mlp.classes_[-mlp.n_outputs_ :]
@@ -121,9 +133,9 @@ class UncertaintyDisplay:
             quantity = "probability" if has_probabilities else "raw output"
             if points.shape[1] > 2 and len(points) > _MOST_ROWS:
                 raise ValueError(
-                    f"With {points.shape[1]} features every sample gets marks of its "
-                    f"own, {_MOST_ROWS} samples at most. Got {len(points)}; choose "
-                    "some, such as X[:5]."
+                    f"With {points.shape[1]} features each sample is plotted by "
+                    f"itself, at most {_MOST_ROWS} samples. Got {len(points)}. Pass a "
+                    "few samples, such as X[:5]."
                 )
         mean, spread = mlp._response_and_spread(X)
         display = cls(
@@ -137,16 +149,9 @@ class UncertaintyDisplay:
         )
         return display.plot(ax, **plot_kw)
 
-    def plot(self, ax=None, **plot_kw):
-        """Draw mean and spread.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **plot_kw : dict
-            Keywords for the lines, the marks or the map, as in
-            :meth:`matplotlib.axes.Axes.plot`, ``errorbar`` and ``tripcolor``.
+    @completed(PLOT)
+    def plot(self, ax: Axes | None = None, **plot_kw: Any) -> Self:
+        """Plot mean and standard deviation.
 
         Returns
         -------
@@ -168,7 +173,7 @@ class UncertaintyDisplay:
             ax.legend()
         return self
 
-    def _plot_bands(self, ax, plot_kw):
+    def _plot_bands(self, ax: Axes, plot_kw: dict[str, Any]) -> None:
         order = np.argsort(self.X[:, 0])
         x = self.X[order, 0]
         for mean, spread, label in self._outputs():
@@ -178,34 +183,35 @@ class UncertaintyDisplay:
             ax.fill_between(x, low, high, color=color, alpha=0.3, linewidth=0)
         ax.set(xlabel=self._feature(0, "feature"), ylabel=self.quantity)
 
-    def _plot_map(self, ax, plot_kw):
+    def _plot_map(self, ax: Axes, plot_kw: dict[str, Any]) -> None:
         predicted = np.argmax(self.mean, axis=1)
         spread = self.spread[np.arange(len(predicted)), predicted]
-        style = {"shading": "gouraud", "cmap": "viridis"} | plot_kw
-        mesh = ax.tripcolor(*self.X.T, spread, **style)
+        style: dict[str, Any] = {"shading": "gouraud", "cmap": "viridis"} | plot_kw
+        mesh = ax.tripcolor(self.X[:, 0], self.X[:, 1], spread, **style)
         label = named(self.name, f"spread of the {self.quantity}")
         ax.figure.colorbar(mesh, ax=ax, label=label)
         x, y = (self._feature(i, f"feature {i}") for i in (0, 1))
         ax.set(xlabel=x, ylabel=y)
 
-    def _plot_numbers(self, ax, plot_kw):
+    def _plot_numbers(self, ax: Axes, plot_kw: dict[str, Any]) -> None:
         samples = np.arange(len(self.X))
         for mean, spread, label in self._outputs():
             style = {"marker": "o", "linestyle": "none", "label": label}
             ax.errorbar(samples, mean, spread, **style | plot_kw)
         ax.set(xlabel="sample", ylabel=self.quantity)
 
-    def _plot_classes(self, ax, plot_kw):
+    def _plot_classes(self, ax: Axes, plot_kw: dict[str, Any]) -> None:
+        assert self.labels is not None
         places = np.arange(len(self.labels))
         shifts = np.linspace(-0.25, 0.25, len(self.X) + 2)[1:-1]
         for i, shift in enumerate(shifts):
-            style = {"marker": "o", "linestyle": "none", "markersize": 4}
-            style["label"] = named(self.name, f"sample {i}")
+            style: dict[str, Any] = {"marker": "o", "linestyle": "none"}
+            style["markersize"], style["label"] = 4, named(self.name, f"sample {i}")
             ax.errorbar(places + shift, self.mean[i], self.spread[i], **style | plot_kw)
         ax.set_xticks(places, self.labels)
         ax.set(xlabel="class", ylabel=self.quantity)
 
-    def _outputs(self):
+    def _outputs(self) -> Iterator[tuple[Floats, Floats, str]]:
         """Return mean, spread and label of every output."""
         n_outputs = self.mean.shape[1]
         names = self.labels
@@ -216,12 +222,12 @@ class UncertaintyDisplay:
             labels = [self.name]
         return zip(self.mean.T, self.spread.T, labels, strict=True)
 
-    def _feature(self, i, default):
+    def _feature(self, i: int, default: str) -> str:
         return default if self.feature_names is None else self.feature_names[i]
 
 
-def _like(X, points):
-    """Return points in a container as X, so that its columns keep their names."""
+def _like(X: MatrixLike, points: Floats) -> Any:
+    """Return points as a frame with the column names of X, if X is a frame."""
     if not hasattr(X, "columns"):
         return points
     if hasattr(X, "iloc"):
@@ -229,8 +235,8 @@ def _like(X, points):
     return type(X)(points, schema=list(X.columns), orient="row")
 
 
-def _grid_over(X):
-    """Return the points of a grid that reaches a little beyond the data."""
+def _grid_over(X: Floats) -> Floats:
+    """Return the points of a grid that extends slightly beyond the data."""
     low, high = X.min(axis=0), X.max(axis=0)
     margin = 0.05 * (high - low)
     sides = np.linspace(low - margin, high + margin, _GRID)

@@ -1,48 +1,58 @@
-"""How far a step moves the weights, relative to their size."""
+"""Ratios of the size of training steps to the size of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from sknn_notes._docstrings import completed
+from sknn_notes._engine.batches import Batches
+from sknn_notes._engine.network import Network
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats, MatrixLike
 from sknn_notes.inspection._access import (
+    BatchesFor,
     fit_on,
     train_freely,
     untrained_network,
 )
+from sknn_notes.inspection._docs import DISPLAY, PLOT, TRAINING
 from sknn_notes.inspection._plotting import (
     label_epochs,
     named,
     rescale,
     single_axes,
 )
+from sknn_notes.neural_network._base import BaseMLP
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _RULE = "rule of thumb"
 
 
+@completed(DISPLAY)
 class UpdateRatioDisplay:
-    """The relative size of the training steps, over the epochs and per weight matrix.
+    """Update-to-weight ratio of each weight matrix over the epochs.
 
-    As a rule of thumb the ratio should be near 1e-3: a learning rate that makes it much
-    larger is too high, one that makes it much smaller too low. It is recommended to use
-    :meth:`~sknn_notes.inspection.UpdateRatioDisplay.from_estimator`. All parameters
-    are stored as attributes.
+    As a rule of thumb, the ratio should be near 1e-3. If it is much larger, the
+    learning rate is too high; if it is much smaller, the learning rate is too low.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.UpdateRatioDisplay.from_estimator` to create a
+    display. All parameters are stored as attributes.
 
     Parameters
     ----------
     ratios : ndarray of shape (n_epochs, n_layers)
-        For every epoch and weight matrix W, the mean over the epoch's *steps* of
-        ``norm(change of W) / norm(W before)``, Frobenius norms. The change is all that
-        a step does, weight decay and max norm included; biases are left out. NaN where
-        W was zero. Under 'sgd' with an L1 part in the penalty, W is where momentum
-        looks ahead to.
-    name : str, default=None
-        Name of the model in the legend.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        The axes with the curves.
-    figure_ : matplotlib Figure
-        The figure that holds them.
+        For each epoch and weight matrix W, the mean of ``norm(change of W) / norm(W)``
+        over the steps of the epoch, in Frobenius norms. The change includes weight
+        decay and max norm. NaN if W was zero. With 'sgd' and an L1 penalty, W includes
+        the look-ahead of the momentum.
 
     Examples
     --------
@@ -56,35 +66,35 @@ class UpdateRatioDisplay:
     (5, 2)
     """
 
-    def __init__(self, ratios, *, name=None):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(self, ratios: Floats, *, name: str | None = None) -> None:
         self.ratios = ratios
         self.name = name
 
     @classmethod
+    @completed(PLOT)
+    @completed(TRAINING)
     def from_estimator(
-        cls, estimator, X, y, *, n_epochs=20, name=None, ax=None, **line_kw
-    ):
-        """Train a clone for some epochs and plot the size of its steps.
+        cls,
+        estimator: Any,
+        X: MatrixLike,
+        y: ArrayLike,
+        *,
+        n_epochs: int = 20,
+        name: str | None = None,
+        ax: Axes | None = None,
+        **line_kw: Any,
+    ) -> Self:
+        """Train a clone for some epochs and plot the relative size of its steps.
+
+        The solver must be stochastic. Early stopping is switched off.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor or what holds one
-            A network with a stochastic solver, or a Pipeline that ends in one, a
-            TransformedTargetRegressor of one, or a search over one of these. It need
-            not be fitted and stays as it is. Early stopping is switched off.
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets.
         n_epochs : int, default=20
-            How many epochs to train; a schedule such as 'cosine' runs out within them.
-        name : str, default=None
-            Name of the model in the legend, where several share the axes.
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
+            Number of epochs. A schedule such as 'cosine' decays over them.
 
         Returns
         -------
@@ -103,16 +113,9 @@ class UpdateRatioDisplay:
             )
         return cls(update_ratios(mlp, X, y, n_epochs), name=name).plot(ax, **line_kw)
 
-    def plot(self, ax=None, **line_kw):
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **line_kw : dict
-            Keywords for the lines, such as ``color``, as in
-            :meth:`matplotlib.axes.Axes.plot`.
+    @completed(PLOT)
+    def plot(self, ax: Axes | None = None, **line_kw: Any) -> Self:
+        """Plot the curves.
 
         Returns
         -------
@@ -133,14 +136,20 @@ class UpdateRatioDisplay:
         return self
 
 
-def update_ratios(mlp, X, y, n_epochs, batches_for=None):
-    """Fit ``mlp`` for ``n_epochs``; return what ``UpdateRatioDisplay`` shows.
+def update_ratios(
+    mlp: BaseMLP,
+    X: MatrixLike,
+    y: ArrayLike,
+    n_epochs: int,
+    batches_for: BatchesFor | None = None,
+) -> Floats:
+    """Fit ``mlp`` for ``n_epochs``; return the ratios of ``UpdateRatioDisplay``.
 
-    ``batches_for(network, batches)`` may give other batches than those of ``X, y``.
+    ``batches_for(network, batches)`` may return batches other than those of ``X, y``.
     """
     watched = []
 
-    def watch(network, batches):
+    def watch(network: Network, batches: Batches) -> _WatchedBatches:
         if batches_for is not None:
             batches = batches_for(network, batches)
         watched.append(_WatchedBatches(network, batches))
@@ -151,23 +160,23 @@ def update_ratios(mlp, X, y, n_epochs, batches_for=None):
 
 
 class _WatchedBatches:
-    """Batches that compare the weights at the end of every step with those before."""
+    """Batches that compare the weights before and after each step."""
 
-    def __init__(self, network, batches):
+    def __init__(self, network: Network, batches: Batches) -> None:
         self._network, self._batches = network, batches
-        self.ratios = []
+        self.ratios: list[Floats] = []
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._batches, name)
 
-    def epoch(self, rng):
+    def epoch(self, rng: np.random.Generator) -> Iterator[Any]:
         return self._watched(self._batches.epoch(rng))
 
-    def blocks(self, rng, n_batches):
-        # Steps that are compiled take several batches at a time: here only one.
+    def blocks(self, rng: np.random.Generator, n_batches: int) -> Iterator[Any]:
+        # Compiled steps take several batches at a time; here they take only one.
         return self._watched(self._batches.blocks(rng, 1))
 
-    def _watched(self, batches):
+    def _watched(self, batches: Iterable[Any]) -> Iterator[Any]:
         steps = []
         for batch in batches:
             before = [W.copy() for W in self._network.fitted.coefs]
@@ -181,6 +190,6 @@ class _WatchedBatches:
         self.ratios.append(np.mean(steps, axis=0))
 
 
-def _ratio(W, before):
+def _ratio(W: Floats, before: Floats) -> float:
     size = np.linalg.norm(before)
-    return np.linalg.norm(W - before) / size if size else np.nan
+    return float(np.linalg.norm(W - before) / size) if size else np.nan

@@ -1,50 +1,59 @@
-"""Weights, and the matrices of whitening, as images or as a heat map."""
+"""Weights and whitening matrices as images or as a heat map."""
+
+from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes._arrays import to_numpy
+from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._typing import Floats
+from sknn_notes.inspection._docs import DISPLAY, PLOT
 from sknn_notes.inspection._plotting import single_axes
 from sknn_notes.neural_network._base import BaseMLP
 
-# A square of fewer inputs is more likely a coincidence than an image.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# A smaller square number of inputs is more likely a coincidence than an image.
 _LEAST_SIDE = 5
 _N_IMAGES = 100
 _MOST_NAMES = 50
+ImageShape: TypeAlias = tuple[int, ...] | Literal["auto"] | None
 
 
+@completed(DISPLAY)
 class WeightsDisplay:
-    """A weight matrix: one image a unit, or a heat map.
+    """Weight matrix, as one image per unit or as a heat map.
 
-    Inputs that are pixels make the incoming weights of a unit an image: what it looks
-    for. Such images share one color scale, symmetric about 0; images of three
-    channels show weights from low to high as colors. It is recommended to use
-    :meth:`~sknn_notes.inspection.WeightsDisplay.from_estimator`. All parameters are
-    stored as attributes.
+    If the inputs are pixels, the incoming weights of a unit form an image of the
+    pattern that the unit responds to. The images share one color scale, symmetric about
+    0. Images with three channels show the weights as RGB colors.
+
+    It is recommended to use
+    :meth:`~sknn_notes.inspection.WeightsDisplay.from_estimator` to create a display.
+    All parameters are stored as attributes.
 
     Parameters
     ----------
     weights : ndarray of shape (n_inputs, n_units)
-        One column a unit.
+        Weight matrix, with one column per unit.
     image_shape : tuple of int, None or 'auto', default='auto'
-        Height and width, and 3 for color (the channels last), of the image that the
-        inputs are; None draws a heat map. 'auto' takes inputs whose number is a square,
-        25 or more, for an image.
+        Shape of the image that the inputs form: (height, width), or (height, width, 3)
+        for colors. None plots a heat map. 'auto' plots square images if the number of
+        inputs is a square number of at least 25, and a heat map otherwise.
     feature_names : array-like of str of shape (n_inputs,), default=None
-        Names of the inputs, for the ticks of a heat map of up to 50.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        The axes with the images or the map.
-    figure_ : matplotlib Figure
-        The figure that holds them.
+        Names of the inputs, for the ticks of a heat map with at most 50 inputs.
 
     Examples
     --------
@@ -57,22 +66,32 @@ class WeightsDisplay:
     (64, 64)
     """
 
-    def __init__(self, weights, *, image_shape="auto", feature_names=None):
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        weights: Floats,
+        *,
+        image_shape: ImageShape = "auto",
+        feature_names: Sequence[str] | None = None,
+    ) -> None:
         self.weights = weights
         self.image_shape = image_shape
         self.feature_names = feature_names
 
     @classmethod
+    @completed(PLOT)
     def from_estimator(
         cls,
-        estimator,
+        estimator: Any,
         *,
-        layer=0,
-        units=None,
-        image_shape="auto",
-        ax=None,
-        **imshow_kw,
-    ):
+        layer: int = 0,
+        units: ArrayLike | None = None,
+        image_shape: ImageShape = "auto",
+        ax: Axes | None = None,
+        **imshow_kw: Any,
+    ) -> Self:
         """Plot the weights of a layer, or the filters of a whitening.
 
         Parameters
@@ -80,20 +99,15 @@ class WeightsDisplay:
         estimator : MLPClassifier, MLPRegressor, transformer, Pipeline or search
             A fitted network; a fitted transformer with a matrix, such as ``Whitener``
             or scikit-learn's ``PCA``; a Pipeline that ends in one of them; or a search
-            over one. The inputs of its first layer are called as the steps before it
-            call them.
+            over one. The preceding steps of a Pipeline name the inputs of the first
+            layer.
         layer : int, default=0
-            Which of the network's weight matrices; 0 is next to the inputs.
+            Index of the weight matrix; 0 is the one after the inputs.
         units : array-like of int, default=None
-            The units (columns) to show; None is all of them, as images the first 100.
+            Units (columns) to plot. None plots all units; as images, the first 100.
         image_shape : tuple of int, None or 'auto', default='auto'
-            As in the constructor. 'auto' draws heat maps of all layers but the first,
-            and of that one behind an embedding.
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **imshow_kw : dict
-            Keywords for the picture, such as ``cmap``, as in
-            :meth:`matplotlib.axes.Axes.imshow`.
+            As in the constructor, except that 'auto' plots heat maps for all layers
+            after the first one, and also for the first one if it follows an embedding.
 
         Returns
         -------
@@ -112,16 +126,9 @@ class WeightsDisplay:
         display = cls(weights, image_shape=image_shape, feature_names=names)
         return display.plot(ax, **imshow_kw)
 
-    def plot(self, ax=None, **imshow_kw):
-        """Draw the weights.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a new figure.
-        **imshow_kw : dict
-            Keywords for the picture, such as ``cmap``, as in
-            :meth:`matplotlib.axes.Axes.imshow`.
+    @completed(PLOT)
+    def plot(self, ax: Axes | None = None, **imshow_kw: Any) -> Self:
+        """Plot the weights.
 
         Returns
         -------
@@ -134,7 +141,7 @@ class WeightsDisplay:
 
         limit = np.abs(self.weights).max() or 1.0
         style = {
-            # Grey lines part the images.
+            # Gray lines separate the images.
             "cmap": matplotlib.colormaps["RdBu_r"].with_extremes(bad="0.8"),
             "vmin": -limit,
             "vmax": limit,
@@ -156,12 +163,12 @@ class WeightsDisplay:
             ax.figure.colorbar(image, ax=ax, label="weight")
         return self
 
-    def _shows_names(self):
+    def _shows_names(self) -> bool:
         names = self.feature_names
-        # Pooled inputs are fewer than features.
+        # Pooling leaves fewer inputs than features.
         return names is not None and len(names) == len(self.weights) <= _MOST_NAMES
 
-    def _shape_of_images(self):
+    def _shape_of_images(self) -> tuple[int, ...] | None:
         n_inputs, shape = len(self.weights), self.image_shape
         if isinstance(shape, str):
             if shape != "auto":
@@ -180,18 +187,19 @@ class WeightsDisplay:
             )
         if math.prod(shape) != n_inputs:
             raise ValueError(
-                f"image_shape={shape!r} makes images of {math.prod(shape)} values, but "
-                f"the matrix has {n_inputs} inputs. Pass the shape of what reaches "
-                "this layer, or None for a heat map."
+                f"image_shape={shape!r} has {math.prod(shape)} values, but the matrix "
+                f"has {n_inputs} inputs. Pass the shape of the inputs of this layer, "
+                "or None for a heat map."
             )
         return tuple(shape)
 
 
-def _matrix(estimator, layer, owner):
-    """Return the matrix of a network's layer or of a transformer, one column a unit."""
+def _matrix(estimator: Any, layer: int, owner: str) -> Floats:
+    """Return the matrix of a layer or of a transformer, with one column per unit."""
     if not isinstance(estimator, BaseEstimator):
         raise TypeError(f"{owner} takes an estimator. Got {estimator!r}.")
     check_is_fitted(estimator)
+    matrix: Floats
     if isinstance(estimator, BaseMLP):
         n_layers = len(estimator.coefs_)
         if not -n_layers <= layer < n_layers:
@@ -199,28 +207,30 @@ def _matrix(estimator, layer, owner):
                 f"The network has {n_layers} weight matrices; layer must be from 0 to "
                 f"{n_layers - 1}. Got {layer}."
             )
-        return to_numpy(estimator.coefs_[layer])
-    if hasattr(estimator, "whitening_matrix"):
-        return estimator.whitening_matrix()
-    if hasattr(estimator, "components_"):
-        return estimator.components_.T
-    raise TypeError(
-        f"{owner} takes a network, or a transformer with components_. "
-        f"Got {estimator!r}."
-    )
+        matrix = to_numpy(estimator.coefs_[layer])
+    elif hasattr(estimator, "whitening_matrix"):
+        matrix = estimator.whitening_matrix()
+    elif hasattr(estimator, "components_"):
+        matrix = estimator.components_.T
+    else:
+        raise TypeError(
+            f"{owner} takes a network, or a transformer with components_. "
+            f"Got {estimator!r}."
+        )
+    return matrix
 
 
-def _input_names(estimator):
-    """Return the names of the features that the last step gets, None without any."""
+def _input_names(estimator: Any) -> Any:
+    """Return the names of the inputs of the last step, None if there are none."""
     estimator = getattr(estimator, "best_estimator_", estimator)
     if isinstance(estimator, Pipeline) and len(estimator) > 1:
-        with suppress(AttributeError, ValueError):  # Not every step tells them.
+        with suppress(AttributeError, ValueError):  # Not every step has them.
             return estimator[:-1].get_feature_names_out()
     return getattr(_last(estimator), "feature_names_in_", None)
 
 
-def _last(estimator):
-    """Return what a Pipeline ends in, and of a fitted search the best estimator."""
+def _last(estimator: Any) -> Any:
+    """Return the last step of a Pipeline or of the best estimator of a search."""
     while True:
         if isinstance(estimator, Pipeline):
             estimator = estimator[-1]
@@ -230,8 +240,8 @@ def _last(estimator):
             return estimator
 
 
-def _tiled(weights, shape):
-    """Return one picture of all columns as images, side by side with gaps of NaN."""
+def _tiled(weights: Floats, shape: tuple[int, ...]) -> Floats:
+    """Return one image of all columns as images side by side, separated by NaN."""
     n_units = weights.shape[1]
     n_columns = math.ceil(math.sqrt(n_units))
     n_rows = math.ceil(n_units / n_columns)

@@ -1,9 +1,11 @@
 """Export to ONNX: converters that skl2onnx uses once this module is imported.
 
-They turn fitted estimators and transformers of this library, alone or inside
-scikit-learn's pipelines and searches, into graphs that onnxruntime and other runtimes
-predict with, without Python's packages.
+They convert fitted estimators and transformers of this library, alone or inside
+scikit-learn's pipelines and searches, to graphs. onnxruntime and other runtimes predict
+with these graphs without any Python package.
 """
+
+from typing import TYPE_CHECKING, Any
 
 try:
     import skl2onnx
@@ -15,7 +17,12 @@ except ModuleNotFoundError as error:
 
 from sklearn.base import is_classifier
 
+from sknn_notes._typing import MatrixLike
 from sknn_notes.onnx import _inputs, _network, _preprocessing, _tables
+from sknn_notes.onnx._inputs import Types
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 __all__ = ["to_onnx"]
 
@@ -24,48 +31,54 @@ _network.register()
 _tables.register()
 
 
-def to_onnx(model, X=None, *, options=None, initial_types=None, **keywords):
+def to_onnx(
+    model: Any,
+    X: MatrixLike | None = None,
+    *,
+    options: dict[Any, Any] | None = None,
+    initial_types: Types | None = None,
+    **keywords: Any,
+) -> "ModelProto":
     """Convert a fitted estimator, transformer or pipeline to an ONNX model.
 
-    This is ``skl2onnx.to_onnx``, except that a classifier's probabilities are one
-    array, not a list of dictionaries, and that all inputs decide on the precision, not
-    the first.
+    This is ``skl2onnx.to_onnx``, except that the probabilities of a classifier are one
+    array rather than a list of dictionaries, and that the precision depends on all
+    inputs rather than on the first one.
 
     Parameters
     ----------
     model : estimator
-        What to convert, fitted.
+        Fitted estimator, transformer or pipeline to convert.
     X : {ndarray, DataFrame} of shape (n_samples, n_features), default=None
-        Rows whose types the inputs of the graph get; a DataFrame makes one input of
-        each column. Columns of objects and categories are strings where one of the rows
-        has a string. The graph computes in single precision where float32 holds what
-        the inputs can, and in double precision where one of them is float64 or has
-        integers of 32 bits or more, whatever the model was trained in. May be None
-        where ``initial_types`` is passed.
+        Rows that determine the types of the inputs of the graph. Each column of a
+        DataFrame becomes an input. Columns of objects or categories are strings if one
+        of the rows has a string. The graph computes in double precision if an input is
+        float64 or an integer of 32 bits or more, otherwise in single precision. The
+        precision of the training does not matter. May be None if ``initial_types`` is
+        passed.
     options : dict, default=None
-        Options of skl2onnx, such as ``{"output_class_labels": True}``; for classifiers
-        with ``"zipmap": False`` unless it is among them.
+        Options of skl2onnx, such as ``{"output_class_labels": True}``. For classifiers,
+        ``"zipmap"`` defaults to False.
     initial_types : list of tuple, default=None
-        Names and types of the inputs, as in skl2onnx, in place of ``X``.
+        Names and types of the inputs, as in skl2onnx, instead of ``X``.
     **keywords : dict
         Further parameters of ``skl2onnx.to_onnx``.
 
     Returns
     -------
     onnx_model : onnx.ModelProto
-        The graph. Classifiers have the outputs ``label`` and ``probabilities``, or
-        ``scores`` where the loss has no probabilities, with a column for every class.
-        Regressors and transformers have the output ``variable``, always with rows and
-        columns.
+        The graph. Classifiers have the outputs ``label`` and ``probabilities`` (or
+        ``scores`` if the loss has no probabilities), with one column per class.
+        Regressors and transformers have the two-dimensional output ``variable``.
 
     Raises
     ------
     TypeError
-        If the network uses an activation, noise part or loss of your own that has no
-        form in ONNX, which is its method ``onnx`` (of a loss, that of its link).
+        If the network uses a custom activation, noise part or loss without a method
+        ``onnx`` (for a loss, the method of its link).
     ValueError
-        If ``marginalization="monte_carlo"``, the inputs are not as many as in ``fit``,
-        or ``target_opset`` is lower than a node needs.
+        If ``marginalization="monte_carlo"``, the number of inputs differs from that in
+        ``fit``, or ``target_opset`` is too low for a node.
 
     Examples
     --------
@@ -85,7 +98,7 @@ def to_onnx(model, X=None, *, options=None, initial_types=None, **keywords):
         options = {"zipmap": False, **options}
     if initial_types is None:
         initial_types = _inputs.types_of(X)
-    onnx_model = skl2onnx.to_onnx(
+    onnx_model: ModelProto = skl2onnx.to_onnx(
         model,
         initial_types=_inputs.in_one_precision(initial_types),
         options=options or None,

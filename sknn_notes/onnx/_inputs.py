@@ -1,4 +1,6 @@
-"""The inputs of a graph, and the precision that they ask for."""
+"""The inputs of a graph, and the precision that they require."""
+
+from typing import Any, TypeAlias
 
 import numpy as np
 from onnx.helper import (
@@ -13,26 +15,31 @@ from skl2onnx.common.data_types import (
     StringTensorType,
 )
 
+from sknn_notes._typing import MatrixLike
 from sknn_notes.tabular._table import column_of, is_frame, present
 
+# Names and types of inputs, as in skl2onnx.
+Types: TypeAlias = list[tuple[str, Any]]
 
-def types_of(X):
-    """Return the names and types of the inputs that a table asks for."""
+
+def types_of(X: MatrixLike) -> Types:
+    """Return the names and types of the inputs for an array or a frame."""
+    types: Types = []
     if not is_frame(X):
-        return guess_initial_types(X)
-    types = []
+        types = guess_initial_types(X)
+        return types
     for i, name in enumerate(X.columns):
         if not isinstance(name, str):
             raise TypeError(
-                f"X has a column named {name!r}. The inputs of a graph are named by "
-                "strings: call X.columns = X.columns.astype(str)."
+                f"X has a column named {name!r}, but inputs of a graph are named by "
+                "strings. Set X.columns = X.columns.astype(str)."
             )
         types.append((name, _type_of(column_of(X, i))))
     return types
 
 
-def _type_of(column):
-    """Return the type of a column; that of objects is the type of their values."""
+def _type_of(column: Any) -> Any:
+    """Return the type of a column; for objects, the type of their values."""
     dtype, values = str(column.dtype).lower(), np.asarray(column)
     is_text = dtype.startswith(("str", "categorical", "enum"))
     if values.dtype.kind == "O":
@@ -49,12 +56,12 @@ def _type_of(column):
     return found_type
 
 
-def in_one_precision(initial_types):
+def in_one_precision(initial_types: Types) -> Types:
     """Return the types with all numbers as float32, or all as float64.
 
-    skl2onnx lets the first input decide for all. Here it is the type that numpy makes
-    of all of them with float32: float64 if one is float64 or has integers of 32 bits
-    or more.
+    skl2onnx uses the type of the first input for all. Here it is the type that numpy
+    promotes all of them and float32 to: float64 if one is float64 or an integer of 32
+    bits or more.
     """
     numbers = {
         name: dtype
@@ -69,14 +76,14 @@ def in_one_precision(initial_types):
     ]
 
 
-def restore_types(model, initial_types):
-    """Give the inputs of a graph their own types again, and cast them first."""
+def restore_types(model: Any, initial_types: Types) -> None:
+    """Restore the types of the inputs of a graph, and insert casts after them."""
     graph = model.graph
     own = {name: _dtype(given) for name, given in initial_types}
     casts = []
     for value in graph.input:
         tensor = value.type.tensor_type
-        dtype = own.get(value.name)  # In old opsets weights are inputs, too.
+        dtype = own.get(value.name)  # In old opsets, weights are inputs, too.
         if dtype in (None, tensor_dtype_to_np_dtype(tensor.elem_type)):
             continue
         cast = f"{value.name}_as_float"
@@ -88,12 +95,12 @@ def restore_types(model, initial_types):
     graph.node.extend(nodes)
 
 
-def _dtype(given):
+def _dtype(given: Any) -> np.dtype[Any]:
     return tensor_dtype_to_np_dtype(given.to_onnx_type().tensor_type.elem_type)
 
 
-def _rename(graph, old, new):
-    """Rename a tensor wherever it is read."""
+def _rename(graph: Any, old: str, new: str) -> None:
+    """Rename a tensor in all nodes that read it."""
     for node in graph.node:
         names = [new if name == old else name for name in node.input]
         del node.input[:]

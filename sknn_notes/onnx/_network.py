@@ -1,8 +1,11 @@
 """Converters of the networks."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from skl2onnx import update_registered_converter
 from skl2onnx._parse import _parse_sklearn_classifier
 from skl2onnx.common.data_types import (
@@ -26,8 +29,8 @@ _CLASSIFIER = "SknnNotesMLPClassifier"
 _REGRESSOR = "SknnNotesMLPRegressor"
 
 
-def register():
-    """Tell skl2onnx how to convert the networks."""
+def register() -> None:
+    """Register the converters of the networks with skl2onnx."""
     update_registered_converter(
         MLPClassifier,
         _CLASSIFIER,
@@ -36,9 +39,9 @@ def register():
         parser=_parse_classifier,
         options={
             "zipmap": [True, False, "columns"],
-            # One more output, the classes.
+            # An additional output with the classes.
             "output_class_labels": [True, False],
-            # What CalibratedClassifierCV calibrates.
+            # The scores that CalibratedClassifierCV calibrates.
             "raw_scores": [True, False],
             # Labels as indices.
             "nocl": [True, False],
@@ -49,20 +52,20 @@ def register():
     )
 
 
-# From inputs to raw outputs.
+# Raw outputs.
 
 
-def _raw_outputs(graph, model):
-    """Add the networks with their noise averaged; return the raw outputs of each."""
+def _raw_outputs(graph: Graph, model: Any) -> list[str]:
+    """Add the networks, with averaged noise; return the raw outputs of each."""
     if model.marginalization == "monte_carlo":
         raise ValueError(
             f"{type(model).__name__} has marginalization='monte_carlo', which averages "
-            "over random passes, and a graph is one pass. Call "
+            "over random passes, but a graph is a single pass. Call "
             "set_params(marginalization='analytic') before converting."
         )
     inputs, outputs = graph.input(), []
     for network in model._members:
-        skips: list = []
+        skips: list[str] = []
         value, fitted = inputs, mapped(as_numpy, fitted_arrays(network))
         for layer in network._predictor.layers:
             value = layer.onnx(graph, layer.fitted(fitted), value, skips)
@@ -70,8 +73,8 @@ def _raw_outputs(graph, model):
     return outputs
 
 
-def _mean(graph, tensors):
-    """Add the mean of tensors of one shape."""
+def _mean(graph: Graph, tensors: list[str]) -> str:
+    """Add the mean of tensors of the same shape."""
     if len(tensors) == 1:
         return tensors[0]
     # onnxruntime has no node Mean for double precision.
@@ -79,12 +82,12 @@ def _mean(graph, tensors):
 
 
 @contextmanager
-def _raising(model):
-    """Let the error about a part without a form in ONNX say what to do."""
+def _raising(model: Any) -> Iterator[None]:
+    """Turn the error about a part without ONNX form into one that says what to do."""
     try:
         yield
     except NoLoopsError as error:
-        families: dict = {
+        families: dict[type, Any] = {
             Activation: ACTIVATIONS,
             Embedding: EMBEDDINGS,
             Noise: NOISES,
@@ -97,19 +100,21 @@ def _raising(model):
             kind, registry = base.__name__.lower(), families[base]
         known = ", ".join(sorted(cls.__name__ for cls in registry.values()))
         raise TypeError(
-            f"The {kind} {part!r} has no form in ONNX. Those that have one are {known}."
-            " Train with one of them, define its method onnx (of a loss, that of its "
+            f"The {kind} {part!r} has no ONNX form. Those that have one are {known}. "
+            "Train with one of them, define its method onnx (for a loss, that of its "
             "link), or predict with the estimator itself."
         ) from None
 
 
-# From raw outputs to predictions.
+# Predictions.
 
 
-def _parse_classifier(scope, model, inputs, custom_parsers=None):
-    """Declare the outputs: skl2onnx's own, or scores where it would say probabilities.
+def _parse_classifier(
+    scope: Any, model: Any, inputs: Any, custom_parsers: Any = None
+) -> Any:
+    """Declare the outputs: those of skl2onnx, or scores instead of probabilities.
 
-    Its parser is private, but the one that it gives to every classifier.
+    The parser of skl2onnx is private, but it is the default for classifiers.
     """
     check_is_fitted(model)
     options = scope.get_options(model, {"zipmap": True, "output_class_labels": False})
@@ -130,7 +135,7 @@ def _parse_classifier(scope, model, inputs, custom_parsers=None):
     return [*operator.outputs, *labels.outputs]
 
 
-def _set_classifier_shapes(operator):
+def _set_classifier_shapes(operator: Any) -> None:
     n, model = n_rows(operator), operator.raw_operator
     n_classes = len(model.classes_)
     options = operator.scope_inst.get_options(model, {"zipmap": True, "nocl": False})
@@ -138,23 +143,24 @@ def _set_classifier_shapes(operator):
     label, decisions = operator.outputs
     label.set_type(label_type([n, n_classes] if model._targets.multilabel else [n]))
     if options["zipmap"]:
-        # Its type has been declared.
+        # Its type is declared already.
         decisions.type.shape = [n, n_classes]
     else:
         decisions.set_type(float_type(operator, [n, n_classes]))
 
 
-def _classes(model):
+def _classes(model: Any) -> NDArray[Any]:
     """Return the classes, numbers as int64."""
+    classes: NDArray[Any] = model.classes_
     text = _label_type(model) is StringTensorType
-    return model.classes_ if text else model.classes_.astype(np.int64)
+    return classes if text else classes.astype(np.int64)
 
 
-def _label_type(model):
+def _label_type(model: Any) -> Any:
     return StringTensorType if model.classes_.dtype.kind in "UO" else Int64TensorType
 
 
-def _convert_classifier(scope, operator, container):
+def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     options = container.get_options(model, {"raw_scores": False, "nocl": False})
     with _raising(model):
@@ -165,11 +171,11 @@ def _convert_classifier(scope, operator, container):
     graph.output(1, scores if options["raw_scores"] else predictions)
 
 
-def _scores_and_predictions(graph, model):
-    """Add what decides, one column for two classes, and one prediction a class.
+def _scores_and_predictions(graph: Graph, model: Any) -> tuple[str, str]:
+    """Add the scores, one column for two classes, and the predictions of each class.
 
-    Of several networks predictions are averaged. Probabilities then decide by their
-    logarithms, or their log-odds.
+    The predictions of several networks are averaged. If they are probabilities, the
+    scores are their logarithms or log-odds.
     """
     link, targets = model._targets.link, model._targets
     scores, predictions = [], []
@@ -196,8 +202,8 @@ def _scores_and_predictions(graph, model):
     return graph.add("Sub", logs, graph.add("Log", graph.add("Max", rest, tiny))), mean
 
 
-def _labels(graph, model, scores, as_indices):
-    """Add the choice of the classes, or of every label."""
+def _labels(graph: Graph, model: Any, scores: str, as_indices: bool) -> str:
+    """Add the predicted classes, or the predicted labels of multilabel targets."""
     if model._targets.multiclass:
         index = graph.add("ArgMax", scores, axis=1, keepdims=0)
     else:
@@ -208,13 +214,13 @@ def _labels(graph, model, scores, as_indices):
     return index if as_indices else graph.add("Gather", _classes(model), index)
 
 
-def _set_regressor_shape(operator):
+def _set_regressor_shape(operator: Any) -> None:
     model = operator.raw_operator
     shape = [n_rows(operator), model.n_outputs_]
     operator.outputs[0].set_type(float_type(operator, shape))
 
 
-def _convert_regressor(scope, operator, container):
+def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     with _raising(model):
         predict = form_of(model._targets.link, "onnx", "inverse")

@@ -1,6 +1,7 @@
 """Converters of the transformers."""
 
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from skl2onnx import update_registered_converter
@@ -22,8 +23,8 @@ from sknn_notes.onnx._graph import Graph, float_type, n_rows
 from sknn_notes.preprocessing._robust_standardizer import clip_limit
 
 
-def register():
-    """Tell skl2onnx how to convert the transformers."""
+def register() -> None:
+    """Register the converters of the transformers with skl2onnx."""
     converters = {
         Centerer: _convert_columnwise,
         Standardizer: _convert_columnwise,
@@ -43,24 +44,24 @@ def register():
     )
 
 
-def _set_shape(operator):
+def _set_shape(operator: Any) -> None:
     n_outputs = len(operator.raw_operator.get_feature_names_out())
     operator.outputs[0].set_type(float_type(operator, [n_rows(operator), n_outputs]))
 
 
-def _check_numpy(model, fitted):
+def _check_numpy(model: Any, fitted: Any) -> None:
     """Raise TypeError if a transformer was fitted on arrays of another library."""
     if not isinstance(fitted, np.ndarray):
         name, kind = type(model).__name__, type(fitted)
         raise TypeError(
             f"{name} was fitted on arrays of {kind.__module__}, and a graph is made of "
-            "numpy's. Move it first: "
+            "numpy arrays. Move it first: "
             "sklearn.utils._array_api.move_estimator_to(transformer, numpy, 'cpu')."
         )
 
 
-def _convert_columnwise(scope, operator, container):
-    """Add ``(X - shift) / divisor`` and what the transformer does after that."""
+def _convert_columnwise(scope: Any, operator: Any, container: Any) -> None:
+    """Add ``(X - shift) / divisor`` and the remaining steps of the transformer."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     _check_numpy(model, model._fitted_groups)
     shift, divisor = (vector[model._fitted_groups] for vector in model._vectors())
@@ -77,8 +78,8 @@ def _convert_columnwise(scope, operator, container):
     graph.output(0, Z)
 
 
-def _convert_whitener(scope, operator, container):
-    """Add the product of the centered inputs with the whitening matrix."""
+def _convert_whitener(scope: Any, operator: Any, container: Any) -> None:
+    """Add the product of the centered inputs and the whitening matrix."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     _check_numpy(model, model.mean_)
     left, right, diagonal = model._forward.factors()
@@ -91,7 +92,7 @@ def _convert_whitener(scope, operator, container):
     graph.output(0, Z)
 
 
-def _convert_robust(scope, operator, container):
+def _convert_robust(scope: Any, operator: Any, container: Any) -> None:
     """Add ``(X - center) / scale`` and smooth clipping."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     vectors = (vector[model._fitted_groups] for vector in model._vectors())
@@ -108,8 +109,8 @@ def _convert_robust(scope, operator, container):
     graph.output(0, Z)
 
 
-def _convert_encoder(scope, operator, container):
-    """Add the inputs that are kept, and the components of the encoding."""
+def _convert_encoder(scope: Any, operator: Any, container: Any) -> None:
+    """Add the kept inputs and the components of the encoding."""
     model, graph = operator.raw_operator, Graph(scope, operator, container)
     X, tensors = graph.input(), []
     if len(model._kept):
@@ -125,24 +126,24 @@ def _convert_encoder(scope, operator, container):
     graph.output(0, graph.concat(*tensors) if len(tensors) > 1 else tensors[0])
 
 
-# scikit-learn's imputer, which skl2onnx converts without indicators, to a node that
-# onnxruntime has for float32 alone.
+# The converter of skl2onnx for scikit-learn's imputer omits the indicators, and uses a
+# node that onnxruntime supports for float32 only.
 
 
-def _set_imputed_shape(operator):
+def _set_imputed_shape(operator: Any) -> None:
     if not _has_strings(operator):
         _set_shape(operator)
         return
     if operator.raw_operator.add_indicator:
         raise TypeError(
-            "SimpleImputer(add_indicator=True) of strings has no form in ONNX. Fit "
+            "SimpleImputer(add_indicator=True) of strings has no ONNX form. Fit "
             "without add_indicator, or impute the strings before the graph."
         )
     calculate_sklearn_imputer_output_shapes(operator)
 
 
-def _convert_imputer(scope, operator, container):
-    """Add the values with the missing ones replaced, and indicators of these."""
+def _convert_imputer(scope: Any, operator: Any, container: Any) -> None:
+    """Add the values with missing ones replaced, and the missing indicators."""
     if _has_strings(operator):
         convert_sklearn_imputer(scope, operator, container)
         return
@@ -163,5 +164,5 @@ def _convert_imputer(scope, operator, container):
     graph.output(0, Z)
 
 
-def _has_strings(operator):
+def _has_strings(operator: Any) -> bool:
     return any(isinstance(v.type, StringTensorType) for v in operator.inputs)

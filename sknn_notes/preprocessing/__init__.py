@@ -1,4 +1,4 @@
-"""Transformers of the input data, fitted on the training data alone."""
+"""Transformers of the input data."""
 
 from sknn_notes.preprocessing._centerer import Centerer
 from sknn_notes.preprocessing._min_max import MinMaxNormalizer

@@ -1,11 +1,13 @@
-"""The kernels of the transformers in code for any array namespace.
+"""Kernels of the transformers for any array namespace.
 
-They are the twins of those in ``sknn_notes._kernels._numpy.columns``. What is decided
-for a column is decided on the device, by ``where``; only the choice of a dtype, of the
-steps of a map and "is all finite" come to the host, as single numbers.
+They correspond to those in ``sknn_notes._kernels._numpy.columns``. Decisions per column
+are made on the device, by ``where``. Only single numbers are copied to the host: for
+the choice of a dtype and of the steps of a map, and whether all values are finite.
 """
 
+from collections.abc import Callable
 from operator import iadd, imul, isub, itruediv
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,7 @@ from sknn_notes._kernels._numpy.columns import (
     merge_moments,
     row_blocks,
 )
+from sknn_notes._typing import Array, ArrayNamespace
 
 __all__ = [
     "affine",
@@ -29,14 +32,14 @@ __all__ = [
     "smaller",
 ]
 
-# Elements of one block, 128 MiB of float64: few calls of the device for each, and
-# temporaries that don't grow with the number of rows.
+# Elements of one block, 128 MiB of float64: few calls per block, and temporaries whose
+# size doesn't depend on the number of rows.
 BLOCK_SIZE = 2**24
-# Rows at least of a block whose cross products are added to their matrix.
+# Minimum number of rows of a block whose cross products are added.
 GRAM_ROWS = 1024
 
 
-def column_moments(X, weights=None):
+def column_moments(X: Array, weights: Array | None = None) -> Moments:
     """Count, mean and sum of squared deviations of every column; NaN is ignored."""
     xp = namespace(X)
     zeros = _statistics(X, 0.0, xp)
@@ -51,26 +54,26 @@ def column_moments(X, weights=None):
     return moments
 
 
-def _statistics(X, value, xp):
-    """Return one number a column, of the widest dtype where X is."""
+def _statistics(X: Array, value: float, xp: ArrayNamespace) -> Array:
+    """Return a vector of one number per column, of the widest dtype of the device."""
     dtype = float_dtypes(X, xp)[0]
     return xp.full((X.shape[1],), value, dtype=dtype, device=X.device)
 
 
-def _block_moments(block, weights, xp):
+def _block_moments(block: Array, weights: Array, xp: ArrayNamespace) -> Moments:
     seen = xp.logical_not(xp.isnan(block))
     count = weights @ xp.astype(seen, block.dtype)
     divisor = xp.where(count > 0, count, 1.0)
     mean = weights @ xp.where(seen, block, 0.0) / divisor
     deviation = xp.where(seen, block - mean, 0.0)
     rest = weights @ deviation
-    # The mean of what is left corrects both moments for the rounding of the mean.
+    # The mean of the residuals corrects both moments for the rounding of the mean.
     mean_low = rest / divisor
     m2 = weights @ (deviation * deviation) - rest * mean_low
     return Moments(count, mean, mean_low, xp.where(m2 < 0, 0.0, m2))
 
 
-def column_range(X):
+def column_range(X: Array) -> tuple[Array, Array]:
     """Smallest and largest value of every column; NaN is ignored unless all are."""
     xp = namespace(X)
     low = high = _statistics(X, xp.nan, xp)
@@ -81,28 +84,30 @@ def column_range(X):
     return low, high
 
 
-def least(x, xp, axis):
+def least(x: Array, xp: ArrayNamespace, axis: int) -> Array:
     """Return the minimum along an axis; NaN is ignored unless all are."""
     missing = xp.isnan(x)
     result = xp.min(xp.where(missing, xp.inf, x), axis=axis)
     return xp.where(xp.all(missing, axis=axis), xp.nan, result)
 
 
-def smaller(x, y, xp):
+def smaller(x: Array, y: Array, xp: ArrayNamespace) -> Array:
     """Return the smaller of two arrays' elements; NaN is ignored unless both are."""
     return np.fmin(x, y) if xp is np else xp.where(xp.isnan(x) | (y < x), y, x)
 
 
-def larger(x, y, xp):
+def larger(x: Array, y: Array, xp: ArrayNamespace) -> Array:
     """Return the larger of two arrays' elements; NaN is ignored unless both are."""
     return np.fmax(x, y) if xp is np else xp.where(xp.isnan(x) | (y > x), y, x)
 
 
-def affine(X, shift, divisor, factor, offset, out):
+def affine(
+    X: Array, shift: Array, divisor: Array, factor: Array, offset: Array, out: Array
+) -> bool:
     """Write ``(X - shift) / divisor * factor + offset`` into ``out``, which may be X.
 
-    Rounds after every operation in that order, so that a factor undoes its divisor.
-    Returns False if X may hold a value that is not finite.
+    Each operation is rounded, in this order, so that a factor cancels its divisor.
+    Returns False if X may contain a value that is not finite.
     """
     xp = namespace(X)
     dtype = _arithmetic(out, (shift, divisor, factor, offset), xp)
@@ -118,7 +123,7 @@ def affine(X, shift, divisor, factor, offset, out):
     ]
     steps = [step for step in steps if xp.any(step[1] != step[2])]
 
-    def run(block):
+    def run(block: Array) -> Array:
         for step, vector, _ in steps:
             block = step(block, vector)
         return block
@@ -126,23 +131,31 @@ def affine(X, shift, divisor, factor, offset, out):
     return _map_blocks(X, dtype, run, out, xp)
 
 
-def rescale(X, low, span, start, bounds, out, clip=False):
+def rescale(
+    X: Array,
+    low: Array,
+    span: Array,
+    start: Array,
+    bounds: tuple[float, float],
+    out: Array,
+    clip: bool = False,
+) -> bool:
     """Write ``a + ((X - low) / span + start) * (b - a)`` into ``out``, which may be X.
 
-    ``bounds`` are a and b. The upper half is reckoned from b, so that both ends are
-    exact and nothing between them is rounded past them. Returns False if X may hold a
-    value that is not finite.
+    ``bounds`` are a and b. The upper half is computed relative to b, so that both ends
+    are exact, and no value between them is rounded past them. Returns False if X may
+    contain a value that is not finite.
     """
     xp = namespace(X)
     dtype = _arithmetic(out, (low, span), xp)
-    # Rounded as the device would, but known here.
+    # Rounded as on the device, but available on the host.
     a, b = np.asarray(bounds, np.float64 if dtype == xp.float64 else np.float32)
     exact = a + (b - a) == b
     a, b, width = float(a), float(b), float(b - a)
     high_part, low_part = _in_parts(low, dtype, xp)
     span, start = xp.astype(span, dtype), xp.astype(start, dtype)
 
-    def run(block):
+    def run(block: Array) -> Array:
         block -= high_part
         block -= low_part
         block /= span
@@ -160,8 +173,8 @@ def rescale(X, low, span, start, bounds, out, clip=False):
     return _map_blocks(X, dtype, run, out, xp, (a, b) if clip else None)
 
 
-def _arithmetic(out, vectors, xp):
-    """Return the dtype to compute in: float32 only if it holds out and vectors."""
+def _arithmetic(out: Array, vectors: tuple[Array, ...], xp: ArrayNamespace) -> Any:
+    """Return the dtype to compute in: float32 only if ``out`` and vectors fit in it."""
     if out.dtype == xp.float32:
         limits = xp.finfo(xp.float32)
         sizes = xp.abs(xp.concat(vectors))
@@ -171,16 +184,23 @@ def _arithmetic(out, vectors, xp):
     return vectors[0].dtype
 
 
-def _in_parts(vector, dtype, xp):
-    """Return the vector as a sum of two in ``dtype``: one alone would bias a result."""
+def _in_parts(vector: Array, dtype: Any, xp: ArrayNamespace) -> tuple[Array, Array]:
+    """Split a vector into a sum of two in ``dtype``; one alone would bias results."""
     high = xp.astype(vector, dtype)
     return high, xp.astype(vector - high, dtype)
 
 
-def _map_blocks(X, dtype, run, out, xp, limits=None):
-    """Write into ``out`` what ``run`` makes of X; return if that is all finite.
+def _map_blocks(
+    X: Array,
+    dtype: Any,
+    run: Callable[[Array], Array],
+    out: Array,
+    xp: ArrayNamespace,
+    limits: tuple[float, float] | None = None,
+) -> bool:
+    """Write ``run(X)`` into ``out``, block by block; return whether it is all finite.
 
-    ``run`` may change the copy that it gets.
+    ``run`` may change its argument, which is a copy.
     """
     finite = True
     for rows in row_blocks(X, BLOCK_SIZE):
@@ -195,17 +215,18 @@ def _map_blocks(X, dtype, run, out, xp, limits=None):
     return bool(finite)
 
 
-def _is_finite(block, xp):
-    """Whether a block is finite, on the device; False also where its sum overflows."""
+def _is_finite(block: Array, xp: ArrayNamespace) -> Array:
+    """Tell on the device whether a block is finite; False if its sum overflows."""
     return xp.isfinite(xp.sum(block))
 
 
-def centered_gram(X, moments=None, gram=None):
+def centered_gram(
+    X: Array, moments: Moments | None = None, gram: Array | None = None
+) -> tuple[Moments, Array]:
     """Moments of the columns and the matrix of their centered cross products.
 
     Only the upper triangle of the matrix is filled. ``moments`` and ``gram`` are those
-    of earlier rows, which the result includes. Values that are not finite make the
-    result not finite.
+    of earlier rows, and the result includes them. It is not finite if X is not.
     """
     xp = namespace(X)
     zeros = _statistics(X, 0.0, xp)
@@ -234,8 +255,8 @@ def centered_gram(X, moments=None, gram=None):
     return moments._replace(m2=copied(xp.linalg.diagonal(gram), xp)), gram
 
 
-def project(X, mean, W, out):
-    """Write ``(X - mean) @ W`` into ``out``; returns False unless X is all finite."""
+def project(X: Array, mean: Array, W: Array, out: Array) -> bool:
+    """Write ``(X - mean) @ W`` into ``out``; return whether X is all finite."""
     xp = namespace(X)
     high, low = _in_parts(mean, X.dtype, xp)
     finite = True

@@ -1,10 +1,13 @@
-"""What the column-wise transformers share: input checks and the affine map."""
+"""Base classes of the transformers, and checks of their inputs."""
 
 import math
+from collections.abc import Callable
 from functools import partial, wraps
 from numbers import Integral, Number
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar, cast
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
@@ -22,6 +25,7 @@ from sknn_notes._arrays import (
 )
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin
+from sknn_notes._docstrings import completed
 from sknn_notes._kernels._numpy.columns import Moments, merge_moments
 from sknn_notes._sklearn import (
     Interval,
@@ -31,6 +35,8 @@ from sknn_notes._sklearn import (
     has_array_dispatch,
     validate_parameter_constraints,
 )
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers, MatrixLike
+from sknn_notes.preprocessing._docs import METHOD
 from sknn_notes.preprocessing._moments import (
     dense_kernel,
     feature_groups,
@@ -39,36 +45,40 @@ from sknn_notes.preprocessing._moments import (
     samples_seen,
 )
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+Per: TypeAlias = Literal["feature", "all", "channel"]
+Channels: TypeAlias = Literal["last", "first"]
 
-def kept_dtypes(X, xp, *, half):
-    """Return the float types that a transformer keeps, the one for others first.
 
-    Half precision is for maps of columns; products of it would be of little use.
+def kept_dtypes(X: Array, xp: ArrayNamespace, *, half: bool) -> tuple[Any, ...]:
+    """Return the float types that a transformer keeps, the default type first.
+
+    Only maps of columns keep half precision, which is too inaccurate for products.
     """
     dtypes = float_dtypes(X, xp)
     return (*dtypes, xp.float16) if half and hasattr(xp, "float16") else dtypes
 
 
-def check_namespace(estimator, X, attribute, method):
+def check_namespace(estimator: Any, X: Array, attribute: str, method: str) -> Any:
     """Return the namespace of X; raise unless the estimator was fitted in it.
 
     Parameters
     ----------
     estimator : estimator
-        It is fitted.
+        Fitted estimator.
     X : object
-        As passed to the method.
+        Data, as passed to the method.
     attribute : str
-        A fitted attribute that is an array.
+        Name of a fitted attribute that is an array.
     method : str
-        The name of the method that is called.
+        Name of the method that is called.
 
     Raises
     ------
     TypeError
-        If X is an array that the estimator can't take.
+        If X is an array that the estimator doesn't accept.
     ValueError
-        If namespace or device differ.
+        If the namespaces or devices differ.
     """
     xp = input_namespace(X, estimator)
     check_same_namespace(X, estimator, attribute=attribute, method=method)
@@ -78,32 +88,40 @@ def check_namespace(estimator, X, attribute, method):
     return xp
 
 
-def quiet():
-    """Return a context without numpy's floating-point errors: results are checked."""
+def quiet() -> np.errstate:
+    """Return a context without numpy's warnings; the results are checked instead."""
     return np.errstate(all="ignore")
 
 
-def validated(method):
-    """Check the estimator's parameters at every call of ``partial_fit``.
+def validated(method: Method) -> Method:
+    """Validate the parameters of the estimator in each call of ``partial_fit``.
 
-    scikit-learn's context checks them at the first one only.
+    scikit-learn's context validates them in the first call only.
     """
 
     @wraps(method)
-    def checked(estimator, *args, **kwargs):
+    def checked(estimator: Any, *args: Any, **kwargs: Any) -> Any:
         if not get_config()["skip_parameter_validation"]:
             estimator._validate_params()
         return method(estimator, *args, **kwargs)
 
-    return checked
+    return cast(Method, checked)
 
 
-def check_fit_data(estimator, X, *, reset, half=False, attribute=None, **checks):
-    """Validate the X of a fit but for NaN and infinity, which the statistics show.
+def check_fit_data(
+    estimator: Any,
+    X: Array,
+    *,
+    reset: bool,
+    half: bool = False,
+    attribute: str | None = None,
+    **checks: Any,
+) -> Array:
+    """Validate the X of a fit, except for NaN and infinity.
 
-    Integer arrays of numpy stay as they are, so that a memory-mapped set of images is
-    converted block by block only. Unless it is a first chunk, X has to be where the
-    array of that attribute is, if one is named.
+    NaN and infinity show in the statistics. Integer arrays of numpy are not converted
+    here but block by block, so that memory-mapped images stay on disk. Unless it is the
+    first chunk, X must have the namespace and device of the array ``attribute``.
     """
     if reset or attribute is None:
         xp = input_namespace(X, estimator)
@@ -120,8 +138,8 @@ def check_fit_data(estimator, X, *, reset, half=False, attribute=None, **checks)
     )
 
 
-def raise_if_infinite(estimator, X, *, allow_nan=True):
-    """Raise scikit-learn's error if X holds infinity, or NaN unless allowed."""
+def raise_if_infinite(estimator: Any, X: Array, *, allow_nan: bool = True) -> None:
+    """Raise scikit-learn's error if X contains infinity, or NaN unless allowed."""
     assert_all_finite(
         X,
         allow_nan=allow_nan,
@@ -130,17 +148,19 @@ def raise_if_infinite(estimator, X, *, allow_nan=True):
     )
 
 
-def raise_if_overflowing(estimator, X, *, allow_nan=True):
+def raise_if_overflowing(
+    estimator: Any, X: Array, *, allow_nan: bool = True
+) -> NoReturn:
     """Raise the error for statistics of X that are not finite."""
     raise_if_infinite(estimator, X, allow_nan=allow_nan)
     raise ValueError(
-        f"The statistics of X overflow float64: {type(estimator).__name__} needs the "
-        f"{estimator._statistics} to be finite. Divide X by a constant first."
+        f"The statistics of X overflow float64: {type(estimator).__name__} requires "
+        f"finite {estimator._statistics}. Divide X by a constant first."
     )
 
 
-def checked_weights(sample_weight, X):
-    """Check the weights of the rows, of which one has to be positive, or None."""
+def checked_weights(sample_weight: ArrayLike | None, X: Array) -> Array | None:
+    """Validate sample weights, at least one of which must be positive; None stays."""
     if sample_weight is None:
         return None
     return _check_sample_weight(
@@ -148,60 +168,71 @@ def checked_weights(sample_weight, X):
     )
 
 
-def in_unit_of_largest(weights):
-    """Return weights in units of the largest one's size, a power of two; None stays.
+def in_unit_of_largest(weights: Array | None) -> Array | None:
+    """Divide weights by a power of two near the largest one; None stays.
 
-    In that unit weights of any size can be added.
+    The sum of the results does not overflow.
     """
     if weights is None:
         return None
     return weights / np.ldexp(1.0, np.frexp(weights.max())[1] - 1)
 
 
-def relative_weights(sample_weight, X):
-    """Check the weights of the rows; return them in units of the largest one's size."""
+def relative_weights(sample_weight: ArrayLike | None, X: Array) -> Array | None:
+    """Validate sample weights, and divide them by a power of two near the largest."""
     return in_unit_of_largest(checked_weights(sample_weight, X))
 
 
-class ColumnwiseMap(
-    OneToOneFeatureMixin, TransformerMixin, CallbackSupportMixin, BaseObject
-):
+class BaseTransformer(TransformerMixin, CallbackSupportMixin, BaseObject):
+    """Base of all transformers."""
+
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+
+    if TYPE_CHECKING:
+        # scikit-learn's, which has no types.
+        def fit_transform(
+            self, X: MatrixLike, y: ArrayLike | None = None, **fit_params: Any
+        ) -> Floats: ...
+
+
+class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
     """Base of the transformers that map columns by ``(X - shift) / divisor``.
 
-    A subclass turns its statistics into fitted attributes and gives the two vectors of
-    the map, one number a statistic, in ``_vectors``.
+    A subclass sets its statistics as fitted attributes. Its ``_vectors`` returns shift
+    and divisor, one number per statistic.
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         "per": [StrOptions({"feature", "all", "channel"})],
         "n_channels": [Interval(Integral, 1, None, closed="left"), None],
         "channels": [StrOptions({"first", "last"})],
         "copy": ["boolean"],
     }
     _sparse_error: type[Exception] = TypeError
-    # What has to be finite besides X.
+    # What must be finite besides X, for an error message.
     _statistics = "sums of X"
     _moments: Moments | None
     _weighted: bool
     _whole_weights: bool
     _weight_unit: float
-    _fitted_groups: np.ndarray
+    _fitted_groups: Array
 
-    def _groups(self) -> np.ndarray:
-        """Return for each feature the index of the statistic it shares, in numpy."""
+    def _groups(self) -> Integers:
+        """Return the index of the statistic of each feature, as numpy array."""
         return feature_groups(
             self.per, self.n_features_in_, self.n_channels, self.channels
         )
 
     def _sparse_advice(self, fitted: bool = False) -> str | None:
-        """Return what to do instead of passing a sparse matrix, None if accepted."""
+        """Return what to do instead of passing sparse X, None if it is accepted."""
         return (
-            "Use Standardizer(with_mean=False), which only divides and keeps zeros, or "
-            "pass X.toarray() if that fits in memory."
+            "Use Standardizer(with_mean=False), which only divides and so keeps zeros, "
+            "or pass X.toarray() if that fits in memory."
         )
 
-    def _raise_if_sparse(self, X, fitted=False):
-        """Raise if X is sparse and the parameters, or what was fitted, center it."""
+    def _raise_if_sparse(self, X: MatrixLike, fitted: bool = False) -> None:
+        """Raise if X is sparse, and the parameters or the fitted map center it."""
         advice = self._sparse_advice(fitted)
         if advice is not None and sparse.issparse(X):
             raise self._sparse_error(
@@ -209,10 +240,18 @@ class ColumnwiseMap(
                 f"dense. {advice}"
             )
 
-    def _accumulate(self, X, sample_weight, *, reset, whole):
+    def _accumulate(
+        self,
+        X: MatrixLike,
+        sample_weight: ArrayLike | None,
+        *,
+        reset: bool,
+        whole: bool,
+    ) -> tuple[Array, Moments]:
         """Merge the moments of X into ``_moments``; NaN is ignored.
 
-        Returns the validated X, and the moments pooled over what shares a statistic.
+        Returns the validated X, and the moments pooled over the groups of features that
+        share a statistic.
         """
         self._raise_if_sparse(X)
         data = self._check_data(X, reset=reset, accept_sparse=("csr", "csc"))
@@ -239,37 +278,39 @@ class ColumnwiseMap(
         self.n_samples_seen_ = samples_seen(count, self._weighted)
         return data, pooled
 
-    def _check_data(self, X, *, reset, **checks):
+    def _check_data(self, X: MatrixLike, *, reset: bool, **checks: Any) -> Array:
         return check_fit_data(
             self, X, reset=reset, half=True, attribute="_fitted_groups", **checks
         )
 
-    def _set_groups(self, X):
-        """Remember the statistic of each feature where X is; return it in numpy."""
+    def _set_groups(self, X: Array) -> Integers:
+        """Store the groups of features on the device of X; return them in numpy."""
         groups = self._groups()
         xp = np if sparse.issparse(X) else namespace(X)
         self._fitted_groups = from_numpy(groups, X, xp)
         return groups
 
-    def _of_features(self, *vectors):
-        """Return vectors of one number a statistic as such of one a feature."""
+    def _of_features(self, *vectors: Array) -> list[Array]:
+        """Expand vectors of one number per statistic to one number per feature."""
         xp = namespace(self._fitted_groups)
         return [xp.take(vector, self._fitted_groups, axis=0) for vector in vectors]
 
-    def _scaled_weights(self, sample_weight, X, whole):
-        """Return the weights in units of the first one's size, None if all are 1.
+    def _scaled_weights(
+        self, sample_weight: ArrayLike | None, X: Array, whole: bool
+    ) -> Array | None:
+        """Divide weights by a power of two, the same for all chunks; None if all 1.
 
-        Statistics don't depend on the unit, a power of two, but with it weights of any
-        size can be multiplied by squares.
+        The statistics don't depend on the scale of the weights, but products of scaled
+        weights and squares don't overflow.
         """
         xp = np if sparse.issparse(X) else namespace(X)
         if sample_weight is None:
             if self._moments is None or self._weight_unit == 1.0:
                 return None
             return full((X.shape[0],), 1 / self._weight_unit, self._moments.n, xp)
-        input_namespace(sample_weight, self)  # raises if numpy should, but can't read
+        input_namespace(sample_weight, self)  # raises if numpy can't read it
         if xp is not np and not isinstance(sample_weight, Number):
-            # scikit-learn moves arrays, but not lists and columns of tables.
+            # scikit-learn converts arrays, but not lists and columns of frames.
             is_array = hasattr(sample_weight, "__dlpack__")
             sample_weight = sample_weight if is_array else np.asarray(sample_weight)
         weights = _check_sample_weight(
@@ -286,81 +327,90 @@ class ColumnwiseMap(
             self._weight_unit = math.ldexp(1.0, math.frexp(largest)[1] - 1)
         return weights / self._weight_unit
 
-    def _vectors(self):
-        """Return shift and divisor of the map, one number a statistic."""
+    def _vectors(self) -> tuple[Array, ...]:
+        """Return shift and divisor of the map, one number per statistic."""
         raise NotImplementedError
 
-    def _forward(self, X, out):
-        """Write the transformed X into ``out``; return if all is finite."""
+    def _forward(self, X: Array, out: Array) -> bool:
+        """Write the transformed X into ``out``; return whether all of it is finite."""
         shift, divisor = self._of_features(*self._vectors())
         if sparse.issparse(X):
             inplace_column_scale(out, 1 / divisor)
             return True
         zeros, ones = _neutral(shift)
-        return dense_kernel("affine", X)(X, shift, divisor, ones, zeros, out)
+        return bool(dense_kernel("affine", X)(X, shift, divisor, ones, zeros, out))
 
-    def _backward(self, X, out):
-        """Write X in its original units into ``out``; return if all is finite."""
+    def _backward(self, X: Array, out: Array) -> bool:
+        """Write X in its original units into ``out``; return whether it is finite."""
         shift, factor = self._of_features(*self._vectors())
         if sparse.issparse(X):
             inplace_column_scale(out, factor)
             return True
         zeros, ones = _neutral(shift)
-        return dense_kernel("affine", X)(X, zeros, ones, factor, shift, out)
+        return bool(dense_kernel("affine", X)(X, zeros, ones, factor, shift, out))
 
-    def transform(self, X, copy=None):
-        """Apply the statistics found by ``fit``.
+    @completed(METHOD)
+    def transform(self, X: MatrixLike, copy: bool | None = None) -> Floats:
+        """Transform X with the statistics computed by ``fit``.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data to transform. NaN stays NaN; infinity raises an error. Under
-            scikit-learn's array API dispatch it has to be where ``fit`` had its own.
-        copy : bool, default=None
-            Whether to leave X as it is; None takes the parameter ``copy``.
+            Data to transform. NaN stays NaN; infinity raises an error. With
+            scikit-learn's array API dispatch enabled, X must have the namespace and
+            device of the data passed to ``fit``.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The transformed data, of X's type where that is a float, else float64. It
-            is X itself if ``copy`` is False and X is a writeable array of floats. An
-            array of another library where that is what X is.
+            Transformed data, of the dtype of X if that is a float, otherwise float64.
+            X itself if ``copy=False`` and X is a writeable float array. A sparse matrix
+            if X is sparse, and an array of another library if X is one.
 
         Raises
         ------
         ValueError
-            If X holds infinity or its columns are not those of ``fit``.
+            If X contains infinity, or its columns differ from those seen in ``fit``.
         """
         check_is_fitted(self)
         check = partial(validate_data, self, reset=False)
-        return self._run(X, check, copy, self._forward, "transform")
+        out: Floats = self._run(X, check, copy, self._forward, "transform")
+        return out
 
-    def inverse_transform(self, X, copy=None):
-        """Undo ``transform``.
+    @completed(METHOD)
+    def inverse_transform(self, X: MatrixLike, copy: bool | None = None) -> Floats:
+        """Map transformed data back to its original units.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Transformed data.
-        copy : bool, default=None
-            Whether to leave X as it is; None takes the parameter ``copy``.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The data in its original units.
+            Data in its original units.
 
         Raises
         ------
         ValueError
-            If X holds infinity or another number of columns than ``fit`` saw.
+            If X contains infinity, or its number of columns differs from that seen in
+            ``fit``.
         """
         check_is_fitted(self)
         check = partial(check_array, input_name="X", estimator=self)
-        return self._run(X, check, copy, self._backward, "inverse_transform")
+        out: Floats = self._run(X, check, copy, self._backward, "inverse_transform")
+        return out
 
-    def _run(self, X, check, copy, map_columns, method):
-        """Validate X and map it, in place if the array is ours or the user says so."""
+    def _run(
+        self,
+        X: MatrixLike,
+        check: Callable[..., Array],
+        copy: bool | None,
+        map_columns: Callable[[Array, Array], bool],
+        method: str,
+    ) -> Array:
+        """Validate X and map it, in place if X is a copy or ``copy`` is False."""
         self._check_parameters("copy")
         self._raise_if_sparse(X, fitted=True)
         copy = self.copy if copy is None else copy
@@ -393,14 +443,14 @@ class ColumnwiseMap(
                 raise_if_infinite(self, data)
             if xp.any(xp.isinf(out)):
                 raise ValueError(
-                    f"{type(self).__name__} makes of X values that overflow "
-                    f"{out.dtype}. Pass X as float64, or drop columns whose training "
-                    "data spread far less than X."
+                    f"The values that {type(self).__name__} computes from X overflow "
+                    f"{out.dtype}. Pass X as float64, or drop columns that vary far "
+                    "less in the training data than in X."
                 )
         return out
 
-    def _check_parameters(self, *names):
-        """Check parameters that are read after ``fit``."""
+    def _check_parameters(self, *names: str) -> None:
+        """Validate parameters that are read after ``fit``."""
         if not get_config()["skip_parameter_validation"]:
             validate_parameter_constraints(
                 self._parameter_constraints,
@@ -408,8 +458,8 @@ class ColumnwiseMap(
                 caller_name=type(self).__name__,
             )
 
-    def __sklearn_tags__(self):
-        """Tags: NaN passes through and both float types are kept."""
+    def __sklearn_tags__(self) -> Any:
+        """Tags: NaN passes through, and both float types are kept."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = self._sparse_advice() is None
@@ -418,7 +468,7 @@ class ColumnwiseMap(
         return tags
 
 
-def _neutral(shift):
-    """Return zeros and ones, which change nothing in a map of columns."""
+def _neutral(shift: Array) -> tuple[Array, Array]:
+    """Return zeros and ones like a vector, the neutral elements of the map."""
     xp = namespace(shift)
     return xp.zeros_like(shift), xp.ones_like(shift)

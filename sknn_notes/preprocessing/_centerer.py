@@ -1,45 +1,32 @@
 """Centering: subtract the mean of the training data."""
 
+from typing import Self
+
+from numpy.typing import ArrayLike
+
 from sknn_notes._arrays import namespace
 from sknn_notes._callbacks import fit_task
+from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import _fit_context
-from sknn_notes.preprocessing._base import ColumnwiseMap, validated
+from sknn_notes._typing import Array, Floats, MatrixLike
+from sknn_notes.preprocessing._base import Channels, ColumnwiseMap, Per, validated
+from sknn_notes.preprocessing._docs import METHOD, WEIGHING_TRANSFORMER
 
 
+@completed(WEIGHING_TRANSFORMER)
 class Centerer(ColumnwiseMap):
     """Subtract the mean of the training data.
 
-    The mean is one number for each feature, one for each channel of flattened images,
-    or one for all the data; never one for each sample. It is found in ``fit`` and
-    applied unchanged to any later data.
-
-    Parameters
-    ----------
-    per : {"feature", "all", "channel"}, default="feature"
-        What one mean covers: a column, all the data, or one channel of flattened
-        images.
-    n_channels : int, default=None
-        Number of channels of the images; needed by ``per="channel"`` and ignored
-        otherwise. It must divide the number of features.
-    channels : {"last", "first"}, default="last"
-        Where the channel index of the flattened images stood: ``"last"`` for
-        (height, width, channel), ``"first"`` for (channel, height, width).
-    copy : bool, default=True
-        If False, ``transform`` writes into X where X is a writeable float array.
+    The mean is computed per feature, per channel of flattened images, or over all the
+    data; never per sample. ``fit`` computes it, and ``transform`` applies it unchanged
+    to any later data.
 
     Attributes
     ----------
     mean_ : ndarray of shape (n_statistics,)
-        The means, in the units of X: ``n_features`` of them for ``per="feature"``, 1
-        for ``"all"``, ``n_channels`` for ``"channel"``. NaN where no value was seen.
-    n_samples_seen_ : int, float or ndarray of shape (n_features,)
-        Number of samples, or the sum of their weights; one for each feature if
-        missing values make them differ.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features seen during ``fit``, if X has names that are strings.
+        Means, in the units of X: ``n_features`` of them for ``per="feature"``, 1 for
+        ``"all"``, ``n_channels`` for ``"channel"``. NaN if no value was seen.
 
     See Also
     --------
@@ -49,13 +36,13 @@ class Centerer(ColumnwiseMap):
     Notes
     -----
     Computes ``X - mean_``. The mean is accumulated in float64 as the unevaluated sum of
-    two numbers (Chan, Golub and LeVeque [1]_), so that it is right to the last place
-    whatever chunks the data comes in. NaN is ignored in ``fit`` and kept in
-    ``transform``. Sparse matrices raise an error, since centering fills them.
+    two numbers (Chan, Golub and LeVeque [1]_), so that it is accurate to the last digit
+    for any split of the data into chunks. NaN is ignored in ``fit`` and kept in
+    ``transform``. Sparse matrices raise an error, since centering makes them dense.
 
-    Under scikit-learn's array API dispatch X may be an array of PyTorch or another
-    library, on any device. Results and fitted attributes are arrays of that library on
-    that device, where ``fit`` and ``transform`` run.
+    With scikit-learn's array API dispatch enabled, X may be an array of PyTorch or
+    another library, on any device. ``fit`` and ``transform`` then run on that device;
+    results and fitted attributes are arrays of that library on that device.
 
     References
     ----------
@@ -77,57 +64,58 @@ class Centerer(ColumnwiseMap):
     array([11.])
     """
 
-    def __init__(self, *, per="feature", n_channels=None, channels="last", copy=True):
+    mean_: Floats
+    n_samples_seen_: int | float | Floats
+
+    def __init__(
+        self,
+        *,
+        per: Per = "feature",
+        n_channels: int | None = None,
+        channels: Channels = "last",
+        copy: bool = True,
+    ) -> None:
         self.per = per
         self.n_channels = n_channels
         self.channels = channels
         self.copy = copy
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
-        """Find the means of the training data, forgetting any earlier data.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data; NaN is ignored, infinity raises an error.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples.
+    @completed(METHOD)
+    def fit(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Compute the means, discarding any earlier data.
 
         Returns
         -------
-        Centerer
-            The fitted transformer.
+        self : Centerer
+            Fitted transformer.
         """
         return self._fit(X, y, sample_weight, reset=True, whole=True)
 
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
-        """Update the means with one more chunk of training data.
+    @completed(METHOD)
+    def partial_fit(
+        self, X: MatrixLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Update the means with another chunk of training data.
 
-        Any split of the data into chunks gives what one ``fit`` gives, to rounding.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            The next chunk; NaN is ignored, infinity raises an error.
-        y : None
-            Ignored.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples.
+        Any split of the data into chunks gives the result of a single ``fit``, to
+        rounding.
 
         Returns
         -------
-        Centerer
-            The fitted transformer.
+        self : Centerer
+            Fitted transformer.
         """
         reset = not hasattr(self, "_moments")
         return self._fit(X, y, sample_weight, reset=reset, whole=False)
 
-    def _fit(self, X, y, sample_weight, **chunk):
+    def _fit(
+        self, X: MatrixLike, y: object, sample_weight: ArrayLike | None, **chunk: bool
+    ) -> Self:
         with (
             fit_task(self, X, y, sample_weight=sample_weight),
             unchanged_on_error(self),
@@ -137,5 +125,5 @@ class Centerer(ColumnwiseMap):
             self.mean_ = xp.where(pooled.n > 0, pooled.full_mean(), xp.nan)
         return self
 
-    def _vectors(self):
+    def _vectors(self) -> tuple[Array, Array]:
         return self.mean_, namespace(self.mean_).ones_like(self.mean_)

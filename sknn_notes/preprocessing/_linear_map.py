@@ -1,44 +1,59 @@
-"""The matrices of whitening, kept as thin factors where the full one would be large."""
+"""Whitening matrices, stored as thin factors if the full matrix would be large."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 from scipy import linalg
 
 from sknn_notes._arrays import astype, copied, full, namespace
+from sknn_notes._typing import Array
 from sknn_notes.preprocessing._moments import dense_kernel
+
+# Analysis, weights, synthesis and diagonal of a map.
+Parts: TypeAlias = tuple[Array, Array | None, Array | None, Array | None]
 
 
 class LinearMap:
     """The matrix ``(analysis.T * weights) @ synthesis + diag(diagonal)``.
 
-    Every part but the first may be missing. Copies of another dtype are kept once
-    made, but not saved.
+    All parts except the first may be missing. Copies of another dtype are cached, but
+    not pickled.
     """
 
-    def __init__(self, analysis, weights=None, synthesis=None, diagonal=None):
+    def __init__(
+        self,
+        analysis: Array,
+        weights: Array | None = None,
+        synthesis: Array | None = None,
+        diagonal: Array | None = None,
+    ) -> None:
         self.parts = analysis, weights, synthesis, diagonal
-        self._other = None
+        self._other: Any = None
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {"parts": self.parts, "_other": None}
 
-    def __sklearn_array_api_convert__(self, convert):
+    def __sklearn_array_api_convert__(
+        self, convert: Callable[[Array], Array]
+    ) -> "LinearMap":
         """Return the matrix in another namespace, for ``move_estimator_to``."""
         return LinearMap(*(x if x is None else convert(x) for x in self.parts))
 
-    def factors(self):
+    def factors(self) -> tuple[Array, Array | None, Array | None]:
         """Return left, right and diagonal of ``left @ right + diag(diagonal)``."""
         analysis, weights, synthesis, diagonal = self.parts
         left = analysis.T if weights is None else analysis.T * weights
         return left, synthesis, diagonal
 
-    def matrix(self) -> np.ndarray:
+    def matrix(self) -> Array:
         """Return the full matrix, (n_features, n_outputs)."""
         left, right, diagonal = self.factors()
         matrix = copied(left, namespace(left)) if right is None else left @ right
         return matrix if diagonal is None else with_diagonal(matrix, diagonal)
 
-    def apply(self, X: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Return ``(X - mean)`` times the matrix, in X's dtype, and if X is finite."""
+    def apply(self, X: Array, mean: Array) -> tuple[Array, bool]:
+        """Return ``(X - mean) @ matrix`` in the dtype of X, and whether X is finite."""
         analysis, weights, synthesis, diagonal = self._parts_in(X.dtype)
         xp, shape = namespace(X), (X.shape[0], analysis.shape[0])
         out = np.empty(shape, X.dtype) if xp is np else full(shape, 0.0, X, xp)
@@ -51,11 +66,11 @@ class LinearMap:
             addend = (X - mean) * diagonal
             if xp is np:
                 out += addend
-            else:  # which may not narrow a dtype in place
+            else:  # other libraries don't narrow a dtype in place
                 out = xp.astype(out + addend, X.dtype)
         return out, finite
 
-    def _parts_in(self, dtype):
+    def _parts_in(self, dtype: Any) -> Any:
         if dtype == self.parts[0].dtype:
             return self.parts
         if self._other is None or self._other[0].dtype != dtype:
@@ -66,26 +81,34 @@ class LinearMap:
         return self._other
 
 
-def rotation_map(vectors, weights, scale, *, dense, back=False) -> LinearMap:
-    """PCA: onto the eigenvectors, each coordinate times its weight, or back.
+def rotation_map(
+    vectors: Array,
+    weights: Array,
+    scale: Array | None,
+    *,
+    dense: bool,
+    back: bool = False,
+) -> LinearMap:
+    """Return the map of PCA: weighted coordinates in the eigenvectors, or its inverse.
 
     Parameters
     ----------
     vectors : ndarray of shape (n_components, n_features)
         Orthonormal rows.
     weights : ndarray of shape (n_components,)
-        Factor of each coordinate; 0 drops it both ways.
+        Factor of each coordinate; 0 drops it in both directions.
     scale : ndarray of shape (n_features,) or None
-        Factors of the columns beforehand; 0 drops a column both ways.
+        Factors that the columns are multiplied by first; 0 drops a column in both
+        directions.
     dense : bool
-        Whether to multiply the factors out.
+        Whether to multiply out the factors.
     back : bool
-        Whether to return the way back.
+        Whether to return the inverse map.
 
     Returns
     -------
     LinearMap
-        Of shape (n_features, n_components), or its transpose for the way back.
+        Of shape (n_features, n_components), transposed for the inverse map.
     """
     if back:
         rows = vectors if scale is None else vectors * reciprocal(scale)
@@ -96,13 +119,21 @@ def rotation_map(vectors, weights, scale, *, dense, back=False) -> LinearMap:
     return LinearMap(rows, weights)
 
 
-def symmetric_map(vectors, weights, outside, scale, *, dense, back=False) -> LinearMap:
-    """ZCA: into the eigenvectors, scaled, and back into the features.
+def symmetric_map(
+    vectors: Array,
+    weights: Array,
+    outside: float,
+    scale: Array | None,
+    *,
+    dense: bool,
+    back: bool = False,
+) -> LinearMap:
+    """Return the map of ZCA: as for PCA, rotated back to the features.
 
-    ``outside`` is the weight of all directions orthogonal to the vectors. Other
-    parameters are those of ``rotation_map``.
+    ``outside`` is the weight of all directions orthogonal to the eigenvectors. The
+    other parameters are those of ``rotation_map``.
     """
-    ends = [None, None]
+    ends: list[Array | None] = [None, None]
     if scale is not None:
         ends[back] = reciprocal(scale) if back else scale
     if back:
@@ -120,10 +151,10 @@ def symmetric_map(vectors, weights, outside, scale, *, dense, back=False) -> Lin
     return LinearMap(factored.matrix().T) if dense else factored
 
 
-def cholesky_map(covariance) -> LinearMap:
-    """Lower triangular L where ``L L'`` inverts ``covariance``."""
-    # covariance = U U' with U upper makes L the inverse of U'; U comes from the
-    # ordinary lower factor of the matrix with its order reversed.
+def cholesky_map(covariance: Array) -> LinearMap:
+    """Return the lower triangular L with ``L L'`` the inverse of ``covariance``."""
+    # If covariance = U U' with U upper triangular, L is the inverse of U'. U is the
+    # ordinary lower factor of the matrix with rows and columns in reverse order.
     xp = namespace(covariance)
     turned = xp.flip(covariance, axis=(0, 1))
     if xp is np:
@@ -134,23 +165,23 @@ def cholesky_map(covariance) -> LinearMap:
 
 
 def inverted(triangular: LinearMap) -> LinearMap:
-    """Return the way back of ``cholesky_map``."""
+    """Return the inverse of a ``cholesky_map``."""
     return LinearMap(_inverse(triangular.parts[0]))
 
 
-def _inverse(upper):
+def _inverse(upper: Array) -> Array:
     """Return the inverse of an upper triangular matrix."""
     xp = namespace(upper)
     if xp is np:
         return linalg.solve_triangular(upper, np.eye(len(upper)))
-    # Of a triangular matrix, elimination leaves nothing to do: zeros stay exact.
+    # Elimination does not change a triangular matrix: its zeros stay exact.
     return xp.linalg.solve(upper, with_diagonal(xp.zeros_like(upper), 1.0))
 
 
-def with_diagonal(matrix, values):
-    """Return a matrix, changed in place if possible, with values added on its diagonal.
+def with_diagonal(matrix: Array, values: Any) -> Array:
+    """Add values to the diagonal of a matrix, in place if possible.
 
-    ``values`` is a number or an array of one for each row.
+    ``values`` is a number, or an array with one number per row.
     """
     xp = namespace(matrix)
     if xp is np:
@@ -160,8 +191,8 @@ def with_diagonal(matrix, values):
     return matrix + xp.eye(n, dtype=matrix.dtype, device=matrix.device) * values
 
 
-def reciprocal(values: np.ndarray) -> np.ndarray:
-    """One over the values, and 0 for 0."""
+def reciprocal(values: Array) -> Array:
+    """Return the reciprocals of the values, 0 for 0."""
     xp = namespace(values)
     zero = values == 0
     return xp.where(zero, 0.0, 1 / xp.where(zero, 1.0, values))

@@ -1,9 +1,11 @@
-"""Statistics of columns: from matrices of every kind, and pooled over groups of them.
+"""Statistics of columns, and of groups of columns.
 
-The moments are always kept per feature; statistics over all the data, or over one
-channel of images, pool them. So one helper serves every ``per``, and chunks of data
-merge the same way in all of them.
+The moments are always stored per feature. Statistics over all the data, or over one
+channel of images, pool them, so chunks of data are merged in the same way for every
+value of ``per``.
 """
+
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -12,27 +14,28 @@ from sklearn.utils.sparsefuncs import mean_variance_axis
 from sknn_notes import _kernels
 from sknn_notes._arrays import astype, from_numpy, namespace, take
 from sknn_notes._kernels._numpy.columns import Moments
+from sknn_notes._typing import Array, ArrayNamespace, Integers
 from sknn_notes.preprocessing import _array_kernels
 
-# Spread below this many units in the last place of the mean is rounding, not signal.
+# A standard deviation below this many ulps of the mean is a rounding error.
 CONSTANT_ULPS = 8
 
 
 def feature_groups(
     per: str, n_features: int, n_channels: int | None, channels: str
-) -> np.ndarray:
-    """Return for each feature the index of the statistic it shares.
+) -> Integers:
+    """Return the index of the statistic of each feature.
 
     Parameters
     ----------
     per : {"feature", "all", "channel"}
-        What one statistic covers.
+        What each statistic covers.
     n_features : int
         Number of columns.
     n_channels : int or None
         Number of channels of a flattened image, for ``per="channel"``.
     channels : {"last", "first"}
-        Whether the channel is the fastest or the slowest index of a flattened image.
+        Whether the channel is the last or the first axis of the images.
 
     Returns
     -------
@@ -51,9 +54,9 @@ def feature_groups(
         return np.zeros(n_features, dtype=np.intp)
     if n_channels is None:
         raise ValueError(
-            "per='channel' needs the number of channels, but n_channels is None. Pass "
-            "for example n_channels=3 for flattened RGB images, or per='feature' or "
-            "per='all'."
+            "per='channel' requires the number of channels, but n_channels is None. "
+            "Pass n_channels, such as n_channels=3 for flattened RGB images, or "
+            "per='feature' or per='all'."
         )
     if n_features % n_channels:
         raise ValueError(
@@ -66,28 +69,28 @@ def feature_groups(
     return np.arange(n_features) // (n_features // n_channels)
 
 
-def _members(values, groups: np.ndarray, xp):
-    """Return the values of each group of features, which are of one size, as a row."""
+def _members(values: Array, groups: Array, xp: ArrayNamespace) -> Array:
+    """Return the values of each group of features as a row; groups have one size."""
     order = from_numpy(np.argsort(groups, kind="stable"), values, xp)
     return xp.reshape(xp.take(values, order, axis=0), (int(groups.max()) + 1, -1))
 
 
-def pool_moments(moments: Moments, groups: np.ndarray) -> Moments:
-    """Moments of all the values of each group of features together."""
+def pool_moments(moments: Moments, groups: Array) -> Moments:
+    """Return the moments of all values of each group of features."""
     n_groups = int(groups.max()) + 1
     if n_groups == len(groups):
         return moments
     xp = namespace(moments.n)
     index = from_numpy(groups, moments.n, xp)
 
-    def total(values):
+    def total(values: Array) -> Array:
         if xp is np:
             return np.bincount(groups, weights=values)
         return xp.sum(_members(values, groups, xp), axis=-1)
 
     count = total(moments.n)
     divisor = xp.where(count > 0, count, 1.0)
-    # Means relative to the group's first feature with values, so that a large common
+    # Means relative to that of the group's first feature with values: a large common
     # offset costs no digits.
     seen = _members(moments.n, groups, xp) > 0
     first = xp.argmax(astype(seen, xp.int64, xp), axis=-1)
@@ -101,10 +104,8 @@ def pool_moments(moments: Moments, groups: np.ndarray) -> Moments:
     return Moments(count, mean, shift - (mean - reference), m2)
 
 
-def pool_range(
-    low: np.ndarray, high: np.ndarray, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest value of each group of features."""
+def pool_range(low: Array, high: Array, groups: Array) -> tuple[Array, Array]:
+    """Return the smallest and largest value of each group of features."""
     xp = namespace(low)
     if xp is not np:
         low, high = (_members(values, groups, xp) for values in (low, -high))
@@ -117,19 +118,20 @@ def pool_range(
     return pooled_low, pooled_high
 
 
-def matrix_moments(X, weights: np.ndarray | None) -> Moments:
-    """Moments of the columns of a dense or sparse matrix; NaN is ignored."""
+def matrix_moments(X: Array, weights: Array | None) -> Moments:
+    """Return the moments of the columns of a dense or sparse matrix, ignoring NaN."""
     if sparse.issparse(X):
         return _sparse_moments(X, weights)
-    return dense_kernel("column_moments", X)(X, weights)
+    moments: Moments = dense_kernel("column_moments", X)(X, weights)
+    return moments
 
 
-def dense_kernel(name: str, X):
-    """Return the kernel of the set in use, or numpy's where the set is too narrow.
+def dense_kernel(name: str, X: Array) -> Any:
+    """Return the kernel for a dense matrix.
 
-    Compiled kernels know contiguous float32 and float64; integers and strided views
-    are read block by block by the numpy ones. Arrays of other libraries have kernels
-    of their own.
+    Compiled kernels support contiguous float32 and float64 arrays. The numpy kernels
+    read integers and strided views block by block. Arrays of other libraries have
+    their own kernels.
     """
     if not isinstance(X, np.ndarray):
         return getattr(_array_kernels, name)
@@ -143,37 +145,37 @@ def dense_kernel(name: str, X):
     return getattr(_numpy, name)
 
 
-def _sparse_moments(X, weights: np.ndarray | None) -> Moments:
-    """Moments of a CSR or CSC matrix, zeros included, by scikit-learn's function."""
+def _sparse_moments(X: Array, weights: Array | None) -> Moments:
+    """Return the moments of a CSR or CSC matrix, including its zeros."""
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
     if X.dtype != np.float64:
-        # Only the values are copied. The function is no more precise than its input.
+        # Only the values are copied. The function is only as precise as its input.
         values = X.data.astype(np.float64)
         X = type(X)((values, X.indices, X.indptr), shape=X.shape)
     weights = np.ones(X.shape[0]) if weights is None else weights
     mean, variance, n = mean_variance_axis(
         X, axis=0, weights=weights, return_sum_weights=True
     )
-    # The weights of missing values are subtracted, which may leave their rounding.
+    # The weights of missing values are subtracted, which may leave a rounding error.
     seen = n > len(weights) * np.finfo(np.float64).eps * weights.sum()
     n, mean, m2 = (np.where(seen, part, 0.0) for part in (n, mean, n * variance))
     return Moments(n, mean, np.zeros_like(mean), np.maximum(m2, 0.0))
 
 
-def is_constant(spread: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """Whether a spread is nothing but the rounding of values of that level."""
+def is_constant(spread: Array, level: Array) -> Array:
+    """Tell whether a spread is only the rounding error of values of that level."""
     return spread <= CONSTANT_ULPS * spacing(spread) * abs(level)
 
 
-def spacing(x: np.ndarray) -> float:
+def spacing(x: Array) -> float:
     """Return the distance from 1 to the next number of the dtype of an array."""
     return float(namespace(x).finfo(x.dtype).eps)
 
 
-def samples_seen(count: np.ndarray, weighted: bool):
-    """Counts in scikit-learn's form: one number where every feature has the same."""
+def samples_seen(count: Array, weighted: bool) -> int | float | Array:
+    """Return counts as scikit-learn does: one number if all features have the same."""
     xp = namespace(count)
     if xp.min(count) == xp.max(count):
         return (float if weighted else int)(count[0])

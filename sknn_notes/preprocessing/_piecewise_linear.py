@@ -1,19 +1,21 @@
-"""Piecewise linear encoding of features by where they lie among their bins."""
+"""Piecewise linear encoding of features."""
 
 from numbers import Integral, Real
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.base import OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.base import OneToOneFeatureMixin, clone
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._arrays import input_namespace
-from sknn_notes._base import BaseObject
-from sknn_notes._callbacks import CallbackSupportMixin, fit_task
+from sknn_notes._callbacks import fit_task
 from sknn_notes._checks import Interval, plain, shown
+from sknn_notes._docstrings import completed
 from sknn_notes._encoding import (
     component_scales,
     encode,
@@ -23,7 +25,9 @@ from sknn_notes._encoding import (
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._kernels._numpy.columns import row_blocks
 from sknn_notes._sklearn import StrOptions, _fit_context
+from sknn_notes._typing import Array, Floats, Integers, MatrixLike
 from sknn_notes.preprocessing._base import (
+    BaseTransformer,
     check_fit_data,
     checked_weights,
     in_unit_of_largest,
@@ -34,93 +38,91 @@ from sknn_notes.preprocessing._base import (
     relative_weights,
     validated,
 )
+from sknn_notes.preprocessing._docs import METHOD, TRANSFORMER
 from sknn_notes.preprocessing._row_sample import sample_to_extend
 
-# Elements of the output that are computed at a time, which stay in a near cache.
+# Elements of the output that are computed at a time; they stay in the cache.
 BLOCK_SIZE = 2**16
 
+Bins: TypeAlias = (
+    Literal["quantile", "tree"] | DecisionTreeClassifier | DecisionTreeRegressor
+)
 
-class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject):
-    """Encode each feature by where it lies among its bins.
 
-    A feature with the edges ``b_0 < ... < b_T`` becomes ``T`` components. Component
+@completed(TRANSFORMER)
+class PiecewiseLinearEncoder(BaseTransformer):
+    """Encode each feature by its position in bins.
+
+    A feature with bin edges ``b_0 < ... < b_T`` becomes ``T`` components. Component
     ``t`` is 0 below its bin, 1 above it, and rises linearly within it. A linear layer
-    of them is a piecewise linear function of the feature, so that a network finds
-    steps and bends of single features with ease.
+    on top of them is a piecewise linear function of the feature, so a network easily
+    learns abrupt changes in single features.
 
     Parameters
     ----------
     n_bins : int, default=8
-        The largest number of bins of a feature, at least 2. Features with few distinct
-        values have fewer.
+        Maximum number of bins per feature, at least 2. Features with few distinct
+        values have fewer bins.
     bins : {"quantile", "tree"} or decision tree, default="quantile"
-        How the bins of a feature are found.
+        Strategy that determines the bins of a feature.
 
-        - ``"quantile"``: each bin holds about equally many samples;
+        - ``"quantile"``: all bins contain about the same number of samples;
         - ``"tree"``: a decision tree of this feature alone, with at most ``n_bins``
-          leaves, makes the cuts that tell most about ``y``: a classifier where
-          scikit-learn takes ``y`` for classes, a regressor where it takes it for
-          numbers;
-        - a ``DecisionTreeClassifier`` or ``DecisionTreeRegressor``: a tree with
-          parameters of its own; ``n_bins`` holds where its ``max_leaf_nodes`` is None.
-          Integers that are counts, not classes, need a ``DecisionTreeRegressor()``.
+          leaves, chooses the cuts that are most informative about ``y``. The tree is a
+          classifier if scikit-learn's ``type_of_target`` says that ``y`` contains
+          classes, and a regressor if it contains numbers;
+        - a ``DecisionTreeClassifier`` or ``DecisionTreeRegressor``: a tree with other
+          parameters; ``n_bins`` applies if its ``max_leaf_nodes`` is None. Integers
+          that are counts rather than classes require ``DecisionTreeRegressor()``.
     keep_inputs : bool, default=True
-        Whether the features themselves stand before the components, as they are. Scale
-        them first.
+        Whether the output contains the features themselves, unchanged, before the
+        components. Scale them first.
     scale : float or None, default=0.5
-        The standard deviation of each component on the training data, about a mean of
-        0. Where the components stand beside standardized inputs, a scale below 1 keeps
-        them from outweighing these. None leaves the components between 0 and 1.
+        Standard deviation of each component on the training data, with a mean of 0.
+        A scale below 1 keeps the components from outweighing standardized inputs beside
+        them. None leaves the components between 0 and 1.
     clip_ends : bool, default=True
-        Whether the first component ends at 0 and the last one at 1 for values that lie
-        beyond the training data. If False, both go on as lines.
-    subsample : int, default=10000
-        The largest number of rows that ``partial_fit`` keeps. ``fit`` takes all.
-    random_state : int, RandomState instance or None, default=None
-        Which rows ``partial_fit`` keeps once a stream has more than ``subsample``.
+        Whether to clip the first component to 0 and the last one to 1 for values
+        outside the range of the training data. If False, both continue linearly.
 
     Attributes
     ----------
     bin_edges_ : list of (ndarray or None)
-        The edges of each feature, increasing. None for features that pass through,
-        which have less than three distinct values.
+        Bin edges of each feature, in increasing order. None for features that pass
+        through, which have fewer than three distinct values.
     n_bins_ : ndarray of int of shape (n_features_in_,)
         Number of bins of each feature, 0 for those that pass through.
     component_mean_ : ndarray of shape (n_components,) or None
-        The means of the components before they are scaled. None if ``scale=None``.
+        Means of the components before scaling. None if ``scale=None``.
     component_std_ : ndarray of shape (n_components,) or None
-        The standard deviations of the components before they are scaled, 1 where they
-        are constant. None if ``scale=None``.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features seen during ``fit``, if X has names that are strings.
+        Standard deviations of the components before scaling, 1 for constant ones. None
+        if ``scale=None``.
 
     See Also
     --------
     RobustStandardizer : Scale the features that are kept.
-    sklearn.preprocessing.KBinsDiscretizer : Encode the bin alone, in steps.
-    sklearn.preprocessing.SplineTransformer : Encode by smooth splines.
+    sklearn.preprocessing.KBinsDiscretizer : Encode the bin only.
+    sklearn.preprocessing.SplineTransformer : Encode by splines.
 
     Notes
     -----
-    Component ``t`` is ``clip((x - b_{t-1}) / (b_t - b_{t-1}), 0, 1)`` [1]_. The outputs
-    are the features that are kept, in their order, and then the components, those of a
-    feature side by side. Features of one or two distinct values pass through once,
-    unchanged, whatever ``keep_inputs``.
+    Component ``t`` is ``clip((x - b_{t-1}) / (b_t - b_{t-1}), 0, 1)`` [1]_. The output
+    contains the kept features, in their order, and then the components, grouped by
+    feature. Features with one or two distinct values pass through once, unchanged, for
+    any ``keep_inputs``.
 
-    The cuts of a tree lie in the middle between two values; the outer edges are the
-    smallest and the largest one. NaN is ignored in ``fit``; in ``transform`` it makes
-    all components of its feature NaN, which an imputer behind this step may fill: with
-    0 each gets its mean. Sparse matrices raise an error, since the components are not
-    sparse. There is no ``inverse_transform``: values beyond the outer edges are
-    clipped, and where inputs are kept they are in the output already.
+    The cuts of a tree are midpoints between two values; the outer edges are the
+    smallest and the largest value. NaN is ignored in ``fit``. In ``transform`` all
+    components of a NaN are NaN; an imputer after this step may replace them, and 0
+    stands for their mean. Sparse matrices raise an error, since the components are not
+    sparse. There is no ``inverse_transform``: values outside the outer edges are
+    clipped, and kept inputs are part of the output already.
 
-    Bins need all the data at once. ``partial_fit`` keeps a uniform random sample of
-    ``subsample`` rows (Vitter's algorithm R [2]_), and minimum and maximum of all. The
-    result is exact while the stream has no more rows than that. Beyond it the share of
-    the samples below an edge differs from the one it is meant for by about
-    ``0.5 / sqrt(subsample)`` at most, one standard error.
+    Exact bins require all the data at once. ``partial_fit`` keeps a uniform random
+    sample of ``subsample`` rows (Vitter's algorithm R [2]_), and the minimum and
+    maximum of all rows. The result is exact up to ``subsample`` rows. Beyond that, the
+    standard error of the fraction of samples below an edge is at most
+    ``0.5 / sqrt(subsample)``.
 
     References
     ----------
@@ -145,7 +147,7 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
     array(['x0_bin1', 'x0_bin2'], dtype=object)
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         "n_bins": [Interval(Integral, 2, None, closed="left")],
         "bins": [
             StrOptions({"quantile", "tree"}),
@@ -159,18 +161,22 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         "random_state": ["random_state"],
     }
     _statistics = "ranges of the features"
+    bin_edges_: list[Floats | None]
+    n_bins_: Integers
+    component_mean_: Floats | None
+    component_std_: Floats | None
 
     def __init__(
         self,
-        n_bins=8,
+        n_bins: int = 8,
         *,
-        bins="quantile",
-        keep_inputs=True,
-        scale=0.5,
-        clip_ends=True,
-        subsample=10_000,
-        random_state=None,
-    ):
+        bins: Bins = "quantile",
+        keep_inputs: bool = True,
+        scale: float | None = 0.5,
+        clip_ends: bool = True,
+        subsample: int = 10_000,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.n_bins = n_bins
         self.bins = bins
         self.keep_inputs = keep_inputs
@@ -180,28 +186,30 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None, sample_weight=None):
-        """Find the bins of every feature, forgetting any earlier data.
+    @completed(METHOD)
+    def fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Compute the bins of each feature, discarding any earlier data.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Training data; NaN is ignored, infinity raises an error.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            The targets, which the cuts of trees need: classes, numbers, multilabel
-            indicators or several outputs. Ignored if ``bins="quantile"``.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples. Their scale plays no part.
+            Targets, required by trees: classes, numbers, multilabel indicators or
+            several outputs. Ignored if ``bins="quantile"``.
 
         Returns
         -------
-        PiecewiseLinearEncoder
-            The fitted transformer.
+        self : PiecewiseLinearEncoder
+            Fitted transformer.
 
         Raises
         ------
         ValueError
-            If ``bins`` is a tree and there is no ``y``, or X holds infinity.
+            If ``bins`` is a tree and ``y`` is None, or if X contains infinity.
         """
         self._raise_if_sparse(X)
         with (
@@ -216,32 +224,34 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
 
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
-        """Update the bins with one more chunk of training data.
+    @completed(METHOD)
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Update the bins with another chunk of training data.
 
-        They are those of all rows while these are no more than ``subsample``, and then
-        those of a random sample of as many. Every call finds them again, so that few
-        large chunks take less time than many small ones. After ``fit``, which keeps no
-        rows, a new stream starts.
+        Up to ``subsample`` rows, the bins are those of all rows. Beyond that, they are
+        those of a random sample of ``subsample`` rows. Each call computes all bins
+        again, so few large chunks take less time than many small ones. After ``fit``,
+        which keeps no rows, ``partial_fit`` starts from scratch.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The next chunk; NaN is ignored, infinity raises an error.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-            The targets, which the cuts of trees need. Ignored if ``bins="quantile"``.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights of the samples.
+            Targets, required by trees. Ignored if ``bins="quantile"``.
 
         Returns
         -------
-        PiecewiseLinearEncoder
-            The fitted transformer.
+        self : PiecewiseLinearEncoder
+            Fitted transformer.
 
         Raises
         ------
         ValueError
-            If ``bins`` is a tree and there is no ``y``, or X holds infinity.
+            If ``bins`` is a tree and ``y`` is None, or if X contains infinity.
         """
         self._raise_if_sparse(X)
         with (
@@ -258,8 +268,14 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
             self._set_bins(sample.X, sample.y, weights, limits)
         return self
 
-    def _set_bins(self, X, y, weights, limits=None):
-        """Find the bins of some rows; ``limits`` are the range of all rows."""
+    def _set_bins(
+        self,
+        X: Floats,
+        y: Any,
+        weights: Floats | None,
+        limits: tuple[Floats, Floats] | None = None,
+    ) -> None:
+        """Set the bins of some rows. ``limits`` is the range of all rows."""
         if self._is_quantile():
             edges = quantile_edges(X, self.n_bins, weights)
         else:
@@ -282,8 +298,8 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         kept = self.keep_inputs | (self.n_bins_ == 0)
         self._kept, self._clip_ends = np.flatnonzero(kept), self.clip_ends
 
-    def transform(self, X):
-        """Encode data in the bins found by ``fit``.
+    def transform(self, X: MatrixLike) -> Floats:
+        """Encode X with the bins computed by ``fit``.
 
         Parameters
         ----------
@@ -317,18 +333,17 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
                 np.add(block, offset, out=out[rows, n_kept:])
         if not self._clip_ends and np.isinf(out).any():
             raise ValueError(
-                f"X lies so far beyond the data of fit that components overflow "
-                f"{out.dtype}. Fit with clip_ends=True, or drop such values."
+                f"Values of X are so far outside the range of the training data that "
+                f"components overflow {out.dtype}. Fit with clip_ends=True, or drop "
+                "such values."
             )
         return out
 
-    def get_feature_names_out(self, input_features=None):
+    @completed(METHOD)
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[np.object_]:
         """Return the names of the outputs.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names of the features; those of ``fit``, or x0, x1, ..., if None.
 
         Returns
         -------
@@ -344,18 +359,18 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         ]
         return np.array([*names[self._kept], *components], dtype=object)
 
-    def _affine(self):
-        """Return factor and offset that standardize and scale the components."""
+    def _affine(self) -> tuple[Floats, Floats]:
+        """Return the factor and offset that standardize and scale the components."""
         if self.component_mean_ is None:
             neutral = np.zeros(n_components(self.bin_edges_))
             return neutral + 1, neutral
         factor = self._scale / self.component_std_
         return factor, -self.component_mean_ * factor
 
-    def _is_quantile(self):
+    def _is_quantile(self) -> bool:
         return isinstance(self.bins, str) and self.bins == "quantile"
 
-    def _check_data(self, X, *, reset):
+    def _check_data(self, X: MatrixLike, *, reset: bool) -> Array:
         return validate_data(
             self,
             X,
@@ -364,39 +379,41 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
             ensure_all_finite="allow-nan",
         )
 
-    def _check_fit_data(self, X, *, reset):
+    def _check_fit_data(self, X: MatrixLike, *, reset: bool) -> Array:
         data = check_fit_data(self, X, reset=reset)
         raise_if_infinite(self, data)
         return data
 
-    def _raise_if_sparse(self, X):
+    def _raise_if_sparse(self, X: MatrixLike) -> None:
         if sparse.issparse(X):
             raise TypeError(
                 f"Sparse data was passed to {type(self).__name__}, whose components "
-                "are dense. Pass X.toarray() if that fits in memory, or encode the "
-                "dense columns alone with a ColumnTransformer."
+                "are dense. Pass X.toarray() if that fits in memory, or encode only "
+                "the dense columns with a ColumnTransformer."
             )
 
-    def _check_targets(self, X, y):
-        """Return the targets that trees need, None for quantiles."""
+    def _check_targets(self, X: Floats, y: Any) -> Array | None:
+        """Return the validated targets for trees, None for quantiles."""
         if self._is_quantile():
             return None
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is "
-                f"None: bins={shown(self.bins)} chooses the cuts that tell most about "
-                "y. Pass y, or bins='quantile'."
+                f"None: bins={shown(self.bins)} chooses the cuts that are most "
+                "informative about y. Pass y, or bins='quantile'."
             )
         y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
         check_consistent_length(X, y)
         return y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _tree_edges(self, X, y, weights):
-        """Return the edges that a tree of each feature alone finds."""
+    def _tree_edges(
+        self, X: Floats, y: Any, weights: Floats | None
+    ) -> list[Floats | None]:
+        """Return the edges of each feature, from a tree of this feature alone."""
         tree = self._tree(y)
         return [_cut(tree, x, y, weights) for x in X.T]
 
-    def _tree(self, y):
+    def _tree(self, y: Any) -> Any:
         if not isinstance(self.bins, str):
             own = self.bins.max_leaf_nodes is not None
             n_leaves = self.bins.max_leaf_nodes if own else self.n_bins
@@ -411,7 +428,7 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         tree = DecisionTreeRegressor if numbers else DecisionTreeClassifier
         return tree(max_leaf_nodes=self.n_bins, random_state=0)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         """Tags: NaN passes through, both float types are kept, trees need y."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -420,13 +437,13 @@ class PiecewiseLinearEncoder(TransformerMixin, CallbackSupportMixin, BaseObject)
         return tags
 
 
-def _cut(tree, x, y, weights):
-    """Return the edges of one feature, None where it has less than three values."""
+def _cut(tree: Any, x: Floats, y: Any, weights: Floats | None) -> Floats | None:
+    """Return the edges of one feature, None if it has fewer than three values."""
     seen = ~np.isnan(x) if weights is None else ~np.isnan(x) & (weights > 0)
     values, codes = np.unique(x[seen], return_inverse=True)
     if len(values) < 3:
         return None
-    # Trees round their inputs to float32; ranks lose nothing by that.
+    # Trees round their inputs to float32, which is exact for ranks.
     ranks = codes.reshape(-1, 1).astype(np.float32)
     weights = None if weights is None else weights[seen]
     fitted = clone(tree).fit(ranks, y[seen], sample_weight=weights).tree_

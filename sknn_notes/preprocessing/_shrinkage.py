@@ -1,4 +1,4 @@
-"""How much to pull a covariance towards a multiple of the identity."""
+"""Shrinkage of a covariance towards a multiple of the identity."""
 
 import math
 
@@ -6,42 +6,43 @@ import numpy as np
 
 from sknn_notes._arrays import namespace
 from sknn_notes._kernels._numpy.columns import row_blocks
+from sknn_notes._typing import Array
 from sknn_notes.preprocessing._array_kernels import BLOCK_SIZE
 
 
 def shrinkage_share(
     shrinkage: str | float | None,
-    values: np.ndarray,
-    X: np.ndarray,
-    mean: np.ndarray,
-    scale: np.ndarray | None,
+    values: Array,
+    X: Array,
+    mean: Array,
+    scale: Array | None,
     n_samples: int,
 ) -> float:
-    """Return the share of the identity, given or estimated.
+    """Return the shrinkage coefficient, given or estimated.
 
     Parameters
     ----------
     shrinkage : {"ledoit_wolf", "oas"}, float or None
-        The estimator, or the share itself.
+        The estimator, or the coefficient itself.
     values : ndarray
-        Eigenvalues of the biased covariance of the scaled columns; those that are 0
-        may be missing.
+        Eigenvalues of the biased covariance of the scaled columns; zeros may be
+        missing.
     X : ndarray of shape (n_samples, n_features)
-        The data, which only ``"ledoit_wolf"`` reads.
+        Data; only ``"ledoit_wolf"`` reads it.
     mean, scale : ndarray of shape (n_features,)
-        What is taken off the columns, and what they are multiplied by then; a scale of
-        None is 1.
+        Mean that is subtracted from the columns, and factors that they are then
+        multiplied by; None for factors of 1.
     n_samples : int
-        Number of samples behind the eigenvalues.
+        Number of samples of the covariance.
 
     Returns
     -------
     float
-        A number between 0 and 1.
+        Coefficient between 0 and 1.
     """
     if not isinstance(shrinkage, str):
         return float(shrinkage or 0.0)
-    # The share has no unit: in units of the largest variance no square overflows.
+    # The coefficient has no unit. In units of the largest variance no square overflows.
     unit = float(namespace(values).max(values)) or 1.0
     values = values / unit
     if shrinkage == "oas":
@@ -51,7 +52,7 @@ def shrinkage_share(
     return ledoit_wolf_shrinkage(values, fourth, n_samples, mean.shape[0])
 
 
-def oas_shrinkage(values: np.ndarray, n_samples: int, n_features: int) -> float:
+def oas_shrinkage(values: Array, n_samples: int, n_features: int) -> float:
     """Oracle-approximating shrinkage from biased eigenvalues (Chen et al. 2010)."""
     if n_features == 1:
         return 0.0
@@ -64,7 +65,7 @@ def oas_shrinkage(values: np.ndarray, n_samples: int, n_features: int) -> float:
 
 
 def ledoit_wolf_shrinkage(
-    values: np.ndarray, fourth: float, n_samples: int, n_features: int
+    values: Array, fourth: float, n_samples: int, n_features: int
 ) -> float:
     """Ledoit and Wolf's shrinkage (2004) from biased eigenvalues.
 
@@ -81,11 +82,10 @@ def ledoit_wolf_shrinkage(
     return 0.0 if noise <= 0 else float(noise / distance)
 
 
-def mean_fourth_norm(
-    X: np.ndarray, mean: np.ndarray, scale: float | np.ndarray
-) -> float:
+def mean_fourth_norm(X: Array, mean: Array, scale: float | Array) -> float:
     """Mean over rows of ``norm((x - mean) * scale) ** 4``."""
-    xp, total = namespace(X), 0.0
+    xp = namespace(X)
+    total = 0.0
     for rows in row_blocks(X, None if xp is np else BLOCK_SIZE):
         block = (X[rows, :] - mean) * scale
         if xp is np:
@@ -93,8 +93,8 @@ def mean_fourth_norm(
         else:
             squares = xp.sum(block * block, axis=1)
         total += _total(squares**2)
-    return total / X.shape[0]
+    return total / int(X.shape[0])
 
 
-def _total(values: np.ndarray) -> float:
+def _total(values: Array) -> float:
     return float(namespace(values).sum(values))

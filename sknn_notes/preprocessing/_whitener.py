@@ -1,23 +1,24 @@
-"""Whitening: rotate and scale the data so that its covariance is the identity."""
+"""Whitening: decorrelate the data so that its covariance is the identity."""
 
 import math
 import warnings
 from numbers import Integral, Real
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     OneToOneFeatureMixin,
-    TransformerMixin,
 )
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sknn_notes._arrays import astype, full, namespace
-from sknn_notes._base import BaseObject
-from sknn_notes._callbacks import CallbackSupportMixin, fit_task
+from sknn_notes._callbacks import fit_task
 from sknn_notes._checks import plain
+from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import (
     Interval,
@@ -27,8 +28,10 @@ from sknn_notes._sklearn import (
     _fit_context,
     has_array_dispatch,
 )
+from sknn_notes._typing import Array, Floats, MatrixLike
 from sknn_notes.preprocessing import _covariance as cov
 from sknn_notes.preprocessing._base import (
+    BaseTransformer,
     check_fit_data,
     check_namespace,
     kept_dtypes,
@@ -37,7 +40,9 @@ from sknn_notes.preprocessing._base import (
     raise_if_overflowing,
     validated,
 )
+from sknn_notes.preprocessing._docs import COUNTING_TRANSFORMER, METHOD
 from sknn_notes.preprocessing._linear_map import (
+    LinearMap,
     cholesky_map,
     inverted,
     reciprocal,
@@ -48,12 +53,13 @@ from sknn_notes.preprocessing._linear_map import (
 from sknn_notes.preprocessing._row_sample import warn_of_new_stream
 from sknn_notes.preprocessing._shrinkage import shrinkage_share
 
+Method: TypeAlias = Literal["pca", "zca", "pca_cor", "zca_cor", "cholesky"]
 METHODS = ("pca", "zca", "pca_cor", "zca_cor", "cholesky")
-# Those whose outputs are components, not features.
+# Methods whose outputs are principal components rather than features.
 ROTATIONS = ("pca", "pca_cor")
-# Parameters that later calls read as they were at the fit.
+# Parameters whose values at the fit are used by later calls.
 FITTED_WITH = ("method", "n_components", "whiten", "eps", "ddof", "shrinkage")
-# Attributes that take a decomposition.
+# Attributes that require a decomposition.
 DECOMPOSED = frozenset(
     {
         "components_",
@@ -68,33 +74,35 @@ DECOMPOSED = frozenset(
 )
 
 
-class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
+@completed(COUNTING_TRANSFORMER)
+class Whitener(BaseTransformer):
     """Decorrelate the data, and scale it so that its covariance is the identity.
 
-    Mean and covariance are found in ``fit`` on the training data and applied unchanged
-    to any later data.
+    ``fit`` computes mean and covariance of the training data, and ``transform`` applies
+    them unchanged to any later data.
 
     Parameters
     ----------
     method : {"pca", "zca", "pca_cor", "zca_cor", "cholesky"}, default="pca"
-        Which of the matrices that whiten, see the Notes.
+        Whitening matrix; see Notes.
     n_components : int, float or None, default=None
-        For the pca methods, how many components are kept: a number, a share of the
-        variance between 0 and 1, or all ``min(n_samples, n_features)``. The other
-        methods keep all features, and warn that they ignore it.
+        For the PCA methods, the number of components to keep, or the fraction of the
+        variance to keep if between 0 and 1. None keeps all
+        ``min(n_samples, n_features)``. The other methods keep all features, and warn
+        that they ignore it.
     whiten : bool, default=True
-        For the pca methods, False only rotates: components are uncorrelated and keep
-        their variances.
+        For the PCA methods, False only rotates the data: the components are
+        uncorrelated and keep their variances.
     eps : float, default=1e-5
-        Added to the eigenvalues, in the squared units of X (no unit for the ``_cor``
-        methods). Larger values damp directions of little variance instead of
-        amplifying their noise.
+        Constant added to the eigenvalues, in the squared units of X (without unit for
+        the ``_cor`` methods). Larger values damp directions with little variance
+        instead of amplifying their noise.
     ddof : {0, 1}, default=0
-        The covariance divides by ``n_samples - ddof``.
+        The covariance is divided by ``n_samples - ddof``.
     shrinkage : {"ledoit_wolf", "oas"}, float or None, default=None
-        Pull the covariance towards a multiple of the identity, by a share between 0
-        and 1 or by one estimated from the data. The ``_cor`` methods shrink the
-        correlation matrix.
+        Shrinkage of the covariance towards a multiple of the identity: a coefficient
+        between 0 and 1, or a method that estimates it from the data. The ``_cor``
+        methods shrink the correlation matrix.
 
     Attributes
     ----------
@@ -102,35 +110,28 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         Mean of each feature, in the units of X.
     components_ : ndarray of shape (n_components_, n_features)
         Eigenvectors of the covariance (of the correlation matrix for the ``_cor``
-        methods) as rows, by descending eigenvalue. The first of a row's largest
-        entries is positive. Rows of null directions are zero.
+        methods) as rows, by descending eigenvalue. The first of the largest entries of
+        each row is positive. Rows of null directions are zero.
     explained_variance_ : ndarray of shape (n_components_,)
-        The eigenvalues, after any shrinkage and without ``eps``; 0 for null
-        directions.
+        Eigenvalues, after shrinkage and without ``eps``; 0 for null directions.
     explained_variance_ratio_ : ndarray of shape (n_components_,)
-        The share of each eigenvalue in the sum of all.
+        Eigenvalues divided by the sum of all eigenvalues.
     n_components_ : int
         Number of components.
     shrinkage_ : float
-        The share of shrinkage used.
-    n_samples_seen_ : int
-        Number of samples seen.
-    n_features_in_ : int
-        Number of features seen during ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features seen during ``fit``, if X has names that are strings.
+        Shrinkage coefficient.
 
     Warns
     -----
     UserWarning
-        If ``eps`` exceeds the eigenvalues that hold most of the variance, if a
+        If ``eps`` exceeds the eigenvalues that account for most of the variance, if a
         direction in which the features vary maps to 0, if the method ignores
-        ``n_components``, or if ``partial_fit`` follows ``fit``.
+        ``n_components``, or if ``partial_fit`` is called after ``fit``.
 
     See Also
     --------
-    Standardizer : Scale each feature alone.
-    sklearn.decomposition.PCA : Other solvers, for few components of large data.
+    Standardizer : Scale each feature separately.
+    sklearn.decomposition.PCA : Solvers for few components of large data.
 
     Notes
     -----
@@ -139,29 +140,30 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
     and Strimmer [1]_):
 
     - ``pca``: ``Xc V (S + eps)^(-1/2)``, or ``Xc V`` with ``whiten=False``;
-    - ``zca``: ``Xc V (S + eps)^(-1/2) V'``, of all whitenings the one closest to the
-      data; it stays in feature space, so that images stay images (Bell and
+    - ``zca``: ``Xc V (S + eps)^(-1/2) V'``, the whitening transform closest to the
+      data; its outputs correspond to features, so images stay images (Bell and
       Sejnowski [2]_);
     - ``pca_cor``: ``Xc D^(-1) G (T + eps)^(-1/2)``;
     - ``zca_cor``: ``Xc D^(-1) G (T + eps)^(-1/2) G'``;
     - ``cholesky``: ``Xc L`` with L lower triangular and ``L L' = (C + eps I)^(-1)``.
 
-    The covariance of the result is ``S / (S + eps)``: the identity for ``eps=0``. A
-    direction is null to working precision if on the correlation matrix, where units
-    play no part, its eigenvalue is at most ``n_features`` times the float64 spacing
-    times the largest (16 times the spacing where there are fewer features: what the
-    rounding of the sums leaves). It maps to 0, and comes back as the mean (except under
-    ``cholesky``, whose ``eps`` fills it). Features of any units are kept: standard
-    deviations may differ by a factor of 1e15.
+    The covariance of the result is ``S / (S + eps)``, the identity for ``eps=0``. A
+    direction is null to working precision if its eigenvalue of the correlation matrix,
+    which does not depend on units, is at most ``n_features`` times the float64 spacing
+    times the largest eigenvalue (16 times the spacing with fewer features). It maps to
+    0, and the inverse returns the mean (except for ``cholesky``, which adds ``eps``
+    there). Features in any units are kept: standard deviations may differ by a factor
+    of 1e15.
 
     The covariance is accumulated in float64 from one reading of the data. With fewer
-    samples than features, everything but ``cholesky`` works on the small Gram matrix of
-    samples in ``fit``, and only ``whitening_matrix`` and ``dewhitening_matrix`` make a
-    matrix of features by features.
+    samples than features, all methods except ``cholesky`` use the smaller Gram matrix
+    of the samples in ``fit``, and only ``whitening_matrix`` and ``dewhitening_matrix``
+    compute a matrix of features by features.
 
-    ``fit`` keeps what ``transform`` and ``inverse_transform`` need. ``partial_fit``
-    keeps the matrix of cross products besides, ``8 * n_features**2`` bytes whatever the
-    number of samples, and decomposes it when a component is first read after a chunk.
+    ``fit`` stores what ``transform`` and ``inverse_transform`` need. ``partial_fit``
+    also stores the matrix of cross products, which takes ``8 * n_features**2`` bytes
+    for any number of samples, and decomposes it when a component is first read after a
+    chunk.
 
     Under scikit-learn's array API dispatch X may be an array of PyTorch or another
     library, on any device. Results and fitted attributes are arrays of that library on
@@ -185,7 +187,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
            [0., 1.]])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, Any] = {
         "method": [StrOptions(set(METHODS))],
         "n_components": [
             Interval(Integral, 1, None, closed="left"),
@@ -202,18 +204,26 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         ],
     }
     _statistics = "sums of squares of X"
+    mean_: Floats
+    components_: Floats
+    explained_variance_: Floats
+    explained_variance_ratio_: Floats
+    n_components_: int
+    shrinkage_: float
+    n_samples_seen_: int
     _scatter: cov.Scatter
+    _forward: LinearMap
 
     def __init__(
         self,
-        method="pca",
+        method: Method = "pca",
         *,
-        n_components=None,
-        whiten=True,
-        eps=1e-5,
-        ddof=0,
-        shrinkage=None,
-    ):
+        n_components: int | float | None = None,
+        whiten: bool = True,
+        eps: float = 1e-5,
+        ddof: Literal[0, 1] = 0,
+        shrinkage: Literal["ledoit_wolf", "oas"] | float | None = None,
+    ) -> None:
         self.method = method
         self.n_components = n_components
         self.whiten = whiten
@@ -222,20 +232,19 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         self.shrinkage = shrinkage
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Find mean and covariance, forgetting any earlier data.
+    @completed(METHOD)
+    def fit(self, X: MatrixLike, y: object = None) -> Self:
+        """Compute mean and covariance, discarding any earlier data.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training data, finite.
-        y : None
-            Ignored.
+            Training data; NaN and infinity raise an error.
 
         Returns
         -------
-        Whitener
-            The fitted transformer.
+        self : Whitener
+            Fitted transformer.
         """
         with fit_task(self, X, y), unchanged_on_error(self), quiet():
             data = self._check_data(X, reset=True, whole=True)
@@ -249,35 +258,35 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
 
     @validated
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
-        """Update mean and covariance with one more chunk of training data.
+    @completed(METHOD)
+    def partial_fit(self, X: MatrixLike, y: object = None) -> Self:
+        """Update mean and covariance with another chunk of training data.
 
-        Any split of the data into chunks gives what one ``fit`` gives, to rounding.
-        Until there are as many samples as ``n_components``, the missing components
-        are zero. After ``fit``, which keeps no statistics, a new stream starts.
+        Any split of the data into chunks gives the result of a single ``fit``, to
+        rounding.
+        With fewer samples than ``n_components``, the missing components are zero. After
+        ``fit``, which stores no statistics, ``partial_fit`` starts from scratch.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The next chunk, finite.
-        y : None
-            Ignored.
+            Training data; NaN and infinity raise an error.
 
         Returns
         -------
-        Whitener
-            The fitted transformer.
+        self : Whitener
+            Fitted transformer.
 
         Raises
         ------
         ValueError
-            If the matrix of features by features, which the stream is kept in, does
-            not fit in this machine's memory.
+            If the matrix of features by features does not fit in the memory of this
+            machine.
         """
         if isinstance(self.shrinkage, str) and self.shrinkage == "ledoit_wolf":
             raise ValueError(
                 "shrinkage='ledoit_wolf' reads the data twice, which partial_fit "
-                "cannot. Use fit, or shrinkage='oas' or a number."
+                "cannot do. Use fit, or shrinkage='oas' or a number."
             )
         seen = vars(self).get("_scatter")
         fitted = "mean_" in vars(self)
@@ -290,24 +299,24 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             self._scatter = scatter
         return self
 
-    def transform(self, X):
-        """Whiten X with the statistics found by ``fit``.
+    def transform(self, X: MatrixLike) -> Floats:
+        """Whiten X with the statistics computed by ``fit``.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The data to transform, finite.
+            Data to transform; NaN and infinity raise an error.
 
         Returns
         -------
         ndarray of shape (n_samples, n_outputs)
-            The whitened data: float32 if X is, else float64. There are
-            ``n_components_`` outputs for the pca methods, else ``n_features``.
+            Whitened data, float32 if X is float32, otherwise float64. The PCA methods
+            have ``n_components_`` outputs, the others ``n_features``.
 
         Raises
         ------
         ValueError
-            If X is not finite or its columns are not those of ``fit``.
+            If X is not finite, or its columns differ from those seen in ``fit``.
         """
         check_is_fitted(self)
         self._raise_if_sparse(X)
@@ -320,13 +329,14 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             ensure_all_finite=False,
         )
         with quiet():
+            out: Floats
             out, finite = self._forward.apply(data, self.mean_)
         if not finite:
             raise_if_infinite(self, data, allow_nan=False)
         return out
 
-    def inverse_transform(self, X):
-        """Undo ``transform``; what null or dropped directions held is the mean.
+    def inverse_transform(self, X: MatrixLike) -> Floats:
+        """Map whitened data back; null and dropped directions become the mean.
 
         Parameters
         ----------
@@ -336,13 +346,13 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         Returns
         -------
         ndarray of shape (n_samples, n_features)
-            The data in its original units.
+            Data in its original units.
 
         Raises
         ------
         ValueError
-            If X is not finite or has another number of columns than ``transform``
-            returns.
+            If X is not finite, or its number of columns differs from that of the
+            output of ``transform``.
         """
         check_is_fitted(self)
         self._raise_if_sparse(X)
@@ -358,60 +368,62 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
             )
         with quiet():
             no_mean = full((n_outputs,), 0.0, self.mean_, xp)
+            out: Floats
             out, _ = self._backward().apply(data, no_mean)
             out += astype(self.mean_, out.dtype, xp)
         return out
 
-    def get_feature_names_out(self, input_features=None):
-        """Names of the outputs.
-
-        Parameters
-        ----------
-        input_features : array-like of str, default=None
-            Names of the inputs; they must be those seen during ``fit``, if any were.
+    @completed(METHOD)
+    def get_feature_names_out(
+        self, input_features: ArrayLike | None = None
+    ) -> NDArray[np.object_]:
+        """Return the names of the outputs.
 
         Returns
         -------
         ndarray of str
-            ``whitener0``, ``whitener1``, ... for the pca methods; the names of the
-            features for the others, which stay in feature space.
+            ``whitener0``, ``whitener1``, ... for the PCA methods, the names of the
+            features for the others.
         """
         check_is_fitted(self)
         rotates = self._fitted_with["method"] in ROTATIONS
         names = ClassNamePrefixFeaturesOutMixin if rotates else OneToOneFeatureMixin
-        return names.get_feature_names_out(self, input_features)
+        found: NDArray[np.object_] = names.get_feature_names_out(self, input_features)
+        return found
 
-    def whitening_matrix(self):
+    def whitening_matrix(self) -> Floats:
         """Return the matrix W of ``Z = (X - mean_) W``.
 
         Returns
         -------
         ndarray of shape (n_features, n_outputs)
-            A new array, of features by features for all methods but the pca ones.
+            Whitening matrix, a new array.
         """
         check_is_fitted(self)
-        return self._forward.matrix()
+        matrix: Floats = self._forward.matrix()
+        return matrix
 
-    def dewhitening_matrix(self):
-        """Return the matrix that leads back: ``X = Z W + mean_``.
+    def dewhitening_matrix(self) -> Floats:
+        """Return the matrix W of the inverse, ``X = Z W + mean_``.
 
         Returns
         -------
         ndarray of shape (n_outputs, n_features)
-            A new array.
+            Dewhitening matrix, a new array.
         """
         check_is_fitted(self)
-        return self._backward().matrix()
+        matrix: Floats = self._backward().matrix()
+        return matrix
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return self.n_components_
 
-    def __getattr__(self, name):
-        # After partial_fit, what takes a decomposition is made when it is read.
+    def __getattr__(self, name: str) -> Any:
+        # After partial_fit, the decomposition is computed when it is first needed.
         scatter = vars(self).get("_scatter")
         if name not in DECOMPOSED or scatter is None:
-            # It raises the usual error, or that of a property.
+            # Raises the usual error, or that of a property.
             return super().__getattribute__(name)
         with quiet():
             if name == "_forward":
@@ -420,64 +432,65 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
                 self._set_components(scatter)
         return vars(self)[name]
 
-    def _raise_if_sparse(self, X):
+    def _raise_if_sparse(self, X: MatrixLike) -> None:
         if sparse.issparse(X):
             raise TypeError(
-                "Sparse data was passed to Whitener, which centers and mixes columns "
-                "and so makes it dense. Pass X.toarray() if that fits in memory, or "
-                "reduce it first with sklearn.decomposition.TruncatedSVD."
+                "Sparse data was passed to Whitener, which would make it dense: it "
+                "centers and combines the columns. Pass X.toarray() if that fits in "
+                "memory, or reduce it first with sklearn.decomposition.TruncatedSVD."
             )
 
-    def _check_combination(self):
+    def _check_combination(self) -> None:
         if self.method in ROTATIONS:
             return
         if not self.whiten:
             raise ValueError(
-                f"whiten=False belongs to the methods 'pca' and 'pca_cor', but method "
-                f"is {self.method!r}. Leave whiten at True, or choose a pca method."
+                f"whiten=False requires method='pca' or 'pca_cor', but method is "
+                f"{self.method!r}. Set whiten=True, or choose a PCA method."
             )
         if self.n_components is not None:
             warnings.warn(
                 f"n_components={self.n_components} is ignored: method={self.method!r} "
-                "keeps all features. Leave it at None, or choose method='pca' or "
+                "keeps all features. Set it to None, or choose method='pca' or "
                 "'pca_cor' to keep fewer.",
                 UserWarning,
                 stacklevel=4,
             )
 
-    def _check_data(self, X, *, reset, whole):
+    def _check_data(self, X: MatrixLike, *, reset: bool, whole: bool) -> Array:
         self._check_combination()
         self._raise_if_sparse(X)
         data = check_fit_data(self, X, reset=reset, attribute="mean_")
         self._check_n_components(data, whole)
         return data
 
-    def _begin(self, scatter, data):
-        """Set what takes no decomposition, and forget what an earlier one made."""
+    def _begin(self, scatter: cov.Scatter, data: Array) -> None:
+        """Set the attributes that need no decomposition; delete the others."""
         moments, xp = scatter.moments, namespace(scatter.moments.n)
         if not xp.all(xp.isfinite(moments.mean + moments.m2)):
             raise_if_overflowing(self, data, allow_nan=False)
         for name in DECOMPOSED:
             self.__dict__.pop(name, None)
-        # Parameters that are set later change nothing before the next fit.
+        # Parameters that are set later have no effect before the next fit.
         self._fitted_with = {name: plain(getattr(self, name)) for name in FITTED_WITH}
         self.n_samples_seen_ = scatter.n_samples
         self.mean_ = moments.full_mean()
-        if self.n_components is None or isinstance(self.n_components, Integral):
+        wanted = self._fitted_with["n_components"]
+        if wanted is None or isinstance(wanted, Integral):
             self.n_components_ = self._count_components(None)
 
-    def _check_n_components(self, X, whole):
+    def _check_n_components(self, X: Array, whole: bool) -> None:
         limit = min(X.shape) if whole else X.shape[1]
-        wanted = self.n_components
+        wanted: Any = self.n_components
         if self.method in ROTATIONS and isinstance(wanted, Integral) and wanted > limit:
             bound = "min(n_samples, n_features)" if whole else "n_features"
             raise ValueError(
                 f"n_components={wanted} exceeds {bound}={limit}. Pass a smaller "
-                "number, a share of the variance such as 0.99, or None."
+                "number, a fraction of the variance such as 0.99, or None."
             )
 
-    def _set_components(self, scatter, data=None):
-        """Decompose the statistics and set everything that depends on it."""
+    def _set_components(self, scatter: cov.Scatter, data: Array | None = None) -> None:
+        """Decompose the statistics, and set all attributes that depend on it."""
         fitted, n, d = self._fitted_with, self.n_samples_seen_, self.n_features_in_
         ddof, correlation = fitted["ddof"], fitted["method"].endswith("_cor")
         spectrum = cov.decompose(scatter, ddof, correlation=correlation)
@@ -494,7 +507,7 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         )
         xp = namespace(spectrum.values)
         total = float(xp.sum(spectrum.values))
-        # The variance that shrinkage gives every direction, in and out of the span.
+        # The variance that shrinkage adds to every direction, also outside the span.
         floor = share * total / d
         values = (1 - share) * spectrum.values + floor
         k = self._count_components(values)
@@ -508,8 +521,8 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         known = values[:, None] > 0
         self.components_ = cov.padded(xp.where(known, spectrum.vectors, 0.0), k)
 
-    def _count_components(self, values):
-        """Return the number of components; ``values`` matter to a share alone."""
+    def _count_components(self, values: Array) -> int:
+        """Return the number of components; ``values`` matter for a fraction only."""
         wanted = self._fitted_with["n_components"]
         if wanted is None or self._fitted_with["method"] not in ROTATIONS:
             return min(self.n_samples_seen_, self.n_features_in_)
@@ -518,24 +531,24 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         xp = namespace(values)
         sums = np.cumsum(values) if xp is np else xp.cumulative_sum(values)
         reached = sums / (float(xp.sum(values)) or 1.0)
-        return min(cov.count(reached <= wanted) + 1, values.shape[0])
+        return min(cov.count(reached <= wanted) + 1, int(values.shape[0]))
 
-    def _warn_of_eps(self, values):
+    def _warn_of_eps(self, values: Array) -> None:
         eps, xp = self._fitted_with["eps"], namespace(values)
         total = float(xp.sum(values))
         damped = float(xp.sum(xp.where(values < eps, values, 0.0)))
         if self._fitted_with["whiten"] and damped > 0.5 * total:
             warnings.warn(
-                f"eps={eps} exceeds the eigenvalues that hold "
-                f"{damped / total:.0%} of the variance, so the result is mostly "
-                f"damped, not white. The largest eigenvalue is {xp.max(values):.3g}: "
+                f"eps={eps} exceeds the eigenvalues that account for "
+                f"{damped / total:.0%} of the variance, so the result is mostly damped "
+                f"rather than white. The largest eigenvalue is {xp.max(values):.3g}: "
                 "choose eps well below it, or standardize the data first.",
                 UserWarning,
                 stacklevel=4,
             )
 
-    def _warn_of_cut(self, spectrum, n_components):
-        """Warn of directions that map to 0, once for all chunks of a stream."""
+    def _warn_of_cut(self, spectrum: cov.Spectrum, n_components: int) -> None:
+        """Warn about directions that map to 0, once for all chunks."""
         method, n_cut = self._fitted_with["method"], spectrum.n_cut
         if method in ROTATIONS:
             n_cut = min(n_cut, n_components - spectrum.rank)
@@ -544,27 +557,27 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         if method == "cholesky" or n_cut <= warned:
             return
         warnings.warn(
-            f"{n_cut} of {spectrum.rank + spectrum.n_cut} directions map to 0: to "
-            "working precision X has no variance along them, as where a feature is a "
-            "combination of others. Drop such features, or set shrinkage, if nothing "
-            "may be lost.",
+            f"{n_cut} of {spectrum.rank + spectrum.n_cut} directions map to 0: X has "
+            "no variance along them to working precision, for example because a "
+            "feature is a linear combination of others. To keep all information, drop "
+            "such features, or set shrinkage.",
             UserWarning,
             stacklevel=4,
         )
 
-    def _map(self, scatter):
+    def _map(self, scatter: cov.Scatter) -> LinearMap:
         """Return the linear map of ``transform``."""
         if self._fitted_with["method"] == "cholesky":
             return cholesky_map(self._full_covariance(scatter))
         return self._spectral_map(dense=scatter.gram is not None)
 
-    def _backward(self):
+    def _backward(self) -> LinearMap:
         """Return the linear map of ``inverse_transform``."""
         if self._fitted_with["method"] == "cholesky":
             return inverted(self._forward)
         return self._spectral_map(back=True, dense=False)
 
-    def _spectral_map(self, **form):
+    def _spectral_map(self, **form: bool) -> LinearMap:
         fitted, values = self._fitted_with, self.explained_variance_
         xp = namespace(values)
         known = xp.any(self.components_ != 0, axis=1)
@@ -577,8 +590,8 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         outside = 1 / math.sqrt(self._floor + eps) if self._floor else 0.0
         return symmetric_map(self.components_, weights, outside, self._scale, **form)
 
-    def _full_covariance(self, scatter):
-        """Shrunk covariance plus ``eps``, an error where it cannot be inverted."""
+    def _full_covariance(self, scatter: cov.Scatter) -> Array:
+        """Return the shrunk covariance plus ``eps``; raise if it is singular."""
         eps = self._fitted_with["eps"]
         covariance = cov.covariance(scatter, self._fitted_with["ddof"])
         covariance *= 1 - self.shrinkage_
@@ -589,13 +602,13 @@ class Whitener(TransformerMixin, CallbackSupportMixin, BaseObject):
         values = xp.linalg.eigvalsh(covariance * scale * scale[:, None])
         if values[0] <= cov.null_level(values, scatter):
             raise ValueError(
-                f"method='cholesky' needs a covariance that can be inverted, but with "
-                f"eps={eps} its smallest eigenvalue is null to working precision. "
+                f"method='cholesky' requires a covariance that can be inverted, but "
+                f"with eps={eps} its smallest eigenvalue is null to working precision. "
                 "Raise eps, set shrinkage, drop dependent columns, or use method='zca'."
             )
         return covariance
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         """Tags: both float types are kept."""
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]

@@ -125,7 +125,7 @@ class NotCompiled(NotStatic):
     ("activation", "message"),
     [
         (NotStatic(), "Define the loops of a part as static methods"),
-        (NotCompiled(), r"can't compile NotCompiled.value.*leave them out"),
+        (NotCompiled(), r"can't compile NotCompiled.value.*remove them"),
     ],
 )
 def test_loops_that_numba_can_not_compile(numba, activation, message):

@@ -162,7 +162,7 @@ def test_filters_of_transformers(digits):
     ("options", "message"),
     [
         ({"layer": 3}, "has 3 weight matrices; layer must be from 0 to 2. Got 3"),
-        ({"image_shape": (3, 3)}, "makes images of 9 values, but the matrix has 4"),
+        ({"image_shape": (3, 3)}, "has 9 values, but the matrix has 4"),
         ({"image_shape": (2, 2, 1)}, r"must be \(height, width\)"),
         ({"image_shape": "square"}, "must be a tuple such as"),
     ],

@@ -363,7 +363,7 @@ def test_too_high_a_learning_rate(iris):
     assert report["learning rate"].change.startswith("Lower learning_rate_init=0.5")
     model = MLPRegressor(solver="sgd", learning_rate_init=1e4)
     report = sanity_check(model, iris[0], iris[0][:, 0])
-    assert report["learning rate"].found == "the loss stopped being finite"
+    assert report["learning rate"].found == "the loss became infinite or NaN"
     assert report["overfit"].status == "fail"
 
 
@@ -406,7 +406,7 @@ def test_a_loss_that_does_not_move(iris, offset, loss):
     y = offset + iris[0][:, 0]
     report = sanity_check(raw_regressor(loss=loss), iris[0], y)
     assert report["learning rate"].status == "fail"
-    assert "the loss hardly moves: scale targets" in report["learning rate"].change
+    assert "the loss hardly changes. Scale targets" in report["learning rate"].change
     scaled = TransformedTargetRegressor(
         raw_regressor(loss=loss), transformer=StandardScaler()
     )
@@ -458,7 +458,7 @@ def test_saturated_units(iris):
 def test_weights_of_zero(iris):
     report = sanity_check(MLPClassifier(20, init="zeros"), *iris)
     assert report["penalty"].status == "fail"
-    assert report["learning rate"].found == "no step moves the weights"
+    assert report["learning rate"].found == "no step changes the weights"
     assert report["dead units"].status == "fail"
 
 

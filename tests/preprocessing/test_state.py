@@ -274,7 +274,7 @@ def test_a_stream_too_wide_for_this_machine_is_refused():
 
 def test_partial_fit_after_fit_says_that_it_starts_again(X):
     whitener = Whitener().fit(X * 5 + 1)
-    with pytest.warns(UserWarning, match="keeps no statistics.*forgets the data"):
+    with pytest.warns(UserWarning, match="stores no statistics.*starts from scratch"):
         whitener.partial_fit(X)
     np.testing.assert_allclose(whitener.mean_, X.mean(axis=0))
     assert whitener.n_samples_seen_ == 40

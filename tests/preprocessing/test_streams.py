@@ -136,7 +136,9 @@ def test_what_a_stream_keeps_is_bounded():
 @each_sampling
 def test_partial_fit_after_fit_starts_a_new_stream(transformer, X, y):
     fitted = clone(transformer).fit(X + 5, y)
-    with pytest.warns(UserWarning, match="fit keeps no statistics.*forgets the data"):
+    with pytest.warns(
+        UserWarning, match="fit stores no statistics.*starts from scratch"
+    ):
         fitted.partial_fit(X, y)
     expected = clone(transformer).fit(X, y).transform(X)
     np.testing.assert_array_equal(fitted.transform(X), expected)
@@ -161,7 +163,7 @@ def test_trees_need_targets_in_every_chunk(X, y):
         encoder.partial_fit(X, np.column_stack([y, y]))
     quantiles = PiecewiseLinearEncoder().partial_fit(X)
     quantiles.set_params(bins="tree")
-    with pytest.raises(ValueError, match=r"without y.*new stream"):
+    with pytest.raises(ValueError, match=r"without y.*Start again"):
         quantiles.partial_fit(X, y)
 
 

@@ -353,7 +353,9 @@ def test_signs_are_fixed():
 
 def test_large_eps_is_warned_about():
     X = mixed(100, 3) * 1e-4
-    with pytest.warns(UserWarning, match="eps=1e-05 exceeds the eigenvalues that hold"):
+    with pytest.warns(
+        UserWarning, match="eps=1e-05 exceeds the eigenvalues that account for"
+    ):
         Whitener().fit(X)
     Whitener(whiten=False).fit(X)
     Whitener("pca_cor").fit(X)

@@ -1,10 +1,10 @@
-"""The fused set: the same functions compiled by numba, one pass over memory each."""
+"""Kernels compiled by numba, each with a single pass over memory."""
 
 from numba import config
 
 if vars(config)["DISABLE_JIT"]:
     raise ImportError(
-        "NUMBA_DISABLE_JIT is set, so that numba compiles nothing. Unset it, or set "
+        "NUMBA_DISABLE_JIT is set, so numba compiles nothing. Unset it, or set "
         "SKNN_NOTES_KERNELS=numpy."
     )
 

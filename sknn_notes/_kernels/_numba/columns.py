@@ -1,9 +1,9 @@
 """Column statistics, affine maps and projections, fused into single passes by numba.
 
-The twins of ``sknn_notes._kernels._numpy.columns``. A matrix is read as one flat
-stretch of memory, in groups of whole rows, where element ``c`` of a group belongs to
-column ``c % n_columns``: inner loops are long however few columns there are, and a
-matrix in Fortran order is a series of matrices of one column.
+The functions correspond to those of ``sknn_notes._kernels._numpy.columns``. A matrix is
+read as one flat array, in groups of whole rows: element ``c`` of a group belongs to
+column ``c % n_columns``. Inner loops are then long even with few columns, and a matrix
+in Fortran order is a sequence of matrices of one column.
 """
 
 from collections.abc import Iterator
@@ -32,14 +32,14 @@ __all__ = [
     "row_blocks",
 ]
 
-# Least length of an inner loop; vectors of it fit the first-level cache together.
+# Minimum length of an inner loop; vectors of this length fit in the first-level cache.
 GROUP_SIZE = 512
 # Elements of a block that is read twice: 256 KiB of float64, in the second-level cache.
 BLOCK_SIZE = 2**15
 
 
 def _stretches(X: np.ndarray) -> Iterator[tuple[np.ndarray, slice]]:
-    """Yield contiguous stretches of X, flat, and the columns that each holds."""
+    """Yield contiguous parts of X, flat, and the columns in each of them."""
     if X.flags.c_contiguous:
         yield X.reshape(-1), slice(0, X.shape[1])
     else:
@@ -48,9 +48,9 @@ def _stretches(X: np.ndarray) -> Iterator[tuple[np.ndarray, slice]]:
 
 
 def _read_only(flat: np.ndarray) -> np.ndarray:
-    """Return a view that can't be written to, so that one compiled version serves all.
+    """Return a read-only view, so that one compiled version serves all arrays.
 
-    Arrays that may be written to are another type to numba.
+    Writeable arrays have a different type in numba.
     """
     view = flat.view()
     view.flags.writeable = False
@@ -58,7 +58,7 @@ def _read_only(flat: np.ndarray) -> np.ndarray:
 
 
 def _repeated(vector: np.ndarray) -> np.ndarray:
-    """Repeat a vector of columns to the length of a group of rows."""
+    """Repeat a vector of one number per column to the length of a group of rows."""
     return np.tile(vector, -(-GROUP_SIZE // len(vector)))
 
 
@@ -96,8 +96,8 @@ def affine(
 ) -> bool:
     """Write ``(X - shift) / divisor * factor + offset`` into ``out``, which may be X.
 
-    Rounds after every operation in that order, so that a factor undoes its divisor.
-    Returns False if X may hold a value that is not finite.
+    Each operation is rounded, in this order, so that a factor cancels its divisor.
+    Returns False if X may contain a value that is not finite.
     """
     vectors = shift, divisor, factor, offset
     if reference.arithmetic(out, *vectors) != X.dtype:
@@ -118,9 +118,9 @@ def rescale(
 ) -> bool:
     """Write ``a + ((X - low) / span + start) * (b - a)`` into ``out``, which may be X.
 
-    ``bounds`` are a and b. The upper half is reckoned from b, so that both ends are
-    exact and nothing between them is rounded past them. Returns False if X may hold a
-    value that is not finite.
+    ``bounds`` are a and b. The upper half is computed relative to b, so that both ends
+    are exact, and no value between them is rounded past them. Returns False if X may
+    contain a value that is not finite.
     """
     if reference.arithmetic(out, low, span) != X.dtype:
         return reference.rescale(X, low, span, start, bounds, out, clip)
@@ -131,7 +131,7 @@ def rescale(
 
 
 def _each_stretch(X, out, kernel, vectors, numbers=()) -> bool:
-    """Run a kernel with vectors of the columns; return if its sums are finite."""
+    """Run a kernel with vectors of the columns; return whether its sums are finite."""
     finite = True
     for (source, columns), (target, _) in zip(
         _stretches(X), _stretches(out), strict=True
@@ -161,7 +161,7 @@ def _center_rows(X: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def project(X: np.ndarray, mean: np.ndarray, W: np.ndarray, out: np.ndarray) -> bool:
-    """Write ``(X - mean) @ W`` into ``out``; returns False unless X is all finite."""
+    """Write ``(X - mean) @ W`` into ``out``; return whether X is all finite."""
     if not X.flags.c_contiguous:
         return reference.project(X, mean, W, out)
     return reference.project_blocks(X, mean, W, out, _subtract_rows)
@@ -203,7 +203,7 @@ def _rescale(source, low, low_rest, span, start, a, b, least, most, target, chec
             share = ((values[c] - low[c]) - low_rest[c]) / span[c] + start[c]
             below = a + share * scale
             above = b + (share - one) * scale
-            # NaN compares false and stays.
+            # Comparisons with NaN are false, so NaN stays.
             value = above if share >= half else below
             check[c] += value
             value = least if value < least else value
@@ -230,14 +230,14 @@ def _range(flat, low, high):
         values = flat[start : start + width]
         for c in range(len(values)):
             value = np.float64(values[c])
-            # NaN compares false and changes nothing.
+            # Comparisons with NaN are false, so NaN is ignored.
             low[c] = value if value < low[c] else low[c]
             high[c] = value if value > high[c] else high[c]
 
 
 @compiled
 def _sum_columns(flat, total):
-    """Sum groups of rows into ``total``, one entry a place in the group."""
+    """Sum groups of rows into ``total``, with one entry per place in the group."""
     total[:] = 0.0
     width = len(total)
     for start in range(0, len(flat), width):
@@ -297,7 +297,7 @@ def _moments(flat, weights, width, n, mean, mean_low, m2):
 
 @compiled
 def _center(flat, width, out, mean, rest):
-    """Write the rows minus their mean, and the sums of what that leaves."""
+    """Write the rows minus their mean, and the sums of the residuals."""
     d = len(mean)
     total = np.empty(width)
     _sum_columns(flat, total)
@@ -318,7 +318,7 @@ def _center(flat, width, out, mean, rest):
 
 @compiled
 def _weighted_block(flat, weights, count, center, rest, squares):
-    """Take the sums of one block with weights, all 1 if empty, skipping NaN."""
+    """Compute the sums of a block, ignoring NaN; empty weights are all 1."""
     d = len(count)
     count[:] = 0.0
     center[:] = 0.0
@@ -358,7 +358,7 @@ def _merge_block(count, center, rest, squares, n, mean, mean_low, m2):
         m2[j] += n[j] * share * delta**2
         step = share * (center[j] - mean[j])
         new = mean[j] + step
-        # What this sum rounds away (Fast2Sum, the larger term first).
+        # The rounding error of this sum (Fast2Sum, the larger term first).
         if abs(step) > abs(mean[j]):
             lost = mean[j] - (new - step)
         else:

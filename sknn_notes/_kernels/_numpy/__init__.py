@@ -1,3 +1,3 @@
-"""The reference set: every kernel in plain vectorized numpy."""
+"""Reference kernels in vectorized numpy."""
 
 from sknn_notes._kernels._numpy.columns import *

@@ -1,15 +1,17 @@
-"""Column statistics, affine maps and projections in plain numpy.
+"""Column statistics, affine maps and projections in numpy.
 
-Everything reads its matrix once, in blocks of rows that fit a core's cache, so that
-the several passes a robust formula needs cost one trip to memory and no temporary
-grows with the number of rows. Statistics are float64 whatever the input is.
+Each function reads its matrix once, in blocks of rows that fit in the cache of a core.
+An accurate formula with several passes then reads memory only once, and the size of
+temporaries does not depend on the number of rows. Statistics are float64 for any input.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import blas
+
+from sknn_notes._typing import Array, ArrayNamespace
 
 __all__ = [
     "Moments",
@@ -24,25 +26,25 @@ __all__ = [
     "row_blocks",
 ]
 
-# Elements of one block, 2 MiB of float64. A smaller one would stay in a nearer cache,
+# Elements of one block, 2 MiB of float64. A smaller block would fit in a faster cache,
 # but each product with a block starts and stops the threads of BLAS.
 BLOCK_SIZE = 2**18
-# Elements of a block whose cross products are added, at least, and its rows: each block
-# reads and writes the whole matrix of products.
+# Minimum numbers of elements and rows of a block whose cross products are added. Each
+# block reads and writes the whole matrix of products.
 GRAM_SIZE = 2**16
 GRAM_ROWS = 512
 # Bytes of a block that is projected.
 PROJECT_BYTES = 2**21
-# Elements that an inner loop should have at least.
+# Minimum number of elements of an inner loop.
 GROUP_SIZE = 1024
 
 
 class Moments(NamedTuple):
-    """First two moments of every column; a column without values holds zeros.
+    """First two moments of each column, zeros for a column without values.
 
-    ``n`` counts values, or sums their weights, and ``m2`` sums squared deviations. The
-    mean is the unevaluated sum ``mean + mean_low``: the low part keeps what
-    rounding drops, so that a mean merged from many chunks loses nothing.
+    ``n`` is the number of values or the sum of their weights, ``m2`` the sum of squared
+    deviations. The mean is the unevaluated sum ``mean + mean_low``. The low part is the
+    rounding error of the other, so merging many chunks loses no accuracy.
     """
 
     n: np.ndarray
@@ -54,7 +56,9 @@ class Moments(NamedTuple):
         """Return the mean, rounded once."""
         return self.mean + self.mean_low
 
-    def __sklearn_array_api_convert__(self, convert):
+    def __sklearn_array_api_convert__(
+        self, convert: Callable[[Array], Array]
+    ) -> "Moments":
         """Return the moments in another namespace, for ``move_estimator_to``."""
         return Moments(*map(convert, self))
 
@@ -70,13 +74,15 @@ def row_blocks(X: np.ndarray, size: int | None = None) -> Iterator[slice]:
         yield slice(start, min(start + n_rows, X.shape[0]))
 
 
-def _scratch(X: np.ndarray, dtype=np.float64, size: int | None = None) -> np.ndarray:
-    """Room for one block of X, in X's memory order."""
+def _scratch(
+    X: np.ndarray, dtype: Any = np.float64, size: int | None = None
+) -> np.ndarray:
+    """Return an array for one block of X, in the memory order of X."""
     rows = X[: _rows_per_block(X, size)]
     return np.empty_like(rows, dtype=dtype, order="K", subok=False)
 
 
-def merge_moments(a: Moments, b: Moments, xp=np) -> Moments:
+def merge_moments(a: Moments, b: Moments, xp: ArrayNamespace = np) -> Moments:
     """Moments of two sets of rows together (Chan, Golub and LeVeque 1983).
 
     ``xp`` is the array namespace of all.
@@ -85,7 +91,7 @@ def merge_moments(a: Moments, b: Moments, xp=np) -> Moments:
     share = b.n / xp.where(n > 0, n, 1.0)
     step = share * (b.mean - a.mean)
     mean = a.mean + step
-    # What this sum rounds away (Fast2Sum, the larger term first).
+    # The rounding error of this sum (Fast2Sum, the larger term first).
     swap = xp.abs(step) > xp.abs(a.mean)
     lost = xp.where(swap, a.mean - (mean - step), step - (mean - a.mean))
     mean_low = a.mean_low + share * (b.mean_low - a.mean_low) + lost
@@ -94,7 +100,7 @@ def merge_moments(a: Moments, b: Moments, xp=np) -> Moments:
 
 
 def _block_moments(block: np.ndarray, weights: np.ndarray) -> Moments:
-    """Moments of one float64 block, which is overwritten; NaN counts as missing."""
+    """Return the moments of a float64 block, which is overwritten; ignore NaN."""
     total = weights @ block
     count = np.full(len(total), weights.sum())
     missing = None if np.isfinite(total).all() else np.isnan(block)
@@ -109,7 +115,7 @@ def _block_moments(block: np.ndarray, weights: np.ndarray) -> Moments:
         block[missing] = 0.0
     rest = weights @ block
     block *= block
-    # The mean of what is left corrects both moments for the rounding of the mean.
+    # The mean of the residuals corrects both moments for the rounding of the mean.
     mean_low = rest / divisor
     m2 = np.maximum(weights @ block - rest * mean_low, 0.0)
     return Moments(count, mean, mean_low, m2)
@@ -118,8 +124,8 @@ def _block_moments(block: np.ndarray, weights: np.ndarray) -> Moments:
 def column_moments(X: np.ndarray, weights: np.ndarray | None = None) -> Moments:
     """Count, mean and sum of squared deviations of every column of X.
 
-    NaN is ignored. An infinite value, or an overflow, leaves a mean or sum that is not
-    finite; the caller looks.
+    NaN is ignored. If a value is infinite or a sum overflows, the mean or the sum is
+    not finite, which callers check.
     """
     zeros = np.zeros(X.shape[1])
     moments = Moments(zeros, zeros, zeros, zeros)
@@ -145,7 +151,7 @@ def column_range(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _reduce_rows(ufunc: np.ufunc, block: np.ndarray) -> np.ndarray:
-    """Reduce over rows, with many rows side by side: numpy likes long inner loops."""
+    """Reduce over rows, several rows at a time so that inner loops are long."""
     n_rows, n_columns = block.shape
     if block.flags.c_contiguous and n_columns < GROUP_SIZE:
         side = min(GROUP_SIZE // n_columns, n_rows)
@@ -165,8 +171,8 @@ def affine(
 ) -> bool:
     """Write ``(X - shift) / divisor * factor + offset`` into ``out``, which may be X.
 
-    Rounds after every operation in that order, so that a factor undoes its divisor.
-    Returns False if X may hold a value that is not finite.
+    Each operation is rounded, in this order, so that a factor cancels its divisor.
+    Returns False if X may contain a value that is not finite.
     """
     dtype = arithmetic(out, shift, divisor, factor, offset)
     high, low = in_parts(shift, dtype)
@@ -181,7 +187,7 @@ def affine(
     ]
     steps = [step for step in steps if np.any(step[1] != step[2])]
 
-    def run(block):
+    def run(block: np.ndarray) -> None:
         for ufunc, vector, _ in steps:
             ufunc(block, vector, out=block)
 
@@ -199,18 +205,18 @@ def rescale(
 ) -> bool:
     """Write ``a + ((X - low) / span + start) * (b - a)`` into ``out``, which may be X.
 
-    ``bounds`` are a and b. The upper half is reckoned from b, so that both ends are
-    exact and nothing between them is rounded past them. Returns False if X may hold a
-    value that is not finite.
+    ``bounds`` are a and b. The upper half is computed relative to b, so that both ends
+    are exact, and no value between them is rounded past them. Returns False if X may
+    contain a value that is not finite.
     """
     dtype = arithmetic(out, low, span)
     a, b = (dtype.type(bound) for bound in bounds)
-    # Then the short form, which no rounding turns round, ends in b.
+    # Then the short form is monotonic, and ends in b.
     exact = a + (b - a) == b
     high_part, low_part = in_parts(low, dtype)
     span, start = span.astype(dtype), start.astype(dtype)
 
-    def run(block):
+    def run(block: np.ndarray) -> None:
         block -= high_part
         if low_part.any():
             block -= low_part
@@ -229,7 +235,7 @@ def rescale(
 
 
 def arithmetic(out: np.ndarray, *vectors: np.ndarray) -> np.dtype:
-    """Return the dtype to compute in: float32 only if it holds out and vectors."""
+    """Return the dtype to compute in: float32 only if ``out`` and vectors fit in it."""
     limits = np.finfo(np.float32)
     sizes = np.abs(np.concatenate(vectors))
     fits = (sizes == 0) | ((sizes >= limits.tiny) & (sizes <= limits.max))
@@ -238,13 +244,19 @@ def arithmetic(out: np.ndarray, *vectors: np.ndarray) -> np.dtype:
 
 
 def in_parts(vector: np.ndarray, dtype: np.dtype) -> list[np.ndarray]:
-    """Return the vector as a sum of two in ``dtype``: one alone would bias a result."""
+    """Split a vector into a sum of two in ``dtype``; one alone would bias results."""
     high = vector.astype(dtype)
     return [high, (vector - high).astype(dtype)]
 
 
-def _map_blocks(X, dtype, run, out, limits=None) -> bool:
-    """Write into ``out`` what ``run`` makes of X; return if that is all finite."""
+def _map_blocks(
+    X: np.ndarray,
+    dtype: Any,
+    run: Callable[[np.ndarray], None],
+    out: np.ndarray,
+    limits: tuple[float, float] | None = None,
+) -> bool:
+    """Write ``run(X)`` into ``out``, block by block; return whether it is finite."""
     finite = True
     scratch = _scratch(X, dtype)
     with np.errstate(all="ignore"):
@@ -262,7 +274,7 @@ def _map_blocks(X, dtype, run, out, limits=None) -> bool:
 
 
 def _is_finite(block: np.ndarray) -> bool:
-    """Whether a block is finite; False also where its squares overflow."""
+    """Tell whether a block is finite; False if its squares overflow."""
     flat = block.ravel(order="K")
     return bool(np.isfinite(np.dot(flat, flat)))
 
@@ -273,14 +285,13 @@ def centered_gram(
     """Moments of the columns and the matrix of their centered cross products.
 
     Only the upper triangle of the matrix is filled. ``moments`` and ``gram`` are those
-    of earlier rows, which the result includes. Values that are not finite make the
-    result not finite.
+    of earlier rows, and the result includes them. It is not finite if X is not.
     """
     return accumulate_gram(X, moments, gram, _center_rows)
 
 
 def _center_rows(X: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Write ``X`` minus its mean; return the mean and the sums of what that leaves."""
+    """Write ``X`` minus its mean; return the mean and the sums of the residuals."""
     ones = np.ones(X.shape[0])
     np.copyto(out, X)
     mean = (ones @ out) / X.shape[0]
@@ -288,8 +299,13 @@ def _center_rows(X: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return mean, ones @ out
 
 
-def accumulate_gram(X, moments, gram, center_rows) -> tuple[Moments, np.ndarray]:
-    """Add the cross products of blocks of rows that ``center_rows`` centers."""
+def accumulate_gram(
+    X: np.ndarray,
+    moments: Moments | None,
+    gram: np.ndarray | None,
+    center_rows: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+) -> tuple[Moments, np.ndarray]:
+    """Add the cross products of blocks of rows, centered by ``center_rows``."""
     n_features = X.shape[1]
     zeros = np.zeros(n_features)
     moments = moments or Moments(zeros, zeros, zeros, zeros)
@@ -323,17 +339,17 @@ def _add_products(gram: np.ndarray, rows: np.ndarray, factor: float = 1.0) -> No
 
 
 def mean_step(a: Moments, b: Moments) -> np.ndarray:
-    """Difference of two means, to the precision of their low parts."""
+    """Return the difference of two means, including their low parts."""
     return (b.mean - a.mean) + (b.mean_low - a.mean_low)
 
 
 def project(X: np.ndarray, mean: np.ndarray, W: np.ndarray, out: np.ndarray) -> bool:
-    """Write ``(X - mean) @ W`` into ``out``; returns False unless X is all finite."""
+    """Write ``(X - mean) @ W`` into ``out``; return whether X is all finite."""
     return project_blocks(X, mean, W, out, _subtract_rows)
 
 
 def _subtract_rows(X: np.ndarray, mean: np.ndarray, out: np.ndarray) -> bool:
-    """Write ``X - mean`` in X's dtype; returns False unless X is all finite."""
+    """Write ``X - mean`` in the dtype of X; return whether X is all finite."""
     high = mean.astype(out.dtype)
     np.subtract(X, high, out=out)
     low = (mean - high).astype(out.dtype)
@@ -342,8 +358,14 @@ def _subtract_rows(X: np.ndarray, mean: np.ndarray, out: np.ndarray) -> bool:
     return _is_finite(out)
 
 
-def project_blocks(X, mean, W, out, subtract_rows) -> bool:
-    """Multiply blocks of rows, once ``subtract_rows`` has taken the mean off."""
+def project_blocks(
+    X: np.ndarray,
+    mean: np.ndarray,
+    W: np.ndarray,
+    out: np.ndarray,
+    subtract_rows: Callable[[np.ndarray, np.ndarray, np.ndarray], bool],
+) -> bool:
+    """Multiply blocks of rows, after ``subtract_rows`` has subtracted the mean."""
     finite = True
     size = PROJECT_BYTES // X.itemsize
     scratch = _scratch(X, X.dtype, size)
