@@ -17,6 +17,7 @@ from sknn_notes._callbacks import (
     called,
 )
 from sknn_notes._checks import check_parameters
+from sknn_notes._docstrings import completed
 from sknn_notes._engine.prediction import (
     Predictor,
     averaged,
@@ -28,8 +29,13 @@ from sknn_notes._engine.prediction import (
 from sknn_notes._engine.rows import Rows
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._part import resolve
-from sknn_notes._sklearn import _check_sample_weight, has_array_dispatch
+from sknn_notes._sklearn import (
+    _check_sample_weight,
+    _fit_context,
+    has_array_dispatch,
+)
 from sknn_notes.callbacks import Checkpoint
+from sknn_notes.neural_network._docs import DATA
 from sknn_notes.neural_network._ensemble import fit_networks, networks_to_continue
 from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
 from sknn_notes.neural_network._inputs import is_tensor, validated
@@ -47,6 +53,7 @@ from sknn_notes.neural_network._targets import (
     fitted_arrays,
     move_arrays,
 )
+from sknn_notes.neural_network._validation import check_given
 from sknn_notes.optimizers import OPTIMIZERS
 
 
@@ -65,6 +72,55 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     _predictor: Predictor
 
     # Fitting.
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    @completed(DATA)
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+        checkpoint=None,
+    ):
+        """Fit the network to training data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Training data; sparse matrices are converted to CSR.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation data for early stopping, instead of a part of ``X``. In a
+            :class:`~sklearn.pipeline.Pipeline` with ``transform_input=["X_val"]`` it
+            goes through the same steps as ``X``.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Targets of the validation data.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the validation samples in the score and the loss.
+        checkpoint : Checkpoint, default=None
+            Saves the fit to a file while it runs, from which it can be resumed; see
+            :class:`~sknn_notes.callbacks.Checkpoint`. With scikit-learn 1.9 or later,
+            ``set_callbacks`` takes it too.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the parameters or the data are invalid or do not fit together, or if the
+            loss, the weights or the predictions for the training data are not finite
+            after training. The estimator is then left as it was.
+        """
+        validation = check_given(self, X, X_val, y_val, sample_weight_val)
+        return self._fit(
+            X, y, sample_weight, validation=validation, checkpoint=checkpoint
+        )
 
     def _fit(
         self, X, y, sample_weight, *, validation=None, partial=False, checkpoint=None
@@ -253,24 +309,20 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         return True
 
     @follows_input
+    @completed(DATA)
     def predict_spread(self, X):
         """Standard deviation of the predictions over Monte Carlo passes and networks.
 
         Each of ``n_mc_samples`` passes draws one sub-network (dropout masks, input
-        noise) for all rows, from a seed fixed in ``fit``. With ``n_networks`` above 1
-        the passes of all networks are taken together, so that their disagreement is
-        part of it; networks trained without noise make one pass each.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The data.
+        noise) for all rows, with a seed fixed in ``fit``. With ``n_networks`` above 1,
+        the passes of all networks are pooled, so that their disagreement is included;
+        networks trained without noise make one pass each.
 
         Returns
         -------
         spread : ndarray of shape (n_samples, n_outputs)
             Standard deviation of what is averaged: a regressor's predictions; a
-            classifier's probabilities where the loss has them, else raw outputs.
+            classifier's probabilities, or raw outputs if the loss gives none.
         """
         self._check_is_fitted()
         return self._response_and_spread(X)[1]
