@@ -32,9 +32,10 @@ import contextlib
 import contextvars
 import importlib
 import inspect
+from collections.abc import Callable
 
 import numpy as np
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context as _untyped_fit_context
 from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils._array_api import device, get_namespace
 from sklearn.utils._optional_dependencies import (
@@ -55,6 +56,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
+
+from sknn_notes._typing import Method
 
 __all__ = [
     "HasMethods",
@@ -78,6 +81,15 @@ __all__ = [
     "rows_of_fold",
     "validate_parameter_constraints",
 ]
+
+
+def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator, for type checkers one that keeps signatures."""
+    decorator: Callable[[Method], Method] = _untyped_fit_context(
+        prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+    return decorator
+
 
 if "allow_all_zero_weights" not in inspect.signature(_check_sample_weight).parameters:
     _check_before_1_9 = _check_sample_weight

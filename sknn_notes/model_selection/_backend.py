@@ -1,6 +1,8 @@
 """How scikit-learn's searches hand over all their tasks at once: a joblib backend."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Literal
 
 from joblib import parallel_backend
 from joblib.parallel import ParallelBackendBase, get_active_backend
@@ -10,7 +12,7 @@ from sknn_notes.model_selection._program import Program
 
 
 @contextmanager
-def together(stack_size):
+def together(stack_size: int | Literal["auto"]) -> Iterator["_Together"]:
     """Let the next ``joblib.Parallel`` of the block run its tasks as one program.
 
     Parameters
@@ -37,17 +39,20 @@ class _Together(ParallelBackendBase):
     supports_sharedmem = True
     uses_threads = True
 
-    def __init__(self, stack_size):
+    def __init__(self, stack_size: int | Literal["auto"]) -> None:
         super().__init__(nesting_level=0)
         self._stack_size = stack_size
-        self._batches = []
-        self.n_tasks, self.told = 0, []
+        self._batches: list[_Batch] = []
+        self.n_tasks = 0
+        self.told: list[Any] = []
 
-    def effective_n_jobs(self, n_jobs):
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
         # joblib itself calls the tasks one by one where this is 1.
         return 2
 
-    def configure(self, n_jobs=1, parallel=None, **options):
+    def configure(
+        self, n_jobs: int | None = 1, parallel: Any = None, **options: Any
+    ) -> int:
         # What the tasks, callbacks and the last fit run in parallel is not ours.
         self.leave()
         self._n_jobs = n_threads(n_jobs)
@@ -55,7 +60,7 @@ class _Together(ParallelBackendBase):
         parallel.pre_dispatch = "all"
         return self.effective_n_jobs(n_jobs)
 
-    def submit(self, func, callback=None):
+    def submit(self, func: Any, callback: Any = None) -> "_Batch":
         batch = _Batch(self, func.items, callback)
         self._batches.append(batch)
         return batch
@@ -63,7 +68,7 @@ class _Together(ParallelBackendBase):
     # The name before joblib 1.5.
     apply_async = submit
 
-    def run(self):
+    def run(self) -> None:
         """Run all batches that were submitted."""
         batches, self._batches = self._batches, []
         counts = [len(batch.calls) for batch in batches]
@@ -81,11 +86,12 @@ class _Together(ParallelBackendBase):
 class _Batch:
     """A few tasks; what joblib knows of them, and asks for their results."""
 
-    def __init__(self, backend, calls, callback):
+    def __init__(self, backend: _Together, calls: Any, callback: Any) -> None:
         self._backend, self._callback = backend, callback
-        self.calls, self.results = calls, None
+        self.calls = calls
+        self.results: list[Any] | None = None
 
-    def get(self, timeout=None):
+    def get(self, timeout: float | None = None) -> Any:
         if self.results is None:
             self._backend.run()
         self._callback(self.results)

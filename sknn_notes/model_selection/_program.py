@@ -1,11 +1,12 @@
 """The tasks of a search as one program: rows, transformers, networks, scores."""
 
+from collections.abc import Callable, Hashable
 from functools import partial
 from inspect import unwrap
 from itertools import islice
 from numbers import Number
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -34,7 +35,7 @@ _KEYWORDS = {
 }
 
 
-def network_in(estimator):
+def network_in(estimator: Any) -> tuple[Any, str]:
     """Return the network at the end of pipelines, and what its parameters start with.
 
     Returns
@@ -63,10 +64,10 @@ class _Task(NamedTuple):
     estimator: Any
     X: Any
     y: Any
-    keywords: dict
+    keywords: dict[str, Any]
 
     @classmethod
-    def of(cls, call):
+    def of(cls, call: Any) -> Self | None:
         """Return the task of a call, or None if it has other arguments.
 
         The function is without scikit-learn's wrapper, which sets what threads have
@@ -78,7 +79,7 @@ class _Task(NamedTuple):
         estimator, X, y = arguments
         return cls(unwrap(function), estimator, X, y, keywords)
 
-    def group(self):
+    def group(self) -> Hashable:
         """Return a key that the tasks have in common whose networks share rows.
 
         None if the task is to be called as it is.
@@ -97,7 +98,7 @@ class _Task(NamedTuple):
         return id(self.keywords["train"]), prefix, *before_network
 
 
-def _token(value):
+def _token(value: Any) -> Any:
     """Return what equal values have in common; all but plain ones equal themselves."""
     plain = value is None or isinstance(value, str | Number)
     return (type(value), value) if plain else id(value)
@@ -106,7 +107,7 @@ def _token(value):
 class _Fold:
     """The rows of a split, with the parameters of ``fit`` and of the scorer."""
 
-    def __init__(self, task):
+    def __init__(self, task: _Task) -> None:
         cut = partial(rows_of_fold, task.estimator, task.X, task.y)
         keywords = task.keywords
         self.train = cut(keywords["fit_params"], keywords["train"])
@@ -121,14 +122,15 @@ class _Fold:
 class _Group:
     """Tasks whose networks are fitted to the same rows."""
 
-    def __init__(self):
-        self.indices = []
+    def __init__(self) -> None:
+        self.indices: list[int] = []
         self.fold: Any = None
         self.rows: Any = None
         self.failure: Any = None
-        self.seconds, self.told = 0.0, []
+        self.seconds = 0.0
+        self.told: list[Any] = []
 
-    def prepare(self, tasks):
+    def prepare(self, tasks: dict[int, _Task]) -> None:
         """Fit the transformers, and give them to all tasks."""
         first, *others = (tasks[i].estimator for i in self.indices)
         begin = perf_counter()
@@ -143,14 +145,14 @@ class _Group:
                 _take_transformers(other, first)
 
 
-def _fit_transformers(estimator, X, y, fit_params):
+def _fit_transformers(estimator: Any, X: Any, y: Any, fit_params: Any) -> Any:
     """Fit all but the network, and return the arguments of the network's ``fit``."""
     network, prefix = network_in(estimator)
     if not prefix:
         return X, y, fit_params
     arguments: Any = None
 
-    def keep(X, y, **fit_params):
+    def keep(X: Any, y: Any, **fit_params: Any) -> Any:
         nonlocal arguments
         arguments = X, y, fit_params
         return network
@@ -163,7 +165,7 @@ def _fit_transformers(estimator, X, y, fit_params):
     return arguments
 
 
-def _take_transformers(estimator, fitted):
+def _take_transformers(estimator: Any, fitted: Any) -> None:
     """Let pipelines have the steps of others, except the network."""
     while type(estimator) is Pipeline:
         estimator.steps = [*fitted.steps[:-1], estimator.steps[-1]]
@@ -185,17 +187,23 @@ class Program:
         Takes what the fits warn of.
     """
 
-    def __init__(self, calls, n_jobs, stack_size, told):
+    def __init__(
+        self,
+        calls: list[Any],
+        n_jobs: int,
+        stack_size: int | Literal["auto"],
+        told: list[Any],
+    ) -> None:
         self._n_jobs, self._stack_size, self._told = n_jobs, stack_size, told
-        self._results = [None] * len(calls)
+        self._results: list[Any] = [None] * len(calls)
         # Tasks to take apart, and calls to make as they are.
         self._tasks: dict[int, _Task] = {}
         self._calls: dict[int, Any] = {}
-        self._groups: dict[tuple, _Group] = {}
+        self._groups: dict[Hashable, _Group] = {}
         for i, call in enumerate(calls):
             task = _Task.of(call)
             key = None if task is None else task.group()
-            if key is None:
+            if task is None or key is None:
                 function, *arguments = call
                 self._calls[i] = unwrap(function), *arguments
             else:
@@ -203,7 +211,7 @@ class Program:
                 self._groups.setdefault(key, _Group()).indices.append(i)
         calls.clear()
 
-    def run(self):
+    def run(self) -> list[Any]:
         """Return the results of the calls, in their order."""
         indices = list(self._calls)
         self._on_threads(lambda i: self._call(indices[i]), len(indices))
@@ -213,20 +221,20 @@ class Program:
                 self._run_groups(some)
         return self._results
 
-    def _on_threads(self, function, n_calls):
+    def _on_threads(self, function: Callable[[int], None], n_calls: int) -> None:
         run_on_threads(function, n_calls, max(1, min(self._n_jobs, n_calls)))
 
-    def _call(self, i):
+    def _call(self, i: int) -> None:
         function, arguments, keywords = self._calls.pop(i)
         self._results[i] = function(*arguments, **keywords)
 
-    def _n_groups(self):
+    def _n_groups(self) -> int:
         """Return how many groups may have their rows in memory at the same time."""
         X = next(iter(self._tasks.values())).X if self._tasks else None
         return max(self._n_jobs, _ROWS_AT_ONCE // max(1, _n_bytes(X)))
 
-    def _run_groups(self, groups):
-        folds = {}
+    def _run_groups(self, groups: list[_Group]) -> None:
+        folds: dict[int, _Fold] = {}
         for group in groups:
             task = self._tasks[group.indices[0]]
             split = id(task.keywords["train"])
@@ -248,7 +256,7 @@ class Program:
                 jobs.append(Job(network, *group.rows))
                 places.append((group, i))
 
-        def finish(job, outcome):
+        def finish(job: int, outcome: Outcome) -> None:
             jobs[job] = None
             group, i = places[job]
             self._finish(group, i, outcome)
@@ -260,7 +268,7 @@ class Program:
         for group in groups:
             group.fold = group.rows = None
 
-    def _finish(self, group, i, outcome):
+    def _finish(self, group: _Group, i: int, outcome: Outcome) -> None:
         task = self._tasks.pop(i)
         with group.fold.inputs.known():
             result = _scored(task, group.fold, outcome.error)
@@ -269,7 +277,7 @@ class Program:
         self._results[i] = result
 
 
-def _scored(task, fold, error):
+def _scored(task: _Task, fold: _Fold, error: BaseException | None) -> dict[str, Any]:
     """Return what scikit-learn makes of a task whose estimator is fitted, or failed."""
     estimator, X, y = task.estimator, task.X, task.y
     keywords = task.keywords | {"fit_params": None, "verbose": 0}
@@ -280,7 +288,7 @@ def _scored(task, fold, error):
         keywords["train"], keywords["test"] = np.arange(0), np.arange(n_rows)
     traceback = None if error is None else error.__traceback__
 
-    def fit(*arguments, **keywords):
+    def fit(*arguments: Any, **keywords: Any) -> Any:
         del estimator.fit, estimator.set_params
         if error is not None:
             raise error
@@ -288,16 +296,17 @@ def _scored(task, fold, error):
 
     estimator.fit, estimator.set_params = fit, lambda **parameters: estimator
     try:
-        return task.function(estimator, X, y, **keywords)
+        result: dict[str, Any] = task.function(estimator, X, y, **keywords)
+        return result
     finally:
         if error is not None:
             # It is raised again for other tasks, whose tracebacks shall be the same.
             error.__traceback__ = traceback
 
 
-def _n_bytes(X):
+def _n_bytes(X: Any) -> int:
     if hasattr(X, "nbytes"):
-        return X.nbytes
+        return int(X.nbytes)
     if hasattr(X, "nnz"):
-        return 12 * X.nnz
+        return int(12 * X.nnz)
     return 8 * int(np.prod(np.shape(X), dtype=float))

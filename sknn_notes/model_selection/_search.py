@@ -1,15 +1,24 @@
 """scikit-learn's searches, with all networks fitted together."""
 
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal, Self, TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import model_selection
 
 from sknn_notes._base import BaseObject
 from sknn_notes._docstrings import completed
 from sknn_notes._messages import pass_on
 from sknn_notes._threads import on_this_machine
+from sknn_notes._typing import MatrixLike, RandomState
 from sknn_notes.model_selection._backend import together
 from sknn_notes.model_selection._program import network_in
 from sknn_notes.neural_network._together import STACK_SIZE
+
+Grid: TypeAlias = Mapping[str, Sequence[Any] | NDArray[Any]]
+# The values are lists, or have a method ``rvs``.
+Distributions: TypeAlias = Mapping[str, Any]
 
 # What the docstrings of both searches share.
 SHARED = """
@@ -97,7 +106,19 @@ cluster, such as Dask.
 class _FitsTogether(BaseObject):
     """A search that fits its networks together where it can."""
 
-    def fit(self, X, y=None, **params):
+    # Fitted attributes, described above.
+    cv_results_: dict[str, Any]
+    best_estimator_: Any
+    best_score_: float
+    best_params_: dict[str, Any]
+    best_index_: int
+    scorer_: Any
+    n_splits_: int
+    refit_time_: float
+    multimetric_: bool
+    feature_names_in_: NDArray[np.object_]
+
+    def fit(self, X: MatrixLike, y: Any = None, **params: Any) -> Self:
         """Evaluate all candidates, and refit the best one on all the data.
 
         Parameters
@@ -119,7 +140,8 @@ class _FitsTogether(BaseObject):
         network, _ = network_in(self.estimator)
         callbacks = getattr(self, "_skl_callbacks", None)
         if network is None or callbacks or not on_this_machine():
-            return super().fit(X, y, **params)
+            super().fit(X, y, **params)
+            return self
         with together(self.stack_size) as tasks:
             try:
                 super().fit(X, y, **params)
@@ -162,26 +184,30 @@ class GridSearchCV(_FitsTogether, model_selection.GridSearchCV):
     array([1. , 1. , 0.3])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         **model_selection.GridSearchCV._parameter_constraints,
         "stack_size": STACK_SIZE,
     }
 
     def __init__(
         self,
-        estimator,
-        param_grid,
+        estimator: Any,
+        param_grid: Grid | Sequence[Grid],
         *,
-        scoring=None,
-        n_jobs=None,
-        refit=True,
-        cv=None,
-        verbose=0,
-        pre_dispatch="2*n_jobs",
-        error_score=np.nan,
-        return_train_score=False,
-        stack_size="auto",
-    ):
+        scoring: str
+        | Callable[..., Any]
+        | Collection[str]
+        | Mapping[str, Any]
+        | None = None,
+        n_jobs: int | None = None,
+        refit: bool | str | Callable[..., int] = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: int | str = "2*n_jobs",
+        error_score: float | Literal["raise"] = np.nan,
+        return_train_score: bool = False,
+        stack_size: int | Literal["auto"] = "auto",
+    ) -> None:
         super().__init__(
             estimator,
             param_grid,
@@ -235,28 +261,32 @@ class RandomizedSearchCV(_FitsTogether, model_selection.RandomizedSearchCV):
     0.98
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         **model_selection.RandomizedSearchCV._parameter_constraints,
         "stack_size": STACK_SIZE,
     }
 
     def __init__(
         self,
-        estimator,
-        param_distributions,
+        estimator: Any,
+        param_distributions: Distributions | Sequence[Distributions],
         *,
-        n_iter=10,
-        scoring=None,
-        n_jobs=None,
-        refit=True,
-        cv=None,
-        verbose=0,
-        pre_dispatch="2*n_jobs",
-        random_state=None,
-        error_score=np.nan,
-        return_train_score=False,
-        stack_size="auto",
-    ):
+        n_iter: int = 10,
+        scoring: str
+        | Callable[..., Any]
+        | Collection[str]
+        | Mapping[str, Any]
+        | None = None,
+        n_jobs: int | None = None,
+        refit: bool | str | Callable[..., int] = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: int | str = "2*n_jobs",
+        random_state: RandomState = None,
+        error_score: float | Literal["raise"] = np.nan,
+        return_train_score: bool = False,
+        stack_size: int | Literal["auto"] = "auto",
+    ) -> None:
         super().__init__(
             estimator,
             param_distributions,

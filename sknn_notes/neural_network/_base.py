@@ -1,10 +1,12 @@
 """What the two estimators share: one fit, from validated input to fitted attributes."""
 
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
@@ -34,7 +36,9 @@ from sknn_notes._sklearn import (
     _fit_context,
     has_array_dispatch,
 )
+from sknn_notes._typing import Array, Floats, MatrixLike
 from sknn_notes.callbacks import Checkpoint
+from sknn_notes.layers._base import Fitted
 from sknn_notes.neural_network._docs import DATA
 from sknn_notes.neural_network._ensemble import fit_networks, networks_to_continue
 from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
@@ -60,14 +64,34 @@ from sknn_notes.optimizers import OPTIMIZERS
 class BaseMLP(CallbackSupportMixin, BaseObject):
     """Multi-layer perceptron: what does not depend on the kind of target."""
 
-    _parameter_constraints: dict = CONSTRAINTS
+    _parameter_constraints: dict[str, list[Any]] = CONSTRAINTS
     _registries = REGISTRIES
     _target_kind: type[Targets]
 
-    # Fitted attributes that both share; the classes document them.
-    coefs_: list
-    intercepts_: list
+    # Fitted attributes; ``_docs.py`` describes them.
+    networks_: list[Self] | None
+    coefs_: list[Floats]
+    intercepts_: list[Floats]
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    best_epoch_: int
+    validation_scores_: list[float] | None
+    validation_loss_curve_: list[float] | None
+    best_validation_score_: float | None
+    batch_norm_: list[dict[str, Floats]] | None
+    layer_norm_: list[dict[str, Floats]] | None
+    residual_coefs_: list[Floats | None] | None
+    embedding_: dict[str, NDArray[Any]] | None
+    feature_scales_: Floats | None
+    executor_: str
+    n_iter_: int
+    t_: int
+    n_layers_: int
     n_outputs_: int
+    out_activation_: str
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
     _targets: Any
     _predictor: Predictor
 
@@ -77,15 +101,15 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     @completed(DATA)
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: MatrixLike,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-        checkpoint=None,
-    ):
+        X_val: MatrixLike | None = None,
+        y_val: Any = None,
+        sample_weight_val: ArrayLike | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
         """Fit the network to training data.
 
         Parameters
@@ -123,8 +147,15 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         )
 
     def _fit(
-        self, X, y, sample_weight, *, validation=None, partial=False, checkpoint=None
-    ):
+        self,
+        X: MatrixLike,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        *,
+        validation: tuple[Any, ...] | None = None,
+        partial: bool = False,
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
         xp, given = input_namespace(X, self), X
         X = as_inputs(X, xp)
         if validation is not None:
@@ -159,7 +190,14 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                     move_arrays(each, given, xp)
         return self
 
-    def _tasks(self, X, y, sample_weight, validation, checkpoint):
+    def _tasks(
+        self,
+        X: MatrixLike,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        validation: tuple[Any, ...] | None,
+        checkpoint: Checkpoint | None,
+    ) -> tuple[Any, Any]:
         """Return what callbacks are told, and what checkpoints keep, of a fit."""
         record = self.__dict__.pop("_fit_record", None)
         if not (checkpoint is None or isinstance(checkpoint, Checkpoint)):
@@ -185,13 +223,15 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 del self._fit_record
 
     @property
-    def _members(self):
+    def _members(self) -> list[Any]:
         """The fitted networks, also where the estimator itself is the only one."""
         return vars(self).get("networks_") or [self]
 
     # What overflows the network's type is found, and what vanishes there is 0.
     @np.errstate(all="ignore")
-    def _validate_data(self, X, y, dtypes, reset):
+    def _validate_data(
+        self, X: MatrixLike, y: Any, dtypes: Any, reset: bool
+    ) -> tuple[Any, Any]:
         if isinstance(X, Rows):  # The ensemble has validated them.
             self.n_features_in_ = X.shape[1]
             return X, y
@@ -213,7 +253,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             y = column_or_1d(y, warn=True)
         return X, y
 
-    def _check_weights(self, sample_weight, X, partial):
+    def _check_weights(self, sample_weight: Any, X: MatrixLike, partial: bool) -> Any:
         """Return the weights of the samples, or None where all are equal to 1."""
         if sample_weight is None:
             return None
@@ -233,7 +273,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             sample_weight = sample_weight / largest
         return sample_weight
 
-    def _resolve(self, name):
+    def _resolve(self, name: str) -> Any:
         return resolve(
             getattr(self, name), self._registries[name], self.get_params(deep=False)
         )
@@ -241,52 +281,66 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     # Prediction.
 
     @property
-    def _first_array(self):
+    def _first_array(self) -> Array:
         """A fitted array, which tells where and in which namespace the fit was."""
         return self.coefs_[0]
 
-    def _check_is_fitted(self):
+    def _check_is_fitted(self) -> None:
         # scikit-learn's check reads all tags first: a tenth of the time for one row.
         if not hasattr(self, "coefs_"):
             check_is_fitted(self)
 
     @np.errstate(all="ignore")
-    def _fitted_arrays(self, X):
+    def _fitted_arrays(self, X: MatrixLike) -> tuple[Any, Fitted]:
         """Return ``X`` validated and the arrays that prediction takes."""
         X = validated(self, X, dtype=numpy_dtype(self.coefs_[0]), reset=False)
         self._predictor.check_inputs(X)
         return X, fitted_arrays(self)
 
-    def _of_raw(self, X, function):
+    def _of_raw(self, X: MatrixLike, function: Callable[..., Any]) -> NDArray[Any]:
         """Return what a function makes of the raw outputs for chunks of ``X``."""
         X, fitted = self._fitted_arrays(X)
-        return self._predictor.mapped(function, X, fitted)
+        results: NDArray[Any] = self._predictor.mapped(function, X, fitted)
+        return results
 
-    def _mean(self, X, transform, average=np.mean, finish=lambda mean: mean):
+    def _mean(
+        self,
+        X: MatrixLike,
+        transform: Callable[..., Any],
+        average: Callable[..., Any] = np.mean,
+        finish: Callable[[Any], Any] = lambda mean: mean,
+    ) -> NDArray[Any]:
         """Return what ``transform(targets, raw)`` is, averaged over what there is.
 
         That is over the networks, and under ``marginalization="monte_carlo"`` over the
         passes of each. ``finish`` takes averages of a chunk of rows, and returns what
         to keep of them.
         """
+        results: NDArray[Any]
         if not self._averages:
             of_raw = partial(transform, self._targets)
-            return finish(check_predicted(self._of_raw(X, of_raw)))
+            results = finish(check_predicted(self._of_raw(X, of_raw)))
+            return results
         n_passes = self.n_mc_samples if self._monte_carlo else None
         X, networks = self._networks(X, transform)
 
-        def compute(function):
+        def compute(function: Callable[..., Any]) -> Any:
             chunks = averages(networks, X, n_passes, average)
             return gathered(X.shape[0], ((r, function(mean)) for r, mean, _ in chunks))
 
-        return checked(compute, finish)
+        results = checked(compute, finish)
+        return results
 
-    def _mean_and_spread(self, X, transform, n_passes):
+    def _mean_and_spread(
+        self, X: MatrixLike, transform: Callable[..., Any], n_passes: int | None
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         X, networks = self._networks(X, transform)
         mean, spread = averaged(networks, X, n_passes)
         return check_predicted(mean), spread
 
-    def _networks(self, X, transform):
+    def _networks(
+        self, X: MatrixLike, transform: Callable[..., Any]
+    ) -> tuple[Any, list[Any]]:
         """Return ``X`` validated, and the networks as ``averages`` takes them."""
         X, _ = self._fitted_arrays(X)
         networks = [
@@ -296,12 +350,12 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         return X, networks
 
     @property
-    def _averages(self):
+    def _averages(self) -> bool:
         """Whether predictions are averages of several passes."""
         return self._monte_carlo or len(self._members) > 1
 
     @property
-    def _monte_carlo(self):
+    def _monte_carlo(self) -> bool:
         check_parameters(self, ["marginalization"])
         if self.marginalization == "analytic":
             return False
@@ -310,7 +364,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     @follows_input
     @completed(DATA)
-    def predict_spread(self, X):
+    def predict_spread(self, X: MatrixLike) -> Floats:
         """Standard deviation of the predictions over Monte Carlo passes and networks.
 
         Each of ``n_mc_samples`` passes draws one sub-network (dropout masks, input
@@ -327,7 +381,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         self._check_is_fitted()
         return self._response_and_spread(X)[1]
 
-    def _response_and_spread(self, X):
+    def _response_and_spread(self, X: MatrixLike) -> tuple[NDArray[Any], NDArray[Any]]:
         noisy = self._predictor.has_noise
         if not noisy and len(self._members) == 1:
             raise ValueError(
@@ -339,7 +393,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         n_passes = self.n_mc_samples if noisy else None
         return self._mean_and_spread(X, type(self._targets).response, n_passes)
 
-    def _can_partial_fit(self):
+    def _can_partial_fit(self) -> None:
         solver = self.solver
         stochastic = (
             OPTIMIZERS[solver].stochastic
@@ -351,9 +405,8 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 "partial_fit is only available for stochastic optimizers. "
                 f"{solver} is not stochastic. Choose solver='adam' or 'sgd'."
             )
-        return True
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.array_api_support = has_array_dispatch
         tags.input_tags.sparse = not self.augment and self.embedding is None

@@ -1,8 +1,10 @@
 """Targets that are classes or labels."""
 
 import copy
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.multiclass import (
     check_classification_targets,
@@ -12,6 +14,7 @@ from sklearn.utils.multiclass import (
 
 from sknn_notes._part import kept
 from sknn_notes._sklearn import compute_class_weight
+from sknn_notes._typing import Floats, Integers
 from sknn_notes.neural_network._guidance import no_larger_than_floats, warn_of_numbers
 from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets
 
@@ -26,7 +29,7 @@ class ClassTargets(Targets):
     multilabel : bool
     """
 
-    def __init__(self, classes, multilabel):
+    def __init__(self, classes: NDArray[Any], multilabel: bool) -> None:
         self.classes, self.multilabel = classes, multilabel
         self._sortable = sortable(classes)
         self.multiclass = not multilabel and len(classes) > 2
@@ -39,7 +42,9 @@ class ClassTargets(Targets):
         self.n_outputs = 1 if self.binary else len(classes)
 
     @classmethod
-    def start(cls, estimator, y, sample_weight, partial):
+    def start(
+        cls, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
+    ) -> tuple[Self, Any]:
         """Return the targets of a first fit, and ``y`` checked.
 
         ``partial_fit`` has set the estimator's ``classes_``; ``fit`` finds them in y.
@@ -59,14 +64,18 @@ class ClassTargets(Targets):
         targets._learn(estimator, labels, sample_weight, partial)
         return targets, labels
 
-    def resume(self, estimator, y, sample_weight, partial):
+    def resume(
+        self, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
+    ) -> tuple[Self, Any]:
         """Return the targets of a fit that continues, and ``y`` checked."""
         targets = copy.copy(self)
         y = targets.check(y, complete=not partial)
         targets._learn(estimator, y, sample_weight, partial)
         return targets, y
 
-    def _learn(self, estimator, y, sample_weight, partial):
+    def _learn(
+        self, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
+    ) -> None:
         """Set the loss and the weights of the classes by the parameters."""
         loss = kept(estimator._resolve("loss"), self.loss)
         task = "multilabel" if self.multilabel else "binary"
@@ -79,7 +88,7 @@ class ClassTargets(Targets):
         if loss is not self.loss:
             classes, counts = self.classes, None
             if not (partial or self.multilabel):
-                counts = np.bincount(self.strata(y), sample_weight, len(classes))
+                counts = np.bincount(self.columns(y)[0], sample_weight, len(classes))
             loss.start(classes, counts)
         self.loss, self.class_weight = loss, estimator.class_weight
         if self.class_weight is not None:
@@ -90,7 +99,7 @@ class ClassTargets(Targets):
             "out_activation_": self.link.name,
         }
 
-    def check(self, y, complete=False):
+    def check(self, y: Any, complete: bool = False) -> Any:
         """Return ``y`` if its classes are known and, with ``complete``, all occur."""
         y = _checked(y)
         found = unique_labels(y)
@@ -114,13 +123,13 @@ class ClassTargets(Targets):
             )
         return y
 
-    def columns(self, y):
+    def columns(self, y: Any) -> Any:
         """Return one array of class indices for every column of ``y``."""
         if self.multilabel:
             return _dense(y).T.astype(np.int8)
         return [np.searchsorted(self._sortable, y)]
 
-    def encode(self, y, dtype):
+    def encode(self, y: Any, dtype: Any) -> NDArray[Any]:
         """Return class indices (n_samples,), or 0 and 1 as (n_samples, n_outputs)."""
         if self.multilabel:
             return np.asarray(_dense(y), dtype=dtype)
@@ -129,11 +138,13 @@ class ClassTargets(Targets):
             return indices
         return indices.astype(dtype)[:, None]
 
-    def strata(self, y):
+    def strata(self, y: Any) -> Integers | None:
         return None if self.multilabel else self.columns(y)[0]
 
     @np.errstate(over="ignore")
-    def weights(self, y, sample_weight, partial=False):
+    def weights(
+        self, y: Any, sample_weight: Floats | None, partial: bool = False
+    ) -> Floats | None:
         if self.class_weight is None:
             return sample_weight
         weight = np.ones(y.shape[0])
@@ -150,19 +161,24 @@ class ClassTargets(Targets):
             )
         return weight
 
-    def decode(self, scores):
+    def decode(self, scores: Floats) -> NDArray[Any]:
         """Return the labels that scores of shape (n_samples, n_outputs) stand for."""
         if self.multiclass:
             return self.classes[np.argmax(scores, axis=1)]
         positive = (scores > 0).astype(int)
         return positive if self.multilabel else self.classes[positive[:, 0]]
 
-    def predicted(self, raw):
+    def predicted(self, raw: Floats) -> NDArray[Any]:
         """Return class indices, or whether each output is a yes."""
         scores = self.link.scores(raw)
         return np.argmax(scores, axis=1) if self.multiclass else scores > 0
 
-    def score(self, predicted, encoded, sample_weight):
+    def score(
+        self,
+        predicted: NDArray[Any],
+        encoded: NDArray[Any],
+        sample_weight: Floats | None,
+    ) -> float:
         """Return the weighted share of samples whose every target is predicted."""
         if self.multiclass:
             right = predicted == encoded
@@ -172,7 +188,7 @@ class ClassTargets(Targets):
         return float(np.average(right, weights=sample_weight))
 
 
-def _checked(y):
+def _checked(y: Any) -> Any:
     """Return ``y``, sortable; raise ValueError unless several columns hold 0 and 1."""
     if y.ndim == 1:
         return sortable(y)
@@ -188,7 +204,7 @@ def _checked(y):
     return y
 
 
-def sortable(y):
+def sortable(y: Any) -> NDArray[Any]:
     """Return labels, strings in an array of objects as one of strings.
 
     Sorting, searching and comparing these takes a tenth of the time.
@@ -197,11 +213,13 @@ def sortable(y):
     return y.astype(str) if is_text else y
 
 
-def _dense(y):
+def _dense(y: Any) -> Any:
     return y.toarray() if issparse(y) else y
 
 
-def class_weights(class_weight, targets, y, sample_weight):
+def class_weights(
+    class_weight: Any, targets: ClassTargets, y: Any, sample_weight: Floats | None
+) -> list[Floats]:
     """Return the weights of the classes, one array for every column of ``y``.
 
     Parameters

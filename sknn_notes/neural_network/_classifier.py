@@ -1,6 +1,10 @@
 """The multi-layer perceptron for classes and labels."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Self, TypeAlias
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
@@ -9,6 +13,11 @@ from sknn_notes._arrays import numpy_dtype
 from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import StrOptions, _check_partial_fit_first_call, _fit_context
+from sknn_notes._typing import Floats, MatrixLike, RandomState
+from sknn_notes.activations import Activation
+from sknn_notes.embeddings import Embedding
+from sknn_notes.initializers import Initializer
+from sknn_notes.layers import BatchNorm, LayerNorm
 from sknn_notes.links import TreePaths
 from sknn_notes.losses import CLASSIFICATION_LOSSES, ClassificationLoss
 from sknn_notes.neural_network._base import BaseMLP
@@ -16,7 +25,17 @@ from sknn_notes.neural_network._class_targets import ClassTargets
 from sknn_notes.neural_network._docs import DATA, NETWORK, PARTIAL_FIT
 from sknn_notes.neural_network._guidance import available_if
 from sknn_notes.neural_network._namespaces import follows_input
-from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
+from sknn_notes.neural_network._parameters import (
+    CONSTRAINTS,
+    REGISTRIES,
+    PerLayer,
+    Sizes,
+    part,
+)
+from sknn_notes.noise import Noise
+from sknn_notes.optimizers import Optimizer
+from sknn_notes.penalties import Penalty
+from sknn_notes.schedules import Schedule
 
 # From so many raw outputs on, in a tree of so many levels at most, it is faster to
 # search for the most probable leaf than to compute them all. With 128 hidden units and
@@ -24,14 +43,16 @@ from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
 # below 30,000 outputs, and 2 to 40 times faster above 300,000.
 _MANY_OUTPUTS, _DEEP_TREE = 2**16, 100
 
+ClassWeight: TypeAlias = Mapping[Any, float] | Literal["balanced"] | None
 
-def _loss_part(loss):
+
+def _loss_part(loss: Any) -> Any:
     if isinstance(loss, str) and loss in CLASSIFICATION_LOSSES:
         return CLASSIFICATION_LOSSES[loss]()
     return loss
 
 
-def _has_probabilities(estimator):
+def _has_probabilities(estimator: Any) -> None:
     # What was fitted counts, whatever the parameter says now.
     fitted = hasattr(estimator, "_targets")
     loss = estimator._targets.loss if fitted else estimator.loss
@@ -43,10 +64,9 @@ def _has_probabilities(estimator):
             "loss='log_loss', or calibrate the scores with "
             "sklearn.calibration.CalibratedClassifierCV."
         )
-    return True
 
 
-def _are_plain_labels(y):
+def _are_plain_labels(y: Any) -> bool:
     return isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype.kind in "iub"
 
 
@@ -102,69 +122,70 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     1.0
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         **CONSTRAINTS,
         "loss": part(CLASSIFICATION_LOSSES, ClassificationLoss),
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
     _registries = {**REGISTRIES, "loss": CLASSIFICATION_LOSSES}
     _target_kind = ClassTargets
-    classes_: np.ndarray
+    classes_: NDArray[Any]
+    _targets: ClassTargets
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: Sizes = (100,),
+        activation: str | Activation | Sequence[str | Activation] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        loss="log_loss",
-        n_hidden_layers=None,
-        init="auto",
-        bias_init=0.0,
-        penalty="l2",
-        l1_ratio=0.5,
-        penalize_bias=False,
-        max_norm=None,
-        dropout=0.0,
-        input_dropout=0.0,
-        dropconnect=0.0,
-        dropout_scaling="inverted",
-        marginalization="analytic",
-        n_mc_samples=30,
-        batch_norm=False,
-        layer_norm=False,
-        residual=False,
-        embedding=None,
-        feature_scaling=False,
-        clip_norm=None,
-        augment=None,
-        class_weight=None,
-        scoring="loss",
-        dtype="auto",
-        n_networks=1,
-        n_jobs=None,
-        device=None,
-    ):
+        solver: str | Optimizer = "adam",
+        alpha: PerLayer = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: str | Schedule = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        loss: str | ClassificationLoss = "log_loss",
+        n_hidden_layers: int | None = None,
+        init: str | Initializer = "auto",
+        bias_init: float = 0.0,
+        penalty: str | Penalty | None = "l2",
+        l1_ratio: float = 0.5,
+        penalize_bias: bool = False,
+        max_norm: float | Sequence[float | None] | Floats | None = None,
+        dropout: PerLayer = 0.0,
+        input_dropout: float = 0.0,
+        dropconnect: float = 0.0,
+        dropout_scaling: Literal["inverted", "standard"] = "inverted",
+        marginalization: Literal["analytic", "monte_carlo"] = "analytic",
+        n_mc_samples: int = 30,
+        batch_norm: bool | BatchNorm = False,
+        layer_norm: bool | LayerNorm = False,
+        residual: bool = False,
+        embedding: str | Embedding | None = None,
+        feature_scaling: bool = False,
+        clip_norm: float | None = None,
+        augment: Noise | Sequence[Noise] | None = None,
+        class_weight: ClassWeight | Sequence[Mapping[Any, float]] = None,
+        scoring: str | Callable[..., float] | None = "loss",
+        dtype: Literal["auto", "float32", "float64"] = "auto",
+        n_networks: int = 1,
+        n_jobs: int | None = None,
+        device: str | None = None,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.solver = solver
@@ -219,7 +240,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @available_if(lambda self: self._can_partial_fit())
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(PARTIAL_FIT)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: Any,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> Self:
         """Train for one epoch on the given data, from the current weights.
 
         Parameters
@@ -245,7 +272,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @follows_input
     @completed(DATA)
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray[Any]:
         """Predict class labels.
 
         Returns
@@ -261,17 +288,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._searches(X, link):
             leaves = self._predictor.best_leaves(X, fitted, link)
             if leaves is not None:
-                return self.classes_[leaves]
-        return self._predictor.mapped(lambda raw: decode(link.scores(raw)), X, fitted)
+                return np.asarray(self.classes_[leaves])
+        labels: NDArray[Any] = self._predictor.mapped(
+            lambda raw: decode(link.scores(raw)), X, fitted
+        )
+        return labels
 
-    def _searches(self, X, link):
+    def _searches(self, X: MatrixLike, link: Any) -> bool:
         """Whether a search for the best leaf of a tree may be faster."""
         if not isinstance(link, TreePaths) or len(link.tree.levels) > _DEEP_TREE:
             return False
-        return X.shape[0] * len(self.classes_) >= _MANY_OUTPUTS
+        return bool(X.shape[0] * len(self.classes_) >= _MANY_OUTPUTS)
 
     @completed(DATA)
-    def score(self, X, y, sample_weight=None):
+    def score(
+        self, X: MatrixLike, y: Any, sample_weight: ArrayLike | None = None
+    ) -> float:
         """Return the accuracy of the predicted labels.
 
         Returns
@@ -280,7 +312,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             Fraction of the samples with all labels predicted correctly.
         """
         if not _are_plain_labels(y) or sample_weight is not None:
-            return super().score(X, y, sample_weight)
+            return float(super().score(X, y, sample_weight))
         predicted = self.predict(X)
         if _are_plain_labels(predicted) and predicted.shape == y.shape:
             # What accuracy_score checks first takes longer than the rest: a large part
@@ -290,7 +322,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @follows_input
     @completed(DATA)
-    def decision_function(self, X):
+    def decision_function(self, X: MatrixLike) -> Floats:
         """Return the scores that decide, before softmax or logistic function.
 
         With ``marginalization='monte_carlo'`` or several networks, the logarithms of
@@ -306,7 +338,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scores = self._scores(X)
         return scores[:, 0] if self._targets.binary else scores
 
-    def _scores(self, X, finish=lambda scores: scores):
+    def _scores(
+        self, X: MatrixLike, finish: Callable[[Any], Any] = lambda scores: scores
+    ) -> NDArray[Any]:
         """Return what decides, shape (n_samples, n_outputs).
 
         ``finish`` takes those of a chunk of rows, and returns what to keep of them.
@@ -319,13 +353,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._targets.multiclass:
             return self._mean_logs(X, finish)
 
-        def log_odds(logs):
+        def log_odds(logs: Floats) -> Any:
             log_q, log_p = np.hsplit(logs, 2)
             return finish(log_p - log_q)
 
         return self._mean_logs(X, log_odds)
 
-    def _mean_logs(self, X, finish=lambda logs: logs):
+    def _mean_logs(
+        self, X: MatrixLike, finish: Callable[[Any], Any] = lambda logs: logs
+    ) -> NDArray[Any]:
         """Return the logarithms of the averaged probabilities.
 
         ``finish`` takes those of a chunk of rows, and returns what to keep of them. But
@@ -333,12 +369,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         logarithms in float64, and so stay finite where p rounds to 0 or 1.
         """
 
-        def logs(targets, raw):
+        def logs(targets: ClassTargets, raw: Floats) -> Any:
             raw = raw.astype(np.float64)
             raw = raw if targets.multiclass else np.hstack([-raw, raw])
             return targets.link.log_inverse(raw)
 
-        def average(passes, axis):
+        def average(passes: Floats, axis: int) -> Any:
             return logsumexp(passes, axis=axis) - np.log(len(passes))
 
         dtype = numpy_dtype(self.coefs_[0])
@@ -347,7 +383,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @available_if(_has_probabilities)
     @follows_input
     @completed(DATA)
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> Floats:
         """Predict probabilities; absent for losses that have none, such as 'hinge'.
 
         Returns
@@ -361,7 +397,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.hstack([1 - proba, proba]) if self._targets.binary else proba
         return self._of_raw_of_classes(X, self._targets.response)
 
-    def _of_raw_of_classes(self, X, function):
+    def _of_raw_of_classes(
+        self, X: MatrixLike, function: Callable[[Floats], Any]
+    ) -> NDArray[Any]:
         """Return what a function makes of raw outputs with a column for every class."""
         if not self._targets.binary:
             return self._of_raw(X, function)
@@ -370,7 +408,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @available_if(_has_probabilities)
     @follows_input
     @completed(DATA)
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: MatrixLike) -> Floats:
         """Predict logarithms of probabilities, finite also where those round to 0.
 
         Returns
@@ -384,7 +422,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return np.hsplit(logs, 2)[1] if self._targets.multilabel else logs
         return self._of_raw_of_classes(X, self._targets.link.log_inverse)
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = "multilabel" in getattr(
             _loss_part(self.loss), "tasks", ()

@@ -1,15 +1,19 @@
 """Errors and warnings on targets, scorers and methods that say what to do instead."""
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import MethodType
+from types import FunctionType, MethodType
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer
 
 from sknn_notes._checks import shown
 from sknn_notes._messages import warn
+from sknn_notes._typing import Method
 
 
 class AvailableIf:
@@ -24,11 +28,11 @@ class AvailableIf:
     method : function
     """
 
-    def __init__(self, check, method):
+    def __init__(self, check: Callable[[Any], object], method: FunctionType) -> None:
         self.check, self.method = check, method
         self.__doc__ = method.__doc__
 
-    def __get__(self, estimator, owner=None):
+    def __get__(self, estimator: Any, owner: type | None = None) -> Any:
         """Return the method, bound to ``estimator`` if there is one."""
         if estimator is None:
             return self.method
@@ -42,13 +46,18 @@ class AvailableIf:
         return MethodType(self.method, estimator)
 
 
-def available_if(check):
+def available_if(check: Callable[[Any], object]) -> Callable[[Method], Method]:
     """Return a decorator for a method that is absent where ``check`` raises."""
-    return lambda method: AvailableIf(check, method)
+
+    def decorate(method: Method) -> Method:
+        # A type checker sees a method, which an instance binds.
+        return cast(Method, AvailableIf(check, cast(FunctionType, method)))
+
+    return decorate
 
 
 @contextmanager
-def no_larger_than_floats(what):
+def no_larger_than_floats(what: str) -> Iterator[None]:
     """Raise ValueError in place of the OverflowError of an int that no float holds."""
     try:
         yield
@@ -59,7 +68,7 @@ def no_larger_than_floats(what):
         ) from None
 
 
-def check_numbers(y):
+def check_numbers(y: Any) -> None:
     """Raise ValueError unless ``y`` can be the targets of a regressor."""
     if issparse(y):
         raise ValueError(
@@ -83,7 +92,7 @@ def check_numbers(y):
         )
 
 
-def warn_of_numbers(y, classes):
+def warn_of_numbers(y: Any, classes: NDArray[Any]) -> None:
     """Warn where the classes of a classifier look like measured numbers."""
     n, n_classes = y.shape[0], len(classes)
     measured = np.issubdtype(np.asarray(classes).dtype, np.floating)
@@ -96,7 +105,7 @@ def warn_of_numbers(y, classes):
         )
 
 
-def check_scorer(estimator):
+def check_scorer(estimator: Any) -> None:
     """Raise ValueError if the scorer needs a method that the estimator does not have.
 
     Parameters
@@ -123,7 +132,9 @@ def check_scorer(estimator):
         )
 
 
-def watched_score(scorer, estimator, validation, **metadata):
+def watched_score(
+    scorer: Any, estimator: Any, validation: Any, **metadata: Any
+) -> float:
     """Return the score of a validation set; errors say that it was being scored."""
     scoring = shown(estimator.scoring)
     try:

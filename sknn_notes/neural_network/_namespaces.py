@@ -4,22 +4,25 @@ Those on the CPU are arrays of numpy for the networks, without a copy. Inputs on
 device stay there; their targets and weights, and what is predicted, are numpy's inside.
 """
 
+from collections.abc import Callable
 from functools import wraps
+from typing import Any, cast
 
 import numpy as np
 
 from sknn_notes._arrays import fitted_elsewhere, input_namespace, to_numpy
 from sknn_notes._sklearn import check_same_namespace
+from sknn_notes._typing import ArrayNamespace, Method
 from sknn_notes.layers._base import Fitted
 from sknn_notes.neural_network import _devices
 from sknn_notes.neural_network._inputs import is_tensor
 
 
-def follows_input(method):
+def follows_input(method: Method) -> Method:
     """Let a method that takes X return arrays of X's namespace, on X's device."""
 
     @wraps(method)
-    def call(self, X, *args, **options):
+    def call(self: Any, X: Any, *args: Any, **options: Any) -> Any:
         self._check_is_fitted()
         xp = input_namespace(X, self)
         check_same_namespace(X, self, attribute="_first_array", method=method.__name__)
@@ -32,10 +35,10 @@ def follows_input(method):
             return tuple(like(result, X, xp) for result in results)
         return like(results, X, xp)
 
-    return call
+    return cast(Method, call)
 
 
-def as_inputs(X, xp):
+def as_inputs(X: Any, xp: ArrayNamespace) -> Any:
     """Return inputs, which are computed with in a namespace, as the networks take them.
 
     Without dispatch, arrays of other libraries are numpy's to read.
@@ -47,19 +50,19 @@ def as_inputs(X, xp):
     return X if _stays(X) else to_numpy(X)
 
 
-def _stays(array):
+def _stays(array: Any) -> bool:
     """Tell whether an array lies on a device, where numpy can't read it."""
     if not is_tensor(array):
         return False
     return not _devices.is_host(getattr(array.device, "type", "cpu"))
 
 
-def as_numpy(array):
+def as_numpy(array: Any) -> Any:
     """Return an array of any namespace as one of numpy's; anything else as it is."""
     return to_numpy(array) if is_tensor(array) else array
 
 
-def like(array, X, xp):
+def like(array: Any, X: Any, xp: ArrayNamespace) -> Any:
     """Return an array of numpy's in the namespace of X, where X is.
 
     Strings, which are numpy's alone, stay as they are.
@@ -69,10 +72,10 @@ def like(array, X, xp):
     return xp.asarray(array, device=X.device, copy=True)
 
 
-def mapped(function, fitted):
+def mapped(function: Callable[[Any], Any], fitted: Fitted) -> Fitted:
     """Return fitted arrays as a function makes them."""
 
-    def of(value):
+    def of(value: Any) -> Any:
         if value is None:
             return None
         if isinstance(value, list):

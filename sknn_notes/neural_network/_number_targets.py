@@ -1,14 +1,17 @@
 """Targets that are numbers, and their unit."""
 
 import copy
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 
 from sknn_notes._engine.prediction import spread_of
 from sknn_notes._messages import warn
 from sknn_notes._part import kept
+from sknn_notes._typing import Floats
+from sknn_notes.layers._base import Fitted
 from sknn_notes.links import unit_of
 from sknn_notes.neural_network._guidance import check_numbers
 from sknn_notes.neural_network._targets import Targets
@@ -26,15 +29,19 @@ class NumberTargets(Targets):
     scale: Any = None
     standardizes: bool
 
-    def __init__(self, n_outputs):
+    def __init__(self, n_outputs: int) -> None:
         self.n_outputs = n_outputs
 
     @classmethod
-    def start(cls, estimator, y, sample_weight, partial):
+    def start(
+        cls, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
+    ) -> tuple[Self, Any]:
         """Return the targets of a first fit, and ``y`` checked."""
         return cls(_width(y)).resume(estimator, y, sample_weight, partial)
 
-    def resume(self, estimator, y, sample_weight, partial):
+    def resume(
+        self, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
+    ) -> tuple[Self, Any]:
         """Return the targets of a fit that continues, and ``y`` checked.
 
         ``partial_fit`` keeps the scale of its first chunk.
@@ -54,23 +61,23 @@ class NumberTargets(Targets):
         return targets, targets.check(y)
 
     @property
-    def link(self):
+    def link(self) -> Any:
         """What raw outputs in the user's unit stand for."""
         link = self.loss.link()
         return link if self.scale is None else link.in_unit(self.scale.scale)
 
     @property
-    def _may_standardize(self):
+    def _may_standardize(self) -> bool:
         """Whether predictions may be on another scale."""
         return unit_of(self.loss.link()) is not None
 
     @property
-    def _raw_scale(self):
+    def _raw_scale(self) -> "TargetScale":
         """What takes raw outputs of the network to the user's unit."""
         unit = unit_of(self.loss.link())
         return self.scale if unit is None else TargetScale(*unit(*self.scale))
 
-    def check(self, y):
+    def check(self, y: Any) -> Any:
         """Return ``y`` if it has the known outputs, and numbers that the loss takes."""
         check_numbers(y)
         if _width(y) != self.n_outputs:
@@ -81,11 +88,11 @@ class NumberTargets(Targets):
         self.loss.check_targets(y)
         return y
 
-    def learn_scale(self, y, weight):
+    def learn_scale(self, y: Any, weight: Floats | None) -> None:
         if self.scale is None:
             self.scale = TargetScale.from_targets(y.reshape(len(y), -1), weight)
 
-    def encode(self, y, dtype):
+    def encode(self, y: Any, dtype: Any) -> Floats:
         """Return standardized targets, shape (n_samples, n_outputs)."""
         y = y.reshape(len(y), -1)
         with np.errstate(over="ignore"):
@@ -100,7 +107,7 @@ class NumberTargets(Targets):
         self.scale.check_resolution(np.finfo(dtype), y.min(axis=0) < y.max(axis=0))
         return encoded
 
-    def check_validation(self, encoded):
+    def check_validation(self, encoded: NDArray[Any]) -> None:
         distance = float(np.min(np.median(np.abs(encoded), axis=0)))
         if self.standardizes and distance > 100:
             warn(
@@ -109,29 +116,34 @@ class NumberTargets(Targets):
                 "TransformedTargetRegressor, which transforms y alone.",
             )
 
-    def decode(self, response):
+    def decode(self, response: Floats) -> Floats:
         """Return predictions, those of one output without their axis of outputs."""
         return response[:, 0] if self.n_outputs == 1 else response
 
-    def moments(self, raw):
+    def moments(self, raw: Floats) -> Floats:
         """Return means and standard deviations, shape (n_samples, n_outputs, 2)."""
         return np.stack([self.link.inverse(raw), self.link.std(raw)], axis=-1)
 
-    def quantiles(self, raw):
+    def quantiles(self, raw: Floats) -> Floats:
         """Return quantiles, shape (n_samples, n_outputs, n_quantiles)."""
         return self.link.quantiles(raw)
 
-    def predicted(self, raw):
+    def predicted(self, raw: Floats) -> Floats:
         """Return predictions in the unit of training, shape (n_samples, n_outputs)."""
         return self.loss.link().inverse(raw)
 
-    def score(self, predicted, encoded, sample_weight):
+    def score(
+        self,
+        predicted: NDArray[Any],
+        encoded: NDArray[Any],
+        sample_weight: Floats | None,
+    ) -> float:
         """Return R2, NaN where a prediction is not finite."""
         if not np.isfinite(predicted).all():
             return float("nan")
         return float(r2_score(encoded, predicted, sample_weight=sample_weight))
 
-    def remedy(self, encoded):
+    def remedy(self, encoded: NDArray[Any]) -> str:
         largest = np.max(np.abs(encoded))
         if largest < 100:
             return ""
@@ -144,18 +156,18 @@ class NumberTargets(Targets):
             "look at them, transform y, or choose loss='huber'."
         )
 
-    def publish(self, network):
+    def publish(self, network: Any) -> Fitted:
         fitted = network.fitted
         (*coefs, W), (*intercepts, b) = fitted.coefs, fitted.intercepts
         W, b = self._raw_scale.publish(W, b)
         return fitted._replace(coefs=[*coefs, W], intercepts=[*intercepts, b])
 
-    def keep(self, network):
+    def keep(self, network: Any) -> None:
         # As trained: the published layer is rounded in the unit of y.
         fitted = network.fitted
         self._trained = self._raw_scale, fitted.coefs[-1], fitted.intercepts[-1]
 
-    def load(self, network, estimator):
+    def load(self, network: Any, estimator: Any) -> None:
         super().load(network, estimator)
         scale, W, b = self._trained
         shown = estimator.coefs_[-1], estimator.intercepts_[-1]
@@ -167,7 +179,7 @@ class NumberTargets(Targets):
         output["W"][...], output["b"][...] = W, b
 
 
-def moments_of_mixture(passes, axis=0):
+def moments_of_mixture(passes: Floats, axis: int = 0) -> Floats:
     """Return mean and standard deviation of equal parts of several distributions.
 
     By the law of total variance: the mean of the variances plus the variance of the
@@ -193,7 +205,7 @@ def moments_of_mixture(passes, axis=0):
     return np.stack([np.mean(mean, axis=axis), np.hypot(inner, outer)], axis=-1)
 
 
-def _width(y):
+def _width(y: Any) -> int:
     return 1 if y.ndim == 1 else y.shape[1]
 
 
@@ -214,12 +226,12 @@ class TargetScale(NamedTuple):
     scale: np.ndarray
 
     @classmethod
-    def identity(cls, n_outputs):
+    def identity(cls, n_outputs: int) -> Self:
         """Return the scale that changes nothing."""
         return cls(np.zeros(n_outputs), np.ones(n_outputs))
 
     @classmethod
-    def from_targets(cls, y, sample_weight):
+    def from_targets(cls, y: Floats, sample_weight: Floats | None) -> Self:
         """Return the weighted mean and standard deviation; a constant has scale 1.
 
         Multiplying ``y`` by a power of two multiplies both by it exactly.
@@ -245,22 +257,22 @@ class TargetScale(NamedTuple):
         scale *= unit
         return cls(mean * unit, np.where(constant | (scale == 0), 1.0, scale))
 
-    def standardize(self, y):
+    def standardize(self, y: Floats) -> Floats:
         """Return standardized targets."""
         return (y - self.mean) / self.scale
 
-    def publish(self, W, b):
+    def publish(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
         """Return the output layer's weights and biases in the user's unit."""
         weights = (W * self.scale).astype(W.dtype)
         return weights, (b * self.scale + self.mean).astype(b.dtype)
 
-    def change(self, W, b, new):
+    def change(self, W: Floats, b: Floats, new: Self) -> tuple[Floats, Floats]:
         """Return a layer that predicts the same with targets on the scale ``new``."""
         weights = (W * (self.scale / new.scale)).astype(W.dtype)
         shift = (self.mean - new.mean) / new.scale
         return weights, (b * (self.scale / new.scale) + shift).astype(b.dtype)
 
-    def check_resolution(self, limits, varies):
+    def check_resolution(self, limits: Any, varies: NDArray[Any]) -> None:
         """Raise where a type can't tell targets that vary apart in their unit.
 
         ``limits`` are the type's ``numpy.finfo``; ``varies`` tells it of each output.

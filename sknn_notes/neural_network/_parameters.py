@@ -1,8 +1,8 @@
 """Parameters that both estimators share: their domains, and their values per layer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
@@ -10,6 +10,7 @@ from sklearn.metrics import get_scorer_names
 from sknn_notes._checks import Interval, Names, Registry, plain, shown
 from sknn_notes._part import resolve
 from sknn_notes._sklearn import Options, StrOptions
+from sknn_notes._typing import Floats, Integers
 from sknn_notes.activations import ACTIVATIONS, Activation
 from sknn_notes.embeddings import EMBEDDINGS, Embedding
 from sknn_notes.initializers import INITIALIZERS, Initializer
@@ -19,8 +20,12 @@ from sknn_notes.optimizers import OPTIMIZERS, Optimizer
 from sknn_notes.penalties import PENALTIES, Penalty
 from sknn_notes.schedules import SCHEDULES, Schedule
 
+# Types of parameters.
+Sizes: TypeAlias = int | Sequence[int] | Integers
+PerLayer: TypeAlias = float | Schedule | Sequence[float | Schedule] | Floats
+
 # The registry that each parameter takes its names from.
-REGISTRIES: dict[str, Registry] = {
+REGISTRIES: dict[str, Registry[Any]] = {
     "activation": ACTIVATIONS,
     "embedding": EMBEDDINGS,
     "init": INITIALIZERS,
@@ -64,7 +69,7 @@ DTYPES: Registry[None] = Registry(
 )
 
 
-def part(registry: Registry, base: type) -> list:
+def part(registry: Registry[Any], base: type) -> list[Any]:
     """Return the constraints of a parameter that takes a name or a part."""
     return [Names(registry), base]
 
@@ -75,7 +80,7 @@ DROPOUT_RATE = Interval(Real, 0, 1, closed="left")
 MAX_NORM = Interval(Real, 0, None, closed="neither")
 LEARNING_RATE = Interval(Real, 0, None, closed="neither")
 
-CONSTRAINTS: dict[str, list] = {
+CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [*part(ACTIVATIONS, Activation), list, tuple],
     "solver": part(OPTIMIZERS, Optimizer),
@@ -156,7 +161,7 @@ def hidden_sizes(hidden_layer_sizes: Any, n_hidden_layers: int | None) -> list[i
     return [int(size) for size in sizes]
 
 
-def _advice_on_sizes(sizes):
+def _advice_on_sizes(sizes: list[Any]) -> str:
     try:
         whole = [int(size) for size in sizes if float(size).is_integer()]
     except (TypeError, ValueError):
@@ -172,7 +177,7 @@ def per_layer(
     constraint: Interval,
     none: bool = False,
     schedules: bool = False,
-) -> list:
+) -> list[Any]:
     """Return ``value`` as a list of ``n`` values, one per layer.
 
     Parameters
@@ -216,9 +221,9 @@ def per_layer(
     return values
 
 
-def _scheduled(name, spec, constraint):
+def _scheduled(name: str, spec: Schedule, constraint: Interval) -> Schedule:
     """Return a checked copy of the schedule that drives a parameter."""
-    schedule = resolve(spec, SCHEDULES)
+    schedule: Schedule = resolve(spec, SCHEDULES)
     if schedule.start is None:
         raise ValueError(
             f"{name}={shown(spec)} has no value to start from. Pass start to "

@@ -1,10 +1,19 @@
 """The multi-layer perceptron for continuous targets."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, Self, overload
+
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from sknn_notes._checks import shown
 from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import _fit_context
+from sknn_notes._typing import Floats, MatrixLike, RandomState
+from sknn_notes.activations import Activation
+from sknn_notes.embeddings import Embedding
+from sknn_notes.initializers import Initializer
+from sknn_notes.layers import BatchNorm, LayerNorm
 from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._docs import DATA, NETWORK, PARTIAL_FIT
@@ -14,10 +23,20 @@ from sknn_notes.neural_network._number_targets import (
     NumberTargets,
     moments_of_mixture,
 )
-from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES, part
+from sknn_notes.neural_network._parameters import (
+    CONSTRAINTS,
+    REGISTRIES,
+    PerLayer,
+    Sizes,
+    part,
+)
+from sknn_notes.noise import Noise
+from sknn_notes.optimizers import Optimizer
+from sknn_notes.penalties import Penalty
+from sknn_notes.schedules import Schedule
 
 
-def _predicts(estimator, name):
+def _predicts(estimator: Any, name: str) -> bool:
     """Tell whether predictions are distributions whose link has such a method."""
     # What was fitted counts, whatever the parameter says now.
     fitted = hasattr(estimator, "_targets")
@@ -28,7 +47,7 @@ def _predicts(estimator, name):
     return is_loss and getattr(loss.link(), name) is not None
 
 
-def _has_quantiles(estimator):
+def _has_quantiles(estimator: Any) -> None:
     if not _predicts(estimator, "quantiles"):
         raise AttributeError(
             f"loss={shown(estimator.loss)} predicts no quantiles. Train with "
@@ -93,68 +112,69 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     1.000
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         **CONSTRAINTS,
         "loss": part(REGRESSION_LOSSES, RegressionLoss),
         "standardize_target": ["boolean"],
     }
     _registries = {**REGISTRIES, "loss": REGRESSION_LOSSES}
     _target_kind = NumberTargets
+    _targets: NumberTargets
 
     def __init__(
         self,
-        loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        loss: str | RegressionLoss = "squared_error",
+        hidden_layer_sizes: Sizes = (100,),
+        activation: str | Activation | Sequence[str | Activation] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        n_hidden_layers=None,
-        init="auto",
-        bias_init=0.0,
-        penalty="l2",
-        l1_ratio=0.5,
-        penalize_bias=False,
-        max_norm=None,
-        dropout=0.0,
-        input_dropout=0.0,
-        dropconnect=0.0,
-        dropout_scaling="inverted",
-        marginalization="analytic",
-        n_mc_samples=30,
-        batch_norm=False,
-        layer_norm=False,
-        residual=False,
-        embedding=None,
-        feature_scaling=False,
-        clip_norm=None,
-        augment=None,
-        scoring="loss",
-        dtype="auto",
-        standardize_target=True,
-        n_networks=1,
-        n_jobs=None,
-        device=None,
-    ):
+        solver: str | Optimizer = "adam",
+        alpha: PerLayer = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: str | Schedule = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: RandomState = None,
+        tol: float = 1e-4,
+        verbose: bool | int = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        n_hidden_layers: int | None = None,
+        init: str | Initializer = "auto",
+        bias_init: float = 0.0,
+        penalty: str | Penalty | None = "l2",
+        l1_ratio: float = 0.5,
+        penalize_bias: bool = False,
+        max_norm: float | Sequence[float | None] | Floats | None = None,
+        dropout: PerLayer = 0.0,
+        input_dropout: float = 0.0,
+        dropconnect: float = 0.0,
+        dropout_scaling: Literal["inverted", "standard"] = "inverted",
+        marginalization: Literal["analytic", "monte_carlo"] = "analytic",
+        n_mc_samples: int = 30,
+        batch_norm: bool | BatchNorm = False,
+        layer_norm: bool | LayerNorm = False,
+        residual: bool = False,
+        embedding: str | Embedding | None = None,
+        feature_scaling: bool = False,
+        clip_norm: float | None = None,
+        augment: Noise | Sequence[Noise] | None = None,
+        scoring: str | Callable[..., float] | None = "loss",
+        dtype: Literal["auto", "float32", "float64"] = "auto",
+        standardize_target: bool = True,
+        n_networks: int = 1,
+        n_jobs: int | None = None,
+        device: str | None = None,
+    ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -209,13 +229,25 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     @available_if(lambda self: self._can_partial_fit())
     @_fit_context(prefer_skip_nested_validation=True)
     @completed(PARTIAL_FIT)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(
+        self, X: MatrixLike, y: Any, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train for one epoch on the given data, from the current weights."""
         return self._fit(X, y, sample_weight, partial=True)
 
+    @overload
+    def predict(self, X: MatrixLike, return_std: Literal[False] = ...) -> Floats: ...
+
+    @overload
+    def predict(
+        self, X: MatrixLike, return_std: Literal[True]
+    ) -> tuple[Floats, Floats]: ...
+
     @follows_input
     @completed(DATA)
-    def predict(self, X, return_std=False):
+    def predict(
+        self, X: MatrixLike, return_std: bool = False
+    ) -> Floats | tuple[Floats, Floats]:
         """Predict the targets.
 
         Parameters
@@ -251,7 +283,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     @available_if(_has_quantiles)
     @follows_input
     @completed(DATA)
-    def predict_quantiles(self, X):
+    def predict_quantiles(self, X: MatrixLike) -> Floats:
         """Predict the quantiles of ``loss=Quantile(...)``.
 
         Returns

@@ -8,8 +8,10 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import namespace
+from sknn_notes._typing import ArrayNamespace, Floats, Integers
 from sknn_notes.layers._base import Fitted
 from sknn_notes.neural_network._namespaces import as_inputs, like, mapped
 
@@ -17,7 +19,7 @@ from sknn_notes.neural_network._namespaces import as_inputs, like, mapped
 LARGE_WEIGHT = 1e100
 
 
-def fitted_arrays(estimator):
+def fitted_arrays(estimator: Any) -> Fitted:
     """Return the arrays of a fitted estimator that prediction takes."""
     fitted = Fitted(
         estimator.coefs_,
@@ -33,7 +35,7 @@ def fitted_arrays(estimator):
     return mapped(partial(as_inputs, xp=namespace(fitted.coefs[0])), fitted)
 
 
-def set_arrays(estimator, fitted):
+def set_arrays(estimator: Any, fitted: Fitted) -> None:
     """Set the arrays that ``fitted_arrays`` returns."""
     estimator.coefs_, estimator.intercepts_ = fitted.coefs, fitted.intercepts
     estimator.batch_norm_, estimator.layer_norm_ = (
@@ -45,7 +47,7 @@ def set_arrays(estimator, fitted):
     estimator.feature_scales_ = fitted.feature_scales
 
 
-def move_arrays(estimator, X, xp):
+def move_arrays(estimator: Any, X: Any, xp: ArrayNamespace) -> None:
     """Let the fitted arrays be in the namespace of an array, and where it is."""
     set_arrays(estimator, mapped(partial(like, X=X, xp=xp), fitted_arrays(estimator)))
 
@@ -74,44 +76,46 @@ class Targets:
     multiclass = False
     loss: Any = None
     n_outputs: int
-    attributes: dict
+    attributes: dict[str, Any]
 
     @property
-    def link(self):
+    def link(self) -> Any:
         """What raw outputs of the network stand for."""
         return self.loss.link(self.multiclass)
 
-    def response(self, raw):
+    def response(self, raw: Floats) -> Floats:
         """Return predictions, or probabilities where the loss has them."""
         return self.link.inverse(raw)
 
-    def strata(self, y):
+    def strata(self, y: Any) -> Integers | None:
         """Return the codes of the classes that a split keeps the shares of, or None."""
 
-    def weights(self, y, sample_weight, partial=False):
+    def weights(
+        self, y: Any, sample_weight: Floats | None, partial: bool = False
+    ) -> Floats | None:
         """Return the weights of the samples in the loss, or None for equal ones.
 
         ``partial_fit`` takes them as they are, and they may all be zero.
         """
         return sample_weight
 
-    def learn_scale(self, y, weight):
+    def learn_scale(self, y: Any, weight: Floats | None) -> None:
         """Learn the unit of the targets from the rows to train on."""
 
-    def check_validation(self, encoded):
+    def check_validation(self, encoded: NDArray[Any]) -> None:
         """Warn where validation targets are unlike those to train on."""
 
-    def remedy(self, encoded):
+    def remedy(self, encoded: NDArray[Any]) -> str:
         """Return what the targets tell about a training that went wrong, or ''."""
         return ""
 
-    def publish(self, network):
+    def publish(self, network: Any) -> Fitted:
         """Return the arrays that the fitted estimator shows and uses."""
         return network.fitted
 
-    def keep(self, network):
+    def keep(self, network: Any) -> None:
         """Keep what ``load`` needs besides what is published."""
 
-    def load(self, network, estimator):
+    def load(self, network: Any, estimator: Any) -> None:
         """Set a network's parameters to the fitted ones, where training stopped."""
         network.load(fitted_arrays(estimator))

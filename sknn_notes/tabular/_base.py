@@ -2,8 +2,10 @@
 
 import time
 from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state, column_or_1d
@@ -13,6 +15,7 @@ from sknn_notes._base import BaseObject
 from sknn_notes._checks import Interval
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import StrOptions, _fit_context
+from sknn_notes._typing import MatrixLike
 from sknn_notes.tabular._recipes import RECIPES, parameters, recipe_for
 from sknn_notes.tabular._table import check_kinds, check_table, columns, preparation
 from sknn_notes.tabular._training import Trainer
@@ -89,7 +92,7 @@ References
 class BaseTabularMLP(BaseObject):
     """Networks for a table: what does not depend on the kind of target."""
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         "quality": [StrOptions(set(RECIPES))],
         "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
         "time_limit": [Interval(Real, 0, None, closed="neither"), None],
@@ -98,12 +101,17 @@ class BaseTabularMLP(BaseObject):
         "verbose": ["verbose"],
     }
 
-    # Set by fit; the classes document them.
+    # Fitted attributes, described above.
     pipeline_: Pipeline
-    history_: list
+    history_: list[dict[str, Any]]
+    best_epoch_: int
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(
+        self, X: MatrixLike, y: Any, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Fit the preparation of the columns and the networks to a table.
 
         Parameters
@@ -169,12 +177,12 @@ class BaseTabularMLP(BaseObject):
             self.best_epoch_ = groups[0].max_iter
         return self
 
-    def _check_table(self, X):
+    def _check_table(self, X: MatrixLike) -> Any:
         check_is_fitted(self)
         X = check_table(self, X, reset=False)
         return check_kinds(X, self.pipeline_["table"])
 
-    def predict(self, X):
+    def predict(self, X: MatrixLike) -> NDArray[Any]:
         """Predict the target.
 
         Parameters
@@ -188,9 +196,9 @@ class BaseTabularMLP(BaseObject):
             Predictions.
         """
         X = self._check_table(X)
-        return self.pipeline_.predict(X)
+        return np.asarray(self.pipeline_.predict(X))
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.string = True

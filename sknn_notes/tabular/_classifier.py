@@ -1,10 +1,16 @@
 """The classifier for tables."""
 
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.ensemble import VotingClassifier
 
 from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import StrOptions
+from sknn_notes._typing import Floats, MatrixLike, RandomState
 from sknn_notes.losses import LogLoss
 from sknn_notes.neural_network import MLPClassifier
 from sknn_notes.tabular._base import SHARED, BaseTabularMLP
@@ -44,22 +50,23 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     array(['stop', 'go'], dtype='<U4')
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         **BaseTabularMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
+    classes_: NDArray[Any]
 
     def __init__(
         self,
-        quality="balanced",
+        quality: Literal["fast", "balanced", "best"] = "balanced",
         *,
-        categorical_features="from_dtype",
-        class_weight=None,
-        time_limit=None,
-        n_jobs=None,
-        random_state=None,
-        verbose=False,
-    ):
+        categorical_features: ArrayLike | None = "from_dtype",
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
+        time_limit: float | None = None,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        verbose: bool | int = False,
+    ) -> None:
         self.quality = quality
         self.categorical_features = categorical_features
         self.class_weight = class_weight
@@ -68,20 +75,22 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _network(self, **parameters):
+    def _network(self, **parameters: Any) -> MLPClassifier:
         loss = LogLoss(label_smoothing=0.1)
         return MLPClassifier(loss=loss, class_weight=self.class_weight, **parameters)
 
-    def _publish(self, network):
+    def _publish(self, network: Any) -> None:
         self.classes_ = network.classes_
 
-    def _vote(self, estimators, weights):
+    def _vote(
+        self, estimators: list[tuple[str, Any]], weights: Any
+    ) -> VotingClassifier:
         # skl2onnx converts it without flatten_transform, which predictions don't use.
         return VotingClassifier(
             estimators, voting="soft", weights=weights, flatten_transform=False
         )
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: MatrixLike) -> Floats:
         """Predict probabilities.
 
         Parameters
@@ -95,9 +104,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             Probability of every class in the order of ``classes_``, or of every label.
         """
         X = self._check_table(X)
-        return self.pipeline_.predict_proba(X)
+        return np.asarray(self.pipeline_.predict_proba(X))
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags

@@ -1,10 +1,11 @@
 """How the networks of a table are trained, at each quality."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknn_notes.embeddings import Periodic, PiecewiseLinear
+from sknn_notes._typing import Floats
+from sknn_notes.embeddings import Embedding, Periodic, PiecewiseLinear
 
 # With so many rows, a part of them says enough about a choice.
 _MANY_ROWS = 5000
@@ -46,10 +47,10 @@ class Recipe(NamedTuple):
     learning_rate: float
     max_iter: int
     dropout: float
-    embeddings: tuple
+    embeddings: tuple[Embedding | None, ...]
     n_networks: int
     n_kept: int = 1
-    n_parts: tuple = (0, 0)
+    n_parts: tuple[int, int] = (0, 0)
     most_embedded: int = 100
     fewest_rows: int = 0
 
@@ -88,12 +89,12 @@ RECIPES = {
 }
 
 
-def recipe_for(quality, n_samples):
+def recipe_for(quality: str, n_samples: int) -> Recipe:
     """Return the recipe of a quality; a few rows are not worth more than 'fast'."""
     return RECIPES["fast" if n_samples < _TOO_FEW_ROWS else quality]
 
 
-def candidates(recipe, X):
+def candidates(recipe: Recipe, X: Floats) -> list[dict[str, Any]]:
     """Return the parameters that validation chooses from, as a list of dictionaries.
 
     Parameters
@@ -108,7 +109,7 @@ def candidates(recipe, X):
     return [{"embedding": embedding} for embedding in recipe.embeddings]
 
 
-def parameters(recipe, n_samples):
+def parameters(recipe: Recipe, n_samples: int) -> dict[str, Any]:
     """Return the parameters that the networks of all candidates share."""
     power = 2 ** int(np.log2(max(n_samples, 32) / 32))
     return {
@@ -126,6 +127,6 @@ def parameters(recipe, n_samples):
     }
 
 
-def n_parts_to_compare_on(recipe, n_samples):
+def n_parts_to_compare_on(recipe: Recipe, n_samples: int) -> int:
     """Return on how many fifths of the rows candidates are compared."""
     return recipe.n_parts[n_samples >= _MANY_ROWS]

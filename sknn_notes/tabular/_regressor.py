@@ -1,9 +1,13 @@
 """The regressor for tables."""
 
+from typing import Any, Literal
+
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.ensemble import VotingRegressor
 
 from sknn_notes._docstrings import completed
+from sknn_notes._typing import RandomState
 from sknn_notes.neural_network import MLPRegressor
 from sknn_notes.tabular._base import SHARED, BaseTabularMLP
 
@@ -34,14 +38,14 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     def __init__(
         self,
-        quality="balanced",
+        quality: Literal["fast", "balanced", "best"] = "balanced",
         *,
-        categorical_features="from_dtype",
-        time_limit=None,
-        n_jobs=None,
-        random_state=None,
-        verbose=False,
-    ):
+        categorical_features: ArrayLike | None = "from_dtype",
+        time_limit: float | None = None,
+        n_jobs: int | None = None,
+        random_state: RandomState = None,
+        verbose: bool | int = False,
+    ) -> None:
         self.quality = quality
         self.categorical_features = categorical_features
         self.time_limit = time_limit
@@ -49,11 +53,11 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _network(self, **parameters):
+    def _network(self, **parameters: Any) -> MLPRegressor:
         return MLPRegressor(**parameters)
 
-    def _publish(self, network):
+    def _publish(self, network: Any) -> None:
         pass
 
-    def _vote(self, estimators, weights):
+    def _vote(self, estimators: list[tuple[str, Any]], weights: Any) -> VotingRegressor:
         return VotingRegressor(estimators, weights=weights)

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -44,7 +45,7 @@ class Column(NamedTuple):
     values: Any = None
 
 
-def check_table(estimator, X, *, reset):
+def check_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Return a table as rows and columns, its number and names of columns checked.
 
     Parameters
@@ -80,7 +81,7 @@ def check_table(estimator, X, *, reset):
     return validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
-def check_kinds(X, table):
+def check_kinds(X: Any, table: ColumnTransformer) -> Any:
     """Return a table whose columns are of the kinds that ``fit`` saw, or raise.
 
     Parameters
@@ -95,7 +96,7 @@ def check_kinds(X, table):
         With objects in place of numbers where all strings are missing.
     """
     keys = list(getattr(table, "feature_names_in_", range(X.shape[1])))
-    of_text: set = set()
+    of_text: set[Any] = set()
     for _, transformer, chosen in table.transformers_:
         if isinstance(transformer, OneHotEncoder):
             pairs = zip(chosen, transformer.categories_, strict=True)
@@ -118,12 +119,14 @@ def check_kinds(X, table):
     return X
 
 
-def is_frame(X):
+def is_frame(X: Any) -> bool:
     """Tell whether a table is a frame of pandas, polars or alike."""
     return hasattr(X, "columns") and hasattr(X, "shape")
 
 
-def columns(X, categorical_features, names):
+def columns(
+    X: Any, categorical_features: ArrayLike | None, names: NDArray[Any] | None
+) -> list[Column]:
     """Return the columns of a table that ``check_table`` returned.
 
     Parameters
@@ -151,7 +154,9 @@ def columns(X, categorical_features, names):
     ]
 
 
-def _chosen(categorical_features, n_features, names):
+def _chosen(
+    categorical_features: ArrayLike | None, n_features: int, names: NDArray[Any] | None
+) -> set[int] | None:
     """Return the positions of the columns chosen as categories, None for no choice."""
     if isinstance(categorical_features, str) and categorical_features == "from_dtype":
         return None
@@ -171,7 +176,7 @@ def _chosen(categorical_features, n_features, names):
     return set(found)
 
 
-def _position(item, n_features, names):
+def _position(item: Any, n_features: int, names: NDArray[Any] | None) -> int:
     if isinstance(item, str):
         if names is None:
             raise ValueError(
@@ -192,19 +197,19 @@ def _position(item, n_features, names):
     )
 
 
-def column_of(X, i):
+def column_of(X: Any, i: int) -> Any:
     """Return a column of a table by its position."""
     if not is_frame(X):
         return X[:, i]
     return X.iloc[:, i] if hasattr(X, "iloc") else X[:, i]
 
 
-def _name_of(dtype):
+def _name_of(dtype: Any) -> str:
     """Return the name of a data type, without the order of its bytes."""
     return (dtype.name if isinstance(dtype, np.dtype) else str(dtype)).lower()
 
 
-def _column(key, series, chosen):
+def _column(key: Any, series: Any, chosen: bool | None) -> Column:
     """Return a column; ``chosen`` is whether it is a category, None asks its type."""
     dtype = _name_of(series.dtype)
     if dtype.startswith(_DATES):
@@ -230,7 +235,7 @@ def _column(key, series, chosen):
     )
 
 
-def _are_numbers(key, values):
+def _are_numbers(key: Any, values: NDArray[Any]) -> bool:
     """Tell whether a column of objects has numbers alone; raise if it is a mixture."""
     kinds = {str if isinstance(v, str) else type(v) for v in values[present(values)]}
     for kind in kinds:
@@ -258,7 +263,7 @@ def _are_numbers(key, values):
     return not kinds or bool(numbers)
 
 
-def _date_error(key, dtype):
+def _date_error(key: Any, dtype: Any) -> ValueError:
     return ValueError(
         f"Column {key!r} has dates or times ({dtype}). Turn them into numbers, such as "
         "year, month, weekday and the days since the first date, or leave out the "
@@ -266,11 +271,11 @@ def _date_error(key, dtype):
     )
 
 
-def _example(values):
+def _example(values: NDArray[Any]) -> Any:
     return values[present(values)][0]
 
 
-def present(values):
+def present(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which of some objects are not missing: not None, NaN, NA or NaT."""
     return np.array(
         [
@@ -285,12 +290,12 @@ def present(values):
     )
 
 
-def _is_pandas(value):
+def _is_pandas(value: Any) -> bool:
     """Tell whether a value is one of pandas' own that stand for missing ones."""
     return type(value).__name__ in ("NAType", "NaTType")
 
 
-def frequent(column):
+def frequent(column: Column) -> NDArray[Any]:
     """Return the categories of a column that have an input each, sorted.
 
     These are at most the 100 most frequent ones, of at least four rows each.
@@ -329,7 +334,7 @@ def preparation(table: Iterable[Column]) -> ColumnTransformer:
         if len(found):
             categories.append(column.key)
             kept.append(found)
-    steps: list = []
+    steps: list[Any] = []
     if numbers:
         # The median is 0 by then.
         impute = SimpleImputer(

@@ -2,13 +2,17 @@
 
 import time
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from sknn_notes._typing import Floats
 from sknn_notes.tabular._recipes import (
     HELD_OUT,
+    Recipe,
     candidates,
     n_parts_to_compare_on,
 )
@@ -40,14 +44,22 @@ class Trainer:
         One for every network trained.
     """
 
-    def __init__(self, network, X, y, sample_weight, deadline, verbose):
+    def __init__(
+        self,
+        network: Any,
+        X: Floats,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        deadline: float,
+        verbose: bool | int,
+    ) -> None:
         self._network = network
         self._data = X, y, sample_weight
         self._deadline, self._verbose = deadline, verbose
         self._limited = np.isfinite(deadline)
-        self.history: list = []
+        self.history: list[dict[str, Any]] = []
 
-    def train(self, recipe):
+    def train(self, recipe: Recipe) -> tuple[list[Any], Floats]:
         """Return fitted groups of networks that validation favors, and their weights.
 
         Candidates are compared on rows held out. Those that are kept are trained again
@@ -76,7 +88,7 @@ class Trainer:
         ]
         losses = [_validation_loss(group) for group in compared]
         kept, weights = _favored(losses, recipe.n_kept)
-        groups: list = []
+        groups: list[Any] = []
         for i in kept:
             epochs = [each.best_epoch_ for each in _networks(compared[i])]
             n_epochs = int(np.median(epochs))
@@ -88,28 +100,28 @@ class Trainer:
         weights = weights[: len(groups)]
         return groups, weights / weights.sum()
 
-    def _train_within_time(self, recipe, choice):
+    def _train_within_time(self, recipe: Recipe, choice: dict[str, Any]) -> Any:
         """Return networks trained without validation, as many as the time allows."""
         n_networks = recipe.n_networks
         while n_networks > 1 and self._n_epochs(recipe, n_networks) < recipe.max_iter:
             n_networks -= 1
         return self._fit(choice, n_networks, self._n_epochs(recipe, n_networks))
 
-    def _n_epochs(self, recipe, n_networks):
+    def _n_epochs(self, recipe: Recipe, n_networks: int) -> int:
         """Return how many epochs of so many networks the time allows, at least 1."""
         if not self._limited:
             return recipe.max_iter
         left = self._deadline - time.monotonic()
         return int(np.clip(left / (n_networks * self._pace), 1, recipe.max_iter))
 
-    def _measure_pace(self, choice):
+    def _measure_pace(self, choice: dict[str, Any]) -> None:
         """Find out how many seconds one network takes for an epoch."""
         self._run(**choice, max_iter=1)  # It also compiles.
         start = time.monotonic()
         self._run(**choice, max_iter=1)
         self._pace = time.monotonic() - start
 
-    def _run(self, **parameters):
+    def _run(self, **parameters: Any) -> Any:
         X, y, sample_weight = self._data
         network = clone(self._network).set_params(**parameters)
         if network.n_networks == 1:
@@ -119,7 +131,7 @@ class Trainer:
             warnings.simplefilter("ignore", ConvergenceWarning)
             return network.fit(X, y, sample_weight)
 
-    def _fit(self, choice, n_networks, n_epochs):
+    def _fit(self, choice: dict[str, Any], n_networks: int, n_epochs: int) -> Any:
         """Return the networks of a candidate, and add them to the record."""
         start = time.monotonic()
         group = self._run(**choice, n_networks=n_networks, max_iter=n_epochs)
@@ -144,7 +156,7 @@ class Trainer:
         return group
 
 
-def _line(group, seconds):
+def _line(group: Any, seconds: float) -> str:
     """Return a line that tells of a fit."""
     n_networks, n_epochs = len(_networks(group)), group.max_iter
     loss = _validation_loss(group)
@@ -156,7 +168,7 @@ def _line(group, seconds):
     )
 
 
-def _favored(losses, n_kept):
+def _favored(losses: Any, n_kept: int) -> tuple[list[int], Floats]:
     """Return the candidates to keep, the best one first, and their weights."""
     order = np.argsort(losses)[:n_kept]
     losses = np.asarray(losses)[order]
@@ -168,12 +180,12 @@ def _favored(losses, n_kept):
     return order[kept].tolist(), weights[kept] / weights[kept].sum()
 
 
-def _networks(group):
+def _networks(group: Any) -> list[Any]:
     """Return the networks of an estimator, also where it is the only one."""
     return group.networks_ or [group]
 
 
-def _validation_loss(group):
+def _validation_loss(group: Any) -> float:
     """Return the mean validation loss of the networks of an estimator, or NaN."""
     scores = [network.best_validation_score_ for network in _networks(group)]
     return np.nan if None in scores else -float(np.mean(scores))
