@@ -1,4 +1,4 @@
-"""How scikit-learn's searches hand over all their tasks at once: a joblib backend."""
+"""A joblib backend that takes all tasks of a search at once."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ def together(stack_size: int | Literal["auto"]) -> Iterator["_Together"]:
     Yields
     ------
     tasks : object
-        ``n_tasks`` is the number of tasks that were run, ``told`` what they warned of.
+        ``n_tasks`` is the number of tasks that were run, ``told`` holds their warnings.
     """
     backend = _Together(stack_size)
     context = parallel_backend(backend, n_jobs=get_active_backend()[1])
@@ -34,7 +34,7 @@ def together(stack_size: int | Literal["auto"]) -> Iterator["_Together"]:
 
 
 class _Together(ParallelBackendBase):
-    """Collects the tasks, and runs them when the first result is asked for."""
+    """Collects the tasks and runs them all when the first result is requested."""
 
     supports_sharedmem = True
     uses_threads = True
@@ -47,13 +47,13 @@ class _Together(ParallelBackendBase):
         self.told: list[Any] = []
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
-        # joblib itself calls the tasks one by one where this is 1.
+        # With 1, joblib would call the tasks one by one itself.
         return 2
 
     def configure(
         self, n_jobs: int | None = 1, parallel: Any = None, **options: Any
     ) -> int:
-        # What the tasks, callbacks and the last fit run in parallel is not ours.
+        # Parallel code inside tasks, callbacks and the refit uses the outer backend.
         self.leave()
         self._n_jobs = n_threads(n_jobs)
         self.parallel = parallel
@@ -84,7 +84,7 @@ class _Together(ParallelBackendBase):
 
 
 class _Batch:
-    """A few tasks; what joblib knows of them, and asks for their results."""
+    """A batch of tasks, and the future that joblib gets for it."""
 
     def __init__(self, backend: _Together, calls: Any, callback: Any) -> None:
         self._backend, self._callback = backend, callback

@@ -1,6 +1,7 @@
-"""The lines that scikit-learn's searches print of every task under ``verbose``.
+"""The lines that scikit-learn's searches print for each task with ``verbose``.
 
-Its own would leave out the time of the fit, which here comes before the task.
+scikit-learn's own lines would not include the time of the fit, since the networks are
+fitted before scikit-learn's function for the task is called.
 """
 
 from typing import Any
@@ -11,14 +12,14 @@ _WIDTH = 80
 
 
 def start_line(keywords: dict[str, Any]) -> None:
-    """Print that a task begins, under ``verbose`` above 9."""
+    """Print that a task starts, if ``verbose`` is above 9."""
     if keywords["verbose"] > 9:
         line = f"{_name(keywords)} START {_parameters(keywords)}"
         print(f"{line}{(_WIDTH - len(line)) * '.'}\n", end="")
 
 
 def end_line(keywords: dict[str, Any], result: dict[str, Any]) -> None:
-    """Print the scores of a task and its time, under ``verbose`` above 1."""
+    """Print the scores and the time of a task, if ``verbose`` is above 1."""
     verbose = keywords["verbose"]
     if verbose < 2:
         return
@@ -28,7 +29,7 @@ def end_line(keywords: dict[str, Any], result: dict[str, Any]) -> None:
         end += _scores(result)
     seconds = result["fit_time"] + result["score_time"]
     end += f" total time={short_format_time(seconds)}"
-    # In one piece, so that the lines of several threads don't mix.
+    # One call with the newline, so that lines of several threads do not mix.
     print(f"{begin}{end:.>{max(0, _WIDTH - len(begin))}}\n", end="")
 
 

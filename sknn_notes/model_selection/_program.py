@@ -1,4 +1,4 @@
-"""The tasks of a search as one program: rows, transformers, networks, scores."""
+"""Runs all tasks of a search together: rows, transformers, networks, scores."""
 
 from collections.abc import Callable, Hashable
 from functools import partial
@@ -21,9 +21,9 @@ from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._inputs import Inputs
 from sknn_notes.neural_network._together import Job, Outcome, fit_together
 
-# Training rows that are in memory at the same time, in bytes.
+# Maximum size of the training rows in memory at the same time, in bytes.
 _ROWS_AT_ONCE = 2**30
-# What a task of scikit-learn's searches is called with.
+# Keyword arguments of a task of scikit-learn's searches.
 _KEYWORDS = {
     "train",
     "test",
@@ -36,13 +36,13 @@ _KEYWORDS = {
 
 
 def network_in(estimator: Any) -> tuple[Any, str]:
-    """Return the network at the end of pipelines, and what its parameters start with.
+    """Return the network at the end of pipelines and the prefix of its parameters.
 
     Returns
     -------
     network : MLPClassifier, MLPRegressor or None
-        None where the estimator is to be fitted as a whole: it is something else, it
-        has callbacks, which follow the whole fit, or it prints each of its steps.
+        None if the estimator must be fitted as a whole: it is another estimator, it has
+        callbacks, which follow the whole fit, or it prints each of its steps.
     prefix : str
     """
     prefix = ""
@@ -58,7 +58,7 @@ def network_in(estimator: Any) -> tuple[Any, str]:
 
 
 class _Task(NamedTuple):
-    """A candidate on a split: the arguments of scikit-learn's function for it."""
+    """One candidate on one split, as the arguments of scikit-learn's function."""
 
     function: Any
     estimator: Any
@@ -68,10 +68,11 @@ class _Task(NamedTuple):
 
     @classmethod
     def of(cls, call: Any) -> Self | None:
-        """Return the task of a call, or None if it has other arguments.
+        """Return the task of a call, or None if the call has other arguments.
 
-        The function is without scikit-learn's wrapper, which sets what threads have
-        here: the configuration, and filters of warnings, which are the process's.
+        The function is taken without scikit-learn's wrapper, which sets the
+        configuration, which the threads here have already, and the warning filters,
+        which belong to the whole process.
         """
         function, arguments, keywords = call
         if len(arguments) != 3 or not keywords.keys() >= _KEYWORDS:
@@ -80,9 +81,9 @@ class _Task(NamedTuple):
         return cls(unwrap(function), estimator, X, y, keywords)
 
     def group(self) -> Hashable:
-        """Return a key that the tasks have in common whose networks share rows.
+        """Return the key of the tasks whose networks are fitted to the same rows.
 
-        None if the task is to be called as it is.
+        None if the task must be called as it is.
         """
         parameters = self.keywords["parameters"]
         self.estimator.set_params(**clone(parameters, safe=False))
@@ -99,23 +100,23 @@ class _Task(NamedTuple):
 
 
 def _token(value: Any) -> Any:
-    """Return what equal values have in common; all but plain ones equal themselves."""
+    """Return a key that is equal for equal plain values and for identical objects."""
     plain = value is None or isinstance(value, str | Number)
     return (type(value), value) if plain else id(value)
 
 
 class _Fold:
-    """The rows of a split, with the parameters of ``fit`` and of the scorer."""
+    """Rows of a split, with the parameters of ``fit`` and of the scorer."""
 
     def __init__(self, task: _Task) -> None:
         cut = partial(rows_of_fold, task.estimator, task.X, task.y)
         keywords = task.keywords
         self.train = cut(keywords["fit_params"], keywords["train"])
-        # Training scores take scikit-learn's own way from the whole data.
+        # For training scores, scikit-learn's function splits the whole data itself.
         self.test = None
         if not keywords["return_train_score"]:
             self.test = cut(keywords["score_params"], keywords["test"])
-        # Networks without steps before them see these rows.
+        # The rows that networks without previous steps predict on.
         self.inputs = Inputs(None if self.test is None else self.test[0])
 
 
@@ -131,7 +132,7 @@ class _Group:
         self.told: list[Any] = []
 
     def prepare(self, tasks: dict[int, _Task]) -> None:
-        """Fit the transformers, and give them to all tasks."""
+        """Fit the transformers and share them among the tasks."""
         first, *others = (tasks[i].estimator for i in self.indices)
         begin = perf_counter()
         with Listening(f"Transformers of fit {self.indices[0]}") as self.told:
@@ -146,7 +147,7 @@ class _Group:
 
 
 def _fit_transformers(estimator: Any, X: Any, y: Any, fit_params: Any) -> Any:
-    """Fit all but the network, and return the arguments of the network's ``fit``."""
+    """Fit the steps before the network; return the arguments of the network's fit."""
     network, prefix = network_in(estimator)
     if not prefix:
         return X, y, fit_params
@@ -166,7 +167,7 @@ def _fit_transformers(estimator: Any, X: Any, y: Any, fit_params: Any) -> Any:
 
 
 def _take_transformers(estimator: Any, fitted: Any) -> None:
-    """Let pipelines have the steps of others, except the network."""
+    """Replace the steps of a pipeline by fitted ones, except the network."""
     while type(estimator) is Pipeline:
         estimator.steps = [*fitted.steps[:-1], estimator.steps[-1]]
         estimator, fitted = estimator.steps[-1][1], fitted.steps[-1][1]
@@ -178,13 +179,13 @@ class Program:
     Parameters
     ----------
     calls : list of tuple
-        Function, arguments and keywords of each task. Cleared, so that nothing holds a
-        network when its task is done.
+        Function, arguments and keywords of each task. The list is cleared, so that a
+        network is freed when its task is done.
     n_jobs : int
         Number of threads.
     stack_size : "auto" or int
     told : list
-        Takes what the fits warn of.
+        Collects the warnings of the fits.
     """
 
     def __init__(
@@ -196,7 +197,7 @@ class Program:
     ) -> None:
         self._n_jobs, self._stack_size, self._told = n_jobs, stack_size, told
         self._results: list[Any] = [None] * len(calls)
-        # Tasks to take apart, and calls to make as they are.
+        # Tasks whose networks are fitted together, and calls to make as they are.
         self._tasks: dict[int, _Task] = {}
         self._calls: dict[int, Any] = {}
         self._groups: dict[Hashable, _Group] = {}
@@ -212,7 +213,7 @@ class Program:
         calls.clear()
 
     def run(self) -> list[Any]:
-        """Return the results of the calls, in their order."""
+        """Return the results of the calls, in order."""
         indices = list(self._calls)
         self._on_threads(lambda i: self._call(indices[i]), len(indices))
         with cross_validating():
@@ -229,7 +230,7 @@ class Program:
         self._results[i] = function(*arguments, **keywords)
 
     def _n_groups(self) -> int:
-        """Return how many groups may have their rows in memory at the same time."""
+        """Return the number of groups whose rows may be in memory at the same time."""
         X = next(iter(self._tasks.values())).X if self._tasks else None
         return max(self._n_jobs, _ROWS_AT_ONCE // max(1, _n_bytes(X)))
 
@@ -278,7 +279,7 @@ class Program:
 
 
 def _scored(task: _Task, fold: _Fold, error: BaseException | None) -> dict[str, Any]:
-    """Return what scikit-learn makes of a task whose estimator is fitted, or failed."""
+    """Return scikit-learn's result for a task whose estimator is fitted or failed."""
     estimator, X, y = task.estimator, task.X, task.y
     keywords = task.keywords | {"fit_params": None, "verbose": 0}
     if fold.test is not None:
@@ -300,7 +301,7 @@ def _scored(task: _Task, fold: _Fold, error: BaseException | None) -> dict[str, 
         return result
     finally:
         if error is not None:
-            # It is raised again for other tasks, whose tracebacks shall be the same.
+            # The error may be raised again for other tasks, with the same traceback.
             error.__traceback__ = traceback
 
 

@@ -1,4 +1,4 @@
-"""scikit-learn's searches, with all networks fitted together."""
+"""Grid and randomized search that fit all their networks together."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, Self, TypeAlias
@@ -104,7 +104,7 @@ cluster, such as Dask.
 
 
 class _FitsTogether(BaseObject):
-    """A search that fits its networks together where it can."""
+    """Base of the searches, which fits networks together where possible."""
 
     # Fitted attributes, described above.
     cv_results_: dict[str, Any]

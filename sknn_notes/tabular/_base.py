@@ -1,4 +1,4 @@
-"""What the two estimators for tables share: from a table to a fitted pipeline."""
+"""Base class of the estimators for tables: from a table to a fitted pipeline."""
 
 import time
 from numbers import Integral, Real
@@ -90,7 +90,7 @@ References
 
 
 class BaseTabularMLP(BaseObject):
-    """Networks for a table: what does not depend on the kind of target."""
+    """Base of the classifier and the regressor for tables."""
 
     _parameter_constraints: dict[str, list[Any]] = {
         "quality": [StrOptions(set(RECIPES))],
@@ -160,14 +160,14 @@ class BaseTabularMLP(BaseObject):
             groups, weights = trainer.train(recipe)
             model = groups[0]
             self._publish(model)
-            # Voting is for targets of one column.
+            # scikit-learn's voting estimators support one column of targets.
             if len(groups) > 1 and len(shape) == 1:
                 voters = [
                     (f"group_{i}", FrozenEstimator(group))
                     for i, group in enumerate(groups)
                 ]
                 model = self._vote(voters, weights).fit(inputs, y)
-                # They were frozen for the fit alone.
+                # The groups were frozen only to keep ``fit`` from training them again.
                 model.estimators_ = groups
                 model.named_estimators_.update(
                     zip(model.named_estimators_, groups, strict=True)

@@ -1,4 +1,4 @@
-"""The classifier for tables."""
+"""Classifier for tables."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -85,13 +85,13 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     def _vote(
         self, estimators: list[tuple[str, Any]], weights: Any
     ) -> VotingClassifier:
-        # skl2onnx converts it without flatten_transform, which predictions don't use.
+        # skl2onnx needs flatten_transform=False; predictions do not depend on it.
         return VotingClassifier(
             estimators, voting="soft", weights=weights, flatten_transform=False
         )
 
     def predict_proba(self, X: MatrixLike) -> Floats:
-        """Predict probabilities.
+        """Predict class probabilities.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            Probability of every class in the order of ``classes_``, or of every label.
+            Probability of each class in the order of ``classes_``, or of each label.
         """
         X = self._check_table(X)
         return np.asarray(self.pipeline_.predict_proba(X))

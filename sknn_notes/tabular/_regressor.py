@@ -1,4 +1,4 @@
-"""The regressor for tables."""
+"""Regressor for tables."""
 
 from typing import Any, Literal
 
