@@ -1,4 +1,4 @@
-"""What the two estimators share: one fit, from validated input to fitted attributes."""
+"""Base class of the classifier and the regressor: fitting and prediction."""
 
 from collections.abc import Callable
 from contextlib import closing, nullcontext
@@ -62,7 +62,7 @@ from sknn_notes.optimizers import OPTIMIZERS
 
 
 class BaseMLP(CallbackSupportMixin, BaseObject):
-    """Multi-layer perceptron: what does not depend on the kind of target."""
+    """Multi-layer perceptron for any kind of target."""
 
     _parameter_constraints: dict[str, list[Any]] = CONSTRAINTS
     _registries = REGISTRIES
@@ -161,17 +161,17 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         if validation is not None:
             X_val, *others = validation
             validation = as_inputs(X_val, xp), *map(as_numpy, others)
-        # They follow X.
+        # Targets and weights may be on any device.
         y, sample_weight = as_numpy(y), as_numpy(sample_weight)
         tasks: Any = None
         record: Any = None
         if not partial:
             tasks, record = self._tasks(X, y, sample_weight, validation, checkpoint)
         followed = nullcontext() if record is None else closing(record)
-        # A result that underflows is 0, also where the caller raises for it.
+        # Underflow gives 0, even if the caller has set NumPy to raise for it.
         with unchanged_on_error(self), np.errstate(under="ignore"), followed:
             if partial:
-                # scikit-learn checks the parameters of an unfitted estimator alone.
+                # scikit-learn checks only the parameters of an unfitted estimator.
                 check_parameters(self)
             options = {"validation": validation, "partial": partial}
             networks_to_continue(self, partial)
@@ -198,12 +198,12 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         validation: tuple[Any, ...] | None,
         checkpoint: Checkpoint | None,
     ) -> tuple[Any, Any]:
-        """Return what callbacks are told, and what checkpoints keep, of a fit."""
+        """Return the tasks that callbacks follow, and the record for checkpoints."""
         record = self.__dict__.pop("_fit_record", None)
         if not (checkpoint is None or isinstance(checkpoint, Checkpoint)):
             raise TypeError(
                 "checkpoint must be a Checkpoint of sknn_notes.callbacks or None. Got "
-                f"{checkpoint!r}. Other callbacks are passed to set_callbacks."
+                f"{checkpoint!r}. Pass other callbacks to set_callbacks."
             )
         callbacks = [*getattr(self, "_skl_callbacks", []), checkpoint]
         callbacks = [each for each in callbacks if each is not None]
@@ -224,15 +224,15 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     @property
     def _members(self) -> list[Any]:
-        """The fitted networks, also where the estimator itself is the only one."""
+        """Fitted networks; the estimator itself if ``n_networks=1``."""
         return vars(self).get("networks_") or [self]
 
-    # What overflows the network's type is found, and what vanishes there is 0.
+    # Validation finds values that overflow the type of the network; underflow gives 0.
     @np.errstate(all="ignore")
     def _validate_data(
         self, X: MatrixLike, y: Any, dtypes: Any, reset: bool
     ) -> tuple[Any, Any]:
-        if isinstance(X, Rows):  # The ensemble has validated them.
+        if isinstance(X, Rows):  # The ensemble has validated the data.
             self.n_features_in_ = X.shape[1]
             return X, y
         numeric = self._target_kind.numeric
@@ -254,10 +254,10 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         return X, y
 
     def _check_weights(self, sample_weight: Any, X: MatrixLike, partial: bool) -> Any:
-        """Return the weights of the samples, or None where all are equal to 1."""
+        """Return the validated sample weights, or None if none were passed."""
         if sample_weight is None:
             return None
-        # They are numpy's, wherever X is.
+        # Weights are NumPy arrays, on whatever device X is.
         like = np.empty((X.shape[0], 1)) if is_tensor(X) else X
         with no_larger_than_floats("sample_weight"):
             sample_weight = _check_sample_weight(
@@ -269,7 +269,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
             )
         largest = np.max(sample_weight)
         if not partial and largest > LARGE_WEIGHT:
-            # Only their ratios count, and neither sums nor products may overflow.
+            # Only ratios matter; sums and products must not overflow.
             sample_weight = sample_weight / largest
         return sample_weight
 
@@ -282,23 +282,23 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
 
     @property
     def _first_array(self) -> Array:
-        """A fitted array, which tells where and in which namespace the fit was."""
+        """A fitted array, which has the namespace and the device of the fit."""
         return self.coefs_[0]
 
     def _check_is_fitted(self) -> None:
-        # scikit-learn's check reads all tags first: a tenth of the time for one row.
+        # scikit-learn's check reads all tags first, a tenth of the time for one row.
         if not hasattr(self, "coefs_"):
             check_is_fitted(self)
 
     @np.errstate(all="ignore")
     def _fitted_arrays(self, X: MatrixLike) -> tuple[Any, Fitted]:
-        """Return ``X`` validated and the arrays that prediction takes."""
+        """Return the validated ``X``, and the arrays that prediction needs."""
         X = validated(self, X, dtype=numpy_dtype(self.coefs_[0]), reset=False)
         self._predictor.check_inputs(X)
         return X, fitted_arrays(self)
 
     def _of_raw(self, X: MatrixLike, function: Callable[..., Any]) -> NDArray[Any]:
-        """Return what a function makes of the raw outputs for chunks of ``X``."""
+        """Apply a function to the raw outputs for ``X``, chunk by chunk."""
         X, fitted = self._fitted_arrays(X)
         results: NDArray[Any] = self._predictor.mapped(function, X, fitted)
         return results
@@ -310,11 +310,10 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         average: Callable[..., Any] = np.mean,
         finish: Callable[[Any], Any] = lambda mean: mean,
     ) -> NDArray[Any]:
-        """Return what ``transform(targets, raw)`` is, averaged over what there is.
+        """Return the average of ``transform(targets, raw)`` over networks and passes.
 
-        That is over the networks, and under ``marginalization="monte_carlo"`` over the
-        passes of each. ``finish`` takes averages of a chunk of rows, and returns what
-        to keep of them.
+        Each network makes several passes with ``marginalization="monte_carlo"``, else
+        one. ``finish`` maps the averages for a chunk of rows to the results.
         """
         results: NDArray[Any]
         if not self._averages:
@@ -341,7 +340,7 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
     def _networks(
         self, X: MatrixLike, transform: Callable[..., Any]
     ) -> tuple[Any, list[Any]]:
-        """Return ``X`` validated, and the networks as ``averages`` takes them."""
+        """Return the validated ``X``, and the networks in the form for ``averages``."""
         X, _ = self._fitted_arrays(X)
         networks = [
             (each._predictor, fitted_arrays(each), partial(transform, each._targets))
@@ -385,9 +384,10 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
         noisy = self._predictor.has_noise
         if not noisy and len(self._members) == 1:
             raise ValueError(
-                "predict_spread measures what the training noise does to predictions, "
-                "and this network was trained without. Set dropout, input_dropout, "
-                "dropconnect or augment, or train several networks: n_networks=5."
+                "predict_spread measures how the predictions vary with the training "
+                "noise, but this network was trained without noise. Set dropout, "
+                "input_dropout, dropconnect or augment, or train several networks, as "
+                "with n_networks=5."
             )
         check_parameters(self, ["n_mc_samples"])
         n_passes = self.n_mc_samples if noisy else None

@@ -1,4 +1,4 @@
-"""The multi-layer perceptron for classes and labels."""
+"""Multi-layer perceptron classifier."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Self, TypeAlias
@@ -37,8 +37,8 @@ from sknn_notes.optimizers import Optimizer
 from sknn_notes.penalties import Penalty
 from sknn_notes.schedules import Schedule
 
-# From so many raw outputs on, in a tree of so many levels at most, it is faster to
-# search for the most probable leaf than to compute them all. With 128 hidden units and
+# With at least this many raw outputs and at most this many tree levels, searching for
+# the most probable leaf is faster than computing all outputs. With 128 hidden units and
 # fitted balanced and Huffman trees of 100 to 10,000 classes, the search was slower
 # below 30,000 outputs, and 2 to 40 times faster above 300,000.
 _MANY_OUTPUTS, _DEEP_TREE = 2**16, 100
@@ -53,7 +53,7 @@ def _loss_part(loss: Any) -> Any:
 
 
 def _has_probabilities(estimator: Any) -> None:
-    # What was fitted counts, whatever the parameter says now.
+    # The loss of the fit counts, even if the parameter has changed.
     fitted = hasattr(estimator, "_targets")
     loss = estimator._targets.loss if fitted else estimator.loss
     part = _loss_part(loss)
@@ -261,10 +261,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         if isinstance(self.class_weight, str):
             raise ValueError(
-                "partial_fit can't balance classes, since it sees them one batch at a "
-                f"time; got class_weight={self.class_weight!r}. Pass a dict: "
-                "sklearn.utils.class_weight.compute_class_weight gives the weights "
-                "from all the labels."
+                "partial_fit can't balance classes, since it does not see all samples; "
+                f"got class_weight={self.class_weight!r}. Pass a dict of weights: "
+                "sklearn.utils.class_weight.compute_class_weight computes them from "
+                "all labels."
             )
         with unchanged_on_error(self):
             _check_partial_fit_first_call(self, classes)
@@ -295,7 +295,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return labels
 
     def _searches(self, X: MatrixLike, link: Any) -> bool:
-        """Whether a search for the best leaf of a tree may be faster."""
+        """Whether to search for the best leaf of a tree."""
         if not isinstance(link, TreePaths) or len(link.tree.levels) > _DEEP_TREE:
             return False
         return bool(X.shape[0] * len(self.classes_) >= _MANY_OUTPUTS)
@@ -315,24 +315,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return float(super().score(X, y, sample_weight))
         predicted = self.predict(X)
         if _are_plain_labels(predicted) and predicted.shape == y.shape:
-            # What accuracy_score checks first takes longer than the rest: a large part
-            # of the time of a search.
+            # accuracy_score's own checks would take a large part of a search's time.
             return float(np.mean(predicted == y))
         return float(accuracy_score(y, predicted))
 
     @follows_input
     @completed(DATA)
     def decision_function(self, X: MatrixLike) -> Floats:
-        """Return the scores that decide, before softmax or logistic function.
+        """Return the scores before the softmax or the logistic function.
 
-        With ``marginalization='monte_carlo'`` or several networks, the logarithms of
-        the averaged probabilities (for two classes and for labels their log-odds).
+        With ``marginalization='monte_carlo'`` or several networks, the scores are the
+        logarithms of averaged probabilities (their log-odds for two classes and for
+        multilabel targets).
 
         Returns
         -------
         scores : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            The largest is the predicted class; for two classes one score, positive for
-            ``classes_[1]``; for labels one each, positive for 1.
+            Scores, of which the largest is for the predicted class. For two classes one
+            score, positive for ``classes_[1]``; for multilabel targets one score per
+            label, positive for 1.
         """
         self._check_is_fitted()
         scores = self._scores(X)
@@ -341,9 +342,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _scores(
         self, X: MatrixLike, finish: Callable[[Any], Any] = lambda scores: scores
     ) -> NDArray[Any]:
-        """Return what decides, shape (n_samples, n_outputs).
+        """Return the scores, shape (n_samples, n_outputs).
 
-        ``finish`` takes those of a chunk of rows, and returns what to keep of them.
+        ``finish`` maps the scores for a chunk of rows to the results.
         """
         link = self._targets.link
         if not self._averages:
@@ -364,9 +365,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ) -> NDArray[Any]:
         """Return the logarithms of the averaged probabilities.
 
-        ``finish`` takes those of a chunk of rows, and returns what to keep of them. But
-        for classes, those of 1 - p stand before those of p. They are averaged as
-        logarithms in float64, and so stay finite where p rounds to 0 or 1.
+        ``finish`` maps those for a chunk of rows to the results. Except for more than
+        two classes, the logarithms of 1 - p stand before those of p. Averages are taken
+        of logarithms in float64, and so stay finite if p rounds to 0 or 1.
         """
 
         def logs(targets: ClassTargets, raw: Floats) -> Any:
@@ -384,12 +385,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @follows_input
     @completed(DATA)
     def predict_proba(self, X: MatrixLike) -> Floats:
-        """Predict probabilities; absent for losses that have none, such as 'hinge'.
+        """Predict class probabilities; not available for losses such as 'hinge'.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            Probability of every class in the order of ``classes_``, or of every label.
+            Probability of each class in the order of ``classes_``, or of each label.
         """
         self._check_is_fitted()
         if self._averages:
@@ -400,7 +401,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _of_raw_of_classes(
         self, X: MatrixLike, function: Callable[[Floats], Any]
     ) -> NDArray[Any]:
-        """Return what a function makes of raw outputs with a column for every class."""
+        """Apply a function to raw outputs with one column per class, chunk by chunk."""
         if not self._targets.binary:
             return self._of_raw(X, function)
         return self._of_raw(X, lambda raw: function(np.hstack([-raw, raw])))
@@ -409,12 +410,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @follows_input
     @completed(DATA)
     def predict_log_proba(self, X: MatrixLike) -> Floats:
-        """Predict logarithms of probabilities, finite also where those round to 0.
+        """Predict log-probabilities, which are finite even if probabilities round to 0.
 
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            As ``np.log(predict_proba(X))``.
+            Log-probabilities, equal to ``np.log(predict_proba(X))`` up to rounding.
         """
         self._check_is_fitted()
         if self._averages:

@@ -1,7 +1,7 @@
-"""Arrays of other libraries: in from the user, and out again, where they were.
+"""Conversion of arrays of other libraries to and from what the networks take.
 
-Those on the CPU are arrays of numpy for the networks, without a copy. Inputs on another
-device stay there; their targets and weights, and what is predicted, are numpy's inside.
+Arrays on the CPU become NumPy arrays, without a copy. Inputs on another device stay
+there; targets, weights and predictions are NumPy arrays internally.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from sknn_notes.neural_network._inputs import is_tensor
 
 
 def follows_input(method: Method) -> Method:
-    """Let a method that takes X return arrays of X's namespace, on X's device."""
+    """Decorate a method that takes X to return arrays of its namespace and device."""
 
     @wraps(method)
     def call(self: Any, X: Any, *args: Any, **options: Any) -> Any:
@@ -39,9 +39,9 @@ def follows_input(method: Method) -> Method:
 
 
 def as_inputs(X: Any, xp: ArrayNamespace) -> Any:
-    """Return inputs, which are computed with in a namespace, as the networks take them.
+    """Return the inputs as the networks take them.
 
-    Without dispatch, arrays of other libraries are numpy's to read.
+    Without array API dispatch, arrays of other libraries are converted to NumPy arrays.
     """
     if not is_tensor(X):
         return X
@@ -51,21 +51,21 @@ def as_inputs(X: Any, xp: ArrayNamespace) -> Any:
 
 
 def _stays(array: Any) -> bool:
-    """Tell whether an array lies on a device, where numpy can't read it."""
+    """Whether an array is on a device, where NumPy can't read it."""
     if not is_tensor(array):
         return False
     return not _devices.is_host(getattr(array.device, "type", "cpu"))
 
 
 def as_numpy(array: Any) -> Any:
-    """Return an array of any namespace as one of numpy's; anything else as it is."""
+    """Convert an array of any library to NumPy; return anything else as it is."""
     return to_numpy(array) if is_tensor(array) else array
 
 
 def like(array: Any, X: Any, xp: ArrayNamespace) -> Any:
-    """Return an array of numpy's in the namespace of X, where X is.
+    """Convert a NumPy array to the namespace and the device of X.
 
-    Strings, which are numpy's alone, stay as they are.
+    Arrays of strings, which other libraries do not have, are returned as they are.
     """
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         return array
@@ -73,7 +73,7 @@ def like(array: Any, X: Any, xp: ArrayNamespace) -> Any:
 
 
 def mapped(function: Callable[[Any], Any], fitted: Fitted) -> Fitted:
-    """Return fitted arrays as a function makes them."""
+    """Apply a function to all fitted arrays."""
 
     def of(value: Any) -> Any:
         if value is None:

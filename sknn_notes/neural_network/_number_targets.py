@@ -1,4 +1,4 @@
-"""Targets that are numbers, and their unit."""
+"""Targets of regressors, and their standardization."""
 
 import copy
 from typing import Any, NamedTuple, Self
@@ -18,7 +18,7 @@ from sknn_notes.neural_network._targets import Targets
 
 
 class NumberTargets(Targets):
-    """Numbers, one or several a sample, and their unit.
+    """Targets that are numbers, one or several per sample.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ class NumberTargets(Targets):
     def start(
         cls, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
     ) -> tuple[Self, Any]:
-        """Return the targets of a first fit, and ``y`` checked."""
+        """Return the targets of a first fit, and the validated ``y``."""
         return cls(_width(y)).resume(estimator, y, sample_weight, partial)
 
     def resume(
         self, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
     ) -> tuple[Self, Any]:
-        """Return the targets of a fit that continues, and ``y`` checked.
+        """Return the targets of a fit that continues, and the validated ``y``.
 
         ``partial_fit`` keeps the scale of its first chunk.
         """
@@ -62,27 +62,27 @@ class NumberTargets(Targets):
 
     @property
     def link(self) -> Any:
-        """What raw outputs in the user's unit stand for."""
+        """Link from raw outputs to predictions in the unit of ``y``."""
         link = self.loss.link()
         return link if self.scale is None else link.in_unit(self.scale.scale)
 
     @property
     def _may_standardize(self) -> bool:
-        """Whether predictions may be on another scale."""
+        """Whether the loss supports standardized targets."""
         return unit_of(self.loss.link()) is not None
 
     @property
     def _raw_scale(self) -> "TargetScale":
-        """What takes raw outputs of the network to the user's unit."""
+        """Scale from raw outputs of the network to raw outputs in the unit of ``y``."""
         unit = unit_of(self.loss.link())
         return self.scale if unit is None else TargetScale(*unit(*self.scale))
 
     def check(self, y: Any) -> Any:
-        """Return ``y`` if it has the known outputs, and numbers that the loss takes."""
+        """Return ``y`` if its number of outputs is right and the loss supports it."""
         check_numbers(y)
         if _width(y) != self.n_outputs:
             raise ValueError(
-                f"y has {_width(y)} outputs, and the network fitted so far has "
+                f"y has {_width(y)} outputs, but the network fitted so far has "
                 f"{self.n_outputs}."
             )
         self.loss.check_targets(y)
@@ -97,12 +97,12 @@ class NumberTargets(Targets):
         y = y.reshape(len(y), -1)
         with np.errstate(over="ignore"):
             encoded = self.scale.standardize(y).astype(dtype, order="C")
-            # Predictions are in the user's unit, and in this type too.
+            # Predictions are in the unit of y, and in this type too.
             fits = np.isfinite(y.astype(dtype)).all() and np.isfinite(encoded).all()
         if not fits:
             raise ValueError(
-                f"y has values too large for {dtype}, which the network computes "
-                "in. Scale y, or set dtype='float64'."
+                f"y has values too large for {dtype}, the data type of the network. "
+                "Scale y, or set dtype='float64'."
             )
         self.scale.check_resolution(np.finfo(dtype), y.min(axis=0) < y.max(axis=0))
         return encoded
@@ -111,13 +111,13 @@ class NumberTargets(Targets):
         distance = float(np.min(np.median(np.abs(encoded), axis=0)))
         if self.standardizes and distance > 100:
             warn(
-                f"Validation targets lie {distance:.3g} standard deviations from those "
-                "to train on. y_val has to be in the unit of y: MLPRegressor needs no "
-                "TransformedTargetRegressor, which transforms y alone.",
+                f"The validation targets lie {distance:.3g} standard deviations from "
+                "the training targets. y_val must be in the unit of y: MLPRegressor "
+                "needs no TransformedTargetRegressor, which transforms y alone.",
             )
 
     def decode(self, response: Floats) -> Floats:
-        """Return predictions, those of one output without their axis of outputs."""
+        """Return predictions; those of a single output lose the axis of outputs."""
         return response[:, 0] if self.n_outputs == 1 else response
 
     def moments(self, raw: Floats) -> Floats:
@@ -129,7 +129,7 @@ class NumberTargets(Targets):
         return self.link.quantiles(raw)
 
     def predicted(self, raw: Floats) -> Floats:
-        """Return predictions in the unit of training, shape (n_samples, n_outputs)."""
+        """Return predictions on the scale of training, (n_samples, n_outputs)."""
         return self.loss.link().inverse(raw)
 
     def score(
@@ -138,7 +138,7 @@ class NumberTargets(Targets):
         encoded: NDArray[Any],
         sample_weight: Floats | None,
     ) -> float:
-        """Return R2, NaN where a prediction is not finite."""
+        """Return R2, or NaN if a prediction is not finite."""
         if not np.isfinite(predicted).all():
             return float("nan")
         return float(r2_score(encoded, predicted, sample_weight=sample_weight))
@@ -153,7 +153,7 @@ class NumberTargets(Targets):
             return f"y reaches {largest:.3g}: set standardize_target=True."
         return (
             f"y has outliers, up to {largest:.3g} standard deviations from its mean: "
-            "look at them, transform y, or choose loss='huber'."
+            "check them, transform y, or choose loss='huber'."
         )
 
     def publish(self, network: Any) -> Fitted:
@@ -163,7 +163,7 @@ class NumberTargets(Targets):
         return fitted._replace(coefs=[*coefs, W], intercepts=[*intercepts, b])
 
     def keep(self, network: Any) -> None:
-        # As trained: the published layer is rounded in the unit of y.
+        # As trained, since the published layer is rounded in the unit of y.
         fitted = network.fitted
         self._trained = self._raw_scale, fitted.coefs[-1], fitted.intercepts[-1]
 
@@ -172,7 +172,7 @@ class NumberTargets(Targets):
         scale, W, b = self._trained
         shown = estimator.coefs_[-1], estimator.intercepts_[-1]
         if not all(map(np.array_equal, scale.publish(W, b), shown)):
-            # They were set by hand, in the unit of y.
+            # The user has set the fitted attributes, in the unit of y.
             scale, (W, b) = TargetScale.identity(len(shown[1])), shown
         W, b = scale.change(W, b, self._raw_scale)
         output = network.p[-1]
@@ -180,17 +180,17 @@ class NumberTargets(Targets):
 
 
 def moments_of_mixture(passes: Floats, axis: int = 0) -> Floats:
-    """Return mean and standard deviation of equal parts of several distributions.
+    """Return mean and standard deviation of a mixture with equal weights.
 
-    By the law of total variance: the mean of the variances plus the variance of the
-    means.
+    By the law of total variance, the variance is the mean of the variances plus the
+    variance of the means.
 
     Parameters
     ----------
     passes : array-like of shape (n_passes, ..., 2)
-        Their means and standard deviations.
+        Means and standard deviations of the distributions.
     axis : int, default=0
-        The axis of the passes, the first one.
+        Axis of the passes, which is the first one.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def moments_of_mixture(passes: Floats, axis: int = 0) -> Floats:
     """
     mean, std = np.moveaxis(np.asarray(passes), -1, 0)
     largest = np.max(std, axis=axis)
-    # So that squares neither overflow nor vanish.
+    # With this unit, squares neither overflow nor underflow.
     unit = np.where(largest > 0, largest, 1)
     inner = unit * np.sqrt(np.mean((std / unit) ** 2, axis=axis))
     outer = spread_of(mean)
@@ -210,16 +210,16 @@ def _width(y: Any) -> int:
 
 
 class TargetScale(NamedTuple):
-    """Where regression targets lie, and how far they spread, one number an output.
+    """Mean and standard deviation of each output, by which targets are standardized.
 
-    Targets are standardized by it for training. The output layer takes the inverse on
-    when its weights are published, so that the network predicts in the user's unit; it
-    then has a number for every raw output, which the loss's link tells.
+    The fitted attributes of the output layer include the inverse transform, so that the
+    network predicts in the unit of ``y``. For that, the link of the loss gives a mean
+    and a scale for every raw output.
 
     Parameters
     ----------
     mean, scale : ndarray of shape (n_outputs,)
-        float64.
+        Statistics of the training targets, in float64.
     """
 
     mean: np.ndarray
@@ -234,13 +234,13 @@ class TargetScale(NamedTuple):
     def from_targets(cls, y: Floats, sample_weight: Floats | None) -> Self:
         """Return the weighted mean and standard deviation; a constant has scale 1.
 
-        Multiplying ``y`` by a power of two multiplies both by it exactly.
+        Multiplying ``y`` by a power of two multiplies both exactly by it.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples, n_outputs)
         sample_weight : ndarray of shape (n_samples,) or None
-            Weights that are all zero count as equal.
+            Weights that are all zero are treated as equal.
         """
         if sample_weight is not None and not sample_weight.any():
             sample_weight = None
@@ -252,7 +252,7 @@ class TargetScale(NamedTuple):
         mean = np.average(y, axis=0, weights=sample_weight)
         y -= mean
         scale = np.sqrt(np.average(y * y, axis=0, weights=sample_weight))
-        # What rounding leaves of a constant is no spread.
+        # Rounding errors of a constant are no variation.
         constant = scale <= 8 * np.finfo(np.float64).eps * np.abs(mean)
         scale *= unit
         return cls(mean * unit, np.where(constant | (scale == 0), 1.0, scale))
@@ -262,20 +262,21 @@ class TargetScale(NamedTuple):
         return (y - self.mean) / self.scale
 
     def publish(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
-        """Return the output layer's weights and biases in the user's unit."""
+        """Return weights and biases of the output layer in the unit of ``y``."""
         weights = (W * self.scale).astype(W.dtype)
         return weights, (b * self.scale + self.mean).astype(b.dtype)
 
     def change(self, W: Floats, b: Floats, new: Self) -> tuple[Floats, Floats]:
-        """Return a layer that predicts the same with targets on the scale ``new``."""
+        """Return the output layer with the same predictions for the scale ``new``."""
         weights = (W * (self.scale / new.scale)).astype(W.dtype)
         shift = (self.mean - new.mean) / new.scale
         return weights, (b * (self.scale / new.scale) + shift).astype(b.dtype)
 
     def check_resolution(self, limits: Any, varies: NDArray[Any]) -> None:
-        """Raise where a type can't tell targets that vary apart in their unit.
+        """Raise ValueError if a type is too coarse for targets in their unit.
 
-        ``limits`` are the type's ``numpy.finfo``; ``varies`` tells it of each output.
+        ``limits`` is the ``numpy.finfo`` of the type; ``varies`` is False for constant
+        outputs, which are not checked.
         """
         mean, scale = (array[varies] for array in self)
         steps = scale / np.maximum(np.abs(mean) * limits.eps, limits.tiny)
@@ -283,6 +284,6 @@ class TargetScale(NamedTuple):
             i = np.argmin(steps)
             raise ValueError(
                 f"y has mean {mean[i]:.6g} and standard deviation {scale[i]:.3g}, "
-                f"which {limits.dtype} can't tell from a constant. Subtract a constant "
-                "from y or scale it, or set dtype='float64'."
+                f"which {limits.dtype} can't distinguish from a constant. Subtract a "
+                "constant from y, scale it, or set dtype='float64'."
             )

@@ -1,4 +1,4 @@
-"""The multi-layer perceptron for continuous targets."""
+"""Multi-layer perceptron regressor."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self, overload
@@ -37,8 +37,8 @@ from sknn_notes.schedules import Schedule
 
 
 def _predicts(estimator: Any, name: str) -> bool:
-    """Tell whether predictions are distributions whose link has such a method."""
-    # What was fitted counts, whatever the parameter says now.
+    """Whether the link of the loss has a method of this name."""
+    # The loss of the fit counts, even if the parameter has changed.
     fitted = hasattr(estimator, "_targets")
     loss = estimator._targets.loss if fitted else estimator.loss
     if isinstance(loss, str) and loss in REGRESSION_LOSSES:
@@ -275,7 +275,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(
                 f"return_std=True needs a loss that predicts a standard deviation, and "
                 f"loss={shown(self.loss)} does not. Train with loss='gaussian_nll'; "
-                "predict_spread measures what training noise does to predictions."
+                "predict_spread measures how predictions vary with the training noise."
             )
         moments = self._mean(X, NumberTargets.moments, moments_of_mixture)
         return targets.decode(moments[..., 0]), targets.decode(moments[..., 1])

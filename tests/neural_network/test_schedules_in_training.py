@@ -503,8 +503,8 @@ def test_max_norm_takes_no_schedule(three_classes):
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        (Cosine(start=0.1), "plans over max_iter"),
-        (OneCycle(start=0.1), "plans over max_iter"),
+        (Cosine(start=0.1), "defined over max_iter"),
+        (OneCycle(start=0.1), "defined over max_iter"),
         (Adaptive(start=0.1), "does not know what an epoch is"),
     ],
 )
