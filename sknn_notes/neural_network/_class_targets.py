@@ -100,7 +100,7 @@ class ClassTargets(Targets):
         }
 
     def check(self, y: Any, complete: bool = False) -> Any:
-        """Return ``y``; raise for unknown or, with ``complete`` missing classes."""
+        """Return ``y``; raise for unknown or, with ``complete``, missing classes."""
         y = _checked(y)
         found = unique_labels(y)
         if self.multilabel != (y.ndim == 2):

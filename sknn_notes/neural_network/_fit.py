@@ -258,7 +258,7 @@ class Training:
     def _tell_executor(self, executor):
         self.executor = executor
         if self.estimator.verbose:
-            say(f"Training steps run in {self.executor}.")
+            say(f"The steps run in {self.executor}.")
         if self._resumed is not None and self._resumed.executor != self.executor:
             warn(
                 f"This fit started in {self._resumed.executor} and continues in "

@@ -562,7 +562,7 @@ def test_integers_that_no_float_holds_are_refused_as_data(make, problem, request
 def test_a_regressor_takes_no_dates(kind, one_target):
     X, _ = one_target
     message = fit_message(regressor(), X, np.arange(len(X)).astype(kind))
-    assert "takes numbers" in message
+    assert "needs numbers" in message
 
 
 def test_targets_passed_for_validation_are_checked_as_well(one_target):
