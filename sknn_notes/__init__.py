@@ -1,7 +1,7 @@
 """Neural networks and preprocessing for scikit-learn.
 
-Multi-layer perceptrons whose regularization, initialization, loss, solver and schedule
-are hyperparameters, and the preprocessing that belongs to them.
+Multi-layer perceptrons with regularization, initialization, loss, optimizer and
+learning rate schedule as hyperparameters, and preprocessing for their inputs.
 """
 
 from sknn_notes._show_versions import show_versions

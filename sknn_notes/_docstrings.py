@@ -7,6 +7,20 @@ from typing import Any, TypeVar
 
 Documented = TypeVar("Documented", bound=Callable[..., Any])
 
+# The order in which numpydoc has them.
+_TITLES = [
+    "",
+    "Parameters",
+    "Attributes",
+    "Returns",
+    "Yields",
+    "Raises",
+    "Warns",
+    "See Also",
+    "Notes",
+    "References",
+    "Examples",
+]
 _TITLE = re.compile(r"^(\w[\w ]*)\n-+\n", re.MULTILINE)
 # An entry begins with a line that is not indented.
 _ENTRY = re.compile(r"^(?=\S)", re.MULTILINE)
@@ -25,6 +39,10 @@ def _entries(body: str) -> dict[str, str]:
     return {text.split("\n")[0].split(" :")[0].lstrip("*"): text for text in texts}
 
 
+def _place(section: tuple[str, str]) -> int:
+    return _TITLES.index(section[0])
+
+
 def completed(shared: str) -> Callable[[Documented], Documented]:
     """Complete the docstring of a class or function by a shared text.
 
@@ -33,7 +51,8 @@ def completed(shared: str) -> Callable[[Documented], Documented]:
     shared : str
         A docstring with sections, as numpydoc has them. Of its parameters those are
         taken that the signature names, of its attributes all; the docstring's own
-        entries win. Parameters come in the order of the signature.
+        entries win. Parameters come in the order of the signature. Any other section is
+        taken if the docstring lacks it.
 
     Returns
     -------
@@ -67,17 +86,17 @@ def completed(shared: str) -> Callable[[Documented], Documented]:
         if documented.__doc__ is None:  # Python runs with -OO.
             return documented
         own = _sections(documented.__doc__)
-        parts = {"": own.pop("")}
+        parts = common | own
         for title in ("Parameters", "Attributes"):
-            merged = _entries(common.get(title, "")) | _entries(own.pop(title, ""))
+            merged = _entries(common.get(title, "")) | _entries(own.get(title, ""))
             if title == "Parameters":
                 named = inspect.signature(documented).parameters
                 merged = {name: merged[name] for name in named if name in merged}
-            if merged:
-                parts[title] = "\n".join(merged.values()) + "\n"
+            parts[title] = "\n".join(merged.values())
         documented.__doc__ = "\n".join(
             f"{title}\n{'-' * len(title)}\n{body.strip()}\n" if title else body
-            for title, body in (parts | own).items()
+            for title, body in sorted(parts.items(), key=_place)
+            if body.strip()
         ).replace("\n\n\n", "\n\n")
         return documented
 

@@ -33,7 +33,7 @@ import contextvars
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from sklearn.base import _fit_context as _untyped_fit_context
@@ -58,6 +58,8 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
+from sknn_notes._typing import Method
+
 __all__ = [
     "HasMethods",
     "Interval",
@@ -81,8 +83,14 @@ __all__ = [
     "validate_parameter_constraints",
 ]
 
-Method = TypeVar("Method", bound=Callable[..., Any])
-_fit_context: Callable[..., Callable[[Method], Method]] = _untyped_fit_context
+
+def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator, for type checkers one that keeps signatures."""
+    decorator: Callable[[Method], Method] = _untyped_fit_context(
+        prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
+    return decorator
+
 
 if "allow_all_zero_weights" not in inspect.signature(_check_sample_weight).parameters:
     _check_before_1_9 = _check_sample_weight

@@ -19,6 +19,14 @@ Attributes
 ----------
 loss_ : float
     Loss.
+
+Notes
+-----
+Shared notes.
+
+Examples
+--------
+Shared example.
 """
 
 
@@ -40,6 +48,10 @@ def test_own_entries_win_and_the_signature_orders_them():
         See Also
         --------
         Other : Another one.
+
+        Examples
+        --------
+        Own example.
         """
 
         def __init__(self, tol, alpha=1.0, **options):
@@ -68,6 +80,14 @@ def test_own_entries_win_and_the_signature_orders_them():
         "See Also\n"
         "--------\n"
         "Other : Another one.\n"
+        "\n"
+        "Notes\n"
+        "-----\n"
+        "Shared notes.\n"
+        "\n"
+        "Examples\n"
+        "--------\n"
+        "Own example.\n"
     )
 
 

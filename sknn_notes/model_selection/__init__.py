@@ -1,4 +1,4 @@
-"""Searches that fit all their networks together."""
+"""Hyperparameter searches that fit all their networks together."""
 
 from sknn_notes.model_selection._search import GridSearchCV, RandomizedSearchCV
 

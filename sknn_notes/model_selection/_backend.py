@@ -1,6 +1,8 @@
-"""How scikit-learn's searches hand over all their tasks at once: a joblib backend."""
+"""A joblib backend that takes all tasks of a search at once."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Literal
 
 from joblib import parallel_backend
 from joblib.parallel import ParallelBackendBase, get_active_backend
@@ -10,7 +12,7 @@ from sknn_notes.model_selection._program import Program
 
 
 @contextmanager
-def together(stack_size):
+def together(stack_size: int | Literal["auto"]) -> Iterator["_Together"]:
     """Let the next ``joblib.Parallel`` of the block run its tasks as one program.
 
     Parameters
@@ -20,7 +22,7 @@ def together(stack_size):
     Yields
     ------
     tasks : object
-        ``n_tasks`` is the number of tasks that were run, ``told`` what they warned of.
+        ``n_tasks`` is the number of tasks that were run, ``told`` holds their warnings.
     """
     backend = _Together(stack_size)
     context = parallel_backend(backend, n_jobs=get_active_backend()[1])
@@ -32,30 +34,33 @@ def together(stack_size):
 
 
 class _Together(ParallelBackendBase):
-    """Collects the tasks, and runs them when the first result is asked for."""
+    """Collects the tasks and runs them all when the first result is requested."""
 
     supports_sharedmem = True
     uses_threads = True
 
-    def __init__(self, stack_size):
+    def __init__(self, stack_size: int | Literal["auto"]) -> None:
         super().__init__(nesting_level=0)
         self._stack_size = stack_size
-        self._batches = []
-        self.n_tasks, self.told = 0, []
+        self._batches: list[_Batch] = []
+        self.n_tasks = 0
+        self.told: list[Any] = []
 
-    def effective_n_jobs(self, n_jobs):
-        # joblib itself calls the tasks one by one where this is 1.
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        # With 1, joblib would call the tasks one by one itself.
         return 2
 
-    def configure(self, n_jobs=1, parallel=None, **options):
-        # What the tasks, callbacks and the last fit run in parallel is not ours.
+    def configure(
+        self, n_jobs: int | None = 1, parallel: Any = None, **options: Any
+    ) -> int:
+        # Parallel code inside tasks, callbacks and the refit uses the outer backend.
         self.leave()
         self._n_jobs = n_threads(n_jobs)
         self.parallel = parallel
         parallel.pre_dispatch = "all"
         return self.effective_n_jobs(n_jobs)
 
-    def submit(self, func, callback=None):
+    def submit(self, func: Any, callback: Any = None) -> "_Batch":
         batch = _Batch(self, func.items, callback)
         self._batches.append(batch)
         return batch
@@ -63,7 +68,7 @@ class _Together(ParallelBackendBase):
     # The name before joblib 1.5.
     apply_async = submit
 
-    def run(self):
+    def run(self) -> None:
         """Run all batches that were submitted."""
         batches, self._batches = self._batches, []
         counts = [len(batch.calls) for batch in batches]
@@ -79,13 +84,14 @@ class _Together(ParallelBackendBase):
 
 
 class _Batch:
-    """A few tasks; what joblib knows of them, and asks for their results."""
+    """A batch of tasks, and the future that joblib gets for it."""
 
-    def __init__(self, backend, calls, callback):
+    def __init__(self, backend: _Together, calls: Any, callback: Any) -> None:
         self._backend, self._callback = backend, callback
-        self.calls, self.results = calls, None
+        self.calls = calls
+        self.results: list[Any] | None = None
 
-    def get(self, timeout=None):
+    def get(self, timeout: float | None = None) -> Any:
         if self.results is None:
             self._backend.run()
         self._callback(self.results)

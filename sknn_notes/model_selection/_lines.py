@@ -1,22 +1,25 @@
-"""The lines that scikit-learn's searches print of every task under ``verbose``.
+"""The lines that scikit-learn's searches print for each task with ``verbose``.
 
-Its own would leave out the time of the fit, which here comes before the task.
+scikit-learn's own lines would not include the time of the fit, since the networks are
+fitted before scikit-learn's function for the task is called.
 """
+
+from typing import Any
 
 from joblib.logger import short_format_time
 
 _WIDTH = 80
 
 
-def start_line(keywords):
-    """Print that a task begins, under ``verbose`` above 9."""
+def start_line(keywords: dict[str, Any]) -> None:
+    """Print that a task starts, if ``verbose`` is above 9."""
     if keywords["verbose"] > 9:
         line = f"{_name(keywords)} START {_parameters(keywords)}"
         print(f"{line}{(_WIDTH - len(line)) * '.'}\n", end="")
 
 
-def end_line(keywords, result):
-    """Print the scores of a task and its time, under ``verbose`` above 1."""
+def end_line(keywords: dict[str, Any], result: dict[str, Any]) -> None:
+    """Print the scores and the time of a task, if ``verbose`` is above 1."""
     verbose = keywords["verbose"]
     if verbose < 2:
         return
@@ -26,11 +29,11 @@ def end_line(keywords, result):
         end += _scores(result)
     seconds = result["fit_time"] + result["score_time"]
     end += f" total time={short_format_time(seconds)}"
-    # In one piece, so that the lines of several threads don't mix.
+    # One call with the newline, so that lines of several threads do not mix.
     print(f"{begin}{end:.>{max(0, _WIDTH - len(begin))}}\n", end="")
 
 
-def _name(keywords):
+def _name(keywords: dict[str, Any]) -> str:
     name, verbose = "", keywords["verbose"]
     split, candidate = (keywords[f"{each}_progress"] for each in ("split", "candidate"))
     if verbose > 2:
@@ -40,12 +43,12 @@ def _name(keywords):
     return f"[CV{name}]"
 
 
-def _parameters(keywords):
+def _parameters(keywords: dict[str, Any]) -> str:
     parameters = keywords["parameters"]
     return ", ".join(f"{name}={parameters[name]}" for name in sorted(parameters))
 
 
-def _scores(result):
+def _scores(result: dict[str, Any]) -> str:
     test, train = result["test_scores"], result.get("train_scores")
     if isinstance(test, dict):
         lines = []

@@ -1,11 +1,12 @@
-"""The tasks of a search as one program: rows, transformers, networks, scores."""
+"""Runs all tasks of a search together: rows, transformers, networks, scores."""
 
+from collections.abc import Callable, Hashable
 from functools import partial
 from inspect import unwrap
 from itertools import islice
 from numbers import Number
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from sklearn.base import clone
@@ -20,9 +21,9 @@ from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._inputs import Inputs
 from sknn_notes.neural_network._together import Job, Outcome, fit_together
 
-# Training rows that are in memory at the same time, in bytes.
+# Maximum size of the training rows in memory at the same time, in bytes.
 _ROWS_AT_ONCE = 2**30
-# What a task of scikit-learn's searches is called with.
+# Keyword arguments of a task of scikit-learn's searches.
 _KEYWORDS = {
     "train",
     "test",
@@ -34,14 +35,14 @@ _KEYWORDS = {
 }
 
 
-def network_in(estimator):
-    """Return the network at the end of pipelines, and what its parameters start with.
+def network_in(estimator: Any) -> tuple[Any, str]:
+    """Return the network at the end of pipelines and the prefix of its parameters.
 
     Returns
     -------
     network : MLPClassifier, MLPRegressor or None
-        None where the estimator is to be fitted as a whole: it is something else, it
-        has callbacks, which follow the whole fit, or it prints each of its steps.
+        None if the estimator must be fitted as a whole: it is another estimator, it has
+        callbacks, which follow the whole fit, or it prints each of its steps.
     prefix : str
     """
     prefix = ""
@@ -57,20 +58,21 @@ def network_in(estimator):
 
 
 class _Task(NamedTuple):
-    """A candidate on a split: the arguments of scikit-learn's function for it."""
+    """One candidate on one split, as the arguments of scikit-learn's function."""
 
     function: Any
     estimator: Any
     X: Any
     y: Any
-    keywords: dict
+    keywords: dict[str, Any]
 
     @classmethod
-    def of(cls, call):
-        """Return the task of a call, or None if it has other arguments.
+    def of(cls, call: Any) -> Self | None:
+        """Return the task of a call, or None if the call has other arguments.
 
-        The function is without scikit-learn's wrapper, which sets what threads have
-        here: the configuration, and filters of warnings, which are the process's.
+        The function is taken without scikit-learn's wrapper, which sets the
+        configuration, which the threads here have already, and the warning filters,
+        which belong to the whole process.
         """
         function, arguments, keywords = call
         if len(arguments) != 3 or not keywords.keys() >= _KEYWORDS:
@@ -78,10 +80,10 @@ class _Task(NamedTuple):
         estimator, X, y = arguments
         return cls(unwrap(function), estimator, X, y, keywords)
 
-    def group(self):
-        """Return a key that the tasks have in common whose networks share rows.
+    def group(self) -> Hashable:
+        """Return the key of the tasks whose networks are fitted to the same rows.
 
-        None if the task is to be called as it is.
+        None if the task must be called as it is.
         """
         parameters = self.keywords["parameters"]
         self.estimator.set_params(**clone(parameters, safe=False))
@@ -97,39 +99,40 @@ class _Task(NamedTuple):
         return id(self.keywords["train"]), prefix, *before_network
 
 
-def _token(value):
-    """Return what equal values have in common; all but plain ones equal themselves."""
+def _token(value: Any) -> Any:
+    """Return a key that is equal for equal plain values and for identical objects."""
     plain = value is None or isinstance(value, str | Number)
     return (type(value), value) if plain else id(value)
 
 
 class _Fold:
-    """The rows of a split, with the parameters of ``fit`` and of the scorer."""
+    """Rows of a split, with the parameters of ``fit`` and of the scorer."""
 
-    def __init__(self, task):
+    def __init__(self, task: _Task) -> None:
         cut = partial(rows_of_fold, task.estimator, task.X, task.y)
         keywords = task.keywords
         self.train = cut(keywords["fit_params"], keywords["train"])
-        # Training scores take scikit-learn's own way from the whole data.
+        # For training scores, scikit-learn's function splits the whole data itself.
         self.test = None
         if not keywords["return_train_score"]:
             self.test = cut(keywords["score_params"], keywords["test"])
-        # Networks without steps before them see these rows.
+        # The rows that networks without previous steps predict on.
         self.inputs = Inputs(None if self.test is None else self.test[0])
 
 
 class _Group:
     """Tasks whose networks are fitted to the same rows."""
 
-    def __init__(self):
-        self.indices = []
+    def __init__(self) -> None:
+        self.indices: list[int] = []
         self.fold: Any = None
         self.rows: Any = None
         self.failure: Any = None
-        self.seconds, self.told = 0.0, []
+        self.seconds = 0.0
+        self.told: list[Any] = []
 
-    def prepare(self, tasks):
-        """Fit the transformers, and give them to all tasks."""
+    def prepare(self, tasks: dict[int, _Task]) -> None:
+        """Fit the transformers and share them among the tasks."""
         first, *others = (tasks[i].estimator for i in self.indices)
         begin = perf_counter()
         with Listening(f"Transformers of fit {self.indices[0]}") as self.told:
@@ -143,14 +146,14 @@ class _Group:
                 _take_transformers(other, first)
 
 
-def _fit_transformers(estimator, X, y, fit_params):
-    """Fit all but the network, and return the arguments of the network's ``fit``."""
+def _fit_transformers(estimator: Any, X: Any, y: Any, fit_params: Any) -> Any:
+    """Fit the steps before the network; return the arguments of the network's fit."""
     network, prefix = network_in(estimator)
     if not prefix:
         return X, y, fit_params
     arguments: Any = None
 
-    def keep(X, y, **fit_params):
+    def keep(X: Any, y: Any, **fit_params: Any) -> Any:
         nonlocal arguments
         arguments = X, y, fit_params
         return network
@@ -163,8 +166,8 @@ def _fit_transformers(estimator, X, y, fit_params):
     return arguments
 
 
-def _take_transformers(estimator, fitted):
-    """Let pipelines have the steps of others, except the network."""
+def _take_transformers(estimator: Any, fitted: Any) -> None:
+    """Replace the steps of a pipeline by fitted ones, except the network."""
     while type(estimator) is Pipeline:
         estimator.steps = [*fitted.steps[:-1], estimator.steps[-1]]
         estimator, fitted = estimator.steps[-1][1], fitted.steps[-1][1]
@@ -176,26 +179,32 @@ class Program:
     Parameters
     ----------
     calls : list of tuple
-        Function, arguments and keywords of each task. Cleared, so that nothing holds a
-        network when its task is done.
+        Function, arguments and keywords of each task. The list is cleared, so that a
+        network is freed when its task is done.
     n_jobs : int
         Number of threads.
     stack_size : "auto" or int
     told : list
-        Takes what the fits warn of.
+        Collects the warnings of the fits.
     """
 
-    def __init__(self, calls, n_jobs, stack_size, told):
+    def __init__(
+        self,
+        calls: list[Any],
+        n_jobs: int,
+        stack_size: int | Literal["auto"],
+        told: list[Any],
+    ) -> None:
         self._n_jobs, self._stack_size, self._told = n_jobs, stack_size, told
-        self._results = [None] * len(calls)
-        # Tasks to take apart, and calls to make as they are.
+        self._results: list[Any] = [None] * len(calls)
+        # Tasks whose networks are fitted together, and calls to make as they are.
         self._tasks: dict[int, _Task] = {}
         self._calls: dict[int, Any] = {}
-        self._groups: dict[tuple, _Group] = {}
+        self._groups: dict[Hashable, _Group] = {}
         for i, call in enumerate(calls):
             task = _Task.of(call)
             key = None if task is None else task.group()
-            if key is None:
+            if task is None or key is None:
                 function, *arguments = call
                 self._calls[i] = unwrap(function), *arguments
             else:
@@ -203,8 +212,8 @@ class Program:
                 self._groups.setdefault(key, _Group()).indices.append(i)
         calls.clear()
 
-    def run(self):
-        """Return the results of the calls, in their order."""
+    def run(self) -> list[Any]:
+        """Return the results of the calls, in order."""
         indices = list(self._calls)
         self._on_threads(lambda i: self._call(indices[i]), len(indices))
         with cross_validating():
@@ -213,20 +222,20 @@ class Program:
                 self._run_groups(some)
         return self._results
 
-    def _on_threads(self, function, n_calls):
+    def _on_threads(self, function: Callable[[int], None], n_calls: int) -> None:
         run_on_threads(function, n_calls, max(1, min(self._n_jobs, n_calls)))
 
-    def _call(self, i):
+    def _call(self, i: int) -> None:
         function, arguments, keywords = self._calls.pop(i)
         self._results[i] = function(*arguments, **keywords)
 
-    def _n_groups(self):
-        """Return how many groups may have their rows in memory at the same time."""
+    def _n_groups(self) -> int:
+        """Return the number of groups whose rows may be in memory at the same time."""
         X = next(iter(self._tasks.values())).X if self._tasks else None
         return max(self._n_jobs, _ROWS_AT_ONCE // max(1, _n_bytes(X)))
 
-    def _run_groups(self, groups):
-        folds = {}
+    def _run_groups(self, groups: list[_Group]) -> None:
+        folds: dict[int, _Fold] = {}
         for group in groups:
             task = self._tasks[group.indices[0]]
             split = id(task.keywords["train"])
@@ -248,7 +257,7 @@ class Program:
                 jobs.append(Job(network, *group.rows))
                 places.append((group, i))
 
-        def finish(job, outcome):
+        def finish(job: int, outcome: Outcome) -> None:
             jobs[job] = None
             group, i = places[job]
             self._finish(group, i, outcome)
@@ -260,7 +269,7 @@ class Program:
         for group in groups:
             group.fold = group.rows = None
 
-    def _finish(self, group, i, outcome):
+    def _finish(self, group: _Group, i: int, outcome: Outcome) -> None:
         task = self._tasks.pop(i)
         with group.fold.inputs.known():
             result = _scored(task, group.fold, outcome.error)
@@ -269,8 +278,8 @@ class Program:
         self._results[i] = result
 
 
-def _scored(task, fold, error):
-    """Return what scikit-learn makes of a task whose estimator is fitted, or failed."""
+def _scored(task: _Task, fold: _Fold, error: BaseException | None) -> dict[str, Any]:
+    """Return scikit-learn's result for a task whose estimator is fitted or failed."""
     estimator, X, y = task.estimator, task.X, task.y
     keywords = task.keywords | {"fit_params": None, "verbose": 0}
     if fold.test is not None:
@@ -280,7 +289,7 @@ def _scored(task, fold, error):
         keywords["train"], keywords["test"] = np.arange(0), np.arange(n_rows)
     traceback = None if error is None else error.__traceback__
 
-    def fit(*arguments, **keywords):
+    def fit(*arguments: Any, **keywords: Any) -> Any:
         del estimator.fit, estimator.set_params
         if error is not None:
             raise error
@@ -288,16 +297,17 @@ def _scored(task, fold, error):
 
     estimator.fit, estimator.set_params = fit, lambda **parameters: estimator
     try:
-        return task.function(estimator, X, y, **keywords)
+        result: dict[str, Any] = task.function(estimator, X, y, **keywords)
+        return result
     finally:
         if error is not None:
-            # It is raised again for other tasks, whose tracebacks shall be the same.
+            # The error may be raised again for other tasks, with the same traceback.
             error.__traceback__ = traceback
 
 
-def _n_bytes(X):
+def _n_bytes(X: Any) -> int:
     if hasattr(X, "nbytes"):
-        return X.nbytes
+        return int(X.nbytes)
     if hasattr(X, "nnz"):
-        return 12 * X.nnz
+        return int(12 * X.nnz)
     return 8 * int(np.prod(np.shape(X), dtype=float))

@@ -1,21 +1,125 @@
-"""scikit-learn's searches, with all networks fitted together."""
+"""Grid and randomized search that fit all their networks together."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn import model_selection
 
 from sknn_notes._base import BaseObject
+from sknn_notes._docstrings import completed
 from sknn_notes._messages import pass_on
 from sknn_notes._threads import on_this_machine
+from sknn_notes._typing import MatrixLike, RandomState
 from sknn_notes.model_selection._backend import together
 from sknn_notes.model_selection._program import network_in
 from sknn_notes.neural_network._together import STACK_SIZE
 
+Grid: TypeAlias = Mapping[str, Sequence[Any] | NDArray[Any]]
+# The values are lists, or have a method ``rvs``.
+Distributions: TypeAlias = Mapping[str, Any]
+
+# What the docstrings of both searches share.
+SHARED = """
+Parameters
+----------
+estimator : estimator
+    Estimator whose parameters are searched.
+scoring : str, callable, list, tuple or dict, default=None
+    How to evaluate the candidates. None uses the estimator's ``score``; a str is the
+    name of a scorer; a callable is a scorer, or returns a dict of several scores; a
+    list or tuple of names, or a dict of scorers, evaluates several metrics.
+n_jobs : int, default=None
+    Number of threads. None means 1 unless in a :obj:`joblib.parallel_config` context,
+    -1 uses all processors.
+refit : bool, str or callable, default=True
+    Whether to refit the best candidate on all the data. With several metrics, the name
+    of the metric that decides. A callable takes ``cv_results_`` and returns
+    ``best_index_``.
+cv : int, cross-validation generator or iterable, default=None
+    How to split the data. An int is the number of folds, None means 5; the folds are
+    stratified for a classifier.
+verbose : int, default=0
+    Above 0, the number of fits is printed; above 1, each candidate on each split with
+    its time; above 2, its score too; above 9, also its start.
+pre_dispatch : int or str, default='2*n_jobs'
+    Number of tasks that scikit-learn's own search dispatches in advance. When networks
+    are fitted together, all tasks are dispatched at once.
+error_score : 'raise' or float, default=np.nan
+    Score of a candidate whose fit fails. 'raise' raises the error.
+return_train_score : bool, default=False
+    Whether ``cv_results_`` includes the scores on the training data.
+stack_size : 'auto' or int, default='auto'
+    Maximum number of networks that a device trains at once. It has no effect on the
+    CPU, where every thread trains one network.
+
+Attributes
+----------
+cv_results_ : dict of str to ndarray
+    Parameters, scores, ranks and times of all candidates;
+    ``pandas.DataFrame(search.cv_results_)`` shows them as a table.
+best_estimator_ : estimator
+    Best candidate, refitted on all the data. Not available with ``refit=False``.
+best_score_ : float
+    Mean score of the best candidate over the splits.
+best_params_ : dict
+    Parameters of the best candidate.
+best_index_ : int
+    Row of the best candidate in ``cv_results_``.
+scorer_ : callable or dict of str to callable
+    Scorer that evaluated the candidates, or several by the names of their metrics.
+n_splits_ : int
+    Number of splits.
+refit_time_ : float
+    Time of the fit on all the data, in seconds.
+multimetric_ : bool
+    Whether there are several metrics.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Names of the features, if the best estimator has them.
+
+Notes
+-----
+Networks are fitted together if the estimator is an :class:`~sknn_notes.MLPClassifier`
+or :class:`~sknn_notes.MLPRegressor`, alone or as the last step of a pipeline (or of a
+pipeline that is the last step of another one). Then
+
+- the networks are fitted on threads of this process, which share the rows of each
+  split; nothing is copied to other processes;
+- on a device, networks that differ only in numerical parameters are trained at once,
+  and the threads score those that are done;
+- the steps before the network are fitted once for each split and each set of their own
+  parameters. Several candidates share them, so a scorer must not change them;
+- ``mean_fit_time`` is the time of the network plus that of the steps before it, which
+  counts in full for every candidate;
+- an interruption ends the search after the epochs that are running.
+
+With a fixed ``random_state``, the scores are those of scikit-learn's search, bit for
+bit with the same number of BLAS threads.
+
+scikit-learn's own search runs, with processes for ``n_jobs``, for any other estimator,
+with callbacks, for a pipeline with ``verbose=True``, and with the joblib backend of a
+cluster, such as Dask.
+"""
+
 
 class _FitsTogether(BaseObject):
-    """A search that fits its networks together where it can."""
+    """Base of the searches, which fits networks together where possible."""
 
-    def fit(self, X, y=None, **params):
-        """Evaluate all candidates, and fit the best one to all the data.
+    # Fitted attributes, described above.
+    cv_results_: dict[str, Any]
+    best_estimator_: Any
+    best_score_: float
+    best_params_: dict[str, Any]
+    best_index_: int
+    scorer_: Any
+    n_splits_: int
+    refit_time_: float
+    multimetric_: bool
+    feature_names_in_: NDArray[np.object_]
+
+    def fit(self, X: MatrixLike, y: Any = None, **params: Any) -> Self:
+        """Evaluate all candidates, and refit the best one on all the data.
 
         Parameters
         ----------
@@ -24,19 +128,20 @@ class _FitsTogether(BaseObject):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
             Targets.
         **params : dict
-            What else goes to the estimator's ``fit``, the scorer and the splitter. An
-            array as long as ``X``, such as ``sample_weight``, is split as ``X`` is;
-            ``groups`` go to the splitter.
+            Parameters passed to the estimator's ``fit``, the scorer and the splitter.
+            An array as long as ``X``, such as ``sample_weight``, is split like ``X``;
+            ``groups`` is passed to the splitter.
 
         Returns
         -------
         self : object
-            The fitted search.
+            Fitted search.
         """
         network, _ = network_in(self.estimator)
         callbacks = getattr(self, "_skl_callbacks", None)
         if network is None or callbacks or not on_this_machine():
-            return super().fit(X, y, **params)
+            super().fit(X, y, **params)
+            return self
         with together(self.stack_size) as tasks:
             try:
                 super().fit(X, y, **params)
@@ -45,100 +150,23 @@ class _FitsTogether(BaseObject):
         return self
 
 
+@completed(SHARED)
 class GridSearchCV(_FitsTogether, model_selection.GridSearchCV):
-    """Exhaustive search over a grid, which fits all its networks together.
+    """Exhaustive search over a grid that fits all its networks together.
 
-    It takes the parameters of scikit-learn's class of the same name, and has its
-    methods and attributes.
+    It has the parameters, methods and attributes of scikit-learn's class of the same
+    name.
 
     Parameters
     ----------
-    estimator : estimator
-        What to search the parameters of.
     param_grid : dict or list of dict
-        Lists of values by the names of parameters; all their combinations are
-        candidates. A list holds several grids.
-    scoring : str, callable, list, tuple or dict, default=None
-        What to evaluate the candidates by. None is the estimator's own ``score``; a
-        str names a scorer; a callable is one, or returns a dict of several values; a
-        list or tuple of names, or a dict of scorers, evaluates by several at once.
-    n_jobs : int, default=None
-        Number of threads. None is 1 unless in a :obj:`joblib.parallel_config` context,
-        -1 is one for each core.
-    refit : bool, str or callable, default=True
-        Whether to fit the best candidate to all the data. With several metrics the name
-        of the one to choose by. A callable takes ``cv_results_`` and returns
-        ``best_index_``.
-    cv : int, cross-validation generator or iterable, default=None
-        How to split the data. None is 5 folds and an int another number of them,
-        stratified for a classifier.
-    verbose : int, default=0
-        Above 0 the number of fits is printed; above 1 each candidate on each split,
-        with its time; above 2 its score, too; above 9 also when it begins.
-    pre_dispatch : int or str, default='2*n_jobs'
-        Only has an effect where the search is scikit-learn's own: as networks are
-        fitted together, all tasks are dispatched.
-    error_score : 'raise' or float, default=np.nan
-        Score of a candidate whose fit fails. 'raise' raises the error.
-    return_train_score : bool, default=False
-        Whether ``cv_results_`` holds the scores on the training data.
-    stack_size : 'auto' or int, default='auto'
-        The most networks that are trained at once on a device. It has no effect on the
-        CPU, where every thread trains one.
-
-    Attributes
-    ----------
-    cv_results_ : dict of str to ndarray
-        Parameters, scores, ranks and times of every candidate, as a table that
-        ``pandas.DataFrame`` takes.
-    best_estimator_ : estimator
-        The best candidate, fitted to all the data. Not available with
-        ``refit=False``.
-    best_score_ : float
-        Mean score of the best candidate on the splits.
-    best_params_ : dict
-        Parameters of the best candidate.
-    best_index_ : int
-        Its row in ``cv_results_``.
-    scorer_ : callable or dict of str to callable
-        What the candidates were evaluated by.
-    n_splits_ : int
-        Number of splits.
-    refit_time_ : float
-        Seconds that the fit to all the data took.
-    multimetric_ : bool
-        Whether there are several metrics.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where the best estimator has them.
+        Lists of values by parameter name; all combinations are candidates. A list holds
+        several grids.
 
     See Also
     --------
-    RandomizedSearchCV : Draws a fixed number of candidates.
-    sklearn.model_selection.GridSearchCV : The search that this one extends.
-
-    Notes
-    -----
-    The estimator is an :class:`~sknn_notes.MLPClassifier` or
-    :class:`~sknn_notes.MLPRegressor`, alone or as the last step of a pipeline (or of a
-    pipeline that is the last step of another one). Then
-
-    - the networks are fitted on threads of this process, which share the rows of each
-      split; nothing is copied to other processes;
-    - on a device, networks that differ in numbers alone are trained at once, and the
-      threads score those that are done;
-    - the steps before the network are fitted once for each split and each set of their
-      own parameters. They then belong to several candidates, so a scorer must not
-      change them;
-    - ``mean_fit_time`` holds the network's own seconds and those of the steps before
-      it, which every candidate counts in full;
-    - an interruption ends the search after the epochs that are running.
-
-    With a fixed ``random_state`` the scores are those of scikit-learn's search, bit for
-    bit for the same number of BLAS threads.
-
-    scikit-learn's own search runs, with processes for ``n_jobs``, for any other
-    estimator, with callbacks, for a pipeline with ``verbose=True``, and under a joblib
-    backend of a cluster, such as Dask.
+    RandomizedSearchCV : Search over a fixed number of random candidates.
+    sklearn.model_selection.GridSearchCV : Base of this search.
 
     Examples
     --------
@@ -152,30 +180,34 @@ class GridSearchCV(_FitsTogether, model_selection.GridSearchCV):
     ... )
     >>> grid = {"mlpclassifier__alpha": [1e-4, 1e-2, 100.0]}
     >>> search = GridSearchCV(model, grid, cv=3, n_jobs=2).fit(X, y)
-    >>> search.cv_results_["rank_test_score"][-1]
-    np.int32(3)
+    >>> search.cv_results_["mean_test_score"].round(1)
+    array([1. , 1. , 0.3])
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         **model_selection.GridSearchCV._parameter_constraints,
         "stack_size": STACK_SIZE,
     }
 
     def __init__(
         self,
-        estimator,
-        param_grid,
+        estimator: Any,
+        param_grid: Grid | Sequence[Grid],
         *,
-        scoring=None,
-        n_jobs=None,
-        refit=True,
-        cv=None,
-        verbose=0,
-        pre_dispatch="2*n_jobs",
-        error_score=np.nan,
-        return_train_score=False,
-        stack_size="auto",
-    ):
+        scoring: str
+        | Callable[..., Any]
+        | Collection[str]
+        | Mapping[str, Any]
+        | None = None,
+        n_jobs: int | None = None,
+        refit: bool | str | Callable[..., int] = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: int | str = "2*n_jobs",
+        error_score: float | Literal["raise"] = np.nan,
+        return_train_score: bool = False,
+        stack_size: int | Literal["auto"] = "auto",
+    ) -> None:
         super().__init__(
             estimator,
             param_grid,
@@ -191,105 +223,28 @@ class GridSearchCV(_FitsTogether, model_selection.GridSearchCV):
         self.stack_size = stack_size
 
 
+@completed(SHARED)
 class RandomizedSearchCV(_FitsTogether, model_selection.RandomizedSearchCV):
-    """Search over random candidates, which fits all its networks together.
+    """Search over random candidates that fits all its networks together.
 
-    It takes the parameters of scikit-learn's class of the same name, and has its
-    methods and attributes.
+    It has the parameters, methods and attributes of scikit-learn's class of the same
+    name.
 
     Parameters
     ----------
-    estimator : estimator
-        What to search the parameters of.
     param_distributions : dict or list of dict
         Lists of values, or distributions with a method ``rvs`` such as those of
-        ``scipy.stats``, by the names of parameters. Of a list of dicts one is drawn for
-        each candidate.
+        ``scipy.stats``, by parameter name. From a list of dicts, one is drawn for each
+        candidate.
     n_iter : int, default=10
         Number of candidates.
-    scoring : str, callable, list, tuple or dict, default=None
-        What to evaluate the candidates by. None is the estimator's own ``score``; a
-        str names a scorer; a callable is one, or returns a dict of several values; a
-        list or tuple of names, or a dict of scorers, evaluates by several at once.
-    n_jobs : int, default=None
-        Number of threads. None is 1 unless in a :obj:`joblib.parallel_config` context,
-        -1 is one for each core.
-    refit : bool, str or callable, default=True
-        Whether to fit the best candidate to all the data. With several metrics the name
-        of the one to choose by. A callable takes ``cv_results_`` and returns
-        ``best_index_``.
-    cv : int, cross-validation generator or iterable, default=None
-        How to split the data. None is 5 folds and an int another number of them,
-        stratified for a classifier.
-    verbose : int, default=0
-        Above 0 the number of fits is printed; above 1 each candidate on each split,
-        with its time; above 2 its score, too; above 9 also when it begins.
-    pre_dispatch : int or str, default='2*n_jobs'
-        Only has an effect where the search is scikit-learn's own: as networks are
-        fitted together, all tasks are dispatched.
     random_state : int, RandomState instance or None, default=None
         Seeds the draw of the candidates.
-    error_score : 'raise' or float, default=np.nan
-        Score of a candidate whose fit fails. 'raise' raises the error.
-    return_train_score : bool, default=False
-        Whether ``cv_results_`` holds the scores on the training data.
-    stack_size : 'auto' or int, default='auto'
-        The most networks that are trained at once on a device. It has no effect on the
-        CPU, where every thread trains one.
-
-    Attributes
-    ----------
-    cv_results_ : dict of str to ndarray
-        Parameters, scores, ranks and times of every candidate, as a table that
-        ``pandas.DataFrame`` takes.
-    best_estimator_ : estimator
-        The best candidate, fitted to all the data. Not available with
-        ``refit=False``.
-    best_score_ : float
-        Mean score of the best candidate on the splits.
-    best_params_ : dict
-        Parameters of the best candidate.
-    best_index_ : int
-        Its row in ``cv_results_``.
-    scorer_ : callable or dict of str to callable
-        What the candidates were evaluated by.
-    n_splits_ : int
-        Number of splits.
-    refit_time_ : float
-        Seconds that the fit to all the data took.
-    multimetric_ : bool
-        Whether there are several metrics.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where the best estimator has them.
 
     See Also
     --------
-    GridSearchCV : Tries all combinations.
-    sklearn.model_selection.RandomizedSearchCV : The search that this one extends.
-
-    Notes
-    -----
-    The estimator is an :class:`~sknn_notes.MLPClassifier` or
-    :class:`~sknn_notes.MLPRegressor`, alone or as the last step of a pipeline (or of a
-    pipeline that is the last step of another one). Then
-
-    - the networks are fitted on threads of this process, which share the rows of each
-      split; nothing is copied to other processes;
-    - on a device, networks that differ in numbers alone are trained at once, and the
-      threads score those that are done;
-    - the steps before the network are fitted once for each split and each set of their
-      own parameters. They then belong to several candidates, so a scorer must not
-      change them;
-    - ``mean_fit_time`` holds the network's own seconds and those of the steps before
-      it, which every candidate counts in full;
-    - an interruption ends the search after the epochs that are running.
-
-    With a fixed ``random_state`` the scores are those of scikit-learn's search, bit for
-    bit for the same number of BLAS threads.
-
-    scikit-learn's own search runs, with processes for ``n_jobs``, for any other
-    estimator, with callbacks, for a pipeline with ``verbose=True``, and under a joblib
-    backend of a cluster, such as Dask.
+    GridSearchCV : Search over all combinations.
+    sklearn.model_selection.RandomizedSearchCV : Base of this search.
 
     Examples
     --------
@@ -302,32 +257,36 @@ class RandomizedSearchCV(_FitsTogether, model_selection.RandomizedSearchCV):
     >>> search = RandomizedSearchCV(
     ...     model, {"alpha": loguniform(1e-5, 1e-1)}, n_iter=4, random_state=0
     ... ).fit(X, y)
-    >>> len(search.cv_results_["mean_test_score"])
-    4
+    >>> print(f"{search.best_score_:.2f}")
+    0.98
     """
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: dict[str, list[Any]] = {
         **model_selection.RandomizedSearchCV._parameter_constraints,
         "stack_size": STACK_SIZE,
     }
 
     def __init__(
         self,
-        estimator,
-        param_distributions,
+        estimator: Any,
+        param_distributions: Distributions | Sequence[Distributions],
         *,
-        n_iter=10,
-        scoring=None,
-        n_jobs=None,
-        refit=True,
-        cv=None,
-        verbose=0,
-        pre_dispatch="2*n_jobs",
-        random_state=None,
-        error_score=np.nan,
-        return_train_score=False,
-        stack_size="auto",
-    ):
+        n_iter: int = 10,
+        scoring: str
+        | Callable[..., Any]
+        | Collection[str]
+        | Mapping[str, Any]
+        | None = None,
+        n_jobs: int | None = None,
+        refit: bool | str | Callable[..., int] = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: int | str = "2*n_jobs",
+        random_state: RandomState = None,
+        error_score: float | Literal["raise"] = np.nan,
+        return_train_score: bool = False,
+        stack_size: int | Literal["auto"] = "auto",
+    ) -> None:
         super().__init__(
             estimator,
             param_distributions,

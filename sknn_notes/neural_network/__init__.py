@@ -1,4 +1,4 @@
-"""Multi-layer perceptrons as scikit-learn estimators."""
+"""Multi-layer perceptrons for classification and regression."""
 
 from sknn_notes.neural_network._classifier import MLPClassifier
 from sknn_notes.neural_network._regressor import MLPRegressor

@@ -1,4 +1,4 @@
-"""Whether a network has learned more than a constant, and what may have kept it."""
+"""Warning for a network that predicts no better than a constant, with the cause."""
 
 import numpy as np
 from scipy.sparse import issparse
@@ -10,26 +10,25 @@ from sknn_notes._engine.prediction import chunk_rows
 from sknn_notes._messages import warn
 from sknn_notes.neural_network._parameters import base_rate, value_at_start
 
-# Samples that the losses are compared on, and raw outputs of them, at most.
+# Maximum number of samples, and of their raw outputs, for comparing the losses.
 _N_ROWS, _N_OUTPUTS = 10_000, 10**7
 
 
 @np.errstate(all="ignore")
 def warn_if_at_chance(estimator, network, plan, batches, reached):
-    """Warn where the fitted network is no better than a constant prediction.
+    """Warn if the fitted network is no better than a constant prediction.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Fitted; its ``_predictor`` predicts with the network's arrays.
+        Fitted estimator, with a ``_predictor``.
     network : Network
-        With the weights that training left.
+        Network with the weights after training.
     plan : Plan
     batches : Batches
-        The training data.
+        Training data.
     reached : float
-        The training loss, noise and penalty included; where it is low, the network is
-        not asked.
+        Training loss, noise and penalty included. If it is low, nothing is predicted.
     """
     loss, n_raw = plan.loss, network.shapes[-1][1]
     n_rows = min(_N_ROWS, max(1, _N_OUTPUTS // n_raw))
@@ -43,8 +42,8 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
         chances = _of_constants(loss, batches, y, weight, network)
         batches.chances[id(loss)] = loss, *chances
     _, chance, at_zero = batches.chances[id(loss)]
-    # A constant that is all but right can't be improved on.
-    # Likelihoods of densities give losses below 0, too.
+    # A constant that is nearly perfect can't be improved on. Losses of densities may be
+    # negative.
     margin = abs(chance)
     if reached < chance - 0.1 * margin or chance <= 1e-3 * at_zero:
         return
@@ -54,15 +53,15 @@ def warn_if_at_chance(estimator, network, plan, batches, reached):
     if value < chance - 1e-6 * margin:
         return
     warn(
-        "The network predicts the training data no better than a constant does: its "
-        f"loss is {value:.4g}, that of a constant {chance:.4g}. "
+        "The network predicts the training data no better than a constant: its loss is "
+        f"{value:.4g}, that of the best constant {chance:.4g}. "
         f"{_likely_cause(estimator, plan, X, batches.y)}",
         ConvergenceWarning,
     )
 
 
 def _of_constants(loss, batches, y, weight, network):
-    """Return the loss of the best constant prediction, and that of zeros."""
+    """Return the losses of the best constant prediction and of zeros."""
     n_raw, dtype = network.shapes[-1][1], network.theta.dtype
     constant = loss.constant(batches.y, batches.sample_weight, n_raw).astype(dtype)
     parts = list(gen_batches(len(y), chunk_rows(n_raw)))
@@ -75,7 +74,7 @@ def _of_constants(loss, batches, y, weight, network):
 
 
 def _mean_loss(loss, chunks, y, weight):
-    """Return the mean loss of raw outputs that come by chunks."""
+    """Return the mean loss of raw outputs given in chunks."""
     losses = [loss.per_sample(raw, y[rows], np)[0] for rows, raw in chunks]
     return float(np.average(np.concatenate(losses), weights=weight))
 
@@ -107,6 +106,6 @@ def _likely_cause(estimator, plan, X, y):
         )
     size = f"The step size may be wrong ({rate}), the" if stochastic else "The"
     return (
-        f"{size} first weights may be too small or too large "
-        f"(init={estimator.init!r}), or the inputs may tell nothing about y."
+        f"{size} initial weights may be too small or too large "
+        f"(init={estimator.init!r}), or the inputs may be unrelated to y."
     )

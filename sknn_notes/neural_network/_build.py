@@ -1,4 +1,4 @@
-"""From parameters to a network, its objective and what can't be combined."""
+"""Builds network and objective from parameters, and checks their combinations."""
 
 from itertools import pairwise
 from typing import Any
@@ -36,10 +36,10 @@ from sknn_notes.schedules import Schedule
 
 
 class Plan:
-    """The resolved parts and per-layer values of an estimator's parameters.
+    """Parts and per-layer values that the parameters of an estimator stand for.
 
-    Everything that can be wrong with the parameters together is found here, before any
-    array of the network exists.
+    Invalid combinations of parameters raise here, before any array of the network is
+    allocated.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ class Plan:
     Attributes
     ----------
     alphas, dropout : list of float or Schedule
-        One per weight matrix, and one per hidden layer; every schedule is a checked
-        copy with a ``start``.
+        One value per weight matrix, and one per hidden layer; each schedule is a
+        checked copy with a ``start``.
     """
 
     def __init__(self, estimator, loss, solver):
@@ -71,7 +71,7 @@ class Plan:
         if self.batch_norm is not None and self.layer_norm is not None:
             raise ValueError(
                 f"batch_norm={flat['batch_norm']!r} and layer_norm="
-                f"{flat['layer_norm']!r} both normalize what enters the activations. "
+                f"{flat['layer_norm']!r} both normalize the inputs of the activations. "
                 "Set one of them to False."
             )
         self.residual = flat["residual"]
@@ -110,23 +110,23 @@ class Plan:
             none=True,
         )
         self._flat, self._owner = flat, type(estimator).__name__
-        # What networks were checked; copies have it in common.
+        # Networks that were checked; copies of the plan share the list.
         self._checked: list[tuple] = []
         self._check_solver()
 
     def _check_solver(self):
-        """Refuse what the solver can't handle."""
+        """Raise ValueError if the solver does not support the other parameters."""
         names = ("dropout", "input_dropout", "dropconnect")
         noise = [name for name in names if _nonzero(self._flat[name])]
         noise += ["augment"] if self.augment else []
         if noise and not self.solver.stochastic:
             self._raise(
                 ", ".join(noise),
-                "it minimizes one fixed objective over all the data, and noise makes "
-                "it random",
+                "it minimizes a fixed objective over all the data, which noise would "
+                "make random",
             )
         if self._constrained and not self.solver.stochastic:
-            self._raise("max_norm", "it takes no constraints")
+            self._raise("max_norm", "it does not support constraints")
         is_rough = (
             self.penalty is not None and not self.penalty.smooth and any(self.alphas)
         )
@@ -134,11 +134,9 @@ class Plan:
             self._raise("penalty", "it needs a smooth penalty, such as 'l2'")
         varies = self.penalty is not None and "alpha" in dict(self.schedules)
         if varies and not self.solver.stochastic:
-            self._raise("alpha", "it minimizes one fixed objective")
+            self._raise("alpha", "it minimizes a fixed objective")
         if self.solver.decoupled and self._undecayed:
-            self._raise(
-                "penalty", "it applies what the penalty's decay returns, which is 0"
-            )
+            self._raise("penalty", "it applies the penalty's decay, which is 0")
 
     def _raise(self, what, reason):
         values = {name: self._flat[name] for name in what.split(", ")}
@@ -150,14 +148,14 @@ class Plan:
 
     @property
     def schedules(self):
-        """The names of the parameters under a schedule, each with the schedule."""
+        """Pairs of a parameter's name and its schedule."""
         values = [("alpha", alpha) for alpha in self.alphas]
         values += [("dropout", rate) for rate in self.dropout]
         return [pair for pair in values if isinstance(pair[1], Schedule)]
 
     @property
     def _undecayed(self):
-        """Whether there is a smooth penalty that weight decay would leave out."""
+        """Whether there is a smooth penalty that weight decay would ignore."""
         return (
             self.penalty is not None
             and self.penalty.smooth
@@ -182,15 +180,15 @@ class Plan:
         return any(norm is not None for norm in self.max_norms)
 
     def start_noise(self, X, rng, fitted):
-        """Return the number of inputs that the noise parts leave of ``X``'s features.
+        """Start the noise parts; return the number of inputs after them.
 
         Parameters
         ----------
         X : {ndarray, sparse array} of shape (n_samples, n_features)
         rng : numpy.random.Generator
         fitted : list of Noise
-            The parts of the fit that goes on, empty for a new one; those that have not
-            changed stay as they are.
+            Noise parts of the fit that is continued, empty for a new fit. Parts that
+            have not changed are kept.
         """
         n_inputs = X.shape[1]
         fitted = list(fitted)
@@ -198,28 +196,28 @@ class Plan:
             if fitted and kept(noise, fitted[0]) is fitted[0]:
                 self.augment[i] = fitted.pop(0)
             else:
-                # What follows a new part is new, too: its inputs may be others.
+                # Parts after a new one are new too, since their inputs may differ.
                 fitted.clear()
                 noise.n_outputs_ = noise.start(n_inputs, rng)
             n_inputs = self.augment[i].n_outputs_
         return n_inputs
 
     def check_inputs(self, X):
-        """Raise ValueError if a noise part or the embedding can't take its inputs."""
+        """Raise ValueError if the noise parts or the embedding do not support ``X``."""
         for block in blocks_of(X) if self.augment else ():
             check_inputs(self.augment, block)
         check_dense(self.embedding, X)
 
     def start_embedding(self, X, sample_weight, fitted):
-        """Return the number of inputs that the embedding makes of ``X``.
+        """Start the embedding; return the number of inputs after it.
 
         Parameters
         ----------
         X : {ndarray, sparse array, Rows} of shape (n_samples, n_features)
-            The rows to train on.
+            Rows to train on.
         sample_weight : ndarray of shape (n_samples,) or None
         fitted : Embedding or None
-            That of the fit that goes on, which stays if it has not changed.
+            Embedding of the fit that is continued; it is kept if it has not changed.
         """
         self.embedding = kept(self.embedding, fitted)
         if self.embedding is not fitted:
@@ -264,8 +262,8 @@ class Plan:
         n_weights = sum(a * b for a, b in pairwise(units))
         if n_weights > _MOST_WEIGHTS:
             raise ValueError(
-                f"hidden_layer_sizes={shown(self._flat['hidden_layer_sizes'])} asks "
-                f"for more than {_MOST_WEIGHTS:.0e} weights, which no array can hold. "
+                f"hidden_layer_sizes={shown(self._flat['hidden_layer_sizes'])} needs "
+                f"more than {_MOST_WEIGHTS:.0e} weights, which no array can hold. "
                 "Pass the number of units of each hidden layer, such as (100, 50)."
             )
 
@@ -290,9 +288,9 @@ class Plan:
                 if isinstance(item, float) and not _survives(item, number, domain):
                     raise ValueError(
                         f"The {name!r} parameter of {owner} is {item!r}, which "
-                        f"{number.__name__}, the type that the network computes in, "
-                        f"holds as {_rounded(item, number)}. Pass a number that it can "
-                        "hold, or set dtype='float64'."
+                        f"{number.__name__}, the data type of the computation, rounds "
+                        f"to {_rounded(item, number)}. Pass a number that it can "
+                        "represent, or set dtype='float64'."
                     )
 
     def program(self, network):
@@ -316,7 +314,7 @@ class Plan:
         return Objective(program, batch)
 
 
-# The estimator's numbers that the network computes with.
+# Numerical parameters of the estimator that are cast to the type of the network.
 _COMPUTED_WITH = ("alpha", "bias_init", "learning_rate_init", "max_norm")
 _MOST_WEIGHTS = 2**60
 
@@ -327,7 +325,7 @@ def _rounded(value, number):
 
 
 def _survives(value, number, constraints):
-    """Tell whether a number stays in its domain when it is rounded to a type."""
+    """Whether a number stays in its domain when it is rounded to a type."""
     domains = [c for c in constraints if isinstance(c, Interval)]
     rounded = _rounded(value, number)
     return not domains or any(domain.is_satisfied_by(rounded) for domain in domains)

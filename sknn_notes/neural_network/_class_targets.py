@@ -1,8 +1,10 @@
-"""Targets that are classes or labels."""
+"""Targets of classifiers: classes, or multilabel targets."""
 
 import copy
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils.multiclass import (
     check_classification_targets,
@@ -12,21 +14,22 @@ from sklearn.utils.multiclass import (
 
 from sknn_notes._part import kept
 from sknn_notes._sklearn import compute_class_weight
+from sknn_notes._typing import Floats, Integers
 from sknn_notes.neural_network._guidance import no_larger_than_floats, warn_of_numbers
 from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets
 
 
 class ClassTargets(Targets):
-    """Classes that exclude each other, or labels, of which a sample has any number.
+    """Targets that are mutually exclusive classes, or multilabel targets.
 
     Parameters
     ----------
     classes : ndarray of shape (n_classes,)
-        Sorted labels; the column numbers for multilabel targets.
+        Sorted class labels; for multilabel targets the column numbers.
     multilabel : bool
     """
 
-    def __init__(self, classes, multilabel):
+    def __init__(self, classes: NDArray[Any], multilabel: bool) -> None:
         self.classes, self.multilabel = classes, multilabel
         self._sortable = sortable(classes)
         self.multiclass = not multilabel and len(classes) > 2
@@ -39,10 +42,12 @@ class ClassTargets(Targets):
         self.n_outputs = 1 if self.binary else len(classes)
 
     @classmethod
-    def start(cls, estimator, y, sample_weight, partial):
-        """Return the targets of a first fit, and ``y`` checked.
+    def start(
+        cls, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
+    ) -> tuple[Self, Any]:
+        """Return the targets of a first fit, and the validated ``y``.
 
-        ``partial_fit`` has set the estimator's ``classes_``; ``fit`` finds them in y.
+        ``partial_fit`` has set ``classes_``; ``fit`` finds the classes in ``y``.
         """
         multilabel = y.ndim == 2
         if partial:
@@ -59,27 +64,31 @@ class ClassTargets(Targets):
         targets._learn(estimator, labels, sample_weight, partial)
         return targets, labels
 
-    def resume(self, estimator, y, sample_weight, partial):
-        """Return the targets of a fit that continues, and ``y`` checked."""
+    def resume(
+        self, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
+    ) -> tuple[Self, Any]:
+        """Return the targets of a fit that continues, and the validated ``y``."""
         targets = copy.copy(self)
         y = targets.check(y, complete=not partial)
         targets._learn(estimator, y, sample_weight, partial)
         return targets, y
 
-    def _learn(self, estimator, y, sample_weight, partial):
-        """Set the loss and the weights of the classes by the parameters."""
+    def _learn(
+        self, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
+    ) -> None:
+        """Set the loss and the class weights from the parameters."""
         loss = kept(estimator._resolve("loss"), self.loss)
         task = "multilabel" if self.multilabel else "binary"
         task = "multiclass" if self.multiclass else task
         if task not in loss.tasks:
             raise ValueError(
-                f"loss={estimator.loss!r} takes {' and '.join(loss.tasks)} targets; y "
-                f"is {task}. Choose loss='log_loss' or 'hinge'."
+                f"loss={estimator.loss!r} supports {' and '.join(loss.tasks)} targets, "
+                f"but y is {task}. Choose loss='log_loss' or 'hinge'."
             )
         if loss is not self.loss:
             classes, counts = self.classes, None
             if not (partial or self.multilabel):
-                counts = np.bincount(self.strata(y), sample_weight, len(classes))
+                counts = np.bincount(self.columns(y)[0], sample_weight, len(classes))
             loss.start(classes, counts)
         self.loss, self.class_weight = loss, estimator.class_weight
         if self.class_weight is not None:
@@ -90,16 +99,16 @@ class ClassTargets(Targets):
             "out_activation_": self.link.name,
         }
 
-    def check(self, y, complete=False):
-        """Return ``y`` if its classes are known and, with ``complete``, all occur."""
+    def check(self, y: Any, complete: bool = False) -> Any:
+        """Return ``y``; raise for unknown or, with ``complete``, missing classes."""
         y = _checked(y)
         found = unique_labels(y)
         if self.multilabel != (y.ndim == 2):
             raise ValueError(
-                f"y has shape {y.shape}, and the classifier was fitted before on "
-                f"{'labels in columns' if self.multilabel else 'classes'}."
+                f"y has shape {y.shape}, but the classifier was fitted before on "
+                f"{'multilabel targets' if self.multilabel else 'classes'}."
             )
-        # Python's own labels are hashed in a fraction of the time.
+        # Python objects are hashed much faster than NumPy scalars.
         present, known = set(found.tolist()), set(self.classes.tolist())
         if complete and present != known:
             raise ValueError(
@@ -109,19 +118,19 @@ class ClassTargets(Targets):
         if not present <= known or (y.ndim == 2 and y.shape[1] != len(self.classes)):
             raise ValueError(
                 "`y` has classes not in `self.classes_`. `self.classes_` has "
-                f"{self.classes}. 'y' has {found}. The data of fit, or the argument "
-                "classes in the first call of partial_fit, must have them all."
+                f"{self.classes}. 'y' has {found}. Pass all classes to fit, or as "
+                "classes in the first call of partial_fit."
             )
         return y
 
-    def columns(self, y):
-        """Return one array of class indices for every column of ``y``."""
+    def columns(self, y: Any) -> Any:
+        """Return an array of class indices for each column of ``y``."""
         if self.multilabel:
             return _dense(y).T.astype(np.int8)
         return [np.searchsorted(self._sortable, y)]
 
-    def encode(self, y, dtype):
-        """Return class indices (n_samples,), or 0 and 1 as (n_samples, n_outputs)."""
+    def encode(self, y: Any, dtype: Any) -> NDArray[Any]:
+        """Return class indices (n_samples,), or 0s and 1s (n_samples, n_outputs)."""
         if self.multilabel:
             return np.asarray(_dense(y), dtype=dtype)
         (indices,) = self.columns(y)
@@ -129,11 +138,13 @@ class ClassTargets(Targets):
             return indices
         return indices.astype(dtype)[:, None]
 
-    def strata(self, y):
+    def strata(self, y: Any) -> Integers | None:
         return None if self.multilabel else self.columns(y)[0]
 
     @np.errstate(over="ignore")
-    def weights(self, y, sample_weight, partial=False):
+    def weights(
+        self, y: Any, sample_weight: Floats | None, partial: bool = False
+    ) -> Floats | None:
         if self.class_weight is None:
             return sample_weight
         weight = np.ones(y.shape[0])
@@ -145,25 +156,31 @@ class ClassTargets(Targets):
             weight *= sample_weight
         if not partial and not weight.any():
             raise ValueError(
-                "Weights of all samples are zero with "
-                f"class_weight={self.class_weight!r}; some class needs a positive one."
+                "All samples have weight zero with "
+                f"class_weight={self.class_weight!r}. At least one class must have a "
+                "positive weight."
             )
         return weight
 
-    def decode(self, scores):
-        """Return the labels that scores of shape (n_samples, n_outputs) stand for."""
+    def decode(self, scores: Floats) -> NDArray[Any]:
+        """Return the predicted labels for scores of shape (n_samples, n_outputs)."""
         if self.multiclass:
             return self.classes[np.argmax(scores, axis=1)]
         positive = (scores > 0).astype(int)
         return positive if self.multilabel else self.classes[positive[:, 0]]
 
-    def predicted(self, raw):
-        """Return class indices, or whether each output is a yes."""
+    def predicted(self, raw: Floats) -> NDArray[Any]:
+        """Return class indices, or for each output whether it is positive."""
         scores = self.link.scores(raw)
         return np.argmax(scores, axis=1) if self.multiclass else scores > 0
 
-    def score(self, predicted, encoded, sample_weight):
-        """Return the weighted share of samples whose every target is predicted."""
+    def score(
+        self,
+        predicted: NDArray[Any],
+        encoded: NDArray[Any],
+        sample_weight: Floats | None,
+    ) -> float:
+        """Return the weighted fraction of samples with all targets correct."""
         if self.multiclass:
             right = predicted == encoded
         else:
@@ -172,8 +189,8 @@ class ClassTargets(Targets):
         return float(np.average(right, weights=sample_weight))
 
 
-def _checked(y):
-    """Return ``y``, sortable; raise ValueError unless several columns hold 0 and 1."""
+def _checked(y: Any) -> Any:
+    """Return sortable ``y``; raise if several columns hold more than 0 and 1."""
     if y.ndim == 1:
         return sortable(y)
     if not issparse(y) and type_of_target(y).startswith("continuous"):
@@ -181,37 +198,39 @@ def _checked(y):
     values = np.unique(y.data if issparse(y) else y)
     if not np.isin(values, [0, 1]).all():
         raise ValueError(
-            "y has several columns, which are labels of 0 and 1 each, but holds the "
-            f"values {values[:5]}. For several outputs of more classes wrap the "
-            "classifier in sklearn.multioutput.MultiOutputClassifier."
+            "y has several columns, which must hold 0 and 1 only, but holds the values "
+            f"{values[:5]}. For several outputs with more classes, wrap the classifier "
+            "in sklearn.multioutput.MultiOutputClassifier."
         )
     return y
 
 
-def sortable(y):
-    """Return labels, strings in an array of objects as one of strings.
+def sortable(y: Any) -> NDArray[Any]:
+    """Return labels, with an array of ``str`` objects converted to a string dtype.
 
-    Sorting, searching and comparing these takes a tenth of the time.
+    Sorting, searching and comparing such an array takes a tenth of the time.
     """
     is_text = y.dtype == object and set(map(type, y)) == {str}
     return y.astype(str) if is_text else y
 
 
-def _dense(y):
+def _dense(y: Any) -> Any:
     return y.toarray() if issparse(y) else y
 
 
-def class_weights(class_weight, targets, y, sample_weight):
-    """Return the weights of the classes, one array for every column of ``y``.
+def class_weights(
+    class_weight: Any, targets: ClassTargets, y: Any, sample_weight: Floats | None
+) -> list[Floats]:
+    """Return the class weights, one array for each column of ``y``.
 
     Parameters
     ----------
     class_weight : dict, "balanced" or list of dict
-        By class; for multilabel targets "balanced" or one dict a column.
+        Weights by class; for multilabel targets "balanced" or one dict per column.
     targets : ClassTargets
     y : {ndarray, sparse array} of shape (n_samples,) or (n_samples, n_outputs)
     sample_weight : ndarray of shape (n_samples,) or None
-        Balanced weights are those of the weighted counts.
+        Balanced weights are computed from weighted counts.
     """
     balanced = isinstance(class_weight, str)
     specs, columns = [class_weight], targets.columns(y)
@@ -219,13 +238,14 @@ def class_weights(class_weight, targets, y, sample_weight):
         specs = [class_weight] * len(columns) if balanced else class_weight
         if not isinstance(specs, list) or len(specs) != len(columns):
             raise ValueError(
-                f"For {len(columns)} labels class_weight must be 'balanced' or a list "
-                f"of as many dicts with the weights of 0 and 1. Got {class_weight!r}."
+                f"For {len(columns)} labels, class_weight must be 'balanced' or a list "
+                f"of {len(columns)} dicts with weights of 0 and 1. Got "
+                f"{class_weight!r}."
             )
     elif isinstance(class_weight, list):
         raise ValueError(
-            "A list for class_weight is for several labels a sample; y has one. Pass a "
-            f"dict of weights by class, or 'balanced'. Got {class_weight!r}."
+            "A list for class_weight is for multilabel targets, but y has one column. "
+            f"Pass a dict of weights by class, or 'balanced'. Got {class_weight!r}."
         )
     of_columns = []
     for spec, column in zip(specs, columns, strict=True):
@@ -240,14 +260,14 @@ def class_weights(class_weight, targets, y, sample_weight):
             weights = compute_class_weight(
                 spec, classes=present, y=column, sample_weight=weight
             )
-        # A class whose samples all weigh nothing has no balanced weight.
+        # A class whose samples all have weight 0 has an infinite balanced weight.
         weights[np.isposinf(weights) & balanced] = 0
         if not np.isfinite(weights).all() or np.min(weights) < 0:
             raise ValueError(
                 f"class_weight must give finite weights >= 0. Got {class_weight!r}."
             )
         if targets.multilabel and len(present) == 1:
-            # The value that a column does not hold has a weight of 1.
+            # A value that the column does not hold gets weight 1.
             weights = np.insert(weights, 1 - present[0], 1.0)
         of_columns.append(weights)
     return of_columns

@@ -1,4 +1,4 @@
-"""Where a network is trained: what ``device`` and the inputs say."""
+"""The device that trains a network, by ``device`` and the inputs."""
 
 import numpy as np
 from scipy.sparse import issparse
@@ -14,14 +14,14 @@ def device_of(estimator, X):
     ----------
     estimator : MLPClassifier or MLPRegressor
     X : {ndarray, sparse array, Rows, tensor} of shape (n_samples, n_features)
-        Validated.
+        Validated inputs.
 
     Raises
     ------
     ImportError
         If PyTorch is missing.
     ValueError
-        If there is no such device, or it can't take ``X``.
+        If there is no such device, or it does not support ``X``.
     """
     spec = estimator.device
     is_tensor = not (isinstance(X, np.ndarray | Rows) or issparse(X))
@@ -29,23 +29,23 @@ def device_of(estimator, X):
         return Device(X.device) if is_tensor else None
     if is_tensor and str(spec) not in (str(X.device), X.device.type):
         raise ValueError(
-            f"X is on {X.device} and device={spec!r}. Set device=None to train where X "
-            "is, or move X."
+            f"X is on {X.device}, but device={spec!r}. Set device=None to train on the "
+            "device of X, or move X."
         )
     if is_host(spec):
         return None
     device = _found(spec)
     if is_sparse(X):
         raise ValueError(
-            f"device={spec!r} takes dense X; X is sparse. Pass X.toarray() if that "
-            "fits into memory, or set device='cpu', whose steps read no more than the "
-            "entries."
+            f"device={spec!r} needs a dense X, but X is sparse. Pass X.toarray() if "
+            "that fits into memory, or set device='cpu', where training reads only the "
+            "stored entries."
         )
     return device
 
 
 def is_host(spec):
-    """Tell whether a device is the CPU, where numpy's arrays are."""
+    """Whether a device is the CPU."""
     return spec == "cpu"
 
 
@@ -60,6 +60,6 @@ def _found(spec):
     except (RuntimeError, AssertionError) as error:
         raise ValueError(
             f"device must be None, 'cpu', 'cuda' or 'cuda:1' for the second GPU. Got "
-            f"{spec!r}, for which PyTorch says: {str(error).splitlines()[0]}"
+            f"{spec!r}, for which PyTorch reports: {str(error).splitlines()[0]}"
         ) from error
     return device

@@ -1,4 +1,4 @@
-"""Several networks in one estimator, trained side by side from seeds of their own."""
+"""Training of an ensemble: several networks in one estimator, with different seeds."""
 
 import copy
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -22,14 +22,14 @@ from sknn_notes.neural_network._validation import Fold, of_validation
 
 
 def networks_to_continue(estimator, partial):
-    """Return the fitted networks that a fit continues, none for a first fit."""
+    """Return the fitted networks that a fit continues; none for a first fit."""
     networks = [] if is_first(estimator, partial) else estimator._members
     if estimator.n_networks < len(networks):
         raise ValueError(
             f"n_networks={estimator.n_networks} is less than the {len(networks)} "
             "networks fitted so far, which warm_start=True and partial_fit continue. "
-            "Set n_networks to that or more, or set warm_start=False and call fit to "
-            "start from new weights."
+            f"Set n_networks to {len(networks)} or more, or set warm_start=False and "
+            "call fit to start from new weights."
         )
     return networks
 
@@ -41,16 +41,16 @@ def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks, 
     ----------
     estimator : MLPClassifier or MLPRegressor
     X, y, sample_weight, validation, partial
-        As ``prepare`` takes them.
+        Arguments of ``prepare``.
     tasks : NetworkTasks or None
-        Told of every network and every epoch.
+        Callback tasks, which follow every network and every epoch.
     record : FitRecord or None
-        Follows the networks, and knows how far they have come if the fit is resumed.
+        Record of the networks; if the fit is resumed, it holds their progress.
 
     Raises
     ------
     KeyboardInterrupt
-        If the user interrupts before a network has made an epoch.
+        If the user interrupts before any network has completed an epoch.
     """
     data = _checked(estimator, X, y, sample_weight, validation, partial)
     networks, folds = _start(estimator, partial)
@@ -77,7 +77,7 @@ def fit_networks(estimator, X, y, sample_weight, *, validation, partial, tasks, 
 
 
 def _checked(estimator, X, y, sample_weight, validation, partial):
-    """Return the data as arrays, which no network has to convert again."""
+    """Return the data as arrays, so that no network converts them again."""
     first = is_first(estimator, partial)
     types = dtypes(estimator, estimator._resolve("solver"), first)
     X, y = estimator._validate_data(X, y, types, first)
@@ -92,7 +92,7 @@ def _checked(estimator, X, y, sample_weight, validation, partial):
 
 
 def _start(estimator, partial):
-    """Return the networks to train, and the fold of each; earlier ones are copies."""
+    """Return the networks to train and their folds; earlier networks are copied."""
     earlier = networks_to_continue(estimator, partial)
     folds = [None] if earlier == [estimator] else estimator._folds if earlier else []
     networks = [_network(estimator, each.random_state, each) for each in earlier]
@@ -106,23 +106,23 @@ def _start(estimator, partial):
 
 
 def _network(estimator, seed, earlier=None):
-    """Return an estimator of one network, which may go on from an earlier one."""
+    """Return an estimator with one network, which may continue an earlier one."""
     network = clone(estimator)
     network.set_params(n_networks=1, n_jobs=None, random_state=seed)
-    # The ensemble calls them.
+    # The ensemble calls the callbacks.
     vars(network).pop("_skl_callbacks", None)
     if hasattr(estimator, "classes_"):
-        # The first call of partial_fit was told them.
+        # They were passed to the first call of partial_fit.
         network.classes_ = estimator.classes_
     if earlier is not None:
         vars(network).update(_fitted_attributes(earlier), networks_=None)
-    # The data come as arrays.
+    # The networks get arrays without names.
     vars(network).pop("feature_names_in_", None)
     return network
 
 
 def _fitted_attributes(estimator):
-    """Return all that fits have set, by name."""
+    """Return the attributes that fits have set, by name."""
     params = estimator.get_params(deep=False)
     return {
         name: value
@@ -132,7 +132,7 @@ def _fitted_attributes(estimator):
 
 
 class _Training:
-    """The training of all networks, one after the other or on several threads.
+    """Training of all networks, one after the other, on threads or on a device.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ class _Training:
     Attributes
     ----------
     told : list of Told
-        What the networks warned of.
+        Warnings of the networks.
     interrupted : bool
         Whether the user interrupted the training.
     """
@@ -189,12 +189,12 @@ class _Training:
             except KeyboardInterrupt:
                 self.interrupted = True
             finally:
-                # If some still run, an error or the user ends their training.
+                # Stop those that still run after an error or an interruption.
                 self._stop.set()
         return [future.result() for future in futures]
 
     def _run_in_stack(self, indices, device):
-        """Train all networks on a device; return what each warned of."""
+        """Train all networks on a device; return the warnings of each."""
         X, y, sample_weight, validation = self.data
         shared = Shared()
         listening = [Listening(f"Network {index}") for index in indices]
@@ -240,7 +240,7 @@ class _Training:
         return [each.told for each in listening]
 
     def _train(self, index, limit):
-        """Train one network unless all are to stop; return what it warned of."""
+        """Train one network unless training was stopped; return its warnings."""
         if self._stop.is_set():
             return []
         X, y, sample_weight, validation = self.data
@@ -267,19 +267,19 @@ class _Training:
             self.interrupted = True
             self._stop.set()
         if record is not None and not self._stop.is_set():
-            # A callback of another network's thread may be writing the record.
+            # A callback may be writing the record on the thread of another network.
             with self._lock:
                 record.finish(index, _fitted_attributes(network), told)
         return told
 
     def trained(self):
-        """Return the networks that have made an epoch, in this fit or earlier.
+        """Return the networks that have completed an epoch, in this fit or earlier.
 
         Returns
         -------
         networks : list of MLPClassifier or MLPRegressor
         folds : list of (Fold or None)
-            None for a network that was an estimator alone before others joined it.
+            None for a network that was trained with ``n_networks=1``.
         """
         pairs = [
             (network, fold)
@@ -290,9 +290,9 @@ class _Training:
 
 
 class _Epochs:
-    """The epochs of one network; they end where the whole training is to stop.
+    """Callback tasks of the epochs of one network, which also stop its training.
 
-    Callbacks are called by one thread at a time.
+    Only one thread at a time calls the callbacks.
     """
 
     def __init__(self, network, index, tasks, stop, lock):
@@ -304,7 +304,7 @@ class _Epochs:
 
     def begin_fit(self, fitted):
         def attributes():
-            # Callbacks see an estimator of this network alone.
+            # Callbacks get an estimator with this network alone.
             return _fitted_attributes(self._network) | fitted()
 
         self._call("begin_fit", attributes)

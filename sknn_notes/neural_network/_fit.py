@@ -1,4 +1,4 @@
-"""One training of a network: it runs, and publishes its results."""
+"""The training of one network, which also publishes its results."""
 
 import copy
 from contextlib import nullcontext
@@ -36,7 +36,7 @@ _NO_CONTEXT = nullcontext()
 
 @dataclass
 class Training:
-    """A training that may begin.
+    """The training of one network, ready to start.
 
     Parameters
     ----------
@@ -44,16 +44,16 @@ class Training:
     plan : Plan
     schedule : Schedule
     network : Network
-        With the weights to start from.
+        Network with its initial weights.
     batches : Batches
-        The training data, encoded.
+        Encoded training data.
     validation : ValidationSet or None
     state : TrainingState
-        What training goes on from, and leaves for the next call.
+        State that training starts from and leaves for the next call.
     first, partial : bool
-        Whether the weights are new, and whether the data are a chunk.
+        Whether the weights are new, and whether ``partial_fit`` was called.
     device : Device or None
-        What trains it, None for the CPU.
+        Device to train on; None for the CPU.
     """
 
     estimator: Any
@@ -68,7 +68,7 @@ class Training:
     device: Device | None = None
 
     def run(self, tasks=None, progress=None):
-        """Train, on from some progress; ``tasks`` are told of every epoch."""
+        """Train, from ``progress`` if it is given; ``tasks`` follow every epoch."""
         if self.in_steps_of_device:
             member = self.member(tasks, progress)
             train_side_by_side([member], self.device)
@@ -81,7 +81,7 @@ class Training:
         """Train on the CPU."""
         shapes = self.network.shapes
         units = shapes[0][0], *(width for _, width in shapes)
-        # Numbers that overflow end in a loss that is not finite, which is reported.
+        # Overflow makes the loss non-finite, which is reported.
         with threads_for(self.batches.max_rows, units), np.errstate(all="ignore"):
             self._begin(tasks, progress)
             try:
@@ -91,7 +91,7 @@ class Training:
 
     @property
     def in_steps_of_device(self):
-        """Whether a device makes the steps."""
+        """Whether the training steps run on a device."""
         return self.device is not None and self.plan.solver.stochastic
 
     def _begin(self, tasks=None, progress=None):
@@ -106,21 +106,21 @@ class Training:
             tasks.begin_fit(lambda: copy.deepcopy(self.fitted()))
 
     def end(self, tasks=None):
-        """Tell that training is over; check what the monitor has seen."""
+        """Tell ``tasks`` that training is over; check the validation scores."""
         if tasks is not None:
             tasks.end_fit()
         if self.validation is not None:
             check_scores(self.estimator, self.validation, self.monitor)
 
     def _explained(self, error):
-        """Return an error with what the targets tell about it."""
+        """Return an error with the advice that the targets suggest."""
         remedy = self.estimator._targets.remedy(self.batches.y)
         return DivergenceError(f"{error} {remedy}") if remedy else error
 
     def member(self, tasks=None, progress=None, context=_NO_CONTEXT):
-        """Begin, and return what a device trains beside others.
+        """Start the training, and return the member of a stack that a device trains.
 
-        What is done for this training alone is done in the context.
+        Whatever concerns this training alone is done in the context.
         """
         with np.errstate(all="ignore"):
             self._begin(tasks, progress)
@@ -130,7 +130,7 @@ class Training:
         member.is_followed = tasks is not None
         if self.validation is not None:
             member.validation = self.validation.X
-            # A scorer asks the estimator.
+            # A scorer calls the estimator after every epoch.
             member.is_followed |= self.estimator.scoring not in (None, "loss")
             self.monitor.evaluate = evaluation(
                 self.estimator,
@@ -141,7 +141,7 @@ class Training:
         return member
 
     def take(self, member):
-        """Take what a device has trained; raise what ended it before its time."""
+        """Take the results of a device; raise the error that ended the training."""
         if isinstance(member.error, DivergenceError):
             raise self._explained(member.error)
         if member.error is not None:
@@ -149,7 +149,7 @@ class Training:
         self._warn_unless_converged(member.epochs)
 
     def progress(self):
-        """Return how far training has come, between two epochs."""
+        """Return the state of training between two epochs."""
         state = copy.deepcopy(self.state)
         state.n_without_improvement = self.monitor.n_without_improvement
         return Progress(
@@ -167,7 +167,7 @@ class Training:
         output_layer = fitted["coefs_"][-1], fitted["intercepts_"][-1]
         if not all(np.isfinite(array).all() for array in output_layer):
             dtype = self.network.theta.dtype.name
-            raise divergence(f"In the unit of y the weights overflow {dtype}.")
+            raise divergence(f"In the unit of y, the weights overflow {dtype}.")
         for name, value in fitted.items():
             setattr(estimator, name, value)
         estimator._targets.keep(self.network)
@@ -177,7 +177,7 @@ class Training:
             warn_if_at_chance(estimator, self.network, self.plan, self.batches, reached)
 
     def _monitor(self):
-        """Return the monitor, whose bar is what the first weights reach here."""
+        """Return the monitor; a warm start has to improve on its initial weights."""
         estimator, evaluate, best = self.estimator, None, np.inf
         if self.validation is not None:
             evaluate = evaluation(estimator, self.network, self.validation)
@@ -185,7 +185,7 @@ class Training:
         elif self.partial and not self.first:
             best = np.inf if estimator.best_loss_ is None else estimator.best_loss_
         elif not self.first and self.plan.solver.stochastic:
-            # A copy of the generator: training draws the same whether this was asked.
+            # On a copy of the generator, so that training draws the same numbers.
             objective = self.plan.objective(self.network)
             best = objective.mean(self.batches, copy.deepcopy(self.state.rng))
         return Monitor(
@@ -205,7 +205,7 @@ class Training:
     def _minimize(self, tasks):
         estimator, batches, solver = self.estimator, self.batches, self.plan.solver
         if not solver.stochastic:
-            # It looks at all rows at once.
+            # The objective is evaluated on all rows at once.
             batch = as_matrix(batches.X), batches.y, batches.sample_weight
             if self.device is None:
                 objective: Any = self.plan.objective(self.network, batch)
@@ -261,12 +261,13 @@ class Training:
             say(f"The steps run in {self.executor}.")
         if self._resumed is not None and self._resumed.executor != self.executor:
             warn(
-                f"This fit began in {self._resumed.executor} and goes on in "
-                f"{self.executor}: its results are the same up to rounding only.",
+                f"This fit started in {self._resumed.executor} and continues in "
+                f"{self.executor}. Its results agree with an uninterrupted fit only up "
+                "to rounding.",
             )
 
     def fitted(self):
-        """Return the fitted attributes as training has them now."""
+        """Return the fitted attributes in the current state of training."""
         estimator, monitor = self.estimator, self.monitor
         arrays = estimator._targets.publish(self.network)
         fitted = {
@@ -304,11 +305,11 @@ class Training:
 
     @property
     def _watched(self):
-        """What the validation scores are of, as a tuple; empty where there are none."""
+        """The ``scoring`` of the validation scores, in a tuple; empty without them."""
         return () if self.validation is None else (self.estimator.scoring,)
 
     def _earlier(self, name, watched=None):
-        """Return a curve of the calls that this one goes on from, of the same score."""
+        """Return the curve of earlier calls that this one continues."""
         estimator = self.estimator
         if self.first or (watched is not None and watched != estimator._watched):
             return []

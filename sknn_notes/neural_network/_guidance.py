@@ -1,35 +1,39 @@
-"""Errors and warnings on targets, scorers and methods that say what to do instead."""
+"""Errors and warnings about targets, scorers and methods, with advice."""
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import MethodType
+from types import FunctionType, MethodType
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer
 
 from sknn_notes._checks import shown
 from sknn_notes._messages import warn
+from sknn_notes._typing import Method
 
 
 class AvailableIf:
-    """A method that is absent where a check raises AttributeError, whose words stay.
+    """A method that is absent if a check raises AttributeError, with its message.
 
-    scikit-learn's ``available_if`` ends with a message of its own, without the reason.
+    scikit-learn's ``available_if`` replaces the message, and with it the reason.
 
     Parameters
     ----------
     check : callable
-        Takes the estimator.
+        Called with the estimator.
     method : function
     """
 
-    def __init__(self, check, method):
+    def __init__(self, check: Callable[[Any], object], method: FunctionType) -> None:
         self.check, self.method = check, method
         self.__doc__ = method.__doc__
 
-    def __get__(self, estimator, owner=None):
-        """Return the method, bound to ``estimator`` if there is one."""
+    def __get__(self, estimator: Any, owner: type | None = None) -> Any:
+        """Return the method, bound to ``estimator`` unless that is None."""
         if estimator is None:
             return self.method
         try:
@@ -42,14 +46,19 @@ class AvailableIf:
         return MethodType(self.method, estimator)
 
 
-def available_if(check):
-    """Return a decorator for a method that is absent where ``check`` raises."""
-    return lambda method: AvailableIf(check, method)
+def available_if(check: Callable[[Any], object]) -> Callable[[Method], Method]:
+    """Return a decorator for a method that is absent if ``check`` raises."""
+
+    def decorate(method: Method) -> Method:
+        # A type checker sees a method, which an instance binds.
+        return cast(Method, AvailableIf(check, cast(FunctionType, method)))
+
+    return decorate
 
 
 @contextmanager
-def no_larger_than_floats(what):
-    """Raise ValueError in place of the OverflowError of an int that no float holds."""
+def no_larger_than_floats(what: str) -> Iterator[None]:
+    """Raise ValueError instead of OverflowError for an int too large for a float."""
     try:
         yield
     except OverflowError as error:
@@ -59,18 +68,18 @@ def no_larger_than_floats(what):
         ) from None
 
 
-def check_numbers(y):
+def check_numbers(y: Any) -> None:
     """Raise ValueError unless ``y`` can be the targets of a regressor."""
     if issparse(y):
         raise ValueError(
-            "y is sparse, and a regressor takes dense targets. Pass y.toarray()."
+            "y is sparse, but a regressor needs dense targets. Pass y.toarray()."
         )
     dtype = getattr(y, "dtype", None)
     kind = getattr(dtype, "kind", "")
     if kind in ("U", "S", "T"):
         raise ValueError(
-            "y holds strings, and a regressor takes numbers. If they are numbers, "
-            "convert them with y.astype(float); for words use MLPClassifier."
+            "y holds strings, but a regressor needs numbers. If they are numbers, "
+            "convert them with y.astype(float); for classes, use MLPClassifier."
         )
     if kind == "f" and np.isnan(y).any():
         raise ValueError(
@@ -78,38 +87,38 @@ def check_numbers(y):
         )
     if kind in ("M", "m"):
         raise ValueError(
-            f"y is of type {dtype}, and a regressor takes numbers. Convert it, for "
-            "example (y - y.min()) / np.timedelta64(1, 'D') for days."
+            f"y has dtype {dtype}, but a regressor needs numbers. Convert y, for "
+            "example to days: (y - y.min()) / np.timedelta64(1, 'D')."
         )
 
 
-def warn_of_numbers(y, classes):
-    """Warn where the classes of a classifier look like measured numbers."""
+def warn_of_numbers(y: Any, classes: NDArray[Any]) -> None:
+    """Warn if the classes of a classifier look like continuous targets."""
     n, n_classes = y.shape[0], len(classes)
     measured = np.issubdtype(np.asarray(classes).dtype, np.floating)
-    # Where there are fewer than two samples each, scikit-learn warns itself.
+    # With fewer than two samples per class, scikit-learn warns itself.
     if measured and n_classes >= 100 and 2 * n_classes <= n < 10 * n_classes:
         warn(
             f"y holds {n_classes} different floats, with {n / n_classes:.1f} samples "
-            "each. They look like numbers, for which there is MLPRegressor; "
-            "if they are classes, pass them as integers or strings.",
+            "each. They look like continuous targets, for which there is MLPRegressor. "
+            "If they are classes, pass them as integers or strings.",
         )
 
 
-def check_scorer(estimator):
-    """Raise ValueError if the scorer needs a method that the estimator does not have.
+def check_scorer(estimator: Any) -> None:
+    """Raise ValueError if the scorer needs a method that the estimator lacks.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        In ``fit``, before training, with its loss.
+        Estimator in ``fit``, before training.
     """
     if not estimator.early_stopping or estimator.scoring in (None, "loss"):
         return
     scorer = estimator.scoring
     if isinstance(scorer, str):
         scorer = get_scorer(scorer)
-    # scikit-learn's scorers tell; of another callable nothing is known.
+    # Only scikit-learn's scorers say which methods they call.
     methods = getattr(scorer, "_response_method", None)
     if methods is None:
         return
@@ -123,8 +132,10 @@ def check_scorer(estimator):
         )
 
 
-def watched_score(scorer, estimator, validation, **metadata):
-    """Return the score of a validation set; errors say that it was being scored."""
+def watched_score(
+    scorer: Any, estimator: Any, validation: Any, **metadata: Any
+) -> float:
+    """Return the score of a validation set; errors mention the scoring."""
     scoring = shown(estimator.scoring)
     try:
         score = scorer(estimator, validation.X, validation.y, **metadata)
@@ -139,5 +150,5 @@ def watched_score(scorer, estimator, validation, **metadata):
     except (TypeError, ValueError):
         raise ValueError(
             f"scoring={scoring} returned {shown(score)} for the validation set. Early "
-            "stopping needs one number, greater where the model is better."
+            "stopping needs one number, larger for better models."
         ) from None

@@ -1,4 +1,4 @@
-"""Parameters that were set and cannot act, because of others: one warning for each."""
+"""Warnings of parameters that were set but have no effect because of others."""
 
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from sknn_notes._checks import shown
 from sknn_notes._messages import warn
 from sknn_notes.neural_network._parameters import REGISTRIES
 
-# Parameters that this process was warned of: a search would repeat it with every fit.
+# Parameters that this process has warned of; a search would repeat each warning.
 told: set[str] = set()
 
 _silent = ContextVar("_silent", default=False)
@@ -21,7 +21,7 @@ _silent = ContextVar("_silent", default=False)
 
 @contextmanager
 def untold():
-    """Warn of nothing in the block, which sets parameters in the user's place."""
+    """Suppress the warnings in the block, which sets parameters for the user."""
     token = _silent.set(True)
     try:
         yield
@@ -30,14 +30,14 @@ def untold():
 
 
 def tell_inactive(estimator, plan, has_validation_set):
-    """Warn of every parameter that was set and has no effect, once a process.
+    """Warn of each parameter that was set but has no effect, once per process.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        In ``fit`` or ``partial_fit``.
+        Estimator during ``fit`` or ``partial_fit``.
     plan : Plan
-        Of its parameters.
+        Plan of its parameters.
     has_validation_set : bool
         Whether ``X_val`` was passed.
     """
@@ -51,10 +51,10 @@ def tell_inactive(estimator, plan, has_validation_set):
 
 
 def inactive(estimator, plan, has_validation_set) -> Iterator[tuple[str, str]]:
-    """Yield the parameters that were set and have no effect, each with the reason.
+    """Yield the parameters that were set but have no effect, each with the reason.
 
-    A value equal to the default is never one of them. Neither is what belongs to a
-    penalty of ``alpha=0``: a search includes 0.
+    Values equal to the default are not reported, nor are the parameters of a penalty
+    with ``alpha=0``, a value that searches include.
     """
     defaults = _defaults(cast(Hashable, type(estimator)))
     for name, reason in [
@@ -80,19 +80,19 @@ def _equal(value, default):
     return value is default or bool(np.array_equal(value, default))
 
 
-# Parts that take parameters of the estimator where they are passed by name.
+# Parts that take parameters of the estimator when they are passed by name.
 _WITH_PARAMETERS = ("solver", "learning_rate", "penalty")
 
 
 @cache
 def _flat_parameters(part: str, cls: Hashable) -> list[str]:
-    """Return the parameters of an estimator that go to the parts of one registry."""
+    """Return the parameters of an estimator that parts of one registry take."""
     parts = REGISTRIES[part].values()
     taken = {name for each in parts for name in each._get_param_names()}
     return sorted(taken & _defaults(cls).keys())
 
 
-# Penalties and shares of L1 that say the same.
+# Pairs of penalty and l1_ratio that agree.
 _SAID_TWICE = [("l1", 1), ("l2", 0)]
 
 
@@ -119,13 +119,13 @@ def _of_parts(estimator):
 def _of_lbfgs(estimator, plan):
     if plan.solver.stochastic:
         return
-    reason = f"{type(plan.solver).__name__} takes "
-    yield "batch_size", reason + "all samples at once"
-    yield "clip_norm", reason + "steps along a line"
+    owner = type(plan.solver).__name__
+    yield "batch_size", f"{owner} uses all samples at once"
+    yield "clip_norm", f"{owner} chooses its steps by a line search"
     for name in ("learning_rate", "learning_rate_init"):
-        yield name, reason + "steps without a learning rate"
+        yield name, f"{owner} has no learning rate"
     if estimator.dtype != "float64":
-        yield "dtype", reason + "float64"
+        yield "dtype", f"{owner} computes in float64"
 
 
 def _of_schedules(estimator, plan):
@@ -134,7 +134,7 @@ def _of_schedules(estimator, plan):
         schedule = REGISTRIES["learning_rate"][schedule]
     without = ""
     if estimator.n_iter_no_change == np.inf:
-        without = "with n_iter_no_change=inf there is no plateau to change at"
+        without = "with n_iter_no_change=inf there are no plateaus"
     elif not schedule.needs_plateaus:
         without = "training ends at the first plateau unless learning_rate='adaptive'"
     for name, each in [("learning_rate", schedule), *plan.schedules]:
@@ -160,7 +160,7 @@ def _of_layers(estimator, plan):
         names = "activation", "batch_norm", "dropout", "layer_norm", "residual"
         for name in names:
             value = getattr(estimator, name)
-            # A linear model has none of them, and these say so.
+            # These values suit a linear model.
             if not (_equal(value, []) or _equal(value, "identity")):
                 yield name, "the network has no hidden layer"
     if plan.penalty is None:
@@ -169,7 +169,7 @@ def _of_layers(estimator, plan):
         yield "penalize_bias", "penalty=None"
     elif plan.penalty.sees_matrices:
         owner = type(plan.penalty).__name__
-        yield "penalize_bias", f"{owner} is on matrices, and the biases are in no group"
+        yield "penalize_bias", f"{owner} penalizes groups of weights, without biases"
 
 
 def _of_noise(plan):
@@ -178,9 +178,9 @@ def _of_noise(plan):
         yield "dropout_scaling", "dropout, input_dropout and dropconnect are 0"
     if not (drops or plan.augment):
         for name in ("marginalization", "n_mc_samples"):
-            yield name, "there is no dropout and no augment to average over"
+            yield name, "there is no dropout or augment to average over"
 
 
 def _of_networks(estimator):
     if estimator.n_networks == 1:
-        yield "n_jobs", "n_networks=1, and one network is trained on one thread"
+        yield "n_jobs", "n_networks=1, and a single network is trained on one thread"

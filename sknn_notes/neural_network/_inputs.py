@@ -1,4 +1,4 @@
-"""The inputs of a network, validated; memory maps stay in their files."""
+"""Validation of the inputs of a network; memory maps are not loaded as a whole."""
 
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,28 +14,28 @@ from sknn_notes.neural_network._shared import Shared
 
 
 def validated(estimator, *data, dtype, reset, order=None, **checks):
-    """Validate X, and y where it is passed, as scikit-learn does.
+    """Validate X, and y if it is passed, as scikit-learn does.
 
-    A memory map that would have to be converted is not: its rows are converted when
-    they are read, and checked here block by block.
+    A memory map that needs a conversion is not converted as a whole: its values are
+    checked here block by block, and its rows are converted when they are read.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
     *data : X, or X and y
-        As passed by the user.
+        Data as the user passed them.
     dtype : dtype or list of dtype
-        The types that X may have; the first one stands for others.
+        Data types that X may have; any other type is converted to the first one.
     reset, order, **checks
-        As ``validate_data`` takes them.
+        Arguments of ``validate_data``.
 
     Returns
     -------
     X : {ndarray, CSR array, Rows, tensor} of shape (n_samples, n_features)
-        A tensor of a device stays there. ``Rows`` are of a memory map of another type,
-        or in another order, than asked for.
+        A tensor stays on its device. ``Rows`` stand for a memory map that has another
+        data type or memory order than requested.
     y : ndarray
-        If it was passed.
+        Only if it was passed.
     """
     X = data[0]
     inputs = None if reset else _inputs.get()
@@ -75,14 +75,14 @@ def _checked(estimator, *data, dtype, reset, order, **checks):
 
 
 class Inputs:
-    """Inputs that several networks predict from, which are checked once.
+    """Inputs that several networks predict on and that are checked only once.
 
-    The networks are fitted to data of the same columns.
+    The networks have been fitted on data with the same columns.
 
     Parameters
     ----------
     X : object
-        As passed to ``predict``, by whoever keeps it as it is.
+        Data as passed to ``predict``; they must not change.
     """
 
     def __init__(self, X):
@@ -90,7 +90,7 @@ class Inputs:
 
     @contextmanager
     def known(self):
-        """Let networks take in the block what others have made of the inputs."""
+        """In the block, let networks reuse the inputs as others have checked them."""
         token = _inputs.set(self)
         try:
             yield
@@ -102,12 +102,12 @@ _inputs: ContextVar[Inputs | None] = ContextVar("_inputs", default=None)
 
 
 def is_tensor(X):
-    """Tell whether X lies on a device, where it stays."""
+    """Whether X is an array of another library, which may be on a device."""
     return hasattr(X, "__dlpack__") and not isinstance(X, np.ndarray)
 
 
 def _validated_tensor(estimator, X, y=None, *, types, reset, **checks):
-    """Validate X where it is, and y on the CPU."""
+    """Validate X on its device, and y on the CPU."""
     xp = namespace(X)
     dtypes = [getattr(xp, np.dtype(each).name) for each in types]
     X = validate_data(estimator, X, dtype=dtypes, reset=reset)
@@ -118,7 +118,7 @@ def _validated_tensor(estimator, X, y=None, *, types, reset, **checks):
 
 
 def _is_converted(X, types, order):
-    """Tell whether X is a memory map that scikit-learn would convert as a whole."""
+    """Whether X is a memory map that scikit-learn would convert as a whole."""
     if not isinstance(X, np.memmap) or X.ndim != 2 or X.dtype.kind not in "biuf":
         return False
     return X.dtype not in types or (order == "C" and not X.flags.c_contiguous)

@@ -1,21 +1,24 @@
-"""Targets that are numbers, and their unit."""
+"""Targets of regressors, and their standardization."""
 
 import copy
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 
 from sknn_notes._engine.prediction import spread_of
 from sknn_notes._messages import warn
 from sknn_notes._part import kept
+from sknn_notes._typing import Floats
+from sknn_notes.layers._base import Fitted
 from sknn_notes.links import unit_of
 from sknn_notes.neural_network._guidance import check_numbers
 from sknn_notes.neural_network._targets import Targets
 
 
 class NumberTargets(Targets):
-    """Numbers, one or several a sample, and their unit.
+    """Targets that are numbers, one or several per sample.
 
     Parameters
     ----------
@@ -26,16 +29,20 @@ class NumberTargets(Targets):
     scale: Any = None
     standardizes: bool
 
-    def __init__(self, n_outputs):
+    def __init__(self, n_outputs: int) -> None:
         self.n_outputs = n_outputs
 
     @classmethod
-    def start(cls, estimator, y, sample_weight, partial):
-        """Return the targets of a first fit, and ``y`` checked."""
+    def start(
+        cls, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
+    ) -> tuple[Self, Any]:
+        """Return the targets of a first fit, and the validated ``y``."""
         return cls(_width(y)).resume(estimator, y, sample_weight, partial)
 
-    def resume(self, estimator, y, sample_weight, partial):
-        """Return the targets of a fit that continues, and ``y`` checked.
+    def resume(
+        self, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
+    ) -> tuple[Self, Any]:
+        """Return the targets of a fit that continues, and the validated ``y``.
 
         ``partial_fit`` keeps the scale of its first chunk.
         """
@@ -54,84 +61,89 @@ class NumberTargets(Targets):
         return targets, targets.check(y)
 
     @property
-    def link(self):
-        """What raw outputs in the user's unit stand for."""
+    def link(self) -> Any:
+        """Link from raw outputs to predictions in the unit of ``y``."""
         link = self.loss.link()
         return link if self.scale is None else link.in_unit(self.scale.scale)
 
     @property
-    def _may_standardize(self):
-        """Whether predictions may be on another scale."""
+    def _may_standardize(self) -> bool:
+        """Whether the loss supports standardized targets."""
         return unit_of(self.loss.link()) is not None
 
     @property
-    def _raw_scale(self):
-        """What takes raw outputs of the network to the user's unit."""
+    def _raw_scale(self) -> "TargetScale":
+        """Scale from raw outputs of the network to raw outputs in the unit of ``y``."""
         unit = unit_of(self.loss.link())
         return self.scale if unit is None else TargetScale(*unit(*self.scale))
 
-    def check(self, y):
-        """Return ``y`` if it has the known outputs, and numbers that the loss takes."""
+    def check(self, y: Any) -> Any:
+        """Return ``y`` if its number of outputs is right and the loss supports it."""
         check_numbers(y)
         if _width(y) != self.n_outputs:
             raise ValueError(
-                f"y has {_width(y)} outputs, and the network fitted so far has "
+                f"y has {_width(y)} outputs, but the network fitted so far has "
                 f"{self.n_outputs}."
             )
         self.loss.check_targets(y)
         return y
 
-    def learn_scale(self, y, weight):
+    def learn_scale(self, y: Any, weight: Floats | None) -> None:
         if self.scale is None:
             self.scale = TargetScale.from_targets(y.reshape(len(y), -1), weight)
 
-    def encode(self, y, dtype):
+    def encode(self, y: Any, dtype: Any) -> Floats:
         """Return standardized targets, shape (n_samples, n_outputs)."""
         y = y.reshape(len(y), -1)
         with np.errstate(over="ignore"):
             encoded = self.scale.standardize(y).astype(dtype, order="C")
-            # Predictions are in the user's unit, and in this type too.
+            # Predictions are in the unit of y, and in this type too.
             fits = np.isfinite(y.astype(dtype)).all() and np.isfinite(encoded).all()
         if not fits:
             raise ValueError(
-                f"y has values too large for {dtype}, which the network computes "
-                "in. Scale y, or set dtype='float64'."
+                f"y has values too large for {dtype}, the data type of the network. "
+                "Scale y, or set dtype='float64'."
             )
         self.scale.check_resolution(np.finfo(dtype), y.min(axis=0) < y.max(axis=0))
         return encoded
 
-    def check_validation(self, encoded):
+    def check_validation(self, encoded: NDArray[Any]) -> None:
         distance = float(np.min(np.median(np.abs(encoded), axis=0)))
         if self.standardizes and distance > 100:
             warn(
-                f"Validation targets lie {distance:.3g} standard deviations from those "
-                "to train on. y_val has to be in the unit of y: MLPRegressor needs no "
-                "TransformedTargetRegressor, which transforms y alone.",
+                f"The validation targets lie {distance:.3g} standard deviations from "
+                "the training targets. y_val must be in the unit of y: MLPRegressor "
+                "needs no TransformedTargetRegressor, which transforms y alone.",
             )
 
-    def decode(self, response):
-        """Return predictions, those of one output without their axis of outputs."""
+    def decode(self, response: Floats) -> Floats:
+        """Return predictions; those of a single output lose the axis of outputs."""
         return response[:, 0] if self.n_outputs == 1 else response
 
-    def moments(self, raw):
+    def moments(self, raw: Floats) -> Floats:
         """Return means and standard deviations, shape (n_samples, n_outputs, 2)."""
         return np.stack([self.link.inverse(raw), self.link.std(raw)], axis=-1)
 
-    def quantiles(self, raw):
+    def quantiles(self, raw: Floats) -> Floats:
         """Return quantiles, shape (n_samples, n_outputs, n_quantiles)."""
         return self.link.quantiles(raw)
 
-    def predicted(self, raw):
-        """Return predictions in the unit of training, shape (n_samples, n_outputs)."""
+    def predicted(self, raw: Floats) -> Floats:
+        """Return predictions on the scale of training, (n_samples, n_outputs)."""
         return self.loss.link().inverse(raw)
 
-    def score(self, predicted, encoded, sample_weight):
-        """Return R2, NaN where a prediction is not finite."""
+    def score(
+        self,
+        predicted: NDArray[Any],
+        encoded: NDArray[Any],
+        sample_weight: Floats | None,
+    ) -> float:
+        """Return R2, or NaN if a prediction is not finite."""
         if not np.isfinite(predicted).all():
             return float("nan")
         return float(r2_score(encoded, predicted, sample_weight=sample_weight))
 
-    def remedy(self, encoded):
+    def remedy(self, encoded: NDArray[Any]) -> str:
         largest = np.max(np.abs(encoded))
         if largest < 100:
             return ""
@@ -141,44 +153,44 @@ class NumberTargets(Targets):
             return f"y reaches {largest:.3g}: set standardize_target=True."
         return (
             f"y has outliers, up to {largest:.3g} standard deviations from its mean: "
-            "look at them, transform y, or choose loss='huber'."
+            "check them, transform y, or choose loss='huber'."
         )
 
-    def publish(self, network):
+    def publish(self, network: Any) -> Fitted:
         fitted = network.fitted
         (*coefs, W), (*intercepts, b) = fitted.coefs, fitted.intercepts
         W, b = self._raw_scale.publish(W, b)
         return fitted._replace(coefs=[*coefs, W], intercepts=[*intercepts, b])
 
-    def keep(self, network):
-        # As trained: the published layer is rounded in the unit of y.
+    def keep(self, network: Any) -> None:
+        # As trained, since the published layer is rounded in the unit of y.
         fitted = network.fitted
         self._trained = self._raw_scale, fitted.coefs[-1], fitted.intercepts[-1]
 
-    def load(self, network, estimator):
+    def load(self, network: Any, estimator: Any) -> None:
         super().load(network, estimator)
         scale, W, b = self._trained
         shown = estimator.coefs_[-1], estimator.intercepts_[-1]
         if not all(map(np.array_equal, scale.publish(W, b), shown)):
-            # They were set by hand, in the unit of y.
+            # The user has set the fitted attributes, in the unit of y.
             scale, (W, b) = TargetScale.identity(len(shown[1])), shown
         W, b = scale.change(W, b, self._raw_scale)
         output = network.p[-1]
         output["W"][...], output["b"][...] = W, b
 
 
-def moments_of_mixture(passes, axis=0):
-    """Return mean and standard deviation of equal parts of several distributions.
+def moments_of_mixture(passes: Floats, axis: int = 0) -> Floats:
+    """Return mean and standard deviation of a mixture with equal weights.
 
-    By the law of total variance: the mean of the variances plus the variance of the
-    means.
+    By the law of total variance, the variance is the mean of the variances plus the
+    variance of the means.
 
     Parameters
     ----------
     passes : array-like of shape (n_passes, ..., 2)
-        Their means and standard deviations.
+        Means and standard deviations of the distributions.
     axis : int, default=0
-        The axis of the passes, the first one.
+        Axis of the passes, which is the first one.
 
     Returns
     -------
@@ -186,49 +198,49 @@ def moments_of_mixture(passes, axis=0):
     """
     mean, std = np.moveaxis(np.asarray(passes), -1, 0)
     largest = np.max(std, axis=axis)
-    # So that squares neither overflow nor vanish.
+    # With this unit, squares neither overflow nor underflow.
     unit = np.where(largest > 0, largest, 1)
     inner = unit * np.sqrt(np.mean((std / unit) ** 2, axis=axis))
     outer = spread_of(mean)
     return np.stack([np.mean(mean, axis=axis), np.hypot(inner, outer)], axis=-1)
 
 
-def _width(y):
+def _width(y: Any) -> int:
     return 1 if y.ndim == 1 else y.shape[1]
 
 
 class TargetScale(NamedTuple):
-    """Where regression targets lie, and how far they spread, one number an output.
+    """Mean and standard deviation of each output, by which targets are standardized.
 
-    Targets are standardized by it for training. The output layer takes the inverse on
-    when its weights are published, so that the network predicts in the user's unit; it
-    then has a number for every raw output, which the loss's link tells.
+    The fitted attributes of the output layer include the inverse transform, so that the
+    network predicts in the unit of ``y``. For that, the link of the loss gives a mean
+    and a scale for every raw output.
 
     Parameters
     ----------
     mean, scale : ndarray of shape (n_outputs,)
-        float64.
+        Statistics of the training targets, in float64.
     """
 
     mean: np.ndarray
     scale: np.ndarray
 
     @classmethod
-    def identity(cls, n_outputs):
+    def identity(cls, n_outputs: int) -> Self:
         """Return the scale that changes nothing."""
         return cls(np.zeros(n_outputs), np.ones(n_outputs))
 
     @classmethod
-    def from_targets(cls, y, sample_weight):
+    def from_targets(cls, y: Floats, sample_weight: Floats | None) -> Self:
         """Return the weighted mean and standard deviation; a constant has scale 1.
 
-        Multiplying ``y`` by a power of two multiplies both by it exactly.
+        Multiplying ``y`` by a power of two multiplies both exactly by it.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples, n_outputs)
         sample_weight : ndarray of shape (n_samples,) or None
-            Weights that are all zero count as equal.
+            Weights that are all zero are treated as equal.
         """
         if sample_weight is not None and not sample_weight.any():
             sample_weight = None
@@ -240,30 +252,31 @@ class TargetScale(NamedTuple):
         mean = np.average(y, axis=0, weights=sample_weight)
         y -= mean
         scale = np.sqrt(np.average(y * y, axis=0, weights=sample_weight))
-        # What rounding leaves of a constant is no spread.
+        # Rounding errors of a constant are no variation.
         constant = scale <= 8 * np.finfo(np.float64).eps * np.abs(mean)
         scale *= unit
         return cls(mean * unit, np.where(constant | (scale == 0), 1.0, scale))
 
-    def standardize(self, y):
+    def standardize(self, y: Floats) -> Floats:
         """Return standardized targets."""
         return (y - self.mean) / self.scale
 
-    def publish(self, W, b):
-        """Return the output layer's weights and biases in the user's unit."""
+    def publish(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
+        """Return weights and biases of the output layer in the unit of ``y``."""
         weights = (W * self.scale).astype(W.dtype)
         return weights, (b * self.scale + self.mean).astype(b.dtype)
 
-    def change(self, W, b, new):
-        """Return a layer that predicts the same with targets on the scale ``new``."""
+    def change(self, W: Floats, b: Floats, new: Self) -> tuple[Floats, Floats]:
+        """Return the output layer with the same predictions for the scale ``new``."""
         weights = (W * (self.scale / new.scale)).astype(W.dtype)
         shift = (self.mean - new.mean) / new.scale
         return weights, (b * (self.scale / new.scale) + shift).astype(b.dtype)
 
-    def check_resolution(self, limits, varies):
-        """Raise where a type can't tell targets that vary apart in their unit.
+    def check_resolution(self, limits: Any, varies: NDArray[Any]) -> None:
+        """Raise ValueError if a type is too coarse for targets in their unit.
 
-        ``limits`` are the type's ``numpy.finfo``; ``varies`` tells it of each output.
+        ``limits`` is the ``numpy.finfo`` of the type; ``varies`` is False for constant
+        outputs, which are not checked.
         """
         mean, scale = (array[varies] for array in self)
         steps = scale / np.maximum(np.abs(mean) * limits.eps, limits.tiny)
@@ -271,6 +284,6 @@ class TargetScale(NamedTuple):
             i = np.argmin(steps)
             raise ValueError(
                 f"y has mean {mean[i]:.6g} and standard deviation {scale[i]:.3g}, "
-                f"which {limits.dtype} can't tell from a constant. Subtract a constant "
-                "from y or scale it, or set dtype='float64'."
+                f"which {limits.dtype} can't distinguish from a constant. Subtract a "
+                "constant from y, scale it, or set dtype='float64'."
             )

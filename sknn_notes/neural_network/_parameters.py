@@ -1,8 +1,8 @@
-"""Parameters that both estimators share: their domains, and their values per layer."""
+"""Parameters that both estimators share: their domains and values per layer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 from sklearn.metrics import get_scorer_names
@@ -10,6 +10,7 @@ from sklearn.metrics import get_scorer_names
 from sknn_notes._checks import Interval, Names, Registry, plain, shown
 from sknn_notes._part import resolve
 from sknn_notes._sklearn import Options, StrOptions
+from sknn_notes._typing import Floats, Integers
 from sknn_notes.activations import ACTIVATIONS, Activation
 from sknn_notes.embeddings import EMBEDDINGS, Embedding
 from sknn_notes.initializers import INITIALIZERS, Initializer
@@ -19,8 +20,12 @@ from sknn_notes.optimizers import OPTIMIZERS, Optimizer
 from sknn_notes.penalties import PENALTIES, Penalty
 from sknn_notes.schedules import SCHEDULES, Schedule
 
-# The registry that each parameter takes its names from.
-REGISTRIES: dict[str, Registry] = {
+# Types of parameters.
+Sizes: TypeAlias = int | Sequence[int] | Integers
+PerLayer: TypeAlias = float | Schedule | Sequence[float | Schedule] | Floats
+
+# Registry of the names that each parameter accepts.
+REGISTRIES: dict[str, Registry[Any]] = {
     "activation": ACTIVATIONS,
     "embedding": EMBEDDINGS,
     "init": INITIALIZERS,
@@ -30,7 +35,7 @@ REGISTRIES: dict[str, Registry] = {
 }
 
 
-# Words that are no parts, with what people write for them.
+# Names that do not stand for parts, with aliases that errors suggest them for.
 BATCH_SIZES: Registry[None] = Registry(
     {"auto": None},
     aliases=dict.fromkeys(
@@ -64,18 +69,18 @@ DTYPES: Registry[None] = Registry(
 )
 
 
-def part(registry: Registry, base: type) -> list:
-    """Return the constraints of a parameter that takes a name or a part."""
+def part(registry: Registry[Any], base: type) -> list[Any]:
+    """Return the constraints of a parameter that accepts a name or a part."""
     return [Names(registry), base]
 
 
-# Domains of one value of the parameters that may also be given per layer.
+# Domains of single values of the parameters that may also be given per layer.
 STRENGTH = Interval(Real, 0, None, closed="left")
 DROPOUT_RATE = Interval(Real, 0, 1, closed="left")
 MAX_NORM = Interval(Real, 0, None, closed="neither")
 LEARNING_RATE = Interval(Real, 0, None, closed="neither")
 
-CONSTRAINTS: dict[str, list] = {
+CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [*part(ACTIVATIONS, Activation), list, tuple],
     "solver": part(OPTIMIZERS, Optimizer),
@@ -135,9 +140,9 @@ def hidden_sizes(hidden_layer_sizes: Any, n_hidden_layers: int | None) -> list[i
     if n_hidden_layers is not None:
         if isinstance(hidden_layer_sizes, Iterable):
             raise ValueError(
-                "n_hidden_layers repeats a hidden_layer_sizes that is one int, got "
+                "n_hidden_layers needs one int as hidden_layer_sizes, got "
                 f"hidden_layer_sizes={hidden_layer_sizes!r} with n_hidden_layers="
-                f"{n_hidden_layers}. Pass an int, or leave n_hidden_layers=None."
+                f"{n_hidden_layers}. Pass an int, or set n_hidden_layers=None."
             )
         return [int(hidden_layer_sizes)] * n_hidden_layers
     if not isinstance(hidden_layer_sizes, Iterable):
@@ -150,13 +155,13 @@ def hidden_sizes(hidden_layer_sizes: Any, n_hidden_layers: int | None) -> list[i
         )
     if any(size <= 0 for size in sizes):
         raise ValueError(
-            f"hidden_layer_sizes must be > 0, got {shown(sizes)}. Leave a layer out "
-            "instead of giving it no units; () is a linear model."
+            f"hidden_layer_sizes must be > 0, got {shown(sizes)}. Leave out layers "
+            "without units; () is a linear model."
         )
     return [int(size) for size in sizes]
 
 
-def _advice_on_sizes(sizes):
+def _advice_on_sizes(sizes: list[Any]) -> str:
     try:
         whole = [int(size) for size in sizes if float(size).is_integer()]
     except (TypeError, ValueError):
@@ -172,21 +177,21 @@ def per_layer(
     constraint: Interval,
     none: bool = False,
     schedules: bool = False,
-) -> list:
+) -> list[Any]:
     """Return ``value`` as a list of ``n`` values, one per layer.
 
     Parameters
     ----------
     name : str
-        Of the parameter.
+        Name of the parameter.
     value : object
         One value for all layers, or a sequence of them.
     n : int
-        How many are needed.
+        Number of values.
     what : str
         What one value belongs to, such as "hidden layer".
     constraint : Interval
-        The domain of a value.
+        Domain of a value.
     none : bool, default=False
         Whether a value may also be None.
     schedules : bool, default=False
@@ -216,12 +221,12 @@ def per_layer(
     return values
 
 
-def _scheduled(name, spec, constraint):
+def _scheduled(name: str, spec: Schedule, constraint: Interval) -> Schedule:
     """Return a checked copy of the schedule that drives a parameter."""
-    schedule = resolve(spec, SCHEDULES)
+    schedule: Schedule = resolve(spec, SCHEDULES)
     if schedule.start is None:
         raise ValueError(
-            f"{name}={shown(spec)} has no value to start from. Pass start to "
+            f"{name}={shown(spec)} has no start value. Pass start to "
             f"{type(spec).__name__}, {constraint}."
         )
     check_start(name, schedule, constraint)
@@ -238,13 +243,13 @@ def check_start(name: str, schedule: Schedule, constraint: Interval) -> None:
 
 
 def value_at_start(spec: float | Schedule) -> float:
-    """Return a number, or the ``start`` of a schedule in its place."""
+    """Return a number, or the ``start`` of a schedule."""
     start = spec.start if isinstance(spec, Schedule) else spec
     return float(cast(float, start))
 
 
 def base_rate(estimator: Any) -> tuple[str, float]:
-    """Return the base of the learning rate, and the parameter that it is set by."""
+    """Return the parameter that sets the base of the learning rate, and its value."""
     start = getattr(estimator.learning_rate, "start", None)
     if start is None:
         return "learning_rate_init", float(estimator.learning_rate_init)

@@ -1,4 +1,4 @@
-"""From data and parameters, checked, to a training that may begin."""
+"""Preparation of a training: checks of data and parameters, network and batches."""
 
 import copy
 import pickle
@@ -36,7 +36,7 @@ from sknn_notes.neural_network._validation import (
 
 
 def is_first(estimator, partial):
-    """Tell whether a fit starts from new weights."""
+    """Whether a fit starts from new weights."""
     return not hasattr(estimator, "coefs_") or not (estimator.warm_start or partial)
 
 
@@ -52,31 +52,31 @@ def prepare(
     shared=None,
     known=None,
 ):
-    """Check the data and the parameters, and build all that training needs.
+    """Check the data and the parameters, and build what training needs.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        It learns what the data tell: the number of features, the classes.
+        The attributes that describe the data are set: number of features, classes.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     sample_weight : array-like of shape (n_samples,), default=None
     validation : tuple of (X_val, y_val, sample_weight_val), default=None
     partial : bool, default=False
-        Whether the data are a chunk, to go over once.
+        Whether ``partial_fit`` was called, which trains for one epoch.
     fold : Fold, default=None
-        What early stopping holds out where the estimator is one network of an ensemble.
+        Rows that early stopping holds out, for one network of an ensemble.
     shared : Shared, default=None
-        What first fits of other estimators to the same data have computed.
+        Results that first fits to the same data share.
     known : Shared, default=None
-        What first fits of other estimators have found of their parameters.
+        Results that first fits with the same parameters share.
 
     Returns
     -------
     training : Training
     """
     first = is_first(estimator, partial)
-    # What continues has targets of its own.
+    # A fit that continues has its own targets, and shares nothing.
     shared = shared if shared is not None and first else Shared()
     known = known if known is not None and first else Shared()
     parameters = _parameters(estimator)
@@ -100,14 +100,14 @@ def prepare(
         return plan, schedule
 
     plan, schedule = known.once(("plan", parameters), plan_fit)
-    # What a fit changes is its own.
+    # Copies of what a fit changes.
     plan = copy.copy(plan)
     plan.loss, plan.init = targets.loss, copy.copy(plan.init)
     plan.check_inputs(X)
     kind = "device", estimator.device, type(X)
     device = known.once(kind, lambda: device_of(estimator, X))
     state = _start_state(estimator, first, partial)
-    # What they learn of the rows to train on is their own.
+    # A copy, since the targets learn from the rows to train on.
     estimator._targets = copy.copy(targets)
 
     def divide():
@@ -119,7 +119,7 @@ def prepare(
     norm = plan.has_batch_norm, bool(plan.hidden)
     batches_of = "batches", spec, norm, solver.stochastic
     key = *batches_of, estimator.batch_size, estimator.shuffle
-    if has_validation:  # Which rows are held out depends on the seed.
+    if has_validation:  # The rows held out depend on the seed.
         shared = Shared()
     batches, validation, targets = shared.once(key, divide)
     if device is None:
@@ -141,7 +141,7 @@ def prepare(
 
 
 def _validated(estimator, X, y, sample_weight, types, first, partial, shared):
-    """Return the data checked; the estimator learns what they are."""
+    """Return the validated data; set the attributes that describe the features."""
 
     def validate():
         data = estimator._validate_data(X, y, types, first)
@@ -156,7 +156,7 @@ def _validated(estimator, X, y, sample_weight, types, first, partial, shared):
 
 
 def _parameters(estimator):
-    """Return what tells the parameters that a plan depends on."""
+    """Return a key of the parameters that a plan depends on."""
     values = estimator.get_params(deep=False)
     if values["augment"] is not None or values["embedding"] is not None:
         return id(estimator)  # Parts that learn from the data.
@@ -165,9 +165,9 @@ def _parameters(estimator):
 
 
 def _token(value):
-    """Return what equal values have in common, all digits and elements of them.
+    """Return a key that is equal only for exactly equal values.
 
-    What can't be pickled equals itself alone.
+    The key of a value that can't be pickled is its identity.
     """
     if value is None or isinstance(value, str | int | float):
         return type(value), value
@@ -178,7 +178,7 @@ def _token(value):
 
 
 def _what_targets_read(estimator):
-    """Return what targets depend on beside the data."""
+    """Return a key of the parameters that targets depend on."""
     cls: Any = type(estimator)
     names = "class_weight", "standardize_target", "loss", *_of_losses(cls)
     values = [getattr(estimator, name, None) for name in names]
@@ -187,13 +187,13 @@ def _what_targets_read(estimator):
 
 @cache
 def _of_losses(cls):
-    """Return the estimator's parameters that some losses take."""
+    """Return the parameters of an estimator that some loss takes."""
     registry = cls._registries["loss"]
     return sorted({name for x in registry.values() for name in x._get_param_names()})
 
 
 def _divided(estimator, plan, data, validation, state, partial, fold):
-    """Return the batches to train on, the validation set, and what the targets know."""
+    """Return the training batches, the validation set and the fitted targets."""
     targets = estimator._targets
     if plan.has_batch_norm and not partial:
         data = _weighted_rows(*data)
@@ -218,7 +218,7 @@ def _divided(estimator, plan, data, validation, state, partial, fold):
 
 
 def dtypes(estimator, solver, first):
-    """Return the types that the data may have; the first one stands for others."""
+    """Return the data types that X may have; others are converted to the first one."""
     if not solver.stochastic:
         return np.float64
     if not first:
@@ -234,7 +234,7 @@ def _start_state(estimator, first, partial):
         seed = random_state.randint(2**31 - 1, size=5)
         rng = np.random.Generator(np.random.SFC64(seed[1:].tolist()))
         return TrainingState(rng, lasting_seed=int(seed[0]))
-    # A copy, so that a call that fails leaves no trace.
+    # A copy, so that a call that fails changes nothing.
     state = copy.deepcopy(estimator._training_state)
     if not partial:
         state.epoch = state.n_plateaus = state.n_without_improvement = 0
@@ -243,7 +243,7 @@ def _start_state(estimator, first, partial):
 
 
 def _weighted_rows(X, y, sample_weight, loss_weight):
-    """Leave out the samples without weight, which batch norm would count as others."""
+    """Drop the samples of weight 0, which batch norm would count like any other."""
     data = X, y, sample_weight, loss_weight
     if loss_weight is None or loss_weight.all():
         return data
@@ -251,12 +251,12 @@ def _weighted_rows(X, y, sample_weight, loss_weight):
 
 
 def _some(rows, X, *arrays):
-    """Return some rows of the data. Those of X are read when they are needed."""
+    """Return some rows of the data; those of X are read when they are needed."""
     return [rows_of(X, rows), *(None if a is None else a[rows] for a in arrays)]
 
 
 def _check_validation(estimator, plan, dtype, X_val, y_val, sample_weight_val):
-    """Return the validation set that was passed to ``fit``, checked."""
+    """Check the validation set that was passed to ``fit``, and return it."""
     with of_validation():
         X, y = estimator._validate_data(X_val, y_val, dtype, reset=False)
         y = estimator._targets.check(y)
@@ -267,10 +267,10 @@ def _check_validation(estimator, plan, dtype, X_val, y_val, sample_weight_val):
 
 
 def _split(estimator, X, y, sample_weight, loss_weight, state, partial, fold):
-    """Return the rows to train on, and the validation set of those held out."""
+    """Return the rows to train on, and a validation set of the rows held out."""
     if partial:
         raise ValueError(
-            "partial_fit does not support early_stopping=True: it sees no data to "
+            "partial_fit does not support early_stopping=True, since it has no data to "
             "hold out. Set early_stopping=False."
         )
     data = X, y, sample_weight, loss_weight
@@ -286,7 +286,7 @@ def _split(estimator, X, y, sample_weight, loss_weight, state, partial, fold):
 
 
 def _schedule(estimator, plan, partial):
-    """Return the schedule of the learning rate; check what the schedules need."""
+    """Return the schedule of the learning rate; check that schedules can be used."""
     schedule = estimator._resolve("learning_rate")
     check_start("learning_rate", schedule, LEARNING_RATE)
     if partial:
@@ -296,18 +296,19 @@ def _schedule(estimator, plan, partial):
 
 
 def _check_endless(name, spec, schedule):
-    """Raise ValueError if a schedule needs what ``partial_fit`` does not know."""
+    """Raise ValueError if ``partial_fit`` can't follow a schedule."""
     of_rate = name == "learning_rate"
     other = "'inverse_time'" if of_rate else "InverseTime(start=...)"
     if schedule.needs_max_iter:
         raise ValueError(
-            f"{name}={spec!r} plans over max_iter epochs, and partial_fit does not "
-            f"know how many will come. Choose another schedule, such as {other}."
+            f"{name}={spec!r} is defined over max_iter epochs, and partial_fit does "
+            "not know how many there will be. Choose another schedule, such as "
+            f"{other}."
         )
     if schedule.needs_plateaus:
         raise ValueError(
-            f"{name}={spec!r} waits for n_iter_no_change epochs over the data without "
-            "improvement. partial_fit does not know what an epoch is: each call may "
+            f"{name}={spec!r} waits for n_iter_no_change epochs without improvement. "
+            "With partial_fit there are no epochs over the same data: each call may "
             "bring other samples, whose losses differ by chance. Choose another "
             f"schedule, such as {other}, or lower "
             f"{'learning_rate_init' if of_rate else name} yourself between calls."
@@ -316,7 +317,7 @@ def _check_endless(name, spec, schedule):
 
 def _batches(estimator, X, y, sample_weight, plan, partial):
     if sample_weight is not None:
-        # A chunk does not know the mean over all of them.
+        # partial_fit does not know the mean over all chunks.
         if not partial:
             sample_weight = sample_weight / np.max(sample_weight)
             sample_weight /= np.mean(sample_weight)
@@ -324,18 +325,18 @@ def _batches(estimator, X, y, sample_weight, plan, partial):
             sample_weight = sample_weight.astype(numpy_dtype(X))
         if not np.isfinite(sample_weight).all():
             raise ValueError(
-                "The weights of the samples, times those of their classes, are "
-                f"too large for {numpy_dtype(X)}. partial_fit takes them as they "
-                "are: divide sample_weight by its mean over all the data."
+                "The sample weights, multiplied with the class weights, are too large "
+                f"for {numpy_dtype(X)}. partial_fit does not normalize them: divide "
+                "sample_weight by its mean over all the data."
             )
     stochastic, min_rows = plan.solver.stochastic, 1
     if plan.batch_norm is not None and plan.hidden:
         min_rows = 2
         if X.shape[0] < 2 or (stochastic and estimator.batch_size == 1):
             raise ValueError(
-                "batch_norm needs batches of at least 2 samples to normalize. Got "
+                "batch_norm needs batches of at least 2 samples. Got "
                 f"{X.shape[0]} samples with batch_size={estimator.batch_size!r}. Pass "
-                "more samples at a time, or set batch_norm=False."
+                "more samples at once, or set batch_norm=False."
             )
     return Batches(
         X,
@@ -359,7 +360,7 @@ def _batch_size(estimator, n_samples):
 
 
 def _network(estimator, plan, batches, state, first):
-    """Return the network where this training starts; set what predicts with it."""
+    """Return the network with its initial weights; set the estimator's predictor."""
     fitted_noise = [] if first else estimator._predictor.augment
     n_inputs = plan.start_noise(batches.X, state.rng, fitted_noise)
     if plan.embedding is not None:
@@ -398,8 +399,8 @@ def _check_same_shape(estimator, network):
     if fitted[-1] != asked[-1]:
         raise ValueError(
             f"The network fitted so far has {fitted[-1]} raw outputs, and "
-            f"loss={shown(estimator.loss)} needs {asked[-1]}. Keep the loss to go on "
-            "training it, or set warm_start=False and call fit to start from new "
+            f"loss={shown(estimator.loss)} needs {asked[-1]}. Keep the loss to "
+            "continue training, or set warm_start=False and call fit to start from new "
             "weights."
         )
     if (fitted, had) != (asked, has):
@@ -410,7 +411,7 @@ def _check_same_shape(estimator, network):
         )
         raise ValueError(
             f"The network fitted so far has layers of {fitted} units and {before}; the "
-            f"parameters now ask for {asked} and {now}. Keep hidden_layer_sizes and "
-            f"{', '.join(changed)} to go on training it, or set warm_start=False and "
+            f"parameters now require {asked} and {now}. Keep hidden_layer_sizes and "
+            f"{', '.join(changed)} to continue training, or set warm_start=False and "
             "call fit to start from new weights."
         )

@@ -1,4 +1,4 @@
-"""A fit from its start to where it stands, which a checkpoint keeps and resumes."""
+"""The state of a running fit, from which a checkpoint resumes it."""
 
 import copy
 from typing import Any, NamedTuple
@@ -11,9 +11,9 @@ from sknn_notes.callbacks._fingerprint import check_same, fingerprints
 
 
 class Progress(NamedTuple):
-    """How far the training of one network has come, at the beginning of an epoch.
+    """State of the training of one network at the start of an epoch.
 
-    Nothing of it changes when training goes on.
+    It does not change when training continues.
     """
 
     theta: np.ndarray
@@ -24,32 +24,32 @@ class Progress(NamedTuple):
 
 
 class FitRecord:
-    """What it takes to repeat the start of a fit, and the progress of its networks.
+    """All that is needed to start a fit again, and the progress of its networks.
 
-    To resume, a fit is prepared once more, with the same draws, and its networks take
-    up their progress.
+    To resume a fit, it is prepared again with the same random draws, and its networks
+    continue from their progress.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        Before the fit changes it.
+        Estimator before the fit changes it.
     data : dict of str to (array-like, sparse matrix or None)
-        The arguments of ``fit``.
+        Arguments of ``fit``.
 
     Attributes
     ----------
     progress : dict of int to Progress
-        Of the networks that are in training.
+        Progress of the networks that are being trained, by index.
     finished : dict of int to tuple
-        Of networks that are trained the fitted attributes, and what they warned of;
-        kept where there are several networks.
+        Fitted attributes and warnings of the networks that are done, by index. Only
+        kept if there are several networks.
     """
 
     def __init__(self, estimator, data):
         self._estimator = copy.copy(estimator)
-        # The context of a pipeline or search that this fit is part of.
+        # The callback context of a pipeline or search that this fit belongs to.
         vars(self._estimator).pop("_parent_callback_ctx", None)
-        # The draws from it come when the fit is prepared.
+        # Its state before the fit is prepared, which draws from it.
         random_state = check_random_state(estimator.random_state)
         self._random_state = random_state.get_state()
         self._data, self._fingerprints = data, None
@@ -64,58 +64,58 @@ class FitRecord:
         return {**vars(self), "_trainings": {}}
 
     def check(self):
-        """Raise ValueError if the fit can't be resumed where it stood."""
+        """Raise ValueError if the solver does not support checkpoints."""
         solver = self._estimator.solver
         if not self._estimator._resolve("solver").stochastic:
             raise ValueError(
-                f"solver={solver!r} can't be checkpointed: its estimate of the "
+                f"solver={solver!r} does not support checkpoints: its estimate of the "
                 "curvature stays inside scipy, so that a fit can't be resumed where it "
-                "stood. Choose solver='adam' or 'sgd', or leave the checkpoint out."
+                "stopped. Choose solver='adam' or 'sgd', or leave out the checkpoint."
             )
 
     def follow(self, index, training):
-        """Follow the training of a network, which is about to run.
+        """Follow the training of a network that is about to start.
 
         Returns
         -------
         progress : Progress or None
-            Where it is to go on from, if the fit is resumed.
+            State to continue from, if the fit is resumed.
         """
         self._trainings[index] = training
         return self.progress.get(index)
 
     def n_epochs(self, index):
-        """Return the number of epochs that a network has made."""
+        """Return the number of epochs that a network has been trained for."""
         return len(self._trainings[index].monitor.losses)
 
     def capture(self, index):
-        """Take the progress of a network, between two of its epochs."""
+        """Store the progress of a network, between two of its epochs."""
         self.progress[index] = self._trainings[index].progress()
 
     def close(self):
-        """Let go of the data and the trainings when the fit is over."""
+        """Release the data and the trainings at the end of the fit."""
         self._data = None
         self._trainings.clear()
 
     def finish(self, index, attributes, told):
-        """Keep the fitted attributes of a network, and what it warned of."""
+        """Store the fitted attributes and the warnings of a network that is done."""
         self.finished[index] = attributes, told
         self.progress.pop(index, None)
 
     @property
     def all_finished(self):
-        """Whether all of several networks are trained."""
+        """Whether all networks of an ensemble are trained."""
         return len(self.finished) == self._estimator.n_networks
 
     def resume(self, data, checkpoint):
-        """Return a new estimator, for which the fit is finished.
+        """Finish the fit on a new estimator, and return it.
 
         Parameters
         ----------
         data : dict of str to (array-like, sparse matrix or None)
-            The arguments of ``fit``.
+            Arguments of ``fit``.
         checkpoint : Checkpoint
-            Goes on writing the fit.
+            Continues to save the fit.
         """
         check_same(self._fingerprints, data)
         estimator = copy.copy(self._estimator)

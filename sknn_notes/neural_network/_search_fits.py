@@ -1,4 +1,4 @@
-"""Fits of many networks, which share what they compute of their data and parameters."""
+"""Fits of many networks that share the preparation of their data and parameters."""
 
 from contextlib import contextmanager, suppress
 from threading import Event
@@ -24,12 +24,13 @@ from sknn_notes.neural_network._validation import check_given
 _VALIDATION = "X_val", "y_val", "sample_weight_val"
 _FIT_PARAMS = {"sample_weight", *_VALIDATION}
 
-# So many fits are prepared, and trained, at a time: a stack of as many fills a GPU.
+# Number of fits that are prepared and trained at a time; a stack of this size fills a
+# GPU.
 _CHUNK = 1024
 
 
 class SharedResults:
-    """What the fits of a search have in common.
+    """Results that the fits of a search share.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ class SharedResults:
         self.of_parameters = Shared()
 
     def of_rows(self, job):
-        """Return what fits to the same rows have in common."""
+        """Return the results that fits to the rows of a job share."""
         return self._of_rows[self._rows(job)]
 
     @staticmethod
@@ -50,9 +51,10 @@ class SharedResults:
 
 
 def can_be_prepared(job):
-    """Tell whether a fit is that of one network which tells nobody how it goes.
+    """Whether a job is a plain fit of one network, without callbacks.
 
-    What a subclass makes of ``fit``, and parameters that it does not have, are its own.
+    A subclass that overrides ``fit``, or a parameter that ``fit`` does not have, makes
+    it any other fit.
     """
     estimator = job.estimator
     is_plain = estimator.n_networks == 1 and not hasattr(estimator, "_skl_callbacks")
@@ -62,7 +64,7 @@ def can_be_prepared(job):
 
 
 def fits_in_stack(job, shared):
-    """Tell whether a network may be trained beside others on a device."""
+    """Whether a network may be trained together with others on a device."""
     if not can_be_prepared(job):
         return False
     estimator = job.estimator
@@ -77,17 +79,17 @@ def _is_stochastic_on_device(job):
         X = as_inputs(job.X, input_namespace(job.X, estimator))
         is_stochastic = estimator._resolve("solver").stochastic
         return is_stochastic and device_of(estimator, X) is not None
-    except Exception:  # Its own fit says what is wrong.
+    except Exception:  # The fit itself will raise the error.
         return False
 
 
 class PreparedFit:
-    """The fit of one network among others.
+    """Fit of one network, which shares its preparation with others.
 
     Parameters
     ----------
     index : int
-        Of the job.
+        Index of the job.
     job : Job
     shared : SharedResults
 
@@ -96,7 +98,7 @@ class PreparedFit:
     seconds : float
     error : Exception or None
     training : Training
-        Unless there is an error.
+        Only if there is no error.
     """
 
     def __init__(self, index, job, shared):
@@ -136,12 +138,12 @@ class PreparedFit:
             self._publish()
 
     def member(self):
-        """Return what a device trains beside others, or None after an error."""
+        """Return the member of a stack that a device trains, or None after an error."""
         with self._catching():
             return self.training.member(context=self._listening)
 
     def take(self, member):
-        """Take what a device has trained."""
+        """Take the results of a member that a device has trained."""
         self.seconds += member.seconds
         with self._catching():
             self.training.take(member)
@@ -155,7 +157,7 @@ class PreparedFit:
 
     @property
     def told(self):
-        """What the fit has warned of."""
+        """Warnings of the fit."""
         return self._listening.told
 
     @contextmanager
@@ -170,23 +172,24 @@ class PreparedFit:
 
 
 def fit_in_stacks(jobs, indices, shared, stack_size, finish):
-    """Fit networks beside each other on their devices.
+    """Fit networks in stacks on their devices.
 
     Parameters
     ----------
     jobs : list of Job
     indices : list of int
-        Of the jobs, which ``fits_in_stack`` tells.
+        Indices of the jobs for which ``fits_in_stack`` is true.
     shared : SharedResults
     stack_size : int or None
-        Most networks of a stack; None is what the memory of the device allows.
+        Maximum number of networks in a stack; None is what fits into the memory of the
+        device.
     finish : callable
-        ``finish(fit)`` is called with every ``PreparedFit`` that is over.
+        ``finish(fit)`` is called with every ``PreparedFit`` that is done or has failed.
 
     Raises
     ------
     KeyboardInterrupt
-        If the user interrupts, after the epoch.
+        If the user interrupts; raised after the current epoch.
     """
     all_chunks = _chunks(jobs, indices)
     chunks, over = iter(all_chunks), Event()
@@ -200,7 +203,7 @@ def fit_in_stacks(jobs, indices, shared, stack_size, finish):
             pairs.append((fit, None if fit.error else fit.member()))
         return pairs
 
-    # While one chunk is trained, the next one is prepared.
+    # The next chunk is prepared while one is trained.
     waiting = ahead(prepare_next)
     try:
         while pairs := waiting():
@@ -208,14 +211,14 @@ def fit_in_stacks(jobs, indices, shared, stack_size, finish):
             n_alike = sum(len(chunk) == len(pairs) for chunk in all_chunks)
             _train(pairs, stack_size, n_alike, finish)
     finally:
-        # Whatever ends this, no thread goes on.
+        # No thread may continue, whatever ended the loop.
         over.set()
         with suppress(BaseException):
             waiting()
 
 
 def _chunks(jobs, indices):
-    """Return indices of jobs, those together whose networks may be alike."""
+    """Split the indices of jobs into chunks; keep networks of a kind together."""
 
     def kind(index):
         params = jobs[index].estimator.get_params(deep=False)
@@ -229,9 +232,9 @@ def _chunks(jobs, indices):
 
 
 def _train(pairs, stack_size, n_alike, finish):
-    """Train prepared fits, those on one device together.
+    """Train prepared fits, those on the same device together.
 
-    ``n_alike`` tells how many times as many there are of them.
+    ``n_alike`` is the number of chunks of this size.
     """
     fits: dict[int, PreparedFit] = {}
     devices: dict[str, Any] = {}

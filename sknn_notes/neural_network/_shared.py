@@ -1,14 +1,14 @@
-"""What the fits of several estimators to the same data compute once."""
+"""Cache of what several fits to the same data have in common."""
 
 from threading import Lock
 
 
 class Shared:
-    """Results of the preparation of a fit, by what they depend on.
+    """Results of preparing a fit, by keys that say what they depend on.
 
-    Every fit has one for its data and one for its parameters. Fits to the same ``X``,
-    ``y`` and ``sample_weight`` may have the first in common: what it holds, they do not
-    change. Other threads wait for what one of them computes.
+    Every fit has one cache for its data and one for its parameters. Fits to the same
+    ``X``, ``y`` and ``sample_weight`` may share the first one; they must not change the
+    results in it. While one thread computes a result, others that need it wait.
     """
 
     def __init__(self):
@@ -16,9 +16,9 @@ class Shared:
         self._locks = {}
 
     def once(self, key, make):
-        """Return what ``make()`` returned for the key before, or returns now.
+        """Return the result for the key; call ``make()`` if there is none yet.
 
-        Where it raises an error, the next call with the key tries again.
+        If ``make`` raises an error, the next call with the key tries again.
         """
         if key not in self._results:
             with self._locks.setdefault(key, Lock()):

@@ -1,24 +1,26 @@
-"""What an estimator knows about its targets: one object for each kind of target.
+"""Base class of the targets of an estimator; there is a subclass for each kind.
 
-``start`` builds it on a first fit, and ``resume`` returns a new one for a fit that
-continues: an object that the estimator was fitted with does not change.
+``start`` builds the targets of a first fit, and ``resume`` returns new ones for a fit
+that continues: the targets that an estimator was fitted with do not change.
 """
 
 from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes._arrays import namespace
+from sknn_notes._typing import ArrayNamespace, Floats, Integers
 from sknn_notes.layers._base import Fitted
 from sknn_notes.neural_network._namespaces import as_inputs, like, mapped
 
-# Sums of many weights up to here, and products with weights of classes, are finite.
+# Weights up to this size have finite sums, and finite products with class weights.
 LARGE_WEIGHT = 1e100
 
 
-def fitted_arrays(estimator):
-    """Return the arrays of a fitted estimator that prediction takes."""
+def fitted_arrays(estimator: Any) -> Fitted:
+    """Return the arrays of a fitted estimator that prediction needs."""
     fitted = Fitted(
         estimator.coefs_,
         estimator.intercepts_,
@@ -33,7 +35,7 @@ def fitted_arrays(estimator):
     return mapped(partial(as_inputs, xp=namespace(fitted.coefs[0])), fitted)
 
 
-def set_arrays(estimator, fitted):
+def set_arrays(estimator: Any, fitted: Fitted) -> None:
     """Set the arrays that ``fitted_arrays`` returns."""
     estimator.coefs_, estimator.intercepts_ = fitted.coefs, fitted.intercepts
     estimator.batch_norm_, estimator.layer_norm_ = (
@@ -45,73 +47,75 @@ def set_arrays(estimator, fitted):
     estimator.feature_scales_ = fitted.feature_scales
 
 
-def move_arrays(estimator, X, xp):
-    """Let the fitted arrays be in the namespace of an array, and where it is."""
+def move_arrays(estimator: Any, X: Any, xp: ArrayNamespace) -> None:
+    """Move the fitted arrays to the namespace and the device of ``X``."""
     set_arrays(estimator, mapped(partial(like, X=X, xp=xp), fitted_arrays(estimator)))
 
 
 class Targets:
-    """The targets of an estimator; the methods here suit targets that need no more.
+    """Targets of an estimator, with defaults for what not every kind of target needs.
 
-    A kind of target adds ``start``, ``resume``, ``check``, ``encode``, ``decode``,
-    ``predicted``, whose results ``score`` compares with targets, and ``score``. Here
-    ``y`` are targets as the first three return them, and ``encoded`` are those that
-    the loss takes.
+    A subclass adds ``start``, ``resume``, ``check``, ``encode``, ``decode``,
+    ``predicted`` and ``score``, which compares the results of ``predicted`` with
+    targets. In the methods, ``y`` are targets as the first three return them, and
+    ``encoded`` are the targets as the loss takes them.
 
     Attributes
     ----------
     loss : Loss
-        With what it learned from the targets.
+        Loss, with what it has learned from the targets.
     multiclass : bool
-        Whether targets are three classes or more that exclude each other.
+        Whether targets are three or more mutually exclusive classes.
     n_outputs : int
-        Number of targets a sample has.
+        Number of targets per sample.
     attributes : dict
-        The fitted attributes of the estimator that describe its targets.
+        Fitted attributes of the estimator that describe its targets.
     """
 
     numeric = False
     multiclass = False
     loss: Any = None
     n_outputs: int
-    attributes: dict
+    attributes: dict[str, Any]
 
     @property
-    def link(self):
-        """What raw outputs of the network stand for."""
+    def link(self) -> Any:
+        """Link from raw outputs of the network to predictions."""
         return self.loss.link(self.multiclass)
 
-    def response(self, raw):
-        """Return predictions, or probabilities where the loss has them."""
+    def response(self, raw: Floats) -> Floats:
+        """Return predictions, or probabilities if the loss gives them."""
         return self.link.inverse(raw)
 
-    def strata(self, y):
-        """Return the codes of the classes that a split keeps the shares of, or None."""
+    def strata(self, y: Any) -> Integers | None:
+        """Return the class indices that stratify the split, or None."""
 
-    def weights(self, y, sample_weight, partial=False):
-        """Return the weights of the samples in the loss, or None for equal ones.
+    def weights(
+        self, y: Any, sample_weight: Floats | None, partial: bool = False
+    ) -> Floats | None:
+        """Return the weights of the samples in the loss, or None for equal weights.
 
-        ``partial_fit`` takes them as they are, and they may all be zero.
+        With ``partial`` they are not rescaled, and may all be zero.
         """
         return sample_weight
 
-    def learn_scale(self, y, weight):
-        """Learn the unit of the targets from the rows to train on."""
+    def learn_scale(self, y: Any, weight: Floats | None) -> None:
+        """Learn the scale of the targets from the rows to train on."""
 
-    def check_validation(self, encoded):
-        """Warn where validation targets are unlike those to train on."""
+    def check_validation(self, encoded: NDArray[Any]) -> None:
+        """Warn if validation targets differ a lot from the training targets."""
 
-    def remedy(self, encoded):
-        """Return what the targets tell about a training that went wrong, or ''."""
+    def remedy(self, encoded: NDArray[Any]) -> str:
+        """Return advice for a training that failed because of its targets, or ''."""
         return ""
 
-    def publish(self, network):
-        """Return the arrays that the fitted estimator shows and uses."""
+    def publish(self, network: Any) -> Fitted:
+        """Return the arrays that become fitted attributes."""
         return network.fitted
 
-    def keep(self, network):
-        """Keep what ``load`` needs besides what is published."""
+    def keep(self, network: Any) -> None:
+        """Store what ``load`` needs in addition to the fitted attributes."""
 
-    def load(self, network, estimator):
-        """Set a network's parameters to the fitted ones, where training stopped."""
+    def load(self, network: Any, estimator: Any) -> None:
+        """Set the parameters of a network to those at the end of the last fit."""
         network.load(fitted_arrays(estimator))

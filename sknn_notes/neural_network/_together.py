@@ -1,4 +1,4 @@
-"""Many networks, each with data of its own, fitted by one call."""
+"""One call that fits many networks, each to its own data."""
 
 from functools import partial
 from numbers import Integral
@@ -18,7 +18,7 @@ from sknn_notes.neural_network._search_fits import (
     fits_in_stack,
 )
 
-# Threads that score while a device trains, at most.
+# Maximum number of threads that score networks while a device trains others.
 _MOST_FINISHING = 3
 
 STACK_SIZE = [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")]
@@ -37,7 +37,7 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a fit went: its time, its error if it failed, and what it warned of."""
+    """Result of a fit: its time, its error if it failed, and its warnings."""
 
     seconds: float
     error: BaseException | None
@@ -47,34 +47,35 @@ class Outcome(NamedTuple):
 def fit_together(jobs, *, n_jobs=None, stack_size="auto", finish=None):
     """Fit many networks in place.
 
-    On a device, those that differ in numbers alone are trained as one; their seconds
-    are their share of that. Others are trained on threads: compiled steps run without
-    Python's lock, and nothing is copied. Data and parameters are checked once.
+    On a device, networks that differ only in numerical parameters are trained as one
+    stack, whose time is divided among them. Others are trained on threads: compiled
+    steps release Python's lock, and nothing is copied. Data and parameters are checked
+    once.
 
     Parameters
     ----------
     jobs : list of Job
-        An element is not read any more when ``finish`` is called for it, which may
-        replace it to let go of a network.
+        A job is not read after ``finish`` was called for it, so ``finish`` may replace
+        it to free the network.
     n_jobs : int, default=None
-        Number of threads, as scikit-learn counts jobs.
+        Number of threads, with the meaning of scikit-learn's ``n_jobs``.
     stack_size : "auto" or int, default="auto"
-        The most networks that are trained at once on a device.
+        Maximum number of networks that a device trains at once.
     finish : callable, default=None
-        ``finish(i, outcome)`` is called as soon as job ``i`` is done, whether it failed
-        or not, from several threads.
+        ``finish(i, outcome)`` is called as soon as job ``i`` is done or has failed. The
+        calls come from several threads.
 
     Returns
     -------
     outcomes : list of Outcome
-        In the order of the jobs.
+        Outcomes in the order of the jobs.
 
     Raises
     ------
     KeyboardInterrupt
-        If the user interrupts, after the epochs that are running.
+        If the user interrupts; raised after the epochs that are running.
     Exception
-        What ``finish`` raises. It ends all the fits, too.
+        Any error that ``finish`` raises, which also ends all fits.
     """
     check_value("fit_together", "stack_size", stack_size, STACK_SIZE)
     outcomes: list[Any] = [None] * len(jobs)
@@ -102,8 +103,8 @@ def fit_together(jobs, *, n_jobs=None, stack_size="auto", finish=None):
 
 
 def _run_stacks(fit_stacks, n_jobs, outcomes, finish):
-    """Fit networks in stacks, and finish them on threads meanwhile."""
-    # More threads than that wait for Python's lock, and so does the training.
+    """Fit networks in stacks, and call ``finish`` on threads at the same time."""
+    # More threads would wait for Python's lock, and make the training wait for it.
     n_jobs = min(n_jobs, _MOST_FINISHING)
     waiting: SimpleQueue = SimpleQueue()
 

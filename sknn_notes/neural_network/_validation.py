@@ -1,4 +1,4 @@
-"""The validation set: where it comes from, and how the network does on it."""
+"""The validation set of early stopping: the split, and the score on it."""
 
 import copy
 import math
@@ -24,12 +24,11 @@ from sknn_notes.neural_network._targets import set_arrays
 
 
 class ValidationSet(NamedTuple):
-    """Validated inputs, and targets as the user has them and as the loss takes them.
+    """Validation data: inputs, targets as passed by the user and encoded for the loss.
 
-    ``X`` is a matrix, or ``Rows`` of the one that training reads.
-
-    ``sample_weight`` are the user's weights, for scorers; ``loss_weight`` are these
-    times the weights of the classes, for the loss. Both may be None.
+    ``X`` is a matrix, or ``Rows`` of the training data. ``sample_weight`` are the
+    weights passed by the user, for scorers; ``loss_weight`` are these times the class
+    weights, for the loss. Both may be None.
     """
 
     name: str
@@ -41,32 +40,32 @@ class ValidationSet(NamedTuple):
 
 
 def check_given(estimator, X, X_val, y_val, sample_weight_val):
-    """Return the validation set that ``fit`` was given, or None; raise for half."""
+    """Return the validation set passed to ``fit``, or None; raise if incomplete."""
     if X_val is None and y_val is None and sample_weight_val is None:
         return None
     if X_val is None or y_val is None:
         missing = "X_val" if X_val is None else "y_val"
         raise ValueError(
-            f"A validation set is X_val and y_val together; {missing} is missing."
+            f"A validation set needs both X_val and y_val; {missing} is missing."
         )
     if not estimator.early_stopping:
         raise ValueError(
-            "X_val and y_val were passed to fit, but early_stopping=False watches no "
-            "validation set. Set early_stopping=True, or leave them out."
+            "X_val and y_val were passed to fit, but with early_stopping=False there "
+            "is no validation. Set early_stopping=True, or leave them out."
         )
     if _n_rows(X_val) == _n_rows(X) and in_cross_validation():
         warn(
             f"X_val and the training part of this fold both have {_n_rows(X)} rows. "
             "scikit-learn's searches and cross-validation cut every fit parameter that "
-            "is as long as X into folds: if X_val was, it is a part of what was "
-            "passed. Pass a validation set that is longer or shorter than X.",
+            "is as long as X into folds, so X_val may be only a part of the validation "
+            "set. Pass a validation set that is longer or shorter than X.",
         )
     return X_val, y_val, sample_weight_val
 
 
 @contextmanager
 def of_validation():
-    """Let the errors of a block say that they are about the validation set."""
+    """Let errors in the block mention the validation set."""
     try:
         yield
     except ValueError as error:
@@ -78,14 +77,14 @@ def _n_rows(X):
 
 
 class Fold(NamedTuple):
-    """The part of the rows that one network of an ensemble holds out.
+    """Rows that one network of an ensemble holds out.
 
     Parameters
     ----------
     seed : int
-        Seeds the order of the rows, which is the same for all networks.
+        Seed of the order of the rows, which is the same for all networks.
     place, n_networks : int
-        Which of how many networks it is, from 0.
+        Index of the network, from 0, and number of networks.
     """
 
     seed: int
@@ -94,7 +93,7 @@ class Fold(NamedTuple):
 
 
 def hold_out(n_samples, validation_fraction, seed, strata, fold=None):
-    """Return the rows to train on and the rows to validate on, drawn at random.
+    """Split rows at random into rows to train on and rows to validate on.
 
     Parameters
     ----------
@@ -102,10 +101,10 @@ def hold_out(n_samples, validation_fraction, seed, strata, fold=None):
     validation_fraction : float
     seed : int
     strata : ndarray of shape (n_samples,) or None
-        Codes of classes, from 0, whose shares both parts keep. One member of every
-        class stays in the training part.
+        Class indices, from 0, by which the split is stratified. At least one sample of
+        each class stays in the training part.
     fold : Fold, default=None
-        Holds out a window of the rows in its order, with its seed in place of ``seed``.
+        Part to hold out for one network of an ensemble; its seed replaces ``seed``.
 
     Returns
     -------
@@ -130,7 +129,7 @@ def hold_out(n_samples, validation_fraction, seed, strata, fold=None):
     if len(held_out) < 2 or not len(train):
         in_classes = ""
         if strata is not None:
-            in_classes = ", and one member of every class is always trained on"
+            in_classes = ", and one sample of each class always stays in training"
         raise ValueError(
             f"The validation set is too small: {len(held_out)} of {n_samples} samples "
             f"are held out with validation_fraction={validation_fraction}. Early "
@@ -141,21 +140,21 @@ def hold_out(n_samples, validation_fraction, seed, strata, fold=None):
 
 
 def _window(rows, validation_fraction, n_held_out, strata, fold, rng):
-    """Return rows in the order of an ensemble, and which of them a network holds out.
+    """Return the rows in the order of an ensemble, and a mask of those held out.
 
-    Each network holds out a window, the next one further along a circle of the rows. A
-    window leaves out so many rows that the next one has begun by then: every row is in
-    the training part of some network.
+    Each network holds out a window of the rows, which are arranged in a circle. The
+    windows of the networks start at equal distances, and each is so short that every
+    row is in the training part of some network.
     """
     n, k = len(rows), fold.n_networks
     if validation_fraction * k > k - 1 + 1e-9:
         raise ValueError(
-            f"validation_fraction={validation_fraction} is more than {k - 1}/{k}, and "
+            f"validation_fraction={validation_fraction} is more than {k - 1}/{k}, so "
             f"with n_networks={k} some rows would train no network. Lower "
             "validation_fraction, raise n_networks, or pass X_val and y_val."
         )
     if strata is not None:
-        # The members of a class are spread evenly, so that windows keep its share.
+        # The samples of a class are spread evenly, so that windows are stratified.
         of_row = strata[rows]
         order = np.argsort(of_row, kind="stable")
         counts = np.bincount(strata)
@@ -168,7 +167,7 @@ def _window(rows, validation_fraction, n_held_out, strata, fold, rng):
     chosen = np.zeros(n, bool)
     chosen[window] = True
     if strata is not None:
-        # The first member of a class that is held out whole is trained on.
+        # If a whole class is held out, its first sample returns to training.
         of_window = strata[rows[window]]
         whole = np.bincount(of_window, minlength=len(counts)) == counts
         classes, first = np.unique(of_window, return_index=True)
@@ -177,10 +176,10 @@ def _window(rows, validation_fraction, n_held_out, strata, fold, rng):
 
 
 def _shares(counts, n, rng):
-    """Return ``n`` numbers spread over classes in proportion to their counts.
+    """Divide ``n`` among classes in proportion to their counts.
 
-    Those that rounding leaves over go to the largest remainders. A class keeps one
-    member.
+    What rounding leaves goes to the classes with the largest remainders. At most all
+    samples of a class but one are taken.
     """
     quotas = counts * (n / counts.sum())
     shares = np.floor(quotas).astype(int)
@@ -191,23 +190,22 @@ def _shares(counts, n, rng):
 
 
 def check_weighted(train_weight, held_out_weight):
-    """Raise ValueError where the samples of a part have no weight at all."""
+    """Raise ValueError if all samples of a part have weight 0."""
     if not (train_weight.any() and held_out_weight.any()):
         raise ValueError(
-            "The weights of the samples drawn for training, or of those drawn for "
-            "validation, are all zero. Change validation_fraction or random_state, "
-            "or leave out the samples without weight."
+            "All samples drawn for training, or all those drawn for validation, have "
+            "weight zero. Change validation_fraction or random_state, or leave out the "
+            "samples of weight zero."
         )
 
 
 def evaluation(estimator, network, validation, chunks=None):
-    """Return a function that gives the score to watch, and the loss, as they are now.
+    """Return a function that computes the current validation score and loss.
 
-    The loss is without the penalty. What ``estimator.scoring`` names is the score.
-    ``chunks`` returns pairs of some rows and their raw outputs, where the network is
-    trained elsewhere.
+    ``estimator.scoring`` defines the score; the loss excludes the penalty. ``chunks``
+    returns pairs of rows and their raw outputs, if the network is trained on a device.
     """
-    # Views of the parameters, which follow them.
+    # Views of the parameters, which change with them.
     arrays = network.fitted
     targets, weight = estimator._targets, validation.sample_weight
     loss = targets.loss
@@ -220,7 +218,7 @@ def evaluation(estimator, network, validation, chunks=None):
             del fitted.feature_names_in_
         if weight is not None and _takes_weights(scorer):
             extra = {"sample_weight": weight}
-        # A scorer takes a matrix, where the network is that it asks.
+        # Scorers call the estimator on the CPU, with a matrix.
         validation = validation._replace(X=to_numpy(as_matrix(validation.X)))
 
     def own_chunks():
@@ -252,7 +250,7 @@ def evaluation(estimator, network, validation, chunks=None):
 
 
 def check_watched(estimator, validation):
-    """Raise or warn where the score to watch can't tell one epoch from another."""
+    """Raise or warn if the validation score can't tell epochs apart."""
     scoring = estimator.scoring
     if isinstance(scoring, str) and scoring != "loss":
         scoring = get_scorer(scoring)
@@ -264,28 +262,28 @@ def check_watched(estimator, validation):
     y = np.asarray(validation.y)
     if len(y) < 2:
         raise ValueError(
-            f"R2 is undefined on {validation.name}, which has {len(y)} sample. Pass 2 "
-            "or more, or watch another score, such as scoring='loss'."
+            f"R2 is undefined on {validation.name}, which has {len(y)} sample. Use 2 "
+            "samples or more, or another score, such as scoring='loss'."
         )
     if np.all(y == y[0]):
         warn(
             f"The targets of {validation.name} are constant: R2 is 0 or less whatever "
-            "the network predicts, so that it can't tell which epoch is best. Pass "
-            "other validation data, or watch another score, such as scoring='loss'.",
+            "the network predicts, and can't tell which epoch is best. Pass other "
+            "validation data, or choose another score, such as scoring='loss'.",
         )
 
 
 def check_scores(estimator, validation, monitor):
-    """Raise where no watched score was finite; warn where some were not."""
+    """Raise if no validation score was finite; warn if some were not."""
     scores = monitor.scores
     n_wrong = len(scores) - np.count_nonzero(np.isfinite(scores))
-    # Where training diverged, a warning has said so.
+    # If training diverged, there has been a warning.
     if not n_wrong or not math.isfinite(monitor.losses[-1]):
         return
     scoring = estimator.scoring
     name = getattr(scoring, "__name__", f"{scoring!r}")
     if scoring is None:
-        name = "the estimator's own score"
+        name = "the score of the estimator"
     if n_wrong == len(scores):
         advice = "Change scoring, for example to 'loss', or the validation data."
         if not np.isfinite(monitor.validation_losses).any():
@@ -294,20 +292,20 @@ def check_scores(estimator, validation, monitor):
                 "the data, scale the inputs, or lower learning_rate_init."
             )
         raise ValueError(
-            f"Early stopping watches {name} on {validation.name}, and it was "
-            f"{scores[-1]} after every epoch, so that it can't tell which is best. "
+            f"Early stopping watches {name} on {validation.name}, which was "
+            f"{scores[-1]} after every epoch and can't tell which epoch is best. "
             f"{advice}"
         )
     warn(
         f"The score that early stopping watches, {name} on {validation.name}, was "
-        f"not finite after {n_wrong} of {len(scores)} epochs. They count as no "
+        f"not finite after {n_wrong} of {len(scores)} epochs. These epochs count as no "
         "improvement.",
     )
 
 
 def _takes_weights(scorer):
-    """Tell whether a scorer can be called with ``sample_weight``."""
-    # scikit-learn's scorers all have the argument, and pass it on.
+    """Whether a scorer can be called with ``sample_weight``."""
+    # All scikit-learn scorers take it, but not all of their score functions.
     parameters = signature(getattr(scorer, "_score_func", scorer)).parameters
     return "sample_weight" in parameters or any(
         parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()

@@ -1,4 +1,4 @@
-"""Networks for tables: columns of numbers and categories in, nothing to set."""
+"""Neural networks with tuned parameters for tables of numbers and categories."""
 
 from sknn_notes.tabular._classifier import TabularMLPClassifier
 from sknn_notes.tabular._regressor import TabularMLPRegressor

@@ -1,55 +1,57 @@
-"""How the networks of a table are trained, at each quality."""
+"""Parameters of the networks for tables, by ``quality``."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknn_notes.embeddings import Periodic, PiecewiseLinear
+from sknn_notes._typing import Floats
+from sknn_notes.embeddings import Embedding, Periodic, PiecewiseLinear
 
-# With so many rows, a part of them says enough about a choice.
+# With this many rows, one validation set is enough to compare candidates.
 _MANY_ROWS = 5000
-# With fewer rows than this, no part of the rows says anything about one.
+# With fewer rows than this, a validation set is too small to compare candidates.
 _TOO_FEW_ROWS = 50
 
 
-# For comparisons each network holds out rows of its own.
+# To compare candidates, each network holds out different rows.
 HELD_OUT = {"early_stopping": True, "validation_fraction": 0.2}
 
 
 class Recipe(NamedTuple):
-    """What is trained at a quality.
+    """Parameters of one ``quality``.
 
     Parameters
     ----------
     n_units : int
-        Units of each of the two hidden layers.
+        Number of units of each of the two hidden layers.
     learning_rate : float
-        The largest one.
+        Largest learning rate of the one-cycle schedule.
     max_iter : int
-        Epochs.
+        Number of epochs.
     dropout : float
     embeddings : tuple of (Embedding or None)
-        Embeddings of the inputs that are compared.
+        Embeddings to compare.
     n_networks : int
-        Networks of a group, whose predictions are averaged.
+        Number of networks in a group, whose predictions are averaged.
     n_kept : int, default=1
-        Groups that may be kept.
+        Maximum number of groups to keep.
     n_parts : tuple of (int, int), default=(0, 0)
-        On how many fifths of the rows candidates are compared: of few rows, of many.
+        Number of validation sets (fifths of the rows) that candidates are compared on:
+        for few rows, for many rows.
     most_embedded : int, default=100
-        With more inputs of three values or more than this, none is embedded.
+        Inputs are embedded only if at most this many have three or more values.
     fewest_rows : int, default=0
-        With fewer rows than this, no input is embedded.
+        Inputs are embedded only if there are at least this many rows.
     """
 
     n_units: int
     learning_rate: float
     max_iter: int
     dropout: float
-    embeddings: tuple
+    embeddings: tuple[Embedding | None, ...]
     n_networks: int
     n_kept: int = 1
-    n_parts: tuple = (0, 0)
+    n_parts: tuple[int, int] = (0, 0)
     most_embedded: int = 100
     fewest_rows: int = 0
 
@@ -88,13 +90,13 @@ RECIPES = {
 }
 
 
-def recipe_for(quality, n_samples):
-    """Return the recipe of a quality; a few rows are not worth more than 'fast'."""
+def recipe_for(quality: str, n_samples: int) -> Recipe:
+    """Return the recipe of a quality; with too few rows, that of 'fast'."""
     return RECIPES["fast" if n_samples < _TOO_FEW_ROWS else quality]
 
 
-def candidates(recipe, X):
-    """Return the parameters that validation chooses from, as a list of dictionaries.
+def candidates(recipe: Recipe, X: Floats) -> list[dict[str, Any]]:
+    """Return the candidates to compare on validation data, as dicts of parameters.
 
     Parameters
     ----------
@@ -108,8 +110,8 @@ def candidates(recipe, X):
     return [{"embedding": embedding} for embedding in recipe.embeddings]
 
 
-def parameters(recipe, n_samples):
-    """Return the parameters that the networks of all candidates share."""
+def parameters(recipe: Recipe, n_samples: int) -> dict[str, Any]:
+    """Return the parameters that all candidates share."""
     power = 2 ** int(np.log2(max(n_samples, 32) / 32))
     return {
         "hidden_layer_sizes": (recipe.n_units, recipe.n_units),
@@ -126,6 +128,6 @@ def parameters(recipe, n_samples):
     }
 
 
-def n_parts_to_compare_on(recipe, n_samples):
-    """Return on how many fifths of the rows candidates are compared."""
+def n_parts_to_compare_on(recipe: Recipe, n_samples: int) -> int:
+    """Return the number of validation sets that candidates are compared on."""
     return recipe.n_parts[n_samples >= _MANY_ROWS]

@@ -1,4 +1,4 @@
-"""The columns of a table: numbers and categories, and what turns them into inputs."""
+"""Columns of a table, numerical and categorical, and their preparation."""
 
 import datetime
 import warnings
@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
@@ -17,12 +18,12 @@ from sklearn.utils.validation import validate_data
 from sknn_notes._checks import shown
 from sknn_notes.preprocessing import RobustStandardizer
 
-# A category of fewer rows has no input of its own: it is too rare to learn from.
+# A category with fewer rows is too rare to learn from, and gets no input.
 _FEWEST_ROWS = 4
-# The most frequent categories of a column have an input each.
+# At most this many categories of a column get an input, the most frequent ones.
 _MOST_CATEGORIES = 100
 
-# How names of data types begin, in numpy, pandas, pyarrow and polars.
+# Prefixes of data type names in numpy, pandas, pyarrow and polars.
 _NUMBERS = ("int", "uint", "float", "double", "bool", "halffloat", "null")
 _CATEGORIES = ("category", "categorical", "enum", "dictionary")
 _TEXT = ("str", "large_str", "object", "utf8", "decimal")
@@ -35,33 +36,33 @@ class Column(NamedTuple):
     Parameters
     ----------
     key : str or int
-        Its name, or its position where the table has no names.
+        Name of the column, or its position if the table has no names.
     values : ndarray of shape (n_samples,) or None
-        Values of a category, None for numbers.
+        Values of a categorical column; None for a numerical one.
     """
 
     key: Any
     values: Any = None
 
 
-def check_table(estimator, X, *, reset):
-    """Return a table as rows and columns, its number and names of columns checked.
+def check_table(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """Return a table as an array or a frame; check number and names of its columns.
 
     Parameters
     ----------
     estimator : estimator
-        With ``reset`` it learns the number of columns and their names; without, they
-        are compared.
+        Stores the number and the names of the columns with ``reset``; otherwise they
+        must match the stored ones.
     X : {array-like, DataFrame} of shape (n_samples, n_features)
     reset : bool
 
     Returns
     -------
     X : {ndarray, DataFrame} of shape (n_samples, n_features)
-        A frame stays what it is.
+        A frame is returned as it is.
     """
     if isinstance(X, list | tuple) and np.asarray(X).dtype.kind in "US":
-        # As strings, numbers would be categories.
+        # Numbers must not become strings, which are categories.
         X = np.asarray(X, dtype=object)
     if hasattr(type(X), "columns") and not hasattr(X, "to_numpy"):
         raise TypeError(
@@ -80,8 +81,8 @@ def check_table(estimator, X, *, reset):
     return validate_data(estimator, X, reset=reset, skip_check_array=True)
 
 
-def check_kinds(X, table):
-    """Return a table whose columns are of the kinds that ``fit`` saw, or raise.
+def check_kinds(X: Any, table: ColumnTransformer) -> Any:
+    """Check that columns are numerical or categorical as in ``fit``; return the table.
 
     Parameters
     ----------
@@ -92,10 +93,11 @@ def check_kinds(X, table):
     Returns
     -------
     X : {ndarray, DataFrame} of shape (n_samples, n_features)
-        With objects in place of numbers where all strings are missing.
+        A column of missing strings that has a numerical data type is cast to strings
+        or objects.
     """
     keys = list(getattr(table, "feature_names_in_", range(X.shape[1])))
-    of_text: set = set()
+    of_text: set[Any] = set()
     for _, transformer, chosen in table.transformers_:
         if isinstance(transformer, OneHotEncoder):
             pairs = zip(chosen, transformer.categories_, strict=True)
@@ -109,7 +111,7 @@ def check_kinds(X, table):
             if present(np.asarray(series, dtype=object)).any():
                 raise ValueError(
                     f"Column {key!r} has the data type {series.dtype}, and had strings "
-                    "in fit. Turn its values into strings, as they were there."
+                    "in fit. Convert its values to strings as in fit."
                 )
             if hasattr(X, "cast"):  # polars
                 X = X.cast({key: str})
@@ -118,21 +120,23 @@ def check_kinds(X, table):
     return X
 
 
-def is_frame(X):
-    """Tell whether a table is a frame of pandas, polars or alike."""
+def is_frame(X: Any) -> bool:
+    """Whether a table is a data frame, such as those of pandas and polars."""
     return hasattr(X, "columns") and hasattr(X, "shape")
 
 
-def columns(X, categorical_features, names):
+def columns(
+    X: Any, categorical_features: ArrayLike | None, names: NDArray[Any] | None
+) -> list[Column]:
     """Return the columns of a table that ``check_table`` returned.
 
     Parameters
     ----------
     X : {ndarray, DataFrame} of shape (n_samples, n_features)
     categorical_features : 'from_dtype', array-like or None
-        As passed to the estimator.
+        Parameter of the estimator.
     names : ndarray of str or None
-        The names of the columns, where all are strings.
+        Names of the columns, if all are strings.
 
     Returns
     -------
@@ -141,7 +145,7 @@ def columns(X, categorical_features, names):
     Raises
     ------
     ValueError
-        If a column has dates, or values of several kinds.
+        If a column holds dates or values of several kinds.
     """
     chosen = _chosen(categorical_features, X.shape[1], names)
     keys = range(X.shape[1]) if names is None else names
@@ -151,8 +155,10 @@ def columns(X, categorical_features, names):
     ]
 
 
-def _chosen(categorical_features, n_features, names):
-    """Return the positions of the columns chosen as categories, None for no choice."""
+def _chosen(
+    categorical_features: ArrayLike | None, n_features: int, names: NDArray[Any] | None
+) -> set[int] | None:
+    """Return the positions of the categorical columns; None if data types decide."""
     if isinstance(categorical_features, str) and categorical_features == "from_dtype":
         return None
     if categorical_features is None:
@@ -163,49 +169,49 @@ def _chosen(categorical_features, n_features, names):
     if chosen.dtype == bool:
         if chosen.shape != (n_features,):
             raise ValueError(
-                "categorical_features, a mask, needs one value a column: shape "
-                f"({n_features},). Got shape {chosen.shape}."
+                "A boolean mask for categorical_features must have one value per "
+                f"column: shape ({n_features},). Got shape {chosen.shape}."
             )
         return set(np.flatnonzero(chosen).tolist())
     found = [_position(item, n_features, names) for item in chosen.tolist()]
     return set(found)
 
 
-def _position(item, n_features, names):
+def _position(item: Any, n_features: int, names: NDArray[Any] | None) -> int:
     if isinstance(item, str):
         if names is None:
             raise ValueError(
-                f"categorical_features names the column {item!r}, and X has no column "
+                f"categorical_features names the column {item!r}, but X has no column "
                 "names. Pass positions, or a DataFrame."
             )
         if item not in names:
             raise ValueError(
-                f"categorical_features has {item!r}, and the columns of X are "
-                f"{shown(list(names))}."
+                f"categorical_features names the column {item!r}, but the columns of X "
+                f"are {shown(list(names))}."
             )
         return list(names).index(item)
     if isinstance(item, int) and 0 <= item < n_features:
         return int(item)
     raise ValueError(
-        f"categorical_features has {item!r}. Pass a mask, names of columns, or "
+        f"categorical_features has {item!r}. Pass a boolean mask, names of columns, or "
         f"positions from 0 to {n_features - 1}."
     )
 
 
-def column_of(X, i):
+def column_of(X: Any, i: int) -> Any:
     """Return a column of a table by its position."""
     if not is_frame(X):
         return X[:, i]
     return X.iloc[:, i] if hasattr(X, "iloc") else X[:, i]
 
 
-def _name_of(dtype):
-    """Return the name of a data type, without the order of its bytes."""
+def _name_of(dtype: Any) -> str:
+    """Return the name of a data type without its byte order."""
     return (dtype.name if isinstance(dtype, np.dtype) else str(dtype)).lower()
 
 
-def _column(key, series, chosen):
-    """Return a column; ``chosen`` is whether it is a category, None asks its type."""
+def _column(key: Any, series: Any, chosen: bool | None) -> Column:
+    """Return a column; ``chosen`` says if it is categorical, None: by its data type."""
     dtype = _name_of(series.dtype)
     if dtype.startswith(_DATES):
         raise _date_error(key, series.dtype)
@@ -214,9 +220,8 @@ def _column(key, series, chosen):
         is_number = _are_numbers(key, values)
         if chosen is False and not is_number:
             raise ValueError(
-                f"Column {key!r} has text, such as {_example(values)!r}, and "
-                "categorical_features leaves it out. Add it there, or leave out the "
-                "column."
+                f"Column {key!r} has text, such as {_example(values)!r}, but is not in "
+                "categorical_features. Add it there, or drop the column."
             )
         is_category = not is_number if chosen is None else chosen
         return Column(key, values if is_category else None)
@@ -225,13 +230,14 @@ def _column(key, series, chosen):
     if dtype.startswith(_NUMBERS):
         return Column(key)
     raise ValueError(
-        f"Column {key!r} has the data type {series.dtype}. Columns may have numbers, "
-        "booleans, categories or strings: turn it into one of these, or leave it out."
+        f"Column {key!r} has the data type {series.dtype}. Columns may hold numbers, "
+        "booleans, categories or strings. Convert the column to one of these, or drop "
+        "it."
     )
 
 
-def _are_numbers(key, values):
-    """Tell whether a column of objects has numbers alone; raise if it is a mixture."""
+def _are_numbers(key: Any, values: NDArray[Any]) -> bool:
+    """Whether a column of objects holds only numbers; raise if it is mixed."""
     kinds = {str if isinstance(v, str) else type(v) for v in values[present(values)]}
     for kind in kinds:
         if issubclass(kind, datetime.date | datetime.timedelta | np.datetime64):
@@ -246,32 +252,32 @@ def _are_numbers(key, values):
         )
     if numbers and str in kinds:
         raise ValueError(
-            f"Column {key!r} has both strings and numbers. Turn all of them into "
-            "strings, or into numbers."
+            f"Column {key!r} has both strings and numbers. Convert all values to "
+            "strings, or all to numbers."
         )
     if not (kinds - numbers) and any(_is_pandas(value) for value in values):
         raise ValueError(
-            f"Column {key!r} has numbers as objects, and NA or NaT of pandas for "
-            "missing ones. Turn it into numbers, by pandas.to_numeric or "
+            f"Column {key!r} has the data type object, with numbers and pandas' NA or "
+            "NaT for missing values. Convert it with pandas.to_numeric or "
             "astype('Float64')."
         )
     return not kinds or bool(numbers)
 
 
-def _date_error(key, dtype):
+def _date_error(key: Any, dtype: Any) -> ValueError:
     return ValueError(
-        f"Column {key!r} has dates or times ({dtype}). Turn them into numbers, such as "
-        "year, month, weekday and the days since the first date, or leave out the "
-        "column. skrub's DatetimeEncoder and TableVectorizer do that."
+        f"Column {key!r} has dates or times ({dtype}). Convert them to numbers, such "
+        "as year, month, weekday and the days since the first date, or drop the "
+        "column. skrub's DatetimeEncoder and TableVectorizer extract such numbers."
     )
 
 
-def _example(values):
+def _example(values: NDArray[Any]) -> Any:
     return values[present(values)][0]
 
 
-def present(values):
-    """Return which of some objects are not missing: not None, NaN, NA or NaT."""
+def present(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return a mask of the values that are not missing (None, NaN, NA or NaT)."""
     return np.array(
         [
             not (
@@ -285,15 +291,15 @@ def present(values):
     )
 
 
-def _is_pandas(value):
-    """Tell whether a value is one of pandas' own that stand for missing ones."""
+def _is_pandas(value: Any) -> bool:
+    """Whether a value is one of pandas' missing values."""
     return type(value).__name__ in ("NAType", "NaTType")
 
 
-def frequent(column):
-    """Return the categories of a column that have an input each, sorted.
+def frequent(column: Column) -> NDArray[Any]:
+    """Return the categories of a column that get an input, sorted.
 
-    These are at most the 100 most frequent ones, of at least four rows each.
+    These are at most the 100 most frequent ones, with at least four rows each.
     """
     values = column.values[present(column.values)]
     _are_numbers(column.key, values)
@@ -303,14 +309,14 @@ def frequent(column):
     if not len(kept):
         warnings.warn(
             f"No category of column {column.key!r} has {_FEWEST_ROWS} rows or more, so "
-            "the column is left out. Group its values, or drop it.",
+            "the column is ignored. Group its values, or drop it.",
             stacklevel=6,
         )
     return categories[kept]
 
 
 def preparation(table: Iterable[Column]) -> ColumnTransformer:
-    """Return what turns a table into inputs of a network, unfitted.
+    """Return the transformer from a table to the inputs of a network, unfitted.
 
     Parameters
     ----------
@@ -329,9 +335,9 @@ def preparation(table: Iterable[Column]) -> ColumnTransformer:
         if len(found):
             categories.append(column.key)
             kept.append(found)
-    steps: list = []
+    steps: list[Any] = []
     if numbers:
-        # The median is 0 by then.
+        # RobustStandardizer has moved the median to 0.
         impute = SimpleImputer(
             strategy="constant",
             fill_value=0,
@@ -340,16 +346,16 @@ def preparation(table: Iterable[Column]) -> ColumnTransformer:
         )
         steps.append(("numbers", make_pipeline(RobustStandardizer(), impute), numbers))
     if categories:
-        # What is rare, unseen or missing is zero in all of them.
+        # Rare, unseen and missing categories are encoded as zeros.
         encode = OneHotEncoder(
             categories=kept, handle_unknown="ignore", sparse_output=False
         )
         steps.append(("categories", encode, categories))
     if not steps:
         raise ValueError(
-            "No column of X can be used: none has numbers, and no category has "
+            "No column of X can be used: none is numerical, and no category has "
             f"{_FEWEST_ROWS} rows or more."
         )
     prepare = ColumnTransformer(steps, verbose_feature_names_out=False)
-    # The networks are trained on arrays, whatever scikit-learn's configuration says.
+    # The networks need arrays, whatever output scikit-learn is configured for.
     return prepare.set_output(transform="default")

@@ -1,57 +1,69 @@
-"""Training the networks of a table: what validation favors, what time allows."""
+"""Training of the networks for tables: validation and the time limit."""
 
 import time
 import warnings
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
+from sknn_notes._typing import Floats
 from sknn_notes.tabular._recipes import (
     HELD_OUT,
+    Recipe,
     candidates,
     n_parts_to_compare_on,
 )
 
-# A validation loss higher by this share is worth a weight lower by the factor e.
+# A validation loss that is higher by this fraction lowers the weight by a factor of e.
 _TOLERANCE = 0.03
-# Groups of a lower weight are left out.
+# Groups with a lower weight are left out.
 _LEAST_WEIGHT = 0.05
 
 
 class Trainer:
-    """Fits networks on the inputs that a table became, and keeps a record of them.
+    """Trains networks on a prepared table and records their results.
 
     Parameters
     ----------
     network : MLPClassifier or MLPRegressor
-        With the parameters that all fits share.
+        Has the parameters that all fits share.
     X : ndarray of shape (n_samples, n_inputs)
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
     sample_weight : array-like of shape (n_samples,) or None
     deadline : float
-        When to be through, by ``time.monotonic``; infinity is no limit.
+        Time limit on the clock of ``time.monotonic``; infinity is no limit.
     verbose : bool
         Whether to print a line for every fit.
 
     Attributes
     ----------
     history : list of dict
-        One for every network trained.
+        One record for each trained network.
     """
 
-    def __init__(self, network, X, y, sample_weight, deadline, verbose):
+    def __init__(
+        self,
+        network: Any,
+        X: Floats,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        deadline: float,
+        verbose: bool | int,
+    ) -> None:
         self._network = network
         self._data = X, y, sample_weight
         self._deadline, self._verbose = deadline, verbose
         self._limited = np.isfinite(deadline)
-        self.history: list = []
+        self.history: list[dict[str, Any]] = []
 
-    def train(self, recipe):
-        """Return fitted groups of networks that validation favors, and their weights.
+    def train(self, recipe: Recipe) -> tuple[list[Any], Floats]:
+        """Return the best groups of networks, trained on all rows, and their weights.
 
-        Candidates are compared on rows held out. Those that are kept are trained again
-        on all rows, for as many epochs as were best.
+        Candidates are compared on validation data. Those that are kept are trained
+        again on all rows, for the number of epochs that was best.
 
         Parameters
         ----------
@@ -61,7 +73,7 @@ class Trainer:
         -------
         groups : list of (MLPClassifier or MLPRegressor)
         weights : ndarray of shape (n_groups,)
-            They sum to 1.
+            Weights of the groups, which sum to 1.
         """
         X = self._data[0]
         choices = candidates(recipe, X)
@@ -76,7 +88,7 @@ class Trainer:
         ]
         losses = [_validation_loss(group) for group in compared]
         kept, weights = _favored(losses, recipe.n_kept)
-        groups: list = []
+        groups: list[Any] = []
         for i in kept:
             epochs = [each.best_epoch_ for each in _networks(compared[i])]
             n_epochs = int(np.median(epochs))
@@ -88,39 +100,39 @@ class Trainer:
         weights = weights[: len(groups)]
         return groups, weights / weights.sum()
 
-    def _train_within_time(self, recipe, choice):
-        """Return networks trained without validation, as many as the time allows."""
+    def _train_within_time(self, recipe: Recipe, choice: dict[str, Any]) -> Any:
+        """Train as many networks as the time allows, without validation."""
         n_networks = recipe.n_networks
         while n_networks > 1 and self._n_epochs(recipe, n_networks) < recipe.max_iter:
             n_networks -= 1
         return self._fit(choice, n_networks, self._n_epochs(recipe, n_networks))
 
-    def _n_epochs(self, recipe, n_networks):
-        """Return how many epochs of so many networks the time allows, at least 1."""
+    def _n_epochs(self, recipe: Recipe, n_networks: int) -> int:
+        """Return how many epochs the time allows for the networks, at least 1."""
         if not self._limited:
             return recipe.max_iter
         left = self._deadline - time.monotonic()
         return int(np.clip(left / (n_networks * self._pace), 1, recipe.max_iter))
 
-    def _measure_pace(self, choice):
-        """Find out how many seconds one network takes for an epoch."""
-        self._run(**choice, max_iter=1)  # It also compiles.
+    def _measure_pace(self, choice: dict[str, Any]) -> None:
+        """Measure the seconds per epoch of one network."""
+        self._run(**choice, max_iter=1)  # Compiles the kernels.
         start = time.monotonic()
         self._run(**choice, max_iter=1)
         self._pace = time.monotonic() - start
 
-    def _run(self, **parameters):
+    def _run(self, **parameters: Any) -> Any:
         X, y, sample_weight = self._data
         network = clone(self._network).set_params(**parameters)
         if network.n_networks == 1:
             network.set_params(n_jobs=None)
         with warnings.catch_warnings():
-            # The schedules end with the last epoch.
+            # The one-cycle schedule is meant to end at ``max_iter``.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return network.fit(X, y, sample_weight)
 
-    def _fit(self, choice, n_networks, n_epochs):
-        """Return the networks of a candidate, and add them to the record."""
+    def _fit(self, choice: dict[str, Any], n_networks: int, n_epochs: int) -> Any:
+        """Train the networks of a candidate and record their results."""
         start = time.monotonic()
         group = self._run(**choice, n_networks=n_networks, max_iter=n_epochs)
         seconds = time.monotonic() - start
@@ -144,8 +156,8 @@ class Trainer:
         return group
 
 
-def _line(group, seconds):
-    """Return a line that tells of a fit."""
+def _line(group: Any, seconds: float) -> str:
+    """Return the line that ``verbose`` prints for a fit."""
     n_networks, n_epochs = len(_networks(group)), group.max_iter
     loss = _validation_loss(group)
     rows = "all rows" if np.isnan(loss) else f"validation loss {loss:.4g}"
@@ -156,8 +168,8 @@ def _line(group, seconds):
     )
 
 
-def _favored(losses, n_kept):
-    """Return the candidates to keep, the best one first, and their weights."""
+def _favored(losses: Any, n_kept: int) -> tuple[list[int], Floats]:
+    """Return the indices of the candidates to keep, best first, and their weights."""
     order = np.argsort(losses)[:n_kept]
     losses = np.asarray(losses)[order]
     # Losses may be negative.
@@ -168,12 +180,12 @@ def _favored(losses, n_kept):
     return order[kept].tolist(), weights[kept] / weights[kept].sum()
 
 
-def _networks(group):
-    """Return the networks of an estimator, also where it is the only one."""
+def _networks(group: Any) -> list[Any]:
+    """Return the networks of an estimator, or itself if it is a single network."""
     return group.networks_ or [group]
 
 
-def _validation_loss(group):
+def _validation_loss(group: Any) -> float:
     """Return the mean validation loss of the networks of an estimator, or NaN."""
     scores = [network.best_validation_score_ for network in _networks(group)]
     return np.nan if None in scores else -float(np.mean(scores))

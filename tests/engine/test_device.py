@@ -623,7 +623,7 @@ def test_a_checkpoint_of_a_device_goes_on_here(cut_off, assert_agree, monkeypatc
     whole = clone(model).fit(X, y)
     path = cut_off(on_device(model), X, y)
     monkeypatch.setattr(_devices, "is_host", lambda spec: True)
-    with pytest.warns(UserWarning, match="began in torch on cpu and goes on in"):
+    with pytest.warns(UserWarning, match="started in torch on cpu and continues in"):
         resumed = Checkpoint.load(path).resume(X, y)
     assert_agree(resumed, whole, X)
 
@@ -704,7 +704,9 @@ def test_read_only_and_transposed_inputs(agree):
 
 
 def test_sparse_inputs():
-    with pytest.raises(ValueError, match=r"device='cpu' takes dense X; X is sparse"):
+    with pytest.raises(
+        ValueError, match=r"device='cpu' needs a dense X, but X is sparse"
+    ):
         network(device="cpu").fit(sparse.csr_array(X), TARGETS["classes"])
 
 

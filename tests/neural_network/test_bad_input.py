@@ -151,7 +151,7 @@ def test_a_margin_that_is_not_positive_is_refused(three_classes):
         ({7: 1.0}, ["class_weight", "[0, 1, 2]"]),
         ({0: -1.0, 1: 1.0, 2: 1.0}, ["class_weight", "-1.0"]),
         ({0: np.nan, 1: 1.0, 2: 1.0}, ["class_weight", "nan"]),
-        ({0: 0.0, 1: 0.0, 2: 0.0}, ["eights", "zero"]),
+        ({0: 0.0, 1: 0.0, 2: 0.0}, ["weight", "zero"]),
     ],
 )
 def test_class_weights_that_cannot_be_are_refused(three_classes, class_weight, parts):

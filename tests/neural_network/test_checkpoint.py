@@ -271,7 +271,9 @@ def test_another_executor_warns(three_classes, cut, monkeypatch):
     other = "numpy" if whole.executor_ == "numba" else "numba"
     kernels = importlib.import_module(f"sknn_notes._kernels._{other}")
     monkeypatch.setattr(_kernels, "active", lambda: kernels)
-    message = f"began in {whole.executor_.split()[0]}.* goes on in {other}.*to rounding"
+    message = (
+        f"started in {whole.executor_.split()[0]}.* continues in {other}.*to rounding"
+    )
     with pytest.warns(UserWarning, match=message):
         resumed = checkpoint.resume(X, y)
     np.testing.assert_allclose(resumed.coefs_[0], whole.coefs_[0])
@@ -559,7 +561,7 @@ def test_other_data_raise(three_classes, cut):
 
 
 def test_lbfgs(three_classes, path):
-    with pytest.raises(ValueError, match="solver='lbfgs' can't be checkpointed"):
+    with pytest.raises(ValueError, match="solver='lbfgs' does not support checkpoints"):
         network(solver="lbfgs").fit(*three_classes, checkpoint=Checkpoint(path))
     assert not path.exists()
 

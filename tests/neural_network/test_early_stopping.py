@@ -282,7 +282,7 @@ def test_without_shuffling_the_rows_that_are_left_keep_their_order(numbers):
 def test_a_search_that_cuts_the_validation_set_is_warned_of(three_classes):
     X, y = three_classes
     search = GridSearchCV(classifier(max_iter=2), {"alpha": [0.1]}, cv=3, refit=False)
-    with pytest.warns(UserWarning, match="it is a part of what was passed"):
+    with pytest.warns(UserWarning, match="only a part of the validation set"):
         search.fit(X, y, X_val=X, y_val=y)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -77,8 +77,12 @@ INACTIVE = [
     ),
     # L-BFGS.
     ({"solver": "lbfgs", "batch_size": 20}, "batch_size", "all samples at once"),
-    ({"solver": "lbfgs", "learning_rate_init": 0.1}, "learning_rate_init", "without"),
-    ({"solver": LBFGS(), "learning_rate": "step"}, "learning_rate", "without"),
+    (
+        {"solver": "lbfgs", "learning_rate_init": 0.1},
+        "learning_rate_init",
+        "no learning rate",
+    ),
+    ({"solver": LBFGS(), "learning_rate": "step"}, "learning_rate", "no learning rate"),
     ({"solver": "lbfgs", "dtype": "float32"}, "dtype", "float64"),
     # No hidden layer.
     ({"hidden_layer_sizes": (), "dropout": 0.5}, "dropout", "no hidden layer"),

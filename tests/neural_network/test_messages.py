@@ -271,7 +271,7 @@ MISTAKES = [
     ({"alpha": 1e300, "dtype": "float32"}, ["alpha", "float32", "inf", "'float64'"]),
     ({"alpha": [0.1, 1e300], "dtype": "float32"}, ["alpha", "1e+300"]),
     ({"bias_init": -1e39, "dtype": "float32"}, ["bias_init", "-inf"]),
-    ({"learning_rate_init": 1e-50, "dtype": "float32"}, ["holds as 0.0"]),
+    ({"learning_rate_init": 1e-50, "dtype": "float32"}, ["rounds to 0.0"]),
     ({"epsilon": 1e-300, "dtype": "float32"}, ["epsilon", "Adam", "0.0"]),
     ({"beta_2": 1 - 1e-9, "dtype": "float32"}, ["beta_2", "Adam", "1.0"]),
     ({"max_norm": 1e39, "dtype": "float32"}, ["max_norm", "float32"]),
@@ -562,7 +562,7 @@ def test_integers_that_no_float_holds_are_refused_as_data(make, problem, request
 def test_a_regressor_takes_no_dates(kind, one_target):
     X, _ = one_target
     message = fit_message(regressor(), X, np.arange(len(X)).astype(kind))
-    assert "takes numbers" in message
+    assert "needs numbers" in message
 
 
 def test_targets_passed_for_validation_are_checked_as_well(one_target):

@@ -337,9 +337,7 @@ def test_adaptive_refuses_partial_fit(three_classes, rates, schedule, fitted):
     if fitted:
         model.fit(X, y)
         rates.clear()
-    with pytest.raises(
-        ValueError, match=r"does not know what an epoch is.*inverse_time"
-    ):
+    with pytest.raises(ValueError, match=r"no epochs over the same data.*inverse_time"):
         model.partial_fit(X, y, classes=[0, 1, 2])
     assert rates == []
     assert hasattr(model, "coefs_") == fitted
@@ -471,7 +469,7 @@ def test_a_plan_holds_a_checked_copy_for_every_layer(name, n):
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        (Cosine(), r"{name}=Cosine\(\) has no value to start from. Pass start"),
+        (Cosine(), r"{name}=Cosine\(\) has no start value. Pass start"),
         (Cosine(start=-1.0), "'start' parameter of Cosine"),
         (Step(start=0.1, gamma=2.0), "'gamma' parameter of Step"),
         (Cosine(start=0.1, warmup=-1), "'warmup' parameter of Cosine"),
@@ -503,9 +501,9 @@ def test_max_norm_takes_no_schedule(three_classes):
 @pytest.mark.parametrize(
     ("schedule", "message"),
     [
-        (Cosine(start=0.1), "plans over max_iter"),
-        (OneCycle(start=0.1), "plans over max_iter"),
-        (Adaptive(start=0.1), "does not know what an epoch is"),
+        (Cosine(start=0.1), "defined over max_iter"),
+        (OneCycle(start=0.1), "defined over max_iter"),
+        (Adaptive(start=0.1), "no epochs over the same data"),
     ],
 )
 def test_partial_fit_refuses_them_there_too(three_classes, name, schedule, message):

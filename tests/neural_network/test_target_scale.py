@@ -281,7 +281,7 @@ def test_single_precision_predicts_as_double_does(data, offset):
 @pytest.mark.parametrize(("factor", "offset"), [(10, 1.7e9), (1, 1e8), (1e-50, 0)])
 def test_targets_that_float32_can_not_tell_apart_raise(data, factor, offset):
     X, y = data[0].astype(np.float32), factor * data[1] + offset
-    with pytest.raises(ValueError, match="float32 can't tell from a constant"):
+    with pytest.raises(ValueError, match="float32 can't distinguish from a constant"):
         network(max_iter=2).fit(X, y)
     assert network(dtype="float64").fit(X, y).score(X, y) > 0.6
     # A constant is one in any type.
@@ -306,7 +306,7 @@ def test_validation_targets_in_another_unit_are_warned_of(data, scale):
     model = network(early_stopping=True, max_iter=3)
     outside = TransformedTargetRegressor(model, transformer=StandardScaler())
     y = scale * (y + 500)
-    with pytest.warns(UserWarning, match="y_val has to be in the unit of y"):
+    with pytest.warns(UserWarning, match="y_val must be in the unit of y"):
         outside.fit(X, y, X_val=X[:50], y_val=1e5 * y[:50])
     model.fit(X, y, X_val=X[:50], y_val=y[:50])
 

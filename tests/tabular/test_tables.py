@@ -158,7 +158,11 @@ def test_dates_of_polars_raise():
         ([[1]] * N, TypeError, "values of type list"),
         ([1 + 2j] * N, ValueError, "data type complex128"),
         ([np.inf] * N, ValueError, "infinity"),
-        (pd.Series([1, pd.NA] * 20, dtype=object), ValueError, "as objects, and NA"),
+        (
+            pd.Series([1, pd.NA] * 20, dtype=object),
+            ValueError,
+            "numbers and pandas' NA",
+        ),
     ],
 )
 def test_values_that_no_input_stands_for_raise(values, error, message):
@@ -180,7 +184,7 @@ def test_a_column_of_rare_categories_is_left_out_with_a_warning():
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        (["zz"], r"has 'zz', and the columns of X are \['a', 'b'\]"),
+        (["zz"], r"column 'zz', but the columns of X are \['a', 'b'\]"),
         ([2], "positions from 0 to 1"),
         ([True], r"shape \(2,\)"),
         (None, "'b' has text, such as 'u'"),
