@@ -225,7 +225,7 @@ def to_numpy(array):
     return np.from_dlpack(array)
 
 
-def numpy_dtype(x):
+def numpy_dtype(x: Any) -> np.dtype[Any]:
     """Return numpy's dtype for that of an array of any namespace."""
     return np.dtype(str(x.dtype).rpartition(".")[2])
 

@@ -24,6 +24,10 @@ class Activate(Layer):
         self.activation: Activation = activation
         self.depth, self.n_units, self.mask = depth, n_units, mask
 
+    @property
+    def title(self):
+        return repr(self.activation)
+
     def forward(self, p, A, flow):
         out = self.activation.forward(A, flow.xp)
         return out, (out, A if self.activation.keeps_input else None)

@@ -76,14 +76,27 @@ class Layer:
         Which hidden layer of the network it is part of; the last one is the output.
     is_random : bool
         Whether training draws random numbers, by one key a batch.
+    n_units : int
+        Number of outputs, where the layer has one for each of its units.
     """
 
     depth = 0
     is_random = False
+    n_units: int
 
     def __repr__(self):
         # It is part of ``executor_``, which should be the same in every process.
         return type(self).__name__
+
+    @property
+    def title(self) -> str:
+        """What the summary of a network calls the layer; empty if it is not shown."""
+        return f"{type(self).__name__}()"
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs of a sample."""
+        return self.n_units
 
     def parameters(self) -> dict[str, Parameter]:
         """Return what the layer learns."""

@@ -61,6 +61,10 @@ class BatchNormLayer(Layer):
     def __init__(self, part, n_units, depth):
         self.part, self.n_units, self.depth = part, n_units, depth
 
+    @property
+    def title(self):
+        return repr(self.part)
+
     def parameters(self):
         shape = (self.n_units,)
         return {

@@ -33,6 +33,9 @@ class Mask:
         self.inverted = inverted
         self.set_rate(rate)
 
+    def __str__(self):
+        return f"{1 - self.threshold / 65536:.3g}"
+
     def set_rate(self, rate):
         """Drop with another probability from now on."""
         self.threshold = max(1, round((1 - rate) * 65536))
@@ -78,6 +81,10 @@ class Dropout(Layer):
     def __init__(self, mask, depth, n_units, schedule=None):
         self.mask, self.depth, self.n_units = mask, depth, n_units
         self.schedule = schedule
+
+    @property
+    def title(self):
+        return f"Dropout({self.schedule or self.mask})"
 
     def forward(self, p, A, flow):
         if flow.keys is None:

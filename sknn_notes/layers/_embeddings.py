@@ -16,12 +16,11 @@ class Embed(Layer):
     """
 
     def __init__(self, embedding):
-        self.embedding = embedding
+        self.embedding, self.n_units = embedding, embedding.n_outputs_
 
     @property
-    def n_units(self):
-        """Number of outputs."""
-        return self.embedding.n_outputs_
+    def title(self):
+        return repr(self.embedding)
 
     def parameters(self):
         shapes = self.embedding.parameters()

@@ -24,6 +24,14 @@ class InputNoise(Layer):
         self.noise, self.n_inputs = noise, n_inputs
 
     @property
+    def title(self):
+        return repr(self.noise)
+
+    @property
+    def n_outputs(self):
+        return self.noise.n_outputs_
+
+    @property
     def has_loops(self):
         """Whether the compiled step knows the noise."""
         try:

@@ -22,6 +22,10 @@ class Fork(Layer):
         self.depth, self.n_inputs, self.n_units = depth, n_inputs, n_units
 
     @property
+    def title(self):
+        return ""
+
+    @property
     def has_weights(self):
         """Whether the widths differ."""
         return self.n_inputs != self.n_units
@@ -63,6 +67,14 @@ class Join(Layer):
 
     def __init__(self, fork):
         self.fork, self.depth = fork, fork.depth
+
+    @property
+    def title(self):
+        return "Residual()"
+
+    @property
+    def n_outputs(self):
+        return self.fork.n_units
 
     def parameters(self):
         if not self.fork.has_weights:

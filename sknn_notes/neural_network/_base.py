@@ -41,6 +41,7 @@ from sknn_notes.neural_network._namespaces import (
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.neural_network._prepare import prepare
 from sknn_notes.neural_network._record import FitRecord
+from sknn_notes.neural_network._reports import ReportsMixin
 from sknn_notes.neural_network._targets import (
     LARGE_WEIGHT,
     Targets,
@@ -50,7 +51,7 @@ from sknn_notes.neural_network._targets import (
 from sknn_notes.optimizers import OPTIMIZERS
 
 
-class BaseMLP(CallbackSupportMixin, BaseObject):
+class BaseMLP(CallbackSupportMixin, ReportsMixin, BaseObject):
     """Multi-layer perceptron: what does not depend on the kind of target."""
 
     _parameter_constraints: dict = CONSTRAINTS
@@ -127,11 +128,6 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 return kind(self, X, y, sample_weight), record
             finally:
                 del self._fit_record
-
-    @property
-    def _members(self):
-        """The fitted networks, also where the estimator itself is the only one."""
-        return vars(self).get("networks_") or [self]
 
     # What overflows the network's type is found, and what vanishes there is 0.
     @np.errstate(all="ignore")

@@ -229,6 +229,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Training loss of the last epoch, penalty included.
     loss_curve_ : list of float
         Training loss of every epoch (of every iteration under 'lbfgs').
+    history_ : list of dict
+        The curves of all networks as records, one for every epoch, with the keys
+        ``"network"``, ``"epoch"``, ``"loss"``, ``"validation_loss"`` and
+        ``"validation_score"``; what is not known is NaN.
+        ``pandas.DataFrame(model.history_)`` shows it.
     best_loss_ : float or None
         Smallest training loss of this fit; a warm start counts the loss of the weights
         that it starts from. None under early stopping.
