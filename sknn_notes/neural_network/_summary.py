@@ -114,10 +114,9 @@ def _record(
     }
 
 
-def _size(n_bytes: float) -> str:
+def _size(n_bytes: int) -> str:
     """Return a number of bytes in a unit that suits it."""
-    for unit in ("bytes", "KiB", "MiB"):
-        if n_bytes < 1024:
-            return f"{n_bytes:.4g} {unit}"
-        n_bytes /= 1024
-    return f"{n_bytes:,.1f} GiB"
+    if n_bytes < 1024:
+        return f"{n_bytes} bytes"
+    power = min((n_bytes.bit_length() - 1) // 10, 3)
+    return f"{n_bytes / 1024**power:,.1f} {('KiB', 'MiB', 'GiB')[power - 1]}"

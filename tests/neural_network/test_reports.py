@@ -266,7 +266,7 @@ Dense()      (n_samples, 3)  W (8, 3), b (3,)                27
 
 The first of 20 networks; of all together:
 Parameters: 1,820 (1,820 trained, 0 not trained)
-Memory: 14.22 KiB in float64, and 28.44 KiB that the solver keeps"""
+Memory: 14.2 KiB in float64, and 28.4 KiB that the solver keeps"""
 
 
 def test_a_summary_prints_as_a_table(three_classes):
