@@ -31,6 +31,10 @@ class Activate(Layer):
         self.activation: Activation = activation
         self.depth, self.n_units, self.mask = depth, n_units, mask
 
+    @property
+    def title(self) -> str:
+        return repr(self.activation)
+
     def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         out = self.activation.forward(A, flow.xp)
         return out, (out, A if self.activation.keeps_input else None)

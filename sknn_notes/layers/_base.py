@@ -80,14 +80,27 @@ class Layer:
         Index of the hidden layer that it belongs to; the last index is the output.
     is_random : bool
         Whether training draws random numbers, with one key per batch.
+    n_units : int
+        Number of outputs, where the layer has one for each of its units.
     """
 
     depth = 0
     is_random = False
+    n_units: int
 
     def __repr__(self) -> str:
         # Without an address, so that ``executor_`` is the same in all processes.
         return type(self).__name__
+
+    @property
+    def title(self) -> str:
+        """What the summary of a network calls the layer; empty if it is not shown."""
+        return f"{type(self).__name__}()"
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of outputs of a sample."""
+        return self.n_units
 
     def parameters(self) -> dict[str, Parameter]:
         """Return shapes and roles of the learned arrays, by name."""

@@ -63,6 +63,10 @@ class BatchNormLayer(Layer):
     def __init__(self, part: BatchNorm, n_units: int, depth: int) -> None:
         self.part, self.n_units, self.depth = part, n_units, depth
 
+    @property
+    def title(self) -> str:
+        return repr(self.part)
+
     def parameters(self) -> dict[str, Parameter]:
         shape = (self.n_units,)
         return {

@@ -48,6 +48,11 @@ class Dense(Layer):
         self.dropconnect: Mask | None = dropconnect
         self.is_random = dropconnect is not None
 
+    @property
+    def title(self) -> str:
+        rate = "" if self.dropconnect is None else f"dropconnect={self.dropconnect}"
+        return f"Dense({rate})"
+
     def parameters(self) -> dict[str, Parameter]:
         shape = self.n_inputs, self.n_units
         learned = {"W": Parameter(shape, "weights", self.transposed)}

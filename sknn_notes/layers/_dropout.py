@@ -45,6 +45,9 @@ class Mask:
         self.inverted = inverted
         self.set_rate(rate)
 
+    def __str__(self) -> str:
+        return f"{1 - self.threshold / 65536:.3g}"
+
     def set_rate(self, rate: float) -> None:
         """Change the probability."""
         self.threshold = max(1, round((1 - rate) * 65536))
@@ -94,6 +97,10 @@ class Dropout(Layer):
     ) -> None:
         self.mask, self.depth, self.n_units = mask, depth, n_units
         self.schedule = schedule
+
+    @property
+    def title(self) -> str:
+        return f"Dropout({self.schedule or self.mask})"
 
     def forward(self, p: Arrays, A: Array, flow: Flow) -> tuple[Array, Any]:
         if flow.keys is None:

@@ -22,12 +22,11 @@ class Embed(Layer):
     """
 
     def __init__(self, embedding: Embedding) -> None:
-        self.embedding = embedding
+        self.embedding, self.n_units = embedding, embedding.n_outputs_
 
     @property
-    def n_units(self) -> int:
-        """Number of outputs."""
-        return self.embedding.n_outputs_
+    def title(self) -> str:
+        return repr(self.embedding)
 
     def parameters(self) -> dict[str, Parameter]:
         shapes = self.embedding.parameters()

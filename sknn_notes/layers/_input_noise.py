@@ -29,6 +29,14 @@ class InputNoise(Layer):
         self.noise, self.n_inputs = noise, n_inputs
 
     @property
+    def title(self) -> str:
+        return repr(self.noise)
+
+    @property
+    def n_outputs(self) -> int:
+        return self.noise.n_outputs_
+
+    @property
     def has_loops(self) -> bool:
         """Whether the noise has loops for the compiled step."""
         try:

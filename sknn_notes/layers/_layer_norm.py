@@ -57,6 +57,10 @@ class LayerNormLayer(Layer):
     def __init__(self, part: LayerNorm, n_units: int, depth: int) -> None:
         self.part, self.n_units, self.depth = part, n_units, depth
 
+    @property
+    def title(self) -> str:
+        return repr(self.part)
+
     def parameters(self) -> dict[str, Parameter]:
         shape = (self.n_units,)
         return {

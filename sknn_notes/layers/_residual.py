@@ -26,6 +26,10 @@ class Fork(Layer):
         self.depth, self.n_inputs, self.n_units = depth, n_inputs, n_units
 
     @property
+    def title(self) -> str:
+        return ""
+
+    @property
     def has_weights(self) -> bool:
         """Whether the widths differ."""
         return self.n_inputs != self.n_units
@@ -75,6 +79,14 @@ class Join(Layer):
 
     def __init__(self, fork: Fork) -> None:
         self.fork, self.depth = fork, fork.depth
+
+    @property
+    def title(self) -> str:
+        return "Residual()"
+
+    @property
+    def n_outputs(self) -> int:
+        return self.fork.n_units
 
     def parameters(self) -> dict[str, Parameter]:
         if not self.fork.has_weights:

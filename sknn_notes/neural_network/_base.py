@@ -51,6 +51,7 @@ from sknn_notes.neural_network._namespaces import (
 from sknn_notes.neural_network._parameters import CONSTRAINTS, REGISTRIES
 from sknn_notes.neural_network._prepare import prepare
 from sknn_notes.neural_network._record import FitRecord
+from sknn_notes.neural_network._reports import ReportsMixin
 from sknn_notes.neural_network._targets import (
     LARGE_WEIGHT,
     Targets,
@@ -61,7 +62,7 @@ from sknn_notes.neural_network._validation import check_given
 from sknn_notes.optimizers import OPTIMIZERS
 
 
-class BaseMLP(CallbackSupportMixin, BaseObject):
+class BaseMLP(CallbackSupportMixin, ReportsMixin, BaseObject):
     """Multi-layer perceptron for any kind of target."""
 
     _parameter_constraints: dict[str, list[Any]] = CONSTRAINTS
@@ -221,11 +222,6 @@ class BaseMLP(CallbackSupportMixin, BaseObject):
                 return kind(self, X, y, sample_weight), record
             finally:
                 del self._fit_record
-
-    @property
-    def _members(self) -> list[Any]:
-        """Fitted networks; the estimator itself if ``n_networks=1``."""
-        return vars(self).get("networks_") or [self]
 
     # Validation finds values that overflow the type of the network; underflow gives 0.
     @np.errstate(all="ignore")

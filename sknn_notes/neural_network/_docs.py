@@ -171,6 +171,11 @@ loss_ : float
     Training loss of the last epoch, penalty included.
 loss_curve_ : list of float
     Training loss of every epoch (of every iteration with 'lbfgs').
+history_ : list of dict
+    The curves of all networks as records, one for every epoch, with the keys
+    ``"network"``, ``"epoch"``, ``"loss"``, ``"validation_loss"`` and
+    ``"validation_score"``; unknown values are NaN.
+    ``pandas.DataFrame(model.history_)`` shows it as a table.
 best_loss_ : float or None
     Smallest training loss of this fit; a warm start also counts the loss of the weights
     it starts from. None with early stopping.
