@@ -3,13 +3,14 @@
 Quick start: cross-validating the regularization on digits
 ==========================================================
 
-The whole of the library's main job: scale the inputs, train a network, and let
-:class:`~sklearn.model_selection.GridSearchCV` choose how hard to regularize it. Only
-the import of the two classes differs from a search over scikit-learn's own.
+This example scales the inputs, trains a network, and chooses its regularization with
+:class:`~sklearn.model_selection.GridSearchCV`. Only the import of the two classes
+differs from a search over scikit-learn's estimators.
 """
 
 # %%
-# The data: 1,797 handwritten digits of 8 x 8 pixels, a quarter held out for the end.
+# The data are 1,797 handwritten digits of 8 x 8 pixels. A quarter is held out for
+# testing.
 from importlib.util import find_spec
 from time import perf_counter
 
@@ -26,9 +27,9 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 
 # %%
-# ``alpha`` is the strength of the L2 penalty, ``dropout`` the probability of dropping a
-# hidden unit in a training step. A fit ends by itself when an epoch no longer lowers
-# the training loss by ``tol``.
+# ``alpha`` is the strength of the L2 penalty, and ``dropout`` the probability of
+# dropping a hidden unit in a training step. A fit ends when the training loss no longer
+# decreases by ``tol``.
 model = Pipeline(
     [
         ("scale", Standardizer()),
@@ -50,8 +51,8 @@ grid = {
 }
 
 # %%
-# Scikit-learn's progress bar shows the search where ``rich`` is installed; without it,
-# every finished fit prints a line.
+# scikit-learn's progress bar shows the progress of the search if ``rich`` is installed;
+# otherwise every finished fit prints a line.
 has_rich = find_spec("rich") is not None
 search = GridSearchCV(model, grid, cv=5, n_jobs=2, verbose=0 if has_rich else 3)
 if has_rich:
@@ -69,8 +70,8 @@ print(f"test accuracy:            {search.score(X_test, y_test):.4f}")
 print(f"total time:               {seconds:.1f} s")
 
 # %%
-# The cross-validated accuracy of every candidate, and the held-out digits that the best
-# one misread.
+# The figure shows the cross-validated accuracy of every candidate, and test digits that
+# the best one misclassifies.
 if find_spec("matplotlib") is not None:
     import matplotlib.pyplot as plt
 
@@ -108,5 +109,5 @@ if find_spec("matplotlib") is not None:
         )
     right.imshow(tiles, cmap="gray", vmin=0, vmax=16)
     right.set_axis_off()
-    right.set_title("misread test digits")
+    right.set_title("misclassified test digits")
     plt.show()
