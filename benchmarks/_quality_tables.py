@@ -133,13 +133,13 @@ def _is_worse(differences):
 
 
 NOTES = (
-    "Accuracy and R2 are differences from scikit-learn's networks in percentage points, "
-    "means over the data sets with their standard errors. The next column is the number "
-    "of data sets with a better and a worse accuracy. CPU seconds are those of fit, "
-    "summed over the data sets; ratios are over the data sets that both have.",
+    "Accuracy and R2 are differences from scikit-learn's networks in percentage "
+    "points, means over the data sets with their standard errors. The next column is "
+    "the number of data sets with a better and a worse accuracy. CPU seconds are those "
+    "of fit, summed over the data sets; ratios are over the data sets that both have.",
     "Accuracy, R2 or micro-averaged F1 in percent, mean and standard deviation over "
-    "seeds. A star marks scores whose difference from scikit-learn's on the same splits "
-    "is more than two standard errors below 0.",
+    "seeds. A star marks scores whose difference from scikit-learn's on the same "
+    "splits is more than two standard errors below 0.",
 )
 
 
