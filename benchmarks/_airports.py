@@ -6,7 +6,7 @@ from sklearn.model_selection import train_test_split
 
 
 class Airports:
-    """Where airports are, and what they are called.
+    """Locations and names of airports.
 
     Attributes
     ----------
@@ -33,9 +33,9 @@ class Airports:
         )
 
     def located(self, task, seed):
-        """Return places and classes, of three quarters for training and of the others.
+        """Return places and classes of three quarters for training, and of the others.
 
-        Classes of a single airport are left out.
+        Classes with a single airport are excluded.
         """
         classes = getattr(self, task)
         _, codes, counts = np.unique(classes, return_inverse=True, return_counts=True)
@@ -46,9 +46,9 @@ class Airports:
         return self.places[train], self.places[test], classes[train], classes[test]
 
     def trigrams(self, n_samples, n_columns):
-        """Return hashed trigrams and regions, as America, of airports and of others.
+        """Return hashed trigrams and regions, such as America, for training and test.
 
-        Their numbers are ``n_samples`` and a quarter of it.
+        The sets have ``n_samples`` airports and a quarter of that number.
         """
         rows = np.random.default_rng(0).permutation(len(self.text))
         rows = rows[: n_samples + n_samples // 4]
@@ -63,8 +63,8 @@ class Airports:
 def geographic_tree(y, places):
     """Return a tree that halves the classes from west to east or from south to north.
 
-    A class is where its airports are on average. A set of classes is halved along the
-    coordinate that spans more kilometers.
+    The location of a class is the mean over its airports. A set of classes is halved
+    along the coordinate with the larger range in kilometers.
     """
     labels = np.unique(y)
     centers = np.array([places[y == label, :2].mean(axis=0) for label in labels])

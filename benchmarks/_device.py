@@ -1,4 +1,4 @@
-"""What the checks of a device share: the device, where time goes, and targets."""
+"""Shared code of the device checks: the device, profiling, and targets."""
 
 import subprocess
 import sys
@@ -22,8 +22,8 @@ from sknn_notes._engine.training import Epochs
 from sknn_notes.model_selection import _program
 from sknn_notes.neural_network import _search_fits
 
-# What searches, ensembles and single fits spend their time in, by the names of the
-# tables.
+# The functions in which searches, ensembles and single fits spend their time, by the
+# names used in the tables.
 PARTS_OF_A_FIT = {
     "prepare": [(_search_fits.PreparedFit, "__init__")],
     "train": [(_SideBySide, "train")],
@@ -39,15 +39,15 @@ PARTS_OF_A_FIT = {
 
 
 def say(*cells, sep=" "):
-    """Print a line now."""
+    """Print a line and flush."""
     print(*cells, sep=sep, flush=True)
 
 
 class Card:
     """The device that is checked.
 
-    Tensors of the CPU stand for it where ``name`` is "cpu": everything runs, at sizes
-    that take no time, and nothing is measured.
+    With ``name="cpu"``, tensors on the CPU replace it: everything runs, at small sizes,
+    and nothing is measured.
     """
 
     def __init__(self, name):
@@ -56,7 +56,7 @@ class Card:
         self.torch, self.name, self.is_gpu = torch, name, name != "cpu"
         if not self.is_gpu:
             torch.set_num_threads(1)
-        # Products of float32 are those of float32 in every library.
+        # All libraries compute products in full float32 precision.
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
 
@@ -72,7 +72,7 @@ class Card:
         return real if self.is_gpu else tiny
 
     def set_up(self):
-        """Let the libraries of the device set themselves up; tell how long it took."""
+        """Initialize the libraries of the device; return the time."""
         begin = perf_counter()
         with self.in_place():
             X, y = sample(40, 5, 3)
@@ -80,12 +80,12 @@ class Card:
         say(f"The device: {perf_counter() - begin:.1f} s to set up.")
 
     def synchronize(self):
-        """Wait for all that was sent."""
+        """Wait until all kernels have finished."""
         if self.is_gpu:
             self.torch.cuda.synchronize()
 
     def forget(self):
-        """Give memory back, and count its peak from here."""
+        """Free cached memory, and reset its peak."""
         if self.is_gpu:
             self.torch.cuda.empty_cache()
             self.torch.cuda.reset_peak_memory_stats()
@@ -96,7 +96,7 @@ class Card:
 
     @contextmanager
     def in_place(self):
-        """Let ``device="cpu"`` stand for a GPU, where it is the one to check."""
+        """Treat ``device="cpu"`` as a GPU if it is the device to check."""
         if self.is_gpu:
             yield
             return
@@ -125,7 +125,7 @@ def _traced(self, function, changed, others, is_long=False):
 
 
 def on_card(section):
-    """Let a section run where tensors of the CPU may stand for the device's."""
+    """Let a section run with tensors on the CPU instead of the device."""
 
     @wraps(section)
     def run(card, report, options):
@@ -142,7 +142,7 @@ def compiled(always):
 
 @contextmanager
 def numpy_alone():
-    """Let the CPU's steps run in numpy: numba would compile every part for minutes."""
+    """Compute the CPU's steps with numpy: numba would compile parts for minutes."""
     use_kernels("numpy")
     try:
         yield
@@ -151,7 +151,7 @@ def numpy_alone():
 
 
 class Spans:
-    """When functions of the library run, within the block.
+    """Record when functions of the library run within the block.
 
     Parameters
     ----------
@@ -237,7 +237,7 @@ def timed_fit(estimator, X, y, n_threads=None):
 
 
 def use_cpu_steps():
-    """Make all steps of the CPU that are timed, which compiles or loads them."""
+    """Run all steps of the CPU that are timed once, to compile or load them."""
     for dtype in ("float32", "float64"):
         for n_classes in (3, 2):
             data = sample(40, 5, n_classes, dtype)
@@ -246,7 +246,7 @@ def use_cpu_steps():
 
 
 class Compiling:
-    """The CPU's steps, compiled by another process while this one does without."""
+    """Compile the CPU's steps in another process, while this one uses numpy."""
 
     def __init__(self):
         self._process = subprocess.Popen(
@@ -267,23 +267,23 @@ class Compiling:
         use_cpu_steps()
 
     def close(self):
-        """End the process, if nobody waited for it."""
+        """End the process if it is still running."""
         if not self._is_done:
             self._process.kill()
             self._process.communicate()
 
 
 class Report:
-    """The numbers of all sections, and what became of the targets."""
+    """The results of all sections, and whether targets are met."""
 
     def __init__(self, card):
         self._card = card
         self.targets = []
 
     def target(self, what, value, least=None, most=None, always=False):
-        """Print a number beside its target.
+        """Print a result with its target.
 
-        Numbers of time have none without a GPU; ``always`` is for the others.
+        Times have no target without a GPU; ``always`` is for other results.
         """
         bound = f"at least {least:g}" if most is None else f"at most {most:g}"
         met = value >= least if most is None else value <= most
@@ -297,7 +297,7 @@ class Report:
 
 
 def sample(n_rows, n_inputs, n_classes, dtype="float32"):
-    """Return inputs, and classes that they tell with some noise."""
+    """Return inputs and noisy classes."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_rows, n_inputs), np.float32).astype(dtype)
     directions = rng.standard_normal((n_inputs, n_classes), np.float32)
@@ -324,7 +324,7 @@ def largest(found, expected):
 
 
 if __name__ == "__main__":
-    # What ``Compiling`` starts: what is compiled is kept on disk.
+    # The process that ``Compiling`` starts; compiled code is stored on disk.
     warnings.simplefilter("ignore")
     start = perf_counter()
     use_cpu_steps()

@@ -1,4 +1,4 @@
-"""Arrays of other libraries: scikit-learn's checks, and where the inputs stay."""
+"""Arrays of other libraries: scikit-learn's checks, and copies of the inputs."""
 
 from functools import partial
 from unittest import SkipTest
@@ -96,7 +96,7 @@ def watching(torch, size):
 
 @on_card
 def pipeline(card, report, options):
-    """Fit a pipeline on tensors of the device, and watch what leaves it."""
+    """Fit a pipeline on tensors of the device, and count copies to the host."""
     torch = card.torch
     X, y = sample(card.pick(20_000, 400), card.pick(784, 20), 10)
     model = make_pipeline(Standardizer(), classifier(max_iter=3, dropout=0.2))

@@ -1,4 +1,4 @@
-"""Whether every part trains on a device as it does on the CPU."""
+"""Check that every part gives the same results on a device as on the CPU."""
 
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -13,14 +13,14 @@ from sknn_notes.initializers import INITIALIZERS
 
 BATCH_SIZE, N_ROWS = 32, 141
 REGISTRIES = "activation", "loss", "penalty", "solver", "schedule", "embedding", "noise"
-# Rounding, which a sum in another order has.
+# Rounding differences of sums in another order.
 LIMITS = {"float64": 1e-8, "float32": 2e-3}
-# What is the same code whatever the dtype.
+# Code that does not depend on the dtype.
 FLOAT64_ALONE = "schedule", "embedding", "noise", "initializer", "lbfgs"
 
 
 class Case(NamedTuple):
-    """An estimator, and what it learns."""
+    """An estimator and its training data."""
 
     estimator: Any
     data: tuple
@@ -166,7 +166,7 @@ def show(family, dtype, rows):
 
 
 def warm_starts(card, dtype):
-    """Return rows of fits that go on elsewhere than they began."""
+    """Return rows of fits that continue on another device."""
     case = _case(dtype, warm_start=True, max_iter=1, dropout=0.2, batch_norm=True)
 
     def on(*devices):
@@ -186,7 +186,7 @@ def warm_starts(card, dtype):
 
 
 def compiled_steps(card, dtype):
-    """Return rows of compiled steps beside recorded ones."""
+    """Return rows that compare compiled with recorded steps."""
     rows = []
     for name, case in {
         "dropout, batch norm": _case(dtype, dropout=0.2, batch_norm=True),

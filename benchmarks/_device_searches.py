@@ -28,14 +28,14 @@ LARGE = {
 
 
 def some_of(grid, n):
-    """Return ``n`` candidates of a grid, drawn, as grids of one value each."""
+    """Return ``n`` random candidates of a grid, as grids with one value each."""
     candidates = list(ParameterGrid(grid))
     places = np.random.default_rng(0).permutation(len(candidates))[:n]
     return [{k: [v] for k, v in candidates[i].items()} for i in sorted(places)]
 
 
 def search(estimator, candidates, **options):
-    """Return a search of ours without a last fit."""
+    """Return a search of this library without a refit."""
     return GridSearchCV(
         estimator,
         candidates,
@@ -53,7 +53,7 @@ def show(found):
 
 
 def on_cpu(estimator, candidates, data, n_jobs):
-    """Return the seconds of a search on so many threads, one each for BLAS."""
+    """Return the seconds of a search on several threads, with one BLAS thread each."""
     searching = search(estimator, candidates, n_jobs=n_jobs)
     with threadpool_limits(1, "blas"):
         return seconds(lambda: searching.fit(*data)), searching
@@ -61,7 +61,7 @@ def on_cpu(estimator, candidates, data, n_jobs):
 
 @on_card
 def digits(card, report, options):
-    """Time twelve candidates on the digits, with the default of epochs."""
+    """Time twelve candidates on the digits, with the default number of epochs."""
     options.compiling.wait()
     numbers = {}
     X, y = load_digits(return_X_y=True)
@@ -94,7 +94,7 @@ def digits(card, report, options):
 
 
 def _sklearn_digits(X, y, max_iter):
-    """Return the seconds of scikit-learn's search on one core, by a few of its fits."""
+    """Return the seconds of scikit-learn's search on one core, from a few fits."""
     cv = list(model_selection.StratifiedKFold(N_SPLITS).split(X, y))[:1]
     searching = model_selection.GridSearchCV(
         SklearnMLPClassifier(random_state=0, max_iter=max_iter),
@@ -167,7 +167,7 @@ def large(card, report, options):
 
 @on_card
 def ensembles(card, report, options):
-    """Time twenty networks of one estimator, and compare them one by one."""
+    """Time twenty networks of one estimator, and compare with training them singly."""
     options.compiling.wait()
     n_networks, n_jobs = card.pick(20, 3), os.cpu_count()
     data = sample(card.pick(10_000, 400), card.pick(64, 10), 10)
@@ -221,6 +221,6 @@ def _differences(card, report, n_networks, data):
 
 
 def one_by_one():
-    """Return a context in which the networks of an ensemble are no stack."""
+    """Return a context in which the networks of an ensemble don't form a stack."""
     train = partial(_ensemble.train_side_by_side, most=1)
     return patch.object(_ensemble, "train_side_by_side", train)

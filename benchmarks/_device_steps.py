@@ -1,4 +1,4 @@
-"""A step of one network on the device, beside the CPU's and other libraries'."""
+"""Time of a step of one network on the device, on the CPU and in other libraries."""
 
 import importlib.util
 from functools import lru_cache
@@ -14,7 +14,7 @@ from _steps import Configuration
 RATE, PENALTY, DROPOUT = 1e-3, 1e-4, 0.2
 TARGETS = {256: 25, 2048: 40}
 WIDTHS = 100, 256, 512, 1024, 2048, 4096
-# A step of the CPU that would take longer is left out.
+# A step of the CPU that would take longer is skipped.
 LONGEST = 0.15
 
 
@@ -27,7 +27,7 @@ def configurations(card):
 
 
 def network(configuration, n_epochs, device=None):
-    """Return our classifier of a configuration."""
+    """Return this library's classifier for a configuration."""
     return classifier(
         configuration.hidden,
         batch_size=configuration.batch_size,
@@ -47,7 +47,7 @@ def data(configuration, n_batches):
 
 
 def ours(card, configuration, n_batches, n_epochs, always=False):
-    """Return the seconds of a step of ours on the device, and of the set-up."""
+    """Return the seconds of a step of this library on the device, and of its set-up."""
     with compiled(always):
         estimator = network(configuration, n_epochs, card.name)
         spans = timed_fit(estimator, *data(configuration, n_batches))
@@ -55,7 +55,7 @@ def ours(card, configuration, n_batches, n_epochs, always=False):
 
 
 def on_cpu(configuration, n_threads, n_batches=6, n_epochs=4):
-    """Return the seconds of a step of ours on the CPU."""
+    """Return the seconds of a step of this library on the CPU."""
     estimator = network(configuration, n_epochs)
     spans = timed_fit(estimator, *data(configuration, n_batches), n_threads)
     return spans.epoch() / n_batches
@@ -132,11 +132,11 @@ def _per_step(card, epoch, n_batches, n_epochs):
 
 
 def one(card, configuration, report, options):
-    """Time a configuration everywhere; print and return its row."""
+    """Time a configuration in all libraries; print and return its row."""
     # 60,000 rows in an epoch.
     n_batches = card.pick(-(-60_000 // configuration.batch_size), 5)
     n_epochs, few = card.pick(8, 3), min(n_batches, 30)
-    # What the libraries of the device set up once is not ours.
+    # Exclude the one-time set-up of the libraries of the device.
     ours(card, configuration, 2, 2)
     row = {}
     row["GPU"], row["set-up"] = ours(card, configuration, n_batches, n_epochs)
@@ -164,7 +164,7 @@ def one(card, configuration, report, options):
 
 
 def compare(configuration, row, report):
-    """Hold a row against the targets."""
+    """Compare a row with the targets."""
     name, size, best = configuration.name, configuration.batch_size, row["GPU"]
     if size in TARGETS:
         for step in sorted({"GPU", "compiled"} & row.keys()):
@@ -184,7 +184,7 @@ def n_weights(configuration):
 
 
 def sizes(card):
-    """Time two hidden layers of growing widths; tell from where on the GPU is ahead."""
+    """Time two hidden layers of several widths; return where the GPU is faster."""
     all_cores = card.pick([1, 8], [1, 2])
     say(f"64-w-w-10, {'w':>5} {'batch':>6} {'GPU ms':>9}")
     rows = []
@@ -213,7 +213,7 @@ def sizes(card):
 
 
 def _expected(rows, name, row):
-    """Return the seconds that a step may take, by the network before; 0 if unknown."""
+    """Return the expected seconds of a step from the previous network; 0 if unknown."""
     if not rows:
         return 0.0
     return rows[-1].get(name, np.inf) * row["weights"] / rows[-1]["weights"]

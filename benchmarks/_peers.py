@@ -1,9 +1,9 @@
-"""The same training in other libraries, each as a good user of it would write it.
+"""The same training in other libraries, written as recommended for each of them.
 
-Each function returns a contender: seconds per step over ``n_epochs`` epochs of Adam
-with an L2 penalty, from new weights. Making the weights, moving the data and compiling
-are outside the time, but for skorch, whose ``fit`` is timed whole as the other
-estimators' are.
+Each function returns a contender: the seconds per step over ``n_epochs`` epochs of Adam
+with an L2 penalty, from new weights. The time excludes creating the weights, moving the
+data and compiling, except for skorch, whose ``fit`` is timed as a whole like that of
+other estimators.
 """
 
 import importlib.util
@@ -19,12 +19,12 @@ RATE, PENALTY = 1e-3, 1e-4
 
 
 def available(threads):
-    """Return the peers that can run, by name, and print which can't and why."""
+    """Return the available peers by name, and print which are missing and why."""
     usable = {}
     for name, (make, requirements) in PEERS.items():
         missing = [r for r in requirements if importlib.util.find_spec(r) is None]
         if missing:
-            print(f"{name} is left out: {', '.join(missing)} is not installed")
+            print(f"{name} is skipped: {', '.join(missing)} is not installed")
         else:
             usable[name] = make
     if "PyTorch" in usable:

@@ -1,7 +1,7 @@
-"""The data sets of the quality benchmark. All of them come inside packages.
+"""The data sets of the quality benchmark. All of them are shipped with packages.
 
-``SETS`` names them, smallest first; ``load`` splits one by a seed. The other sets of
-these packages are left for checks of the defaults that are chosen on these.
+``SETS`` lists them, smallest first; ``load`` splits one by a seed. The other data sets
+of these packages are reserved for checks of the defaults that are tuned on these.
 """
 
 import gzip
@@ -56,7 +56,7 @@ SCORERS = {
 def load(name, seed):
     """Return a data set, split by a seed, a quarter for the test.
 
-    Of larger sets, the seed draws 10,000 rows. Classes are stratified.
+    From larger sets, 10,000 rows are drawn. The split is stratified by class.
     """
     X, y, kind = SETS[name]()
     n_rows = min(len(X), MAX_ROWS)

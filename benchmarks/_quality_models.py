@@ -1,7 +1,7 @@
-"""The contestants of the quality benchmark, each as it comes.
+"""The contestants of the quality benchmark, with their default parameters.
 
-``CONTESTANTS`` names functions that take a data set's kind, whether it is a frame, and
-a seed. They return an estimator, or None if they have none for such a kind.
+``CONTESTANTS`` lists functions that take the kind of a data set, whether it is a
+DataFrame, and a seed. They return an estimator, or None if there is none for this kind.
 """
 
 import importlib.util
@@ -27,14 +27,14 @@ import sknn_notes
 
 
 def available(names):
-    """Return those of the contestants whose packages are there; name the others."""
+    """Return the contestants whose packages are installed; print the others."""
     usable = {}
     for name in names:
         make, package, _ = CONTESTANTS[name]
         if _exists(package):
             usable[name] = make
         else:
-            print(f"{name} is left out: {package} is not installed")
+            print(f"{name} is skipped: {package} is not installed")
     return usable
 
 
@@ -79,7 +79,7 @@ def _sklearn(kind, frame, seed):
 
 
 def _standardized_target(regressor):
-    """Return what ours do by themselves, and others fail without on diabetes."""
+    """Return a wrapper that standardizes targets, which this library does itself."""
     return TransformedTargetRegressor(regressor, transformer=StandardScaler())
 
 
@@ -97,7 +97,7 @@ def _skorch(kind, frame, seed):
 
 
 class SkorchNet(BaseEstimator):
-    """skorch with what scikit-learn's networks do by default, 200 epochs always."""
+    """skorch with the defaults of scikit-learn's networks, always 200 epochs."""
 
     def __init__(self, kind, seed):
         self.kind = kind

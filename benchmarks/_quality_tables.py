@@ -1,8 +1,8 @@
 """Tables of the quality benchmark's results, as text and for the documentation.
 
-A result is found by "contestant/set/seed". Differences from scikit-learn's networks are
-taken on the same split, then averaged over seeds; errors are standard errors, over sets
-in the first table and over seeds in the second.
+The key of a result is "contestant/set/seed". Differences from scikit-learn's networks
+are computed on the same split, then averaged over seeds; errors are standard errors,
+over data sets in the first table and over seeds in the second.
 """
 
 from statistics import fmean, stdev
@@ -133,12 +133,13 @@ def _is_worse(differences):
 
 
 NOTES = (
-    "Accuracy and R2 in points over scikit-learn's networks, mean over the sets and "
-    "its standard error; the sets that are better and worse in accuracy. CPU seconds "
-    "of fit, summed over the sets; ratios over the sets that both have.",
-    "Accuracy, R2 or micro-averaged F1 in points, mean and standard deviation over "
-    "seeds; a star where the difference from scikit-learn's on the same splits is more "
-    "than two standard errors below 0.",
+    "Accuracy and R2 are differences from scikit-learn's networks in percentage "
+    "points, means over the data sets with their standard errors. The next column is "
+    "the number of data sets with a better and a worse accuracy. CPU seconds are those "
+    "of fit, summed over the data sets; ratios are over the data sets that both have.",
+    "Accuracy, R2 or micro-averaged F1 in percent, mean and standard deviation over "
+    "seeds. A star marks scores whose difference from scikit-learn's on the same "
+    "splits is more than two standard errors below 0.",
 )
 
 

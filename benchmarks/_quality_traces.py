@@ -1,8 +1,8 @@
-"""Test scores of networks while they are trained, against processor time.
+"""Test scores of networks during training, against processor time.
 
-``CONTESTANTS`` names how each prepares its inputs and trains; ``trace`` runs one. All
-but the last train what scikit-learn's networks are by default. Missing numbers are not
-filled in, which takes longer than many a training.
+``CONTESTANTS`` lists how each prepares its inputs and trains; ``trace`` runs one. All
+except the last train scikit-learn's default network. Missing values are not imputed,
+which would take longer than some trainings.
 """
 
 from time import process_time
@@ -25,7 +25,7 @@ N_EPOCHS, BATCH_SIZE, RATE, PENALTY = 200, 200, 1e-3, 1e-4
 class Trace:
     """The test score after every epoch, and the processor time until then.
 
-    The clock runs from the start. It stands still while a network is scored.
+    The clock runs from the start and is stopped while a network is scored.
 
     Parameters
     ----------
@@ -54,13 +54,13 @@ class Trace:
         return X
 
     def epoch(self, predict):
-        """Score what there is at the end of an epoch."""
+        """Score the network at the end of an epoch."""
         self.stop()
         self.keep(predict)
         self.go_on()
 
     def keep(self, predict):
-        """Score it while the clock stands still."""
+        """Score it while the clock is stopped."""
         self.seconds.append(self._spent)
         self.scores.append(self._split.score(predict(self._X_test)))
 

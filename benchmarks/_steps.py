@@ -1,4 +1,4 @@
-"""Training steps to time: ours, scikit-learn's, and the matrix products alone."""
+"""Training steps to time: this library, scikit-learn, and the matrix products alone."""
 
 from itertools import pairwise
 from time import perf_counter
@@ -89,7 +89,7 @@ def products_step(configuration, n_epochs):
 
 
 def our_step(configuration, data, n_epochs, kernels=None, **parameters):
-    """Return a contender: seconds per step of a whole fit of ours."""
+    """Return a contender: seconds per step of a whole fit of this library."""
     classifier = sknn_notes.MLPClassifier(
         configuration.hidden, batch_size=configuration.batch_size, **parameters
     )
@@ -103,7 +103,7 @@ def our_step(configuration, data, n_epochs, kernels=None, **parameters):
 
 
 def sklearn_step(configuration, data, n_epochs):
-    """Return a contender: seconds per step of a whole fit of scikit-learn's."""
+    """Return a contender: seconds per step of a whole fit of scikit-learn."""
     classifier = SklearnMLPClassifier(
         configuration.hidden, batch_size=configuration.batch_size
     )

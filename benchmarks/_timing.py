@@ -1,4 +1,4 @@
-"""What the benchmarks share: their options, interleaved runs, and the description."""
+"""Shared code of the benchmarks: options, interleaved runs, and the description."""
 
 import json
 import os
@@ -21,8 +21,8 @@ PACKAGES = ("sknn_notes", "scikit-learn", "numpy", "scipy", "numba", "joblib")
 def start(parser, threads=None):
     """Add the common options, parse, and describe the machine.
 
-    Libraries read the number of threads when they are loaded, so that the program
-    starts again where the environment says anything else than ``--threads``.
+    Libraries read the number of threads when they are loaded, so the program restarts
+    itself if the environment differs from ``--threads``.
     """
     parser.add_argument(
         "--threads",
@@ -30,7 +30,7 @@ def start(parser, threads=None):
         default=threads or os.cpu_count(),
         help="threads of every contender (default: %(default)s)",
     )
-    parser.add_argument("--json", metavar="FILE", help="write all the numbers here")
+    parser.add_argument("--json", metavar="FILE", help="write the results here")
     options = parser.parse_args()
     environment = thread_environment(options.threads)
     if environment != dict(os.environ):
@@ -59,7 +59,7 @@ def thread_environment(threads):
 
 
 def machine(threads, packages=PACKAGES):
-    """Return a dict of what the figures depend on besides the code."""
+    """Return a dict of everything besides the code that the figures depend on."""
     return {
         "processor": platform.machine(),
         "cores": os.cpu_count(),
@@ -105,7 +105,7 @@ def seconds(call):
 
 
 def processor_seconds(call):
-    """Return how long the processor works for a call, on all threads."""
+    """Return the processor time of a call, on all threads."""
     begin = process_time()
     result = call()
     elapsed = process_time() - begin
@@ -116,8 +116,8 @@ def processor_seconds(call):
 def interleaved(contenders, repeats, pause=0.05):
     """Run every contender in turn, ``repeats`` times, and return its results by name.
 
-    A contender is a callable that returns its own time. The order is turned round from
-    one repeat to the next, so that no contender always follows the same one.
+    A contender is a callable that returns its time. The order is reversed from one
+    repeat to the next, so that no contender always follows the same one.
     """
     results: dict[str, list[float]] = {name: [] for name in contenders}
     order = list(contenders)
@@ -137,7 +137,7 @@ def ratio(results, name, baseline):
 
 
 def write_json(options, packages=PACKAGES, **numbers):
-    """Keep the numbers of a run, where ``--json`` asks for it."""
+    """Store the results of a run if ``--json`` is set."""
     if options.json:
         content = {"machine": machine(options.threads, packages)} | numbers
         with open(options.json, "w") as file:

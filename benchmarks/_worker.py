@@ -1,4 +1,4 @@
-"""Times training steps of one revision for ``compare.py``: a request a line."""
+"""Time training steps of one revision for ``compare.py``: one request per line."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from _steps import Configuration, our_step
 
 @cache
 def contender(request):
-    """Return the contender that a line asks for."""
+    """Return the contender that a line requests."""
     wanted = json.loads(request)
     configuration = Configuration(*wanted.pop("configuration"))
     return our_step(configuration, configuration.data(), **wanted)

@@ -1,15 +1,16 @@
-"""Time of a training step in one revision of this repository against another.
+"""Time of a training step in one revision of this repository relative to another.
 
     python benchmarks/compare.py main HEAD
 
-Both revisions are checked out beside each other, in temporary worktrees that are
-removed at the end, and train in processes of their own that take turns. The programs
-that measure are those beside this file, whatever the revisions hold. Each revision runs
-with the fastest kernels that it has, and with those in plain numpy.
+Both revisions are checked out in temporary worktrees, which are removed at the end, and
+train in separate processes that alternate. The measuring programs are those next to
+this file, whatever the revisions contain. Each revision runs with its fastest kernels,
+and with those in plain numpy.
 
-The table shows the time of HEAD over that of BASE: the median and the range over all
-turns, and the ratio of the shortest times, which noise disturbs least. Compare a
-revision with itself to see the noise. What is not committed is not measured.
+The table shows the time of HEAD divided by that of BASE: the median and the range over
+all repeats, and the ratio of the shortest times, which is least affected by noise.
+Compare a revision with itself to measure the noise. Uncommitted changes are not
+measured.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def git(*arguments):
 
 @contextmanager
 def checkout(revision, path):
-    """Hold a revision in a worktree at ``path``."""
+    """Check out a revision in a worktree at ``path``."""
     git("worktree", "add", "--quiet", "--detach", str(path), revision)
     try:
         yield path
@@ -50,7 +51,7 @@ def checkout(revision, path):
 
 @contextmanager
 def worker(path):
-    """Start a process that trains with the package at ``path``; give what asks it."""
+    """Start a process that trains with the package at ``path``; yield its interface."""
     process = subprocess.Popen(
         [sys.executable, str(HERE / "_worker.py")],
         env=os.environ | {"PYTHONPATH": str(path)},
@@ -78,7 +79,7 @@ def compare(paths, cases, options):
     """Return the seconds per step, {case: {"base": [...], "head": [...]}}."""
     times = {case: {name: [] for name in paths} for case in cases}
     for _ in range(options.rounds):
-        # New processes: where their memory lies changes their speed, too.
+        # New processes, since the location of their memory affects the speed.
         with ExitStack() as stack:
             steps = {
                 name: stack.enter_context(worker(path)) for name, path in paths.items()
@@ -95,7 +96,7 @@ def compare(paths, cases, options):
 
 
 def report(times):
-    """Print one line a case."""
+    """Print one line per case."""
     print(f"{'head / base':32} {'median':>8} {'range':>14} {'shortest':>9}")
     for case, runs in times.items():
         ratios = [
@@ -116,7 +117,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=5, help="turns of each pair")
     parser.add_argument("--seconds", type=float, default=0.2, help="of one turn")
     options = start(parser)
-    # A request to end must leave no worktree behind.
+    # Remove the worktrees on termination.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     cases = {
         f"{configuration.name} {kernels or 'fastest'}": {

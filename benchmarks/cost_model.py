@@ -1,15 +1,15 @@
-"""Hours of a search from rows, columns, candidates, folds and cores, and how well.
+"""Predict the hours of a search from rows, columns, candidates, folds and cores.
 
     python benchmarks/cost_model.py --threads 1
 
-A fit costs what a row costs in each epoch, in proportion to the weights (products) and
-to the units (everything else), what a step costs in proportion to the weights (update)
-and beside it, what reading the data costs, and a constant. Small fits give the six
-constants of this machine. Then three searches that are larger than those are predicted
-before they run: two in this process, one on two Dask workers, which takes the extra
-``dask``. Times are processor times, on several workers the mean over them, so that
-other programs disturb less; the last line gives the clock's time, too. To predict
-another search alone:
+The time of a fit is the sum of the time per row and epoch, proportional to the weights
+(products) and to the units (everything else), the time per step, proportional to the
+weights (update) plus a constant, the time to read the data, and a constant. The six
+constants are measured with small fits on this machine. Then the times of three larger
+searches are predicted and measured: two in this process, and one on two Dask workers,
+which requires the extra ``dask``. Times are processor times, or their mean over several
+workers, which are less affected by other programs; the last line also gives the wall
+time. To only predict another search:
 
     python benchmarks/cost_model.py --rows 1000000 --columns 100 --hidden 256 256 \\
         --epochs 50 --candidates 60 --folds 5 --cores 64
@@ -85,10 +85,10 @@ class Search(NamedTuple):
     cores: int
 
     def seconds(self, constants):
-        """Return the predicted time, the last fit on all the data included."""
+        """Return the predicted time, including the last fit on all data."""
         rows = self.training.rows * (self.folds - 1) // self.folds
         fold = self.training._replace(rows=rows).amounts() @ constants
-        # A score is one pass forward, where a row of training is three.
+        # A score is one forward pass; training on a row is equivalent to three.
         fold += (
             self.training.rows
             / self.folds
@@ -104,7 +104,7 @@ class Search(NamedTuple):
         search.fit(*self.training.data())
 
 
-# Each direction at two sizes or more, so that the terms can be told apart.
+# Each size has two or more values, so that the terms can be distinguished.
 SMALL = [
     Training(2_000, 20, (100,), 200, 20),
     Training(2_000, 20, (100,), 20, 10),
@@ -127,7 +127,7 @@ CHECKED = [
 
 
 def measure_fit(training, repeats):
-    """Return the least processor time of a fit, which other programs disturb least."""
+    """Return the shortest processor time of a fit, least affected by other programs."""
     X, y = training.data()
     times = []
     for _ in range(repeats):
@@ -142,7 +142,7 @@ def fit_constants(repeats):
     Training(200, 20, (32,), 200, 1).network().fit(*SMALL[0].data())  # compiles
     amounts = np.array([training.amounts() for training in SMALL])
     times = np.array([measure_fit(training, repeats) for training in SMALL])
-    # Relative errors: a short fit says as much as a long one.
+    # Relative errors: a short fit has the same weight as a long one.
     constants, _ = nnls(amounts / times[:, None], np.ones(len(times)))
     return constants, amounts @ constants / times
 
@@ -155,7 +155,7 @@ def measure_here(search):
 
 
 def measure_on_workers(search):
-    """Return the processor time of a search, mean over its workers, and the clock's."""
+    """Return the mean processor time of a search over its workers, and wall time."""
     from distributed import Client, LocalCluster
 
     n = search.cores
@@ -167,7 +167,7 @@ def measure_on_workers(search):
         Search(Training(200, 20, (32,), 200, 1), 2 * n, 2, n).run()  # compiles
         before = sum(client.run(process_time).values())
         begin = perf_counter()
-        # The last fit, on all the data, runs here.
+        # The last fit, on all data, runs here.
         here = measure_here(search)
         clock = perf_counter() - begin
         there = sum(client.run(process_time).values()) - before

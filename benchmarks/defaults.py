@@ -1,13 +1,13 @@
-"""Scores of the networks as they come against scikit-learn's, nothing else set.
+"""Scores of the networks with default parameters, compared with scikit-learn's.
 
     python benchmarks/defaults.py                    # every data set, ten seeds
     python benchmarks/defaults.py friedman --seeds 5
 
-Each seed makes another split of the data and seeds both networks. Inputs are
-standardized, and so are targets, except where a name says "raw". The margin is ours
-minus scikit-learn's, its mean over seeds and the standard error of that mean; accuracy
-for classes, R2 for numbers. A data set is marked where the mean is more than two
-standard errors below 0.
+Each seed gives a different split of the data and seeds both networks. Inputs and
+targets are standardized, except for names with "raw". The margin is the score of this
+library minus that of scikit-learn, as the mean over seeds with its standard error; the
+score is the accuracy for classifiers and R2 for regressors. A data set is marked if the
+mean is more than two standard errors below 0.
 """
 
 import argparse

@@ -1,20 +1,20 @@
-"""What a GPU does for us: whether its results are those of the CPU, and how fast.
+"""Check the results on a GPU against those on the CPU, and measure its speed.
 
     python benchmarks/device_check.py --json device.json       # all, in 4 minutes
-    python benchmarks/device_check.py --sections parts arrays  # some of it
-    python benchmarks/device_check.py --device cpu             # without a GPU: a trial
+    python benchmarks/device_check.py --sections parts arrays  # some sections
+    python benchmarks/device_check.py --device cpu             # dry run without a GPU
 
 =========  ========================================================================
-parts      every part, for two epochs, beside the CPU's array code; compiled steps
+parts      every part, for two epochs, against the CPU's array code; compiled steps
 arrays     scikit-learn's checks of the array API; a pipeline on tensors
-network    a step of one network beside the CPU's, PyTorch's and skorch's
+network    a step of one network against the CPU, PyTorch and skorch
 digits     a search over 12 candidates on the digits
 search     a search over 1,000 candidates
 ensemble   20 networks of one estimator
 =========  ========================================================================
 
-The numbers of the CPU are extrapolated where a line says so. Products are those of
-float32 everywhere. An error ends its section alone.
+CPU times are extrapolated if a line says so. All products are computed in float32. An
+error only ends its section.
 """
 
 import os
@@ -47,10 +47,10 @@ SECTIONS = {
 
 
 def run_section(name, card, report, options):
-    """Run a section; return its numbers, or the end of what went wrong."""
+    """Run a section; return its results, or the end of the traceback."""
     function, planned = SECTIONS[name]
     say(f"\n== {name} (about {planned} s) ==")
-    # Tells where a section hangs.
+    # Shows where a section hangs.
     faulthandler.dump_traceback_later(3 * planned)
     begin = perf_counter()
     try:
@@ -94,7 +94,7 @@ def main():
         card.set_up()
         for name in options.sections:
             sections[name] = run_section(name, card, report, options)
-            # What was measured stays if a later section is killed.
+            # Keep the results if a later section is killed.
             write_json(
                 options,
                 (*PACKAGES, "torch", "skorch"),

@@ -1,11 +1,12 @@
-"""What works out of the box, here, in scikit-learn, in skorch and in Keras' wrapper.
+"""Features without additional code in this library, scikit-learn, skorch and Keras.
 
     KERAS_BACKEND=torch python benchmarks/features.py
 
-Every cell but those of the first row is the outcome of running a few lines: "yes", or
-"no" for an error or no effect. For skorch and Keras the network is written below, with
-what the rows ask for as far as these libraries have it, and its lines are counted. A
-library that is not installed is left out.
+Every cell, except for those of the first row, is the result of running a few lines:
+"yes", or "no" for an error or no effect. For skorch and Keras the network is defined
+below, with the features of the rows that these libraries have, and its lines are
+counted. Libraries that are not installed are skipped. Keras is used through its
+scikit-learn wrapper.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def ours():
 
 
 def scikit_learn():
-    # A parameter of these names would be the natural way.
+    # Parameters of these names would be the natural interface.
     _, grids = ours()
     return SklearnMLPClassifier((16,), max_iter=5, random_state=0), grids
 
@@ -134,7 +135,7 @@ LIBRARIES = {
 
 
 def searchable(name):
-    """Probe whether a grid search over these values runs to its end."""
+    """Test whether a grid search over these values runs to its end."""
 
     def probe(estimator, grids):
         GridSearchCV(clone(estimator), grids[name], cv=2, error_score="raise").fit(X, y)
@@ -144,7 +145,7 @@ def searchable(name):
 
 
 def fit(*args, **kwargs):
-    """Probe whether fit takes these and what is fitted predicts."""
+    """Test whether fit accepts these arguments and the fitted model predicts."""
 
     def probe(estimator, _):
         predicted = clone(estimator).fit(*args, **kwargs).predict(args[0])
@@ -154,7 +155,7 @@ def fit(*args, **kwargs):
 
 
 def weights_count(estimator, _):
-    """Probe whether the weights of the samples change the fit."""
+    """Test whether sample weights change the fit."""
 
     def proba(**weights):
         np.random.seed(0)  # noqa: NPY002
@@ -186,7 +187,7 @@ ROWS = {
     "`sample_weight` in `fit`": weights_count,
     "`predict_proba`": lambda estimator, _: hasattr(estimator, "predict_proba"),
     "string labels": fit(X, NAMES),
-    "several labels a sample, by the same network": fit(X, LABELS),
+    "multilabel targets with the same network": fit(X, LABELS),
     "sparse input": fit(csr_array(X), y),
     "float64 input": fit(X.astype(np.float64), y),
 }
@@ -210,11 +211,11 @@ def main():
         try:
             columns[name] = library()
         except ImportError as error:
-            print(f"{name} is left out: {error}")
+            print(f"{name} is skipped: {error}")
     print("| | " + " | ".join(columns) + " |")
     print("|---" * (len(columns) + 1) + "|")
     own = [str(lines(LIBRARIES[name])) for name in columns]
-    print("| lines that define the network | " + " | ".join(own) + " |")
+    print("| lines of code to define the network | " + " | ".join(own) + " |")
     for row, probe in ROWS.items():
         cells = [outcome(probe, *made) for made in columns.values()]
         print(f"| {row} | " + " | ".join(cells) + " |", flush=True)

@@ -1,12 +1,12 @@
-"""Time of a grid search: ours, scikit-learn's in processes and in threads.
+"""Time of a grid search: this library's, and scikit-learn's in processes and threads.
 
     python benchmarks/grid_search.py --threads 1
 
-Twelve candidates, five folds of the digits, two jobs: 60 fits. All searches but the
-last are over our network with 100 hidden units behind a scaler, by dropout and alpha;
-the last one is over scikit-learn's MLPClassifier by learning rate and alpha, for the
-same number of epochs. The first search starts with an empty cache of compiled functions
-and is reported apart.
+Each search has twelve candidates and five folds of the digits, 60 fits, with two jobs.
+All searches except the last are over dropout and alpha of this library's network, with
+100 hidden units and a scaler; the last one is over the learning rate and alpha of
+scikit-learn's MLPClassifier, for the same number of epochs. The first search starts
+with an empty cache of compiled functions and is reported separately.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=30)
-    # A job for each core leaves one thread to each of them.
+    # With one job per core, each has one thread.
     options = start(parser, threads=1)
     n_epochs, theirs = options.epochs, model_selection.GridSearchCV
     contenders = {

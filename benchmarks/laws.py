@@ -1,26 +1,27 @@
-"""Scaling laws: time against rows, columns, stored entries and cores, beside a floor.
+"""Scaling laws: time against rows, columns, stored entries and cores, and a floor.
 
     python benchmarks/laws.py --threads 1
     python benchmarks/laws.py --threads 1 --sweeps rows entries
 
-100 hidden units and two classes are trained by Adam with L2 on float32 batches of 200.
-The floor of a time is that of its matrix products alone, or of its bytes: those that
-must be read and written, over the bandwidth of `numpy.copyto` between large arrays.
+Networks with 100 hidden units and two classes are trained by Adam with L2 on float32
+batches of 200. The floor of a time is that of its matrix products alone, or that of the
+bytes that must be read and written, at the bandwidth of `numpy.copyto` between large
+arrays.
 
 - rows: a fit of three epochs on 50 columns, per row and epoch. Bytes: the batches
   gathered from X.
 - columns: a step on dense rows. Bytes: the batch gathered from X, and the parameters
   and two moments of Adam.
 - entries: a step on sparse rows in 100,000 columns, drawn uniformly, without the end of
-  the call, where all rows of the first matrix W catch up. Bytes: the rows of W that a
-  batch touches and their two moments.
-- cores: a grid search in two processes and an ensemble on two threads, beside one;
-  the same for products alone tells what the second core gives.
-- memory: the peak of a fit, as the operating system sees it, beside a formula.
+  the call, where all rows of the first matrix W are updated. Bytes: the active rows of
+  W and their two moments.
+- cores: a grid search in two processes and an ensemble on two threads, relative to one;
+  products alone show the possible gain of the second core.
+- memory: the peak of a fit, as reported by the operating system, and a formula.
 
-The exponent b of a law, time ~ size^b, is the slope in logarithms over the larger half
-of its sizes. Times are the shortest of the repeats, of the processor except for cores.
-Classes have a benchmark of their own, many_classes.py.
+The exponent b of a scaling law, time ~ size^b, is the slope on a logarithmic scale over
+the larger half of its sizes. Times are the shortest of the repeats, and processor times
+except for cores. Classes are measured by many_classes.py.
 """
 
 import argparse
@@ -62,7 +63,7 @@ def dense(n_rows, n_columns):
 
 
 def shortest(calls, repeats, clock=processor_seconds):
-    """Return the shortest time of each call, which take turns."""
+    """Return the shortest time of each call; the calls alternate."""
     contenders = {name: lambda c=call: clock(c) for name, call in calls.items()}
     return {
         name: min(times) for name, times in interleaved(contenders, repeats).items()
@@ -77,7 +78,7 @@ def bandwidth():
 
 
 def products(n_columns):
-    """Return a call that makes the products of steps, and the number of steps."""
+    """Return a call that computes the products of steps, and the number of steps."""
     configuration = Configuration(n_columns, (N_HIDDEN,), N_OUTPUTS, BATCH)
     n_epochs = max(1, 20_000 // n_columns)
     return products_step(configuration, n_epochs), n_epochs * N_BATCHES

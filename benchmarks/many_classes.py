@@ -1,22 +1,22 @@
-"""Time of a training step as the number of classes grows, and what losses are worth.
+"""Time of a training step against the number of classes, and accuracy of the losses.
 
     python benchmarks/many_classes.py --threads 1
     python benchmarks/many_classes.py --threads 1 --airports
 
 The first trains a network of 64 inputs and 128 hidden units by Adam with L2 on batches
-of 128 and 100 to 100,000 classes: with our losses for many classes, with our full
+of 128 and 100 to 100,000 classes: with the losses for many classes, with the full
 softmax and with PyTorch's. Classes are drawn uniformly, so that most samples of a batch
-are of different ones, or by a log-uniform law, as words are.
+have different classes, or from a log-uniform distribution, like words.
 
-A step is the difference of two calls of ``partial_fit``, of few batches and of many,
-over the difference of their steps. Of the losses that let most of the last matrix idle,
-2,048 steps are timed, with the two times that all rows catch up in them.
+The time of a step is the difference of two calls of ``partial_fit``, with few and with
+many batches, divided by the difference of their steps. For losses with idle rows, 2,048
+steps are timed, in which all rows are updated twice.
 
-``--airports`` fits whole models that tell the time zone of an airport, or the division
-of its country, from longitude, latitude and elevation, and prints their accuracies and
-times. It needs airportsdata.
+``--airports`` fits whole models that predict the time zone of an airport, or the
+division of its country, from longitude, latitude and elevation, and prints their
+accuracies and times. It needs airportsdata.
 
-Times are processor times, on which other programs have less influence.
+Times are processor times, which are less affected by other programs.
 """
 
 import argparse
@@ -35,37 +35,37 @@ from sknn_notes.losses import HierarchicalSoftmax, SampledSoftmax
 
 SIZES = 100, 1_000, 10_000, 100_000
 N_INPUTS, N_HIDDEN, BATCH = 64, 128, 128
-LAWS = "uniform", "log_uniform"
+DISTRIBUTIONS = "uniform", "log_uniform"
 # Steps of the short run, and how many more the long one has.
 LAZY = 200, 2_048
 FULL = {100: (20, 1_000), 1_000: (20, 200), 10_000: (2, 20), 100_000: (1, 4)}
 
 
-def draw(n_classes, n_samples, law, rng):
+def draw(n_classes, n_samples, distribution, rng):
     """Return inputs and classes."""
     X = rng.standard_normal((n_samples, N_INPUTS), dtype=np.float32)
-    if law == "uniform":
+    if distribution == "uniform":
         return X, rng.integers(n_classes, size=n_samples)
     ranks = np.exp(rng.uniform(0, np.log(n_classes + 1), n_samples)) - 1
     return X, ranks.astype(int)
 
 
-def our_run(loss, n_classes, law):
+def our_run(loss, n_classes, distribution):
     """Return a function that trains for some steps and returns the seconds."""
     model = MLPClassifier(
         (N_HIDDEN,), loss=loss, batch_size=BATCH, solver="adam", random_state=0
     )
-    X, y = draw(n_classes, BATCH, law, np.random.default_rng(0))
+    X, y = draw(n_classes, BATCH, distribution, np.random.default_rng(0))
     model.partial_fit(X, y, classes=np.arange(n_classes))
 
     def run(n_steps):
-        X, y = draw(n_classes, BATCH * n_steps, law, np.random.default_rng(1))
+        X, y = draw(n_classes, BATCH * n_steps, distribution, np.random.default_rng(1))
         return processor_seconds(lambda: model.partial_fit(X, y))
 
     return run
 
 
-def torch_run(n_classes, law, threads):
+def torch_run(n_classes, distribution, threads):
     """Return the same of PyTorch, with its fused Adam."""
     import torch
     from torch import nn
@@ -78,7 +78,7 @@ def torch_run(n_classes, law, threads):
     adam = torch.optim.Adam(net.parameters(), weight_decay=1e-4, fused=True)
 
     def run(n_steps):
-        data = draw(n_classes, BATCH * n_steps, law, np.random.default_rng(1))
+        data = draw(n_classes, BATCH * n_steps, distribution, np.random.default_rng(1))
         X, y = map(torch.from_numpy, data)
         begin = process_time()
         for rows in torch.randperm(len(X)).split(BATCH):
@@ -90,28 +90,30 @@ def torch_run(n_classes, law, threads):
     return run
 
 
-def contenders_at(n_classes, law, options):
+def contenders_at(n_classes, distribution, options):
     """Return runs by name, and the numbers of their steps."""
-    # The law of the classes, as "frequency" would be; partial_fit does not know that.
+    # The distribution of the classes, like "frequency", which partial_fit can't use.
     losses = {
         "hierarchical": HierarchicalSoftmax(),
-        "sampled": SampledSoftmax(distribution=law),
+        "sampled": SampledSoftmax(distribution=distribution),
         "full": "log_loss",
     }
-    if law != "uniform":
+    if distribution != "uniform":
         losses["sampled uniformly"] = SampledSoftmax(distribution="uniform")
-    runs = {name: our_run(loss, n_classes, law) for name, loss in losses.items()}
+    runs = {
+        name: our_run(loss, n_classes, distribution) for name, loss in losses.items()
+    }
     try:
-        runs["PyTorch, full"] = torch_run(n_classes, law, options.threads)
+        runs["PyTorch, full"] = torch_run(n_classes, distribution, options.threads)
     except ImportError:
-        print("PyTorch is left out: torch is not installed")
+        print("PyTorch is skipped: torch is not installed")
     steps = {name: FULL[n_classes] if "full" in name else LAZY for name in runs}
     return runs, steps
 
 
-def steps_at(n_classes, law, options):
+def steps_at(n_classes, distribution, options):
     """Return the shortest seconds per step by name."""
-    runs, steps = contenders_at(n_classes, law, options)
+    runs, steps = contenders_at(n_classes, distribution, options)
     timed: dict[tuple, Callable] = {}
     for name, run in runs.items():
         run(1)
@@ -125,9 +127,9 @@ def steps_at(n_classes, law, options):
     }
 
 
-def show_steps(law, table):
-    """Print the steps of a law, their growth and what they are to the full softmax."""
-    print(f"\nclasses drawn by the {law} law: ms per step")
+def show_steps(distribution, table):
+    """Print the steps for a distribution, their growth and the full softmax's ratio."""
+    print(f"\nclasses with a {distribution} distribution: ms per step")
     names = list(table[SIZES[0]])
     print(f"{'classes':>18}", *(f"{name:>18}" for name in names))
     for n_classes, times in table.items():
@@ -212,7 +214,9 @@ def main():
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--laws", nargs="+", choices=LAWS, default=LAWS)
+    parser.add_argument(
+        "--distributions", nargs="+", choices=DISTRIBUTIONS, default=DISTRIBUTIONS
+    )
     parser.add_argument("--airports", action="store_true", help="fit whole models")
     parser.add_argument("--seeds", type=int, default=3, help="of the fits on airports")
     parser.add_argument("--epochs", type=int, default=20, help="of the same")
@@ -221,9 +225,11 @@ def main():
         write_json(options, airports=compare_on_airports(options))
         return
     results: dict[str, dict] = {}
-    for law in options.laws:
-        results[law] = {size: steps_at(size, law, options) for size in SIZES}
-        show_steps(law, results[law])
+    for distribution in options.distributions:
+        results[distribution] = {
+            size: steps_at(size, distribution, options) for size in SIZES
+        }
+        show_steps(distribution, results[distribution])
     write_json(options, seconds_per_step=results)
 
 

@@ -2,15 +2,15 @@
 
     python benchmarks/memory.py
 
-The peak is what ``tracemalloc`` sees during ``fit`` beyond what was there before; numpy
-reports its arrays to it. Three slopes tell what it consists of:
+The peak is the memory allocated during ``fit``, measured by ``tracemalloc``, to which
+numpy reports its arrays. Three slopes show what it consists of:
 
 - parameters: bytes per byte of the network's parameters, from two widths. The target is
   6 in all: Adam keeps the weights, their gradient and two moments.
 - batch: bytes per byte of a batch's activations and inputs, from two batch sizes.
-- data: bytes per byte of ``X``, from two numbers of samples; 0 where it isn't copied.
+- data: bytes per byte of ``X``, from two numbers of samples; 0 if it isn't copied.
 
-"lbfgs" computes in float64 on all rows at once and keeps ten pairs of past steps: it
+"lbfgs" computes in float64 on all rows at once and stores ten pairs of past steps; it
 has no target.
 """
 
@@ -135,7 +135,7 @@ def main():
 
 
 def not_copied(slopes):
-    """Print whether a large float32 C-ordered input is held once only."""
+    """Print whether a large float32 C-ordered input is not copied."""
     use_kernels(None)
     n_samples = 200_000
     whole = peak(FITS["adam"], n_samples=n_samples, width=4)

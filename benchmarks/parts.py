@@ -1,16 +1,16 @@
-"""What every part costs: a training step with it, as a multiple of the plain step.
+"""Time of a training step with each part, as a multiple of the plain step.
 
     python benchmarks/parts.py                     # every part
-    python benchmarks/parts.py loss                # those whose name contains this
+    python benchmarks/parts.py loss                # parts whose name contains this
     python benchmarks/parts.py --executor numpy    # without numba
 
 The plain step is that of 64-100-10 on float32 data: ReLU, log loss, Adam and an L2
-penalty. A part whose network has other layers or outputs is compared with a plain step
-of that network. The parts are read from the registries, so that new ones are measured,
-too. Initializers and L-BFGS, which make no steps, are left out.
+penalty. A part that needs other layers or outputs is compared with a plain step of that
+network. The parts are read from the registries, so that new ones are included.
+Initializers and L-BFGS, which make no steps, are excluded.
 
-Runs are whole fits. With and without a part they take turns, and a figure is the ratio
-of the shortest of many short runs, which other programs disturb least.
+Runs are whole fits, alternately with and without a part. A figure is the ratio of the
+shortest of many short runs, which are least affected by other programs.
 """
 
 import argparse
@@ -32,10 +32,10 @@ from sknn_notes.schedules import SCHEDULES
 
 N_INPUTS, N_OUTPUTS = 64, 10
 BATCH_SIZES = 200, 32
-# Batches of an epoch: so many that what an epoch costs once hardly counts.
+# Batches of an epoch: so many that the fixed cost of an epoch is negligible.
 N_BATCHES = 50
 
-# The most that a part should cost; None for parts that numpy computes batch by batch.
+# The target of a part; None for parts that numpy computes batch by batch.
 TARGET = 1.5
 TARGETS: dict[str, float | None] = {
     **dict.fromkeys(

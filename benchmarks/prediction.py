@@ -1,13 +1,13 @@
-"""Time and memory of predict_proba: one row, and many.
+"""Time and memory of predict_proba, for one row and for many.
 
     python benchmarks/prediction.py --threads 1
 
-One row of 64 features through 100 hidden units is compared with its validation alone,
-``check_is_fitted`` and scikit-learn's ``validate_data``; the target is 1.1 times that
-and 15 microseconds. Ten thousand rows of 784 features through two hidden layers of 512
-units are compared with the matrix products alone. Peak memory is what ``tracemalloc``
-sees in a call, the result included: prediction in chunks keeps it from growing with the
-rows.
+For one row of 64 features and 100 hidden units, the time is compared with that of input
+validation, ``check_is_fitted`` and scikit-learn's ``validate_data``; the target is 1.1
+times that plus 15 microseconds. For ten thousand rows of 784 features and two hidden
+layers of 512 units, it is compared with the matrix products alone. Peak memory is
+measured by ``tracemalloc`` and includes the result: prediction works in chunks, so that
+it does not grow with the rows.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def fitted(make, n_inputs, hidden):
 
 
 def validate(estimator, X):
-    """Do what any prediction has to do before it starts."""
+    """Validate the input, as any prediction has to."""
     check_is_fitted(estimator)
     dtype = estimator.coefs_[0].dtype
     return validate_data(estimator, X, accept_sparse="csr", dtype=dtype, reset=False)
@@ -103,7 +103,7 @@ def many_rows(ours, theirs, options):
 
 
 def peak(call):
-    """Return the most memory, in bytes, that a call holds beyond what was there."""
+    """Return the peak of the memory that a call allocates, in bytes."""
     tracemalloc.start()
     try:
         result = call()

@@ -1,16 +1,16 @@
-"""Time of the transformers against scikit-learn's and against what memory allows.
+"""Time of the transformers, compared with scikit-learn's and with copying the data.
 
     python benchmarks/preprocessing.py                  # 1,000,000 x 50, both types
     python benchmarks/preprocessing.py --rows 100000    # a shorter run
 
-Every line is a call of the public method, validation included, on every kernel set that
-is installed. It is compared with the call named beside it: the best of several
-interleaved runs of each. A target is an upper bound of that ratio, or how many times
-faster the call has to be where it ends in "x". ``--json FILE`` keeps the numbers.
+Every line is a call of a public method, including validation, with every installed
+kernel set. It is compared with the call named next to it, by the best of several
+interleaved runs of each. A target is an upper bound of this ratio, or a minimum speedup
+if it ends in "x". ``--json FILE`` stores the results.
 
-Two more tables follow: ``Whitener.partial_fit``, which is the matrix of cross products
-alone, from 50 to 4,000 features; and ``Standardizer.fit`` on sparse matrices of a tenth
-as many values, with the peak of its memory in sizes of the matrix.
+Two more tables follow: ``Whitener.partial_fit``, which only computes the matrix of
+cross products, for 50 to 4,000 features; and ``Standardizer.fit`` on sparse matrices
+with a tenth as many values, with its peak memory relative to the size of the matrix.
 """
 
 import argparse
@@ -133,7 +133,7 @@ def met(ratio, target):
 
 
 def report(best, data, kernel_sets, targets_of=TARGETS):
-    """Print one line a comparison and return them as records."""
+    """Print one line per comparison and return them as records."""
     records = []
     for name, comparisons in targets_of.items():
         for baseline, targets in comparisons.items():

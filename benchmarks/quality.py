@@ -1,15 +1,15 @@
-"""Scores and processor time of whole models on tables, each as it comes.
+"""Scores and processor time of models with default parameters on tables.
 
     python benchmarks/quality.py                             # what is missing, 3 seeds
     python benchmarks/quality.py --contestants ours --again  # measure ours again
     python benchmarks/quality.py --table                     # the results so far
     python benchmarks/quality.py --rst docs/quality_results.rst
 
-Every result goes into a JSON file as soon as it is there, and is not measured again: a
-run that was interrupted continues, and several can write into one file. Each seed makes
-another split of the data and seeds the models. The time is the processor time of
-``fit`` on one thread. A fit on a few rows comes first and is not counted: it imports
-libraries and compiles our loops, or reads them from the disk.
+Every result is written to a JSON file immediately, and is not measured again: an
+interrupted run can be continued, and several processes can write to one file. Each seed
+gives a different split of the data and seeds the models. The time is the processor time
+of ``fit`` on one thread. It is preceded by a fit on a few rows, which imports libraries
+and compiles loops, or reads them from disk.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def measure(estimator, split):
 
 
 def _processor_seconds():
-    # Of the threads of this process, and of the processes it started and waited for.
+    # All threads of this process, and child processes that have ended.
     return process_time() + sum(os.times()[2:4])
 
 

@@ -1,10 +1,11 @@
-"""Time of a training step as the network, the batch or the classes grow.
+"""Time of a training step against the size of the network, the batch and the classes.
 
     python benchmarks/scaling.py --threads 1 --plot scaling.svg
 
 One network of 64 inputs, two hidden layers of 128 units, 10 classes and batches of 200
-is varied in one direction at a time. Measured, interleaved: a step of ours under every
-kernel set, of scikit-learn's MLPClassifier, and its matrix products alone.
+is varied in one direction at a time. The interleaved measurements are a step of this
+library with every kernel set, of scikit-learn's MLPClassifier, and of the matrix
+products alone.
 """
 
 import argparse

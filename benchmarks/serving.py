@@ -1,12 +1,12 @@
-"""Time of predictions in onnxruntime against the estimator's own ``predict_proba``.
+"""Time of predictions in onnxruntime, compared with ``predict_proba`` of the estimator.
 
     python benchmarks/serving.py            # every network
-    python benchmarks/serving.py 784        # those whose name contains this
+    python benchmarks/serving.py 784        # networks whose name contains this
 
-Latency is the time of one row, throughput that of 10,000 rows at once, both float32.
-onnxruntime runs with one thread and with as many as it chooses by itself. Runs are
-interleaved and repeated, and the medians are compared. ``--json FILE`` keeps the
-numbers.
+Latency is the time for one row, throughput that for 10,000 rows at once, both in
+float32. onnxruntime runs with one thread and with its default number of threads. Runs
+are interleaved and repeated, and the medians are compared. ``--json FILE`` stores the
+results.
 """
 
 import argparse
@@ -34,7 +34,7 @@ N_ROWS = 10_000
 
 
 def train(n_inputs, hidden, n_classes):
-    """Return a network that has made a few steps on random data, and float32 rows."""
+    """Return a network after a few steps on random data, and float32 rows."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((N_ROWS, n_inputs), dtype=np.float32)
     y = np.arange(1000) % n_classes
@@ -43,7 +43,7 @@ def train(n_inputs, hidden, n_classes):
 
 
 def serve(graph, n_threads):
-    """Return a function from rows to probabilities; 0 threads are as many as fit."""
+    """Return a function from rows to probabilities; 0 is the default of threads."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
     session = onnxruntime.InferenceSession(

@@ -1,21 +1,23 @@
-"""Time and memory of training on sparse rows as the number of columns grows.
+"""Time and memory of training on sparse rows against the number of columns.
 
     python benchmarks/sparse_text.py --threads 1
     python benchmarks/sparse_text.py --threads 1 --agreement
 
-Rows of 50 entries in 10,000 to 1,000,000 columns, drawn uniformly or by a log-uniform
-law, as words are, train 100 hidden units by Adam with L2 on batches of 200. Measured:
+Networks with 100 hidden units are trained by Adam with L2 on batches of 200 rows with
+50 entries in 10,000 to 1,000,000 columns, drawn uniformly or from a log-uniform
+distribution, like words. The measurements are:
 
-- a step: the difference of ``partial_fit`` on many batches and on few, over that of
-  their steps;
-- the end of an epoch, where all rows of the first matrix W catch up: the difference of
-  fits of several epochs and of one, without the steps;
-- the peak memory of a fit, in units of W, as ``tracemalloc`` sees it.
+- a step: the difference of ``partial_fit`` on many batches and on few, divided by the
+  difference of their steps;
+- the end of an epoch, where all rows of the first matrix W are updated: the difference
+  of fits of several epochs and of one, without the steps;
+- the peak memory of a fit, in units of W, measured by ``tracemalloc``.
 
-``--agreement`` trains on names of airports, as a sparse and as a dense matrix, by every
-solver and penalty, and prints how far the results lie apart. It needs airportsdata.
+``--agreement`` trains on names of airports, as a sparse and as a dense matrix, with
+every optimizer and penalty, and prints the differences of the results. It needs
+airportsdata.
 
-Times are processor times, on which other programs have less influence.
+Times are processor times, which are less affected by other programs.
 """
 
 import argparse
@@ -33,20 +35,20 @@ from sknn_notes.optimizers import SGD
 
 SIZES = 10_000, 100_000, 1_000_000
 N_ENTRIES, N_HIDDEN, N_CLASSES, BATCH = 50, 100, 5, 200
-LAWS = "uniform", "log_uniform"
-# Batches of a run. Up to 1,024 steps, only the end of a call lets all rows catch up.
+DISTRIBUTIONS = "uniform", "log_uniform"
+# Batches of a run. Up to 1,024 steps, all rows are only updated at the end of a call.
 FEW, MORE = 100, 900
 EPOCHS, BATCHES_PER_EPOCH = 4, 2
 # Whole matrices make a step of scikit-learn's slow.
 SKLEARN_BATCHES = {10_000: (2, 20), 100_000: (1, 4), 1_000_000: (1, 3)}
 
 
-def draw(n_columns, n_batches, law):
+def draw(n_columns, n_batches, distribution):
     """Return sparse rows and classes. Entries in the same column are one."""
     rng = np.random.default_rng(0)
     n_samples = BATCH * n_batches
     shares = rng.random((n_samples, N_ENTRIES))
-    if law == "uniform":
+    if distribution == "uniform":
         columns = (n_columns * shares).astype(np.int32)
     else:
         ranks = (np.exp(shares * np.log(n_columns + 1)) - 1).astype(np.int32)
@@ -80,9 +82,9 @@ def fit_time(X, y, n_epochs):
     return processor_seconds(lambda: network(max_iter=n_epochs).fit(X, y))
 
 
-def measure(n_columns, law, options):
+def measure(n_columns, distribution, options):
     """Return times in seconds and memory in units of W."""
-    X, y = draw(n_columns, MORE, law)
+    X, y = draw(n_columns, MORE, distribution)
     few = BATCH * FEW
     ours = network().partial_fit(X[:BATCH], y[:BATCH], classes=np.arange(N_CLASSES))
     epoch = BATCH * BATCHES_PER_EPOCH
@@ -128,9 +130,9 @@ def peak_memory(X, y):
         tracemalloc.stop()
 
 
-def show(law, table):
-    """Print the figures of a law."""
-    print(f"\ncolumns drawn by the {law} law")
+def show(distribution, table):
+    """Print the figures for a distribution."""
+    print(f"\ncolumns with a {distribution} distribution")
     print(
         f"{'columns':>10} {'entries':>8} {'step, ms':>9} {'scikit-learn':>13} "
         f"{'end of epoch, ms':>17} {'memory / W':>11}"
@@ -177,7 +179,7 @@ AGREEMENT = {
 
 
 def agreement():
-    """Print how far fits on sparse and on dense inputs lie apart."""
+    """Print the differences of fits on sparse and on dense inputs."""
     X, X_test, y, y_test = Airports().trigrams(4_000, 2**13)
     dense = X.toarray()
     print(
@@ -220,7 +222,9 @@ def main():
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--laws", nargs="+", choices=LAWS, default=LAWS)
+    parser.add_argument(
+        "--distributions", nargs="+", choices=DISTRIBUTIONS, default=DISTRIBUTIONS
+    )
     parser.add_argument(
         "--sklearn-columns",
         type=int,
@@ -233,9 +237,11 @@ def main():
         write_json(options, agreement=agreement())
         return
     results: dict[str, dict] = {}
-    for law in options.laws:
-        results[law] = {size: measure(size, law, options) for size in SIZES}
-        show(law, results[law])
+    for distribution in options.distributions:
+        results[distribution] = {
+            size: measure(size, distribution, options) for size in SIZES
+        }
+        show(distribution, results[distribution])
     write_json(options, figures=results)
 
 

@@ -1,13 +1,13 @@
-"""Time to the end of a first fit: with nothing compiled, and from the cache.
+"""Time of the first fit of a process: with nothing compiled, and from the cache.
 
     python benchmarks/startup.py
 
-The imports and a fit with dropout, batch norm and the hinge loss in a new process:
-without numba, with an empty cache of compiled functions, and with a filled one. Then
-the processor time that compiling takes: for the search of the README, and for each part
-that is used after it. Then what has to work: several processes that start at once on an
-empty cache, and an installation where neither the package nor the home directory can be
-written.
+The program measures the imports and a fit with dropout, batch norm and the hinge loss
+in a new process: without numba, with an empty cache of compiled functions, and with a
+filled one. Then it measures the processor time of compilation: for the search of the
+README, and for each part that is used after it. Finally it tests several processes that
+start at once with an empty cache, and an installation where neither the package nor the
+home directory is writable.
 """
 
 import argparse
@@ -41,7 +41,7 @@ assert model.fit(X, y).predict(X).shape == (200,)
 print(imported - begin, perf_counter() - imported)
 """
 
-# The README's search, two losses and three rates of dropout, then other parts.
+# The search of the README, two losses and three values of dropout, then other parts.
 COMPILING = """
 from time import process_time
 import warnings
@@ -123,7 +123,7 @@ def measure(scratch, repeats):
 
 
 def compiling(scratch):
-    """Return the seconds of processor time that compiling takes, by what it is for."""
+    """Return the seconds of processor time for compiling each configuration."""
     environment = os.environ | {"NUMBA_CACHE_DIR": emptied(scratch / "compiling")}
     command = [sys.executable, "-c", COMPILING]
     output = subprocess.check_output(command, env=environment, text=True)
@@ -144,7 +144,7 @@ def at_once(scratch, n_processes):
 
 
 def obey_permissions():
-    """Take from the superuser, who may write anywhere, the right to."""
+    """Remove the permission to write anywhere from the superuser."""
     if os.geteuid() == 0 and sys.platform == "linux":
         pr_capbset_drop, cap_dac_override = 24, 1
         ctypes.CDLL(None).prctl(pr_capbset_drop, cap_dac_override, 0, 0, 0)

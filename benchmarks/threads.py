@@ -1,17 +1,17 @@
-"""Threads of BLAS: ours as it comes, against one thread and against all of them.
+"""BLAS threads: the library's choice, compared with one thread and with all threads.
 
     python benchmarks/threads.py            # on an idle machine
     python benchmarks/threads.py 784-100    # configurations whose name contains this
 
-Fits and predictions of the networks of ``benchmarks/training.py``, with nothing set,
-are timed beside the same under a limit of one thread, and with every thread that the
-machine has, in place of the library's choice.
+Fits and predictions of the networks of ``benchmarks/training.py`` are timed with the
+number of threads that the library chooses, with one thread, and with all threads of the
+machine.
 
 =============  =====================================================================
-idle           time of ours over the better of one thread and all of them
-busy, ours     CPU time of ours over that of one thread, while a product runs in
-               another process on every core but one
-busy, all      the same for all threads, what ours would be without a choice
+idle           time with the library's choice over the better of one and all threads
+busy, ours     CPU time with the library's choice over that of one thread, while a
+               product runs in another process on every core except one
+busy, all      the same for all threads, without the library's choice
 =============  =====================================================================
 """
 
@@ -35,7 +35,7 @@ DIGITS = Configuration(64, (182, 182), 10, 50)
 
 @contextmanager
 def all_threads():
-    """Leave the number of threads as it is set."""
+    """Don't change the number of threads."""
     chosen = _threads._blas.limit
     _threads._blas.limit = lambda n_threads: nullcontext()
     try:
@@ -91,7 +91,7 @@ def _load(stop):
 
 @contextmanager
 def busy_cores():
-    """Keep every core but one busy."""
+    """Keep every core except one busy."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
     others = [

@@ -1,20 +1,20 @@
-"""Processor time until a network is as good as scikit-learn's is by default.
+"""Processor time until a network is as good as scikit-learn's default network.
 
     python benchmarks/time_to_quality.py                       # five sets, three seeds
     python benchmarks/time_to_quality.py --sets digits --seeds 0
     python benchmarks/time_to_quality.py --plot time_to_quality.svg
 
-The mark is the test score of a whole default fit of scikit-learn's network on the same
-split. A contestant's time is the processor time of its training, preparation of the
-inputs included, up to the first epoch whose test score is at the mark; the scoring
-itself is not counted. Every seed makes another split and seeds the networks. A fit on
-a few rows comes first and is not counted: it imports libraries and compiles our loops,
-or reads them from the disk.
+The target is the test score of a whole default fit of scikit-learn's network on the
+same split. The time of a contestant is the processor time of its training, including
+the preparation of the inputs, up to the first epoch whose test score reaches the
+target; scoring is not included. Every seed gives a different split and seeds the
+networks. Each measurement is preceded by a fit on a few rows, which imports libraries
+and compiles loops, or reads them from disk.
 
-Ratios are scikit-learn's time over a contestant's, on the same split, so that 4 means
-four times as fast: its time to its own mark, and in brackets that of its whole fit.
-They are medians over the seeds; a contestant that never gets there on most of them has
-none. Regression targets are standardized for all.
+Ratios are scikit-learn's time divided by the time of a contestant on the same split, so
+that 4 means four times as fast: scikit-learn's time to the target, and in parentheses
+that of its whole fit. They are medians over the seeds; a contestant that does not reach
+the target on most of them has none. Regression targets are standardized for all.
 """
 
 import argparse
@@ -54,13 +54,13 @@ def _with_standardized_target(split):
 
 
 def seconds_to(trace, mark):
-    """Return the time of the first epoch that is at the mark, infinity for none."""
+    """Return the time of the first epoch that reaches the target, or infinity."""
     pairs = zip(trace["seconds"], trace["scores"], strict=True)
     return next((seconds for seconds, score in pairs if score >= mark), np.inf)
 
 
 def summarize(traces):
-    """Return the marks, and for each contestant its times and ratios, by seed."""
+    """Return the targets, and the times and ratios of each contestant, by seed."""
     marks = [trace["scores"][-1] for trace in traces[BASELINE]]
     to_mark = {
         contestant: [seconds_to(*pair) for pair in zip(runs, marks, strict=True)]
@@ -161,9 +161,9 @@ def plot(results, path):
 
 
 def _median(runs):
-    """Return the medians of times and scores over the seeds, one an epoch.
+    """Return the medians of times and scores over the seeds, one per epoch.
 
-    A run that has ended counts with its last epoch.
+    A run that has ended is represented by its last epoch.
     """
     n_epochs = max(len(run["scores"]) for run in runs)
 

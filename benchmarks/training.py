@@ -1,14 +1,14 @@
-"""Time of a training step against other libraries' and its matrix products alone.
+"""Time of a training step, compared with other libraries and matrix products alone.
 
     python benchmarks/training.py --threads 1    # every configuration
-    python benchmarks/training.py 64-100-10/200  # those whose name contains this
+    python benchmarks/training.py 64-100-10/200  # networks whose name contains this
 
-All train the same network, ReLU and softmax, with Adam and an L2 penalty on the same
-float32 data, in shuffled batches of the same size, for the same number of epochs and on
-the same number of threads. Nothing is compiled within the time.
+All contenders train the same network, ReLU and softmax, with Adam and an L2 penalty on
+the same float32 data, in shuffled batches of the same size, for the same number of
+epochs and on the same number of threads. The time excludes compilation.
 
 =============  =====================================================================
-ours           a whole ``fit``, validation included, under every kernel set installed
+ours           a whole ``fit``, including validation, with every installed kernel set
 scikit-learn   a whole ``fit``
 products       the ``np.dot`` calls of a step, into arrays that exist already
 PyTorch        the training loop alone, eager, with fused Adam; rows gathered by index
@@ -16,9 +16,9 @@ skorch         a whole ``fit`` of that network, without validation split and cal
 JAX            the training loop alone: an epoch compiled as one function
 =============  =====================================================================
 
-A variant, such as dropout, is compared with ours without it, and its added cost given
-in percent. Runs are interleaved and repeated; every figure but the first is a median of
-the ratios of two runs in the same repeat.
+A variant, such as dropout, is compared with the network without it, and its additional
+time is given in percent. Runs are interleaved and repeated; every figure except the
+first is a median of the ratios of two runs in the same repeat.
 """
 
 import argparse

@@ -3,18 +3,18 @@
 A validation curve for alpha
 ============================
 
-``alpha`` is the strength of the penalty. The usual advice is a single one for all
-layers, found by cross-validation, and scikit-learn's
-:func:`~sklearn.model_selection.validation_curve` draws what such a search sees.
+``alpha`` is the strength of the penalty. The usual recommendation is a single value for
+all layers, chosen by cross-validation. This example plots the scores of such a search
+with scikit-learn's :func:`~sklearn.model_selection.validation_curve`.
 """
 
 # %%
-# Three hundred digits only, and gaussian noise on their pixels, so that there is
-# something to overfit. The scaler is part of the pipeline: every fold is scaled with
-# the statistics of its own training data.
+# The data are 300 digits with Gaussian noise on their pixels, so that a network can
+# overfit. The scaler is part of the pipeline: every fold is scaled with the statistics
+# of its own training data.
 #
-# The penalty is not divided by the batch size. Scikit-learn's networks do that, so that
-# the same penalty has an ``alpha`` there which is this one times the batch size.
+# The penalty is not divided by the batch size. scikit-learn's networks divide it, so
+# that the same penalty corresponds to this ``alpha`` times the batch size there.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -30,7 +30,7 @@ from sklearn.pipeline import make_pipeline
 
 from sknn_notes import MLPClassifier, Standardizer
 
-# A fixed number of epochs for every strength, whether or not it could go on.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 X, y = load_digits(return_X_y=True)
@@ -68,17 +68,16 @@ def curves(scoring):
 
 
 # %%
-# The line is the mean over the folds, the band one standard deviation to either side.
-# A weak penalty leaves the training digits learnt by heart, at an accuracy of one and
-# a loss of nearly zero, and a gap to the validation digits. Too strong a one closes the
-# gap by making both bad: the curves leave the picture, as little but the frequencies
-# of the classes is left. The strength to choose lies in between, and the dotted line
-# marks it.
+# The lines are means over the folds, the bands one standard deviation on either side.
+# With a weak penalty the network overfits: the training accuracy is one, the training
+# loss is nearly zero, and the validation scores are worse. With a penalty that is too
+# strong both scores are poor: the network only predicts the class frequencies, and the
+# curves leave the axes. The dotted line marks the best value in between.
 #
-# Which one it is depends on the question. The loss also asks how far a probability can
-# be trusted, the accuracy only which class is the likeliest, and the two need not
-# choose the same. Neither valley nor hill is steep next to the band, so that a search
-# over powers of ten is fine enough.
+# The best value depends on the metric. The loss also measures the quality of the
+# probabilities, the accuracy only depends on the most probable class, and their optima
+# may differ. Compared with the bands, both curves are flat near their optimum, so that
+# a search over powers of ten is fine enough.
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.3), layout="constrained")
 scores = {"accuracy": curves("accuracy"), "log loss": curves("neg_log_loss")}
 for ax, (metric, (train, validation)) in zip(axes, scores.items(), strict=True):

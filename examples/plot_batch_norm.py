@@ -1,19 +1,20 @@
 """
-==================================
-Batch norm rescues a bad beginning
-==================================
+===================================================
+Batch norm makes a network robust to initialization
+===================================================
 
-How large the first weights are decides whether a deep network trains at all. Batch norm
-takes the decision away from them: it gives every unit a mean of zero and a variance of
-one over the batch, whatever the scale of its weights. Here the same network starts from
-weights that are far too small, right, and far too large, with and without it.
+The scale of the initial weights determines whether a deep network can be trained. Batch
+norm removes this dependence: it gives every unit mean zero and variance one over the
+batch, whatever the scale of its weights. This example trains the same network with
+initial weights that are far too small, suitable and far too large, with and without
+batch norm.
 """
 
 # %%
-# The digits, standardized, and a network of six hidden layers. The initializer
-# ``Normal(std=...)`` draws all weights with one standard deviation; for these layers
-# He's rule asks for the one that is called right below. There are as many units in
-# every layer as there are pixels, so that it is right for all hidden layers.
+# The data are the standardized digits, and the network has six hidden layers. The
+# initializer ``Normal(std=...)`` draws all weights with the same standard deviation.
+# The one called "right" below is that of He's initialization. Every layer has as many
+# units as there are pixels, so that it is the same for all hidden layers.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -25,7 +26,7 @@ from sklearn.model_selection import train_test_split
 from sknn_notes import MLPClassifier, Standardizer
 from sknn_notes.initializers import HeNormal, Normal
 
-# A fixed number of epochs is wanted here, not convergence.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 X, y = load_digits(return_X_y=True)
@@ -64,15 +65,15 @@ models = {
 print(f"right: standard deviation {right:.3f}, by He's rule")
 
 # %%
-# The way down
-# ------------
-# A line is one seed. From far too small weights the plain network does not leave the
-# loss of chance: nothing arrives at the output, and the gradient is as small on its way
-# back. From too large ones it starts with a loss that is huge, since every layer has
-# multiplied the signal, and spends its epochs on coming down. With batch norm the
-# curves of small weights are those of right ones. They end higher than the plain
-# network at its best: the statistics of a batch change from step to step, and this
-# noise keeps it from learning the digits by heart.
+# Training loss
+# -------------
+# Each line is one seed. If the weights are far too small, the loss of the plain network
+# stays at the level of chance: the signal vanishes, and so does the gradient. If they
+# are too large, the initial loss is huge, since every layer amplifies the signal, and
+# the network spends its epochs on reducing it. With batch norm the curves for small
+# weights are the same as for suitable ones. They end higher than the best curves of the
+# plain network: the statistics of a batch change from step to step, and this noise
+# prevents overfitting.
 shown = [0.01, 0.2, 1.0, 5.0]
 figure, axes = plt.subplots(
     1, len(shown), figsize=(10.5, 3.6), sharey=True, layout="constrained"
@@ -91,17 +92,17 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %%
-# Where they end
-# --------------
-# The line is the mean over the seeds, the dots are the seeds. Without batch norm the
-# window of scales that train well is narrow. With it all scales below the right one are
-# as good as the right one.
+# Test accuracy
+# -------------
+# The lines are means over the seeds, the dots single seeds. Without batch norm, only a
+# narrow range of scales trains well. With batch norm, all scales below the right one
+# are as good as the right one.
 #
-# Those far above are not, and for two reasons. Nothing normalizes behind the output
-# layer, so that its own large weights still make large mistakes at first. And a step of
-# a given size turns large weights by less: where batch norm makes only the direction of
-# a unit's weights count, longer ones need more steps to turn. So batch norm opens the
-# window to one side, and to start small with it is the safe side.
+# Scales far above it are not, for two reasons. The output layer is not normalized, so
+# that its large weights still cause a large loss at first. And with batch norm only the
+# direction of a unit's weights matters, which a step of a given size changes less if
+# the weights are large. With batch norm, small initial weights are therefore the safe
+# choice.
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
 for batch_norm, (color, line, label) in styles.items():
     scores = np.array(
@@ -116,7 +117,7 @@ for batch_norm, (color, line, label) in styles.items():
     ax.plot(factors, scores, ".", color=color, alpha=0.5)
 ax.axvline(1, color="0.5", linestyle=":", zorder=0)
 ax.set(
-    xlabel="scale of the first weights, in units of the right one",
+    xlabel="scale of the initial weights relative to the right one",
     ylabel="test accuracy",
     ylim=(0, 1.03),
 )

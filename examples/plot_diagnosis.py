@@ -1,16 +1,16 @@
 """
-===================================
-A network that will not learn: why?
-===================================
+========================================
+Diagnosing a network that does not learn
+========================================
 
-Most trainings that fail were bound to before their first epoch. ``sanity_check`` looks
-for the usual reasons within a second or two and says what to change; a look at the
-units then shows what it talked about.
+If a network does not learn, the cause can often be found before the first epoch.
+``sanity_check`` checks for the usual causes within a second or two and recommends
+changes. The displays then show the problem in the network.
 """
 
 # %%
-# The digits, as they come, and a network put together without much thought: two layers
-# of ReLU units, whose weights are drawn from a standard normal law.
+# The digits are not scaled, and the network is poorly initialized: it has two layers of
+# ReLU units, whose weights are drawn from a standard normal distribution.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -45,20 +45,21 @@ careless.fit(X, y)
 print(f"test accuracy {careless.score(X_test, y_test):.3f}")
 
 # %%
-# What is wrong?
-# --------------
-# Guessing would give one in ten. The report goes from the data to the training, and so
-# does the cure: what fails further down is often the consequence of what fails first.
-# The loss and its gradient are right. But the inputs are large, and so are the weights:
-# the first loss is more than a thousand times what guessing costs, and the first steps
-# that follow from it throw the weights so far that most units never come back.
+# The report
+# ----------
+# Guessing would give an accuracy of 0.1. The report lists the checks from the data to
+# the training. Fix the first failure first, since later ones are often its
+# consequences. Here the loss and its gradient are correct, but the inputs and the
+# weights are large: the first loss is more than a thousand times that of chance, and
+# the first steps change the weights so much that most units are dead afterwards.
 print(sanity_check(careless, X, y))
 
 # %%
-# Mended
-# ------
-# A scaler goes in front, in one pipeline, and the initializer back to its default. The
-# learning rate, which a look at the accuracy alone might have blamed, stays.
+# The corrected network
+# ---------------------
+# Add a scaler before the network, in a pipeline, and use the default initializer. The
+# learning rate, which could also explain the poor accuracy, does not have to be
+# changed.
 careful = make_pipeline(
     Standardizer(),
     MLPClassifier(
@@ -76,28 +77,29 @@ careful.fit(X, y)
 print(f"test accuracy {careful.score(X_test, y_test):.3f}")
 
 # %%
-# What the units say
-# ------------------
-# The first row of panels is what the units of each layer put out over 300 digits, the
-# second the gradients that come back to them. A ReLU unit that is off for a digit
-# passes no gradient; one that is off for all of them is dead. In the careless network
-# that is nearly every unit of the first layer, so that the second sees next to nothing
-# of the digits.
+# Activations and gradients
+# -------------------------
+# The first row of panels shows the outputs of the units of each layer for 300 digits,
+# the second row their gradients. A ReLU unit that is zero for a digit passes no
+# gradient; one that is zero for all of them is dead. In the first network, nearly every
+# unit of the first layer is dead, so that the second layer receives almost no
+# information about the digits.
 ActivationsDisplay.from_estimator(careless, X[:300], y[:300])
 plt.show()
 
 # %%
-# In the careful one half of the outputs are 0, as they should be behind ReLU, hardly a
-# unit is dead, and the gradients of the two layers are of one size.
+# In the corrected network half of the outputs are 0, as expected with ReLU, hardly any
+# unit is dead, and the gradients of both layers have about the same size.
 ActivationsDisplay.from_estimator(careful, X[:300], y[:300])
 plt.show()
 
 # %%
-# How large is a step?
-# --------------------
-# A step should change the weights by about a thousandth of their size. That is true of
-# the network in the middle; a tenth of its learning rate wastes epochs, and ten times
-# as much makes steps of up to three percent until the gradient has become small.
+# The size of the steps
+# ---------------------
+# A step should change the weights by about a thousandth of their norm. This is the case
+# for the learning rate in the middle. With a tenth of it, training takes more epochs
+# than necessary. With ten times this rate, steps change the weights by up to three
+# percent until the gradient has become small.
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.4), sharey=True, layout="constrained")
 for ax, rate in zip(axes, [0.0003, 0.003, 0.03], strict=True):
     careful.set_params(mlpclassifier__learning_rate_init=rate)

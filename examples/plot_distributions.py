@@ -3,14 +3,14 @@
 Predicting distributions of a target
 ====================================
 
-A mean alone does not tell how far the targets lie from it. Two losses of
-:class:`~sknn_notes.MLPRegressor` predict more: a normal distribution, and several
-quantiles at once.
+A predicted mean does not tell how far the targets may lie from it. With two of its
+losses, :class:`~sknn_notes.MLPRegressor` predicts more: a normal distribution, or
+several quantiles.
 """
 
 # %%
-# The noise of this curve grows from left to right, and it is skewed: targets lie
-# further above the curve than below.
+# The noise of this curve increases from left to right, and it is skewed: targets lie
+# farther above the curve than below it.
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import norm
@@ -45,8 +45,8 @@ settings = {
 # With ``loss="gaussian_nll"`` the network has two outputs for a target, the mean and
 # the logarithm of the variance, and ``predict(X, return_std=True)`` returns mean and
 # standard deviation. ``Quantile([0.05, 0.5, 0.95])`` trains three quantiles in one
-# network. Each is the one below plus a positive number, so that they never cross, not
-# even far from the data.
+# network. Each quantile is the previous one plus a positive number, so that they never
+# cross, not even far from the data.
 gaussian = MLPRegressor("gaussian_nll", **settings).fit(X_train, y_train)
 levels = [0.05, 0.5, 0.95]
 quantile = MLPRegressor(Quantile(levels), **settings).fit(X_train, y_train)
@@ -74,8 +74,8 @@ axes[0].set_ylabel("target")
 plt.show()
 
 # %%
-# Both intervals widen with the noise. The gaussian one is symmetric, as it must be, and
-# leaves out hardly any target below; the quantiles follow the skew.
+# Both intervals widen with the noise. The Gaussian interval is symmetric, so hardly any
+# target lies below it; the quantiles adapt to the skew.
 mean, std = gaussian.predict(X_test, return_std=True)
 intervals = {
     "gaussian_nll": (mean - reach * std, mean + reach * std),

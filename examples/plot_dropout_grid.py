@@ -1,18 +1,18 @@
 """
-================================================
-Dropout on units and inputs, and what noise buys
-================================================
+=====================================================
+Dropout of units and inputs, and other kinds of noise
+=====================================================
 
-With few training digits a network learns them by heart. First a grid over the two
-places where dropout acts, the hidden units and the inputs; then what each kind of noise
-buys on larger digits.
+With few training samples a network overfits. This example searches a grid over dropout
+of hidden units and of inputs, and then compares the effect of different kinds of noise
+on larger images.
 """
 
 # %%
 # A grid over dropout and input_dropout
 # -------------------------------------
-# Two hundred training digits of 8 x 8 pixels, drawn five times over, and the others to
-# validate. Both parameters are probabilities of *dropping*.
+# Each of five splits has 200 training digits of 8 x 8 pixels, and uses the others for
+# validation. Both parameters are probabilities of *dropping*.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -31,7 +31,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sknn_notes import MLPClassifier
 from sknn_notes.noise import GaussianNoise, RandomShift
 
-# Every network trains for a fixed number of epochs, whether or not it could go on.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 X, y = load_digits(return_X_y=True)
@@ -58,11 +58,11 @@ search = GridSearchCV(
 search.fit(X, y)
 
 # %%
-# Dropping hidden units raises the mean a little, over a wide range of probabilities.
-# Dropping many inputs costs much more than that: at 64 pixels each of them counts, and
-# without them the digits become unreadable. With both high at once too little of the
-# network is left to learn anything well. The differences near the best are smaller than
-# the spread over the draws, so that a coarse grid is enough.
+# Dropping hidden units increases the mean accuracy slightly, over a wide range of
+# probabilities. Dropping many inputs decreases it much more: with 64 pixels, each of
+# them matters. If both probabilities are high, too little of the network is left to
+# learn. The differences near the best value are smaller than the standard deviation
+# over the splits, so that a coarse grid is enough.
 shape = len(grid["dropout"]), len(grid["input_dropout"])
 accuracy = search.cv_results_["mean_test_score"].reshape(shape)
 spread = search.cv_results_["std_test_score"].reshape(shape)
@@ -93,11 +93,11 @@ figure.colorbar(image, ax=ax)
 plt.show()
 
 # %%
-# What each kind of noise buys on 1,000 digits
-# --------------------------------------------
-# One thousand training digits of 28 x 28 pixels, and four thousand to test. Each seed
-# draws other training digits and another network, and all kinds of noise share the
-# seeds. Their strengths come from a coarse search on other draws.
+# Kinds of noise on 1,000 digits
+# ------------------------------
+# There are 1,000 training digits of 28 x 28 pixels, and 4,000 test digits. Each seed
+# draws different training digits and a different network, and all kinds of noise use
+# the same seeds. Their strengths were chosen by a coarse search on other draws.
 # :ref:`sphx_glr_auto_examples_plot_regularizers_digits.py` compares dropout with
 # penalties, in a larger network.
 X, y = mnist_data()
@@ -142,13 +142,14 @@ results = Parallel(n_jobs=2)(
 results = np.reshape(results, (len(kinds), len(seeds), 2))
 
 # %%
-# A point is the mean over the seeds, its bar one standard deviation to either side; the
-# small dots are the single seeds, and the dotted line is no regularization.
+# The large points are means over the seeds, with bars of one standard deviation on
+# either side. The small dots are single seeds, and the dotted line is no
+# regularization.
 #
-# Batch norm, noise from the other digits of a batch, is there for the training of deep
-# networks; in this shallow one it does not buy accuracy. The others do, and the more so
-# the better they resemble what new digits do: dropped units a little, disturbed pixels
-# more, and shifted digits, which no penalty knows of, the most.
+# Batch norm adds noise from the other digits of a batch. It is meant for the training
+# of deep networks, and does not increase the accuracy of this shallow one. The other
+# kinds of noise do, the more so the better they resemble the variation of new digits:
+# dropped units a little, noisy pixels more, and shifted digits most.
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), sharey=True, layout="constrained")
 rows = np.arange(len(kinds))
 for ax, values, name in zip(

@@ -1,16 +1,16 @@
 """
-=============================================
-Numerical embeddings fit what a network can't
-=============================================
+=================================
+Numerical embeddings of a feature
+=================================
 
-A network of ReLU units is smooth in each of its inputs, and learns steps and waves in
-one feature late or not at all. An embedding turns each feature into several functions
-of it, and the first layer combines them.
+Networks learn steps and fast oscillations in a single feature late or not at all. An
+embedding maps each feature to several functions of it, and the first layer combines
+them.
 """
 
 # %%
-# One feature, and a target with slow and fast parts: two waves, and a jump. The rows
-# lie close together on the right and are rare on the left.
+# There is one feature, and the target consists of a slow wave, a fast wave and a jump.
+# The samples are dense on the right and sparse on the left.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -50,10 +50,10 @@ models = {
 }
 
 # %%
-# What the feature is turned into, read from ``embedding_``. The three learned functions
-# of the periodic embedding are sums of sixteen cosines, here after the training; the
-# standardized components of the piecewise linear one rise by a line within their bin.
-# Bins are narrow where there are many rows.
+# This figure shows the functions of the feature, computed from ``embedding_``. The
+# three learned functions of the periodic embedding are sums of sixteen cosines, shown
+# after training. The standardized functions of the piecewise linear embedding increase
+# linearly within their bin. Bins are narrow where samples are dense.
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 arrays = models["periodic"].embedding_
 turns = grid[:, None] * arrays["frequencies"][0] + arrays["phases"][0]
@@ -65,12 +65,12 @@ arrays = models["piecewise_linear"].embedding_
 components = np.clip((X_grid - arrays["lower"]) / arrays["width"], 0, 1)
 right.plot(grid, (components - arrays["mean"]) / arrays["scale"], color="C0", lw=0.8)
 right.plot(x, np.full_like(x, -5), "|", color="0.5", markersize=6)
-right.set(title="piecewise_linear: components, and the rows", xlabel="feature")
+right.set(title="piecewise_linear: functions, and the samples", xlabel="feature")
 plt.show()
 
 # %%
-# What the networks predict, and the R2 of the noiseless target on the grid. Without an
-# embedding the network follows the slow wave and rounds off the jump.
+# The predictions of the networks, and the R2 with respect to the target without noise.
+# Without an embedding, the network only fits the slow wave and smooths the jump.
 figure, axes = plt.subplots(
     1, 3, figsize=(12, 3.6), sharex=True, sharey=True, layout="constrained"
 )

@@ -1,19 +1,20 @@
 """
-=================================
-Several networks are surer of it
-=================================
+===============================
+Ensembles and their uncertainty
+===============================
 
-Networks that start from different weights end in different places. Their average is
-better than most of them, and how far they lie apart tells where the data left room for
-doubt.
+Networks with different initial weights make different predictions. Their average is
+more accurate than most of them, and the spread of their predictions is a measure of
+uncertainty.
 """
 
 # %%
-# How many networks
-# -----------------
-# The handwritten digits and the breast cancer data, with a new split for each seed.
-# Training stops by the loss on a fifth of the training rows. With ``n_networks=5`` each
-# network holds out another fifth, so that all rows are trained on.
+# The number of networks
+# ----------------------
+# The data are the handwritten digits and the breast cancer data, with a different split
+# for each seed. Early stopping monitors the loss on a fifth of the training rows. With
+# ``n_networks=5`` each network holds out a different fifth, so that all rows are used
+# for training.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -26,7 +27,7 @@ from sklearn.pipeline import make_pipeline
 
 from sknn_notes import MLPClassifier, MLPRegressor, Standardizer
 
-# A fixed number of epochs is wanted here, not convergence.
+# Some fits end at ``max_iter``, before they have converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 SEEDS, SIZES = range(10), (1, 3, 5)
@@ -58,8 +59,8 @@ results = {
 }
 
 # %%
-# Means over ten splits, with the standard error of the gain over one network, which is
-# taken split by split.
+# The results are means over ten splits. The gain over one network is computed for each
+# split, and is shown with its standard error.
 for load in (load_digits, load_breast_cancer):
     print(f"{load.__name__[5:]:15} networks  accuracy  gain            log loss")
     for n in SIZES:
@@ -72,14 +73,14 @@ for load in (load_digits, load_breast_cancer):
         )
 
 # %%
-# On the digits the first networks help the most, and the log loss gains more than the
-# accuracy: an average of networks that disagree is less sure of itself. On the breast
-# cancer data, which is nearly linear, all networks make the same mistakes.
+# On the digits the first networks give most of the gain, and the log loss improves more
+# than the accuracy: an average of networks that disagree is less confident. On the
+# breast cancer data, which are nearly linear, all networks make the same errors.
 #
-# Where the networks disagree
-# ---------------------------
-# Points of a curve, with a gap in the middle and nothing beyond the ends. No noise is
-# in these networks: the spread comes from the seeds alone.
+# The spread of the networks
+# --------------------------
+# The training points lie on a curve, with a gap in the middle. The networks have no
+# dropout or other noise: the spread is only due to their seeds.
 rng = np.random.default_rng(0)
 x = np.concatenate([rng.uniform(-3, -1, 60), rng.uniform(1, 3, 60)])
 y = np.sin(1.5 * x) + rng.normal(scale=0.1, size=120)
@@ -109,17 +110,18 @@ axes.fill_between(
     linewidth=0,
     label="mean ± 2 spread",
 )
-axes.plot(grid, mean, color="C0", label="their mean")
-axes.plot(grid, np.sin(1.5 * grid), "k--", linewidth=1, label="the curve itself")
+axes.plot(grid, mean, color="C0", label="mean")
+axes.plot(grid, np.sin(1.5 * grid), "k--", linewidth=1, label="true curve")
 axes.plot(x, y, "o", color="C2", markersize=3, label="training points")
 axes.set(xlabel="x", ylabel="y", ylim=(-3, 3))
 axes.legend(ncols=2, fontsize=8)
 plt.show()
 
 # %%
-# Among the points all networks agree. In the gap and beyond the ends nothing tells them
-# what to do, and each does something else. The spread is no error bar: beyond the ends
-# no network turns back as the curve does, and what all of them miss is no disagreement.
+# The networks agree near the training points. In the gap and beyond the ends there are
+# no data, and the networks differ. The spread is not an error bar: beyond the ends no
+# network follows the curve, and the spread does not include the error that all networks
+# share.
 inside = np.isin(np.abs(np.round(grid[:, 0], 1)), np.arange(1.2, 2.9, 0.1).round(1))
-print(f"mean spread among the points {spread[inside].mean():.3f}")
+print(f"mean spread near the points {spread[inside].mean():.3f}")
 print(f"mean spread elsewhere {spread[~inside].mean():.3f}")

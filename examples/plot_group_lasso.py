@@ -3,9 +3,10 @@
 The group lasso drops whole inputs
 ==================================
 
-L1 decides about every weight on its own. The group lasso decides about all weights of
-an input at once: an input that does not help loses every connection. Here each digit
-stands in a wide frame of random pixels, which say nothing about it.
+L1 sets single weights to zero. The group lasso sets all weights of an input to zero at
+once: an input that does not improve the loss loses all of its connections. In this
+example, each digit is surrounded by a wide frame of random pixels, which contain no
+information about it.
 """
 
 # %%
@@ -20,7 +21,7 @@ from sklearn.model_selection import train_test_split
 
 from sknn_notes import MLPClassifier
 
-# A fixed number of epochs for every network, whether or not it could go on.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 digits, y = load_digits(return_X_y=True)
@@ -50,20 +51,21 @@ def train(penalty, alpha):
 
 
 def lengths(model):
-    """Return the length of the weights that leave each input."""
+    """Return the norm of the outgoing weights of each input."""
     return np.linalg.norm(model.coefs_[0], axis=1)
 
 
 # %%
-# Along alpha
-# -----------
-# An input is dropped where all its 24 weights are exactly zero. Under L2 that happens
-# to pixels that are blank in every image, and to no noise. L1 has to remove the weights
-# of a noisy pixel one by one: where it has removed them all, it has also shrunk the
-# weights that the digits need, and accuracy is lost. The group lasso removes all of the
-# noise and is as accurate there as L2 at its best. It predicts best at a smaller
-# strength, where the frame is quiet but still connected. Too strong a penalty that
-# gives zeros removes everything, and its curve leaves the picture.
+# Effect of alpha
+# ---------------
+# An input is dropped if all of its 24 weights are exactly zero. With L2 this only
+# happens to pixels that are blank in every image, and never to noise. L1 has to remove
+# the weights of a noisy pixel one by one: when it has removed all of them, it has also
+# shrunk the weights that the digits need, and the accuracy is lower. The group lasso
+# removes all of the noise, and is then as accurate as L2 with its best ``alpha``. It
+# predicts best with a smaller ``alpha``, where the weights of the frame are small but
+# not zero. If ``alpha`` is too large, L1 and the group lasso remove all inputs, and
+# their curves leave the axes.
 alphas = np.logspace(-4, -1.5, 11)
 penalties = {"l2": ("C0", "o"), "l1": ("C2", "^"), "group_lasso": ("C3", "s")}
 models = {penalty: [train(penalty, alpha) for alpha in alphas] for penalty in penalties}
@@ -81,11 +83,11 @@ right.legend()
 plt.show()
 
 # %%
-# What is left
-# ------------
-# For L1 and the group lasso the smallest strength that drops all but a few of the noisy
-# pixels; for L2 the one of the best accuracy. Each picture is the image of the inputs:
-# the length of a pixel's weights, gray where all of them are zero.
+# The remaining inputs
+# --------------------
+# For L1 and the group lasso, ``alpha`` is the smallest value that drops all but a few
+# of the noisy pixels; for L2 it is the one with the best accuracy. Each image shows the
+# norm of the weights of every pixel, and gray if all of them are zero.
 figure, axes = plt.subplots(1, 3, figsize=(9.5, 4.1), layout="constrained")
 for ax, penalty in zip(axes, penalties, strict=True):
     scores = [model.score(X_test, y_test) for model in models[penalty]]

@@ -1,21 +1,21 @@
 """
-=================================================
-Successive halving, with epochs as what it spends
-=================================================
+==============================================
+Successive halving with epochs as the resource
+==============================================
 
-Most settings of a network are bad, and a few epochs show it. Scikit-learn's
-:class:`~sklearn.model_selection.HalvingGridSearchCV` trains all of them for a short
-while, keeps the best third, trains those for three times as long, and so on.
+Many candidates of a search can be discarded after a few epochs. scikit-learn's
+:class:`~sklearn.model_selection.HalvingGridSearchCV` trains all candidates for a few
+epochs, keeps the best third, trains these for three times as many epochs, and so on.
 """
 
 # %%
-# The resource is ``max_iter``; in a pipeline it would be ``mlpclassifier__max_iter``. A
-# round trains its networks from the start, since a search fits clones, and
-# ``warm_start`` changes nothing about that. ``n_iter_no_change=np.inf`` makes each of
-# them spend what it was given.
+# The resource is ``max_iter``; in a pipeline it would be ``mlpclassifier__max_iter``.
+# Each iteration trains its networks from scratch, since a search fits clones;
+# ``warm_start`` has no effect on that. With ``n_iter_no_change=np.inf`` every network
+# uses all of its epochs.
 #
-# Thirty settings are compared: from 4 epochs up, then from 36, then all of them for 108
-# epochs, as a plain grid search does.
+# Thirty candidates are compared by halving from 4 epochs on, by halving from 36 epochs
+# on, and by a grid search with 108 epochs for all of them.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -31,7 +31,7 @@ from sklearn.model_selection import (
 
 from sknn_notes import MLPClassifier
 
-# Networks that could go on are the point of the first rounds.
+# The networks of the first iterations are not meant to converge.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 X, y = load_digits(return_X_y=True)
@@ -59,15 +59,15 @@ halvings = {
 full = GridSearchCV(model.set_params(max_iter=108), grid, **settings).fit(X, y)
 
 # %%
-# A line is one setting, and ends where it was dropped; the points on the right are what
-# the full grid found for all of them, on the same folds.
+# Each line is one candidate, and ends where it was discarded. The points on the right
+# are the results of the full grid for all candidates, on the same folds.
 #
-# Short training favors what learns fast. After 4 epochs only the two largest learning
-# rates are in the lead, and every setting that would have won in the end is dropped;
-# one of the fast ones even becomes worse again. After 36 epochs the winners have caught
-# up, and the search finds what the full grid finds. So the first round should be long
-# enough for the slowest setting that you would want to keep. What is saved is then
-# less, and is printed below the picture.
+# Short training favors candidates that learn fast. After 4 epochs the two largest
+# learning rates lead, and every candidate that would have been best in the end is
+# discarded; one of the fast candidates even becomes worse again. After 36 epochs the
+# best candidates lead, and the search selects the same one as the full grid. The first
+# iteration should therefore be long enough for the slowest candidate that you want to
+# keep. The savings are then smaller; they are printed below the figure.
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharey=True, layout="constrained")
 rates = grid["learning_rate_init"]
 colors = dict(zip(rates, plt.cm.viridis(np.linspace(0, 0.9, len(rates))), strict=True))
@@ -88,7 +88,7 @@ for ax, (n_epochs, search) in zip(axes, halvings.items(), strict=True):
     ax.set_xticks(ticks, [*ticks[:-1], "full\ngrid"])
     ax.set_yticks([0.2, 0.5, 1, 2], [0.2, 0.5, 1, 2])
     ax.minorticks_off()
-    ax.set(xlabel="epochs", title=f"from {n_epochs} epochs; dotted: its choice")
+    ax.set(xlabel="epochs", title=f"from {n_epochs} epochs; dotted: selected")
     spent = np.dot(search.n_candidates_, search.n_resources_)
     print(f"from {n_epochs} epochs, {spent} in all: loss {-search.best_score_:.3f}")
 print(f"full grid, {30 * 108} in all: loss {-full.best_score_:.3f}")

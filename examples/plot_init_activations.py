@@ -1,17 +1,17 @@
 """
-=================================================
-How far the signal gets under each initialization
-=================================================
+==========================================================
+Activations of a deep network under different initializers
+==========================================================
 
-A deep network starts from random weights. Their variance decides whether the signal
-reaches the last layer, and whether the gradient finds its way back. Here the digits
-pass through ten layers under every initializer of the library; then the two pitfalls
-are trained for real: weights of zero, and weights that are too small.
+The variance of the initial weights of a deep network determines whether the signal
+reaches the last layer, and whether the gradient reaches the first. This example passes
+the digits through ten layers with every initializer of the library, and then trains
+networks with two unsuitable initializers: zeros, and weights that are too small.
 """
 
 # %%
-# The digits, with every pixel standardized: the rules for the variance of a weight
-# assume inputs of mean zero and variance one.
+# Every pixel of the digits is standardized, since the initializers assume inputs with
+# mean zero and variance one.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -30,7 +30,7 @@ n_layers, n_units = 10, 100
 
 
 def activations(init, activation):
-    """Pass the digits through fresh layers; return the outputs of each."""
+    """Pass the digits through untrained layers; return the outputs of each."""
     activation = ACTIVATIONS[activation]()
     rng = np.random.default_rng(0)
     A, outputs = X, []
@@ -47,12 +47,12 @@ def activations(init, activation):
 # %%
 # Ten layers of tanh units
 # ------------------------
-# One row is one initializer, roughly from the smallest weights to the largest, and the
+# Each row is one initializer, roughly from the smallest weights to the largest. The
 # number is the standard deviation of all activations of the layer. With zeros there is
-# no signal, and with small or few weights it is gone after a few layers: every unit
-# says 0 whatever the digit. Far too large weights push the units to the ends of tanh,
-# where its slope, and so the gradient, is nearly zero. The rules in between keep a
-# spread.
+# no signal, and with small or sparse weights it vanishes after a few layers: every unit
+# outputs 0 for every digit. Weights that are far too large saturate tanh, where its
+# slope, and therefore the gradient, is nearly zero. The initializers in between
+# preserve the signal.
 inits = {
     "zeros": INITIALIZERS["zeros"](),
     "sparse": INITIALIZERS["sparse"](),
@@ -86,13 +86,14 @@ plt.show()
 # %%
 # Every initializer, layer by layer
 # ---------------------------------
-# The same standard deviation for all names. Behind ReLU, which sets half of the signal
-# to zero, only the rules that make up for it stay level: He's, ``"auto"``, which is
-# He's there, and ``"lsuv"``, which measures each layer on the data. The others lose
-# their share at every layer. Behind tanh these fall slowly and ``"auto"`` is Glorot's.
-# A normal and a uniform distribution of the same variance run side by side: it is the
-# variance that matters. The small weights leave the picture at the bottom, and
-# ``"zeros"`` has no place on a logarithmic scale.
+# This figure shows the same standard deviation for all initializers. ReLU sets half of
+# the signal to zero. Only the initializers that compensate for it preserve the standard
+# deviation: He's, ``"auto"``, which is He's in this network, and ``"lsuv"``, which
+# measures each layer on the data. With the others it falls by a constant factor per
+# layer. With tanh, they fall slowly, and ``"auto"`` is Glorot's. Normal and uniform
+# distributions with the same variance behave alike: only the variance matters. The
+# curves of small weights leave the axes at the bottom, and ``"zeros"`` cannot be shown
+# on a logarithmic scale.
 families = {
     "he": ("C0", "o", ["he_normal", "he_uniform"]),
     "auto": ("0.2", "x", ["auto"]),
@@ -127,16 +128,16 @@ plt.show()
 # %%
 # Zeros: the units never differ
 # -----------------------------
-# Equal weights compute equal outputs, receive equal gradients and stay equal. Behind
-# ReLU a hidden layer of zeros passes neither signal nor gradient, so that the biases of
-# the output learn how frequent the classes are and the loss stays at chance, the
-# logarithm of the number of classes. A logistic unit says 1/2 at zero, so that
-# something is learned, yet its thirty units are one and the same: the columns of the
-# weight matrix differ by rounding alone. (Rounding is a difference, too. Train
-# for much longer, and it may grow until some units part.)
+# Units with equal weights compute equal outputs, receive equal gradients and stay
+# equal. With ReLU, a hidden layer of zeros passes neither signal nor gradient. Only the
+# biases of the output layer learn the class frequencies, and the loss stays at the
+# level of chance, the logarithm of the number of classes. A logistic unit outputs 1/2
+# at zero, so that the network learns something, but its thirty units are equal: the
+# columns of the weight matrix only differ by rounding. (With much longer training, the
+# differences due to rounding may grow until some units differ.)
 #
-# All networks of this page train for a fixed number of epochs, which is what the
-# warning says that is switched off here.
+# All networks of this example train for a fixed number of epochs. The warning about
+# convergence is disabled.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 
 
@@ -196,13 +197,13 @@ right.set_yticks([])
 plt.show()
 
 # %%
-# Batch norm rescues small weights, but not equal ones
-# ----------------------------------------------------
-# Ten layers that start from ``init="normal"`` do not learn: nothing arrives at the
-# output, and the gradient is as small on its way back. Batch norm gives every unit a
-# spread of one over the batch whatever the scale of its weights, and the same bad start
-# trains. It has no cure for zeros: the units have no spread to be scaled, and still no
-# difference to grow.
+# Batch norm helps with small weights, but not with equal ones
+# ------------------------------------------------------------
+# A network with ten layers and ``init="normal"`` does not learn: the signal vanishes,
+# and so does the gradient. With batch norm, every unit has unit variance over the
+# batch, whatever the scale of its weights, and the network trains. Batch norm does not
+# help with zeros: the outputs of the units have no variance to scale, and the units
+# remain equal.
 cases = {
     "normal": ("C2", "-", {"init": "normal"}),
     "zeros + batch norm": ("0.2", ":", {"init": "zeros", "batch_norm": True}),

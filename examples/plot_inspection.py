@@ -1,15 +1,15 @@
 """
-==================================
-Looking into a network, five times
-==================================
+=============================
+Displays of a trained network
+=============================
 
-One number, the score, says whether a network works, not how. The displays of
-``sknn_notes.inspection`` show its training, its weights, what a penalty does to them,
-and how sure it is.
+A score measures how well a network predicts, but does not show how it works. The
+displays of ``sknn_notes.inspection`` show the training, the weights, the effect of a
+penalty, and the uncertainty of predictions.
 """
 
 # %%
-# A network on the digits with dropout and early stopping.
+# The network is trained on the digits with dropout and early stopping.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -46,39 +46,41 @@ model.fit(X, y)
 print(f"test accuracy {model.score(X_test, y_test):.3f}")
 
 # %%
-# The curves
-# ----------
-# Training went on for a while after its best epoch, to be sure, and then put the
-# weights of that epoch back. The training loss holds the noise of dropout and the
-# penalty, and so stays above the validation loss; that of a network without them, on
-# the same axes, ends below.
+# Learning curves
+# ---------------
+# Training continued for some epochs after the best one, and then restored the weights
+# of the best epoch. The training loss includes the noise of dropout and the penalty,
+# and is therefore larger than the validation loss. The training loss of a network
+# without them, on the same axes, is smaller.
 display = TrainingCurveDisplay.from_estimator(model, name="regularized")
 plain = clone(model).set_params(dropout=0.0, alpha=0.0).fit(X, y)
 TrainingCurveDisplay.from_estimator(plain, name="plain", ax=display.axes_)
 plt.show()
 
 # %%
-# The weights
-# -----------
-# The inputs are pixels, so that the incoming weights of a hidden unit are an image of
-# what it looks for: strokes in red, and their absence in blue. The border, where no
-# digit has ink, has faded under the penalty.
+# Weights
+# -------
+# The inputs are pixels, so that the incoming weights of a hidden unit can be shown as
+# an image: the unit responds to strokes in red regions, and to their absence in blue
+# regions. At the border, where no digit has ink, the penalty has reduced the weights to
+# nearly zero.
 WeightsDisplay.from_estimator(model)
 plt.show()
 
 # %%
-# The same display shows the filters of a whitening. Those of ZCA take a pixel, and
-# subtract what its neighbors tell about it.
+# The same display shows the filters of a whitener. Those of ZCA take a pixel and
+# subtract the part that its neighbors predict.
 whitener = Whitener(method="zca", eps=0.05).fit(X)
 WeightsDisplay.from_estimator(whitener, units=range(18, 43))
 plt.show()
 
 # %%
-# The path of a penalty
-# ---------------------
-# L1 sets weights to exactly 0. Along ``alpha``, from left to right: the score on the
-# training data and on what was held out, the size of the weights, and how many are
-# gone. More than half of the weights go at no cost.
+# Regularization path
+# -------------------
+# L1 sets weights to exactly 0. The panels show, from left to right, the scores on the
+# training data and on the held-out data, the norm of the weights, and the share of
+# zeros, against ``alpha``. More than half of the weights can be zero without a loss of
+# accuracy.
 lasso = MLPClassifier(
     hidden_layer_sizes=36,
     penalty="l1",
@@ -92,10 +94,11 @@ RegularizationPathDisplay.from_estimator(
 plt.show()
 
 # %%
-# How sure is it?
-# ---------------
-# Each of 30 passes drops other units. Three test digits of which the first is clear;
-# for the other two, those with the largest spread of all, the passes disagree.
+# Uncertainty
+# -----------
+# Each of 30 passes drops different units. The figure shows three test digits. The
+# passes agree on the first one; on the other two, which have the largest spread, they
+# disagree.
 spread = model.predict_spread(X_test).max(axis=1)
 chosen = np.argsort(spread)[[0, -2, -1]]
 figure, axes = plt.subplots(
@@ -110,7 +113,8 @@ for i, row in enumerate(chosen):
 plt.show()
 
 # %%
-# With one feature the display is a band. It widens where there were no points.
+# With one feature, the display shows a band. It widens where there are no training
+# points.
 rng = np.random.default_rng(0)
 x = np.concatenate([rng.uniform(-3, -1, 60), rng.uniform(1, 3, 60)])[:, None]
 target = np.sin(1.5 * x[:, 0]) + rng.normal(scale=0.1, size=120)

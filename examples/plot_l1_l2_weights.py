@@ -3,14 +3,15 @@
 First-layer weights under L2 and L1, with noisy pixels
 ======================================================
 
-L2 makes all weights small; L1 makes most of them exactly zero. Here each digit stands
-in a wide frame of random pixels, which say nothing about it, to see which penalty
-notices.
+L2 makes all weights small; L1 makes most of them exactly zero. In this example each
+digit is surrounded by a wide frame of random pixels, which contain no information about
+it. It shows which penalty removes their weights.
 """
 
 # %%
-# Digits of 8 x 8 pixels in the middle of 12 x 12: more than half of the inputs are
-# noise. No pixel is standardized, so that the noise is as loud as the ink.
+# The digits of 8 x 8 pixels are in the middle of 12 x 12 pixels: more than half of the
+# inputs are noise. The pixels are not standardized, so that the noise has the same
+# range as the digits.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -21,7 +22,7 @@ from sklearn.model_selection import train_test_split
 
 from sknn_notes import MLPClassifier
 
-# A fixed number of epochs for every network, whether or not it could go on.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 digits, y = load_digits(return_X_y=True)
@@ -61,16 +62,16 @@ def train(penalty, alpha):
 
 
 # %%
-# Along alpha
-# -----------
-# Under L2 no weight is ever zero: all shrink in proportion to their size, and never
-# arrive. L1 and its mixture with L2, the elastic net, set more and more weights to
-# zero. Weak ones begin with units that are given up whole and with the corners of the
-# digits, where there is hardly any ink; strong ones leave out the noise before they
-# leave out the digit. The accuracy on held-out digits, in frames of new noise, is best
-# at a strength in between, and at its best it is higher with L1 in the penalty than
-# with L2 alone. Too strong an L1 removes everything: its curve leaves the picture, as
-# the network only guesses.
+# Effect of alpha
+# ---------------
+# With L2 no weight is exactly zero: weights shrink in proportion to their size. L1 and
+# the elastic net, a mixture of L1 and L2, set more and more weights to zero. With a
+# small ``alpha`` these are the weights of unused units and of the corners of the
+# digits, where there is hardly any ink. With a larger ``alpha`` the noise is removed
+# before the digit. The accuracy on held-out digits, in frames with different noise, is
+# best for a value in between, and its maximum is higher with L1 and the elastic net
+# than with L2. If ``alpha`` is too large, L1 removes all weights: the network only
+# guesses, and the curve leaves the axes.
 alphas = np.logspace(-4, -1, 9)
 models = {
     penalty: [train(penalty, alpha) for alpha in alphas]
@@ -106,21 +107,21 @@ plt.show()
 # %%
 # The weights as images
 # ---------------------
-# For each penalty a strength at or near the best of its curve. One tile is one hidden
-# unit, and shows what it is connected to: negative weights purple, positive ones
-# orange, weights of exactly zero gray. The inner square is the digit. L2 listens to
-# every pixel, noise included; its blank tiles are units that never fire, whose weights
-# have faded without reaching zero. Under L1 most of the frame is cut off, some units
-# are switched off altogether, and the others use a sparse subset of the digit's pixels.
+# For each penalty, ``alpha`` is at or near the best value. Each tile shows the incoming
+# weights of a hidden unit: negative weights in purple, positive ones in orange, and
+# zeros in gray. The inner square is the digit. With L2 every pixel has a weight,
+# including the noise; the blank tiles are inactive units, whose weights are small but
+# not zero. With L1, most of the frame and some units have no weights, and the other
+# units use a sparse subset of the pixels of the digit.
 #
-# On the right the noise of the held-out digits is made louder than it was in training,
-# and the digits stay as they are. What has no weight can't disturb: the accuracy
-# suffers least under L1, most under L2, and the elastic net stands in between.
+# On the right, the noise of the held-out digits has a larger range than in training.
+# Inputs without weights have no influence: the accuracy decreases least with L1 and
+# most with L2, with the elastic net in between.
 chosen = {"l2": 5, "elasticnet": 4, "l1": 4}
 
 
 def mosaic(W, n_columns=4):
-    """Tile the weights of the units, the longest first, exact zeros masked."""
+    """Tile the weights of the units, sorted by norm, with exact zeros masked."""
     W = W[:, np.argsort(-np.linalg.norm(W, axis=0), kind="stable")]
     n_rows = W.shape[1] // n_columns
     tiles = np.full((13 * n_rows - 1, 13 * n_columns - 1), np.nan)

@@ -1,15 +1,15 @@
 """
-=====================================
-What each loss asks for, on one plate
-=====================================
+====================
+Comparison of losses
+====================
 
-A loss decides which mistakes hurt. Drawn against how far the right answer is ahead, the
-losses of classification differ in two ways: whether a sample that is well ahead still
-pulls, and how hard one that is far behind does.
+The losses for classification differ in two ways: whether samples that are classified
+correctly with a large margin still have a gradient, and how large the gradient of
+misclassified samples is.
 """
 
 # %%
-# The curves are computed by the parts themselves, for two classes and for one target.
+# The curves are computed by the losses, for two classes and for one regression target.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -30,7 +30,7 @@ from sknn_notes.losses import (
     SquaredHinge,
 )
 
-# A fixed number of epochs is wanted here, not convergence.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 
@@ -43,15 +43,17 @@ def values(loss, raw, target):
 
 
 # %%
-# Left, two classes. Both hinges are content with a sample that is ahead by the margin;
-# the log loss never is quite. A sample that is behind pulls with a bounded force under
-# the log loss and the hinge, and the harder the further it is behind under the squared
-# hinge. With label smoothing too far ahead is a mistake, too: the curve rises again.
+# Left: two classes. Both hinge losses are zero once the correct class leads by the
+# margin; the log loss is always positive. For misclassified samples, the gradient of
+# the log loss and of the hinge loss is bounded, and that of the squared hinge loss
+# increases with the distance. With label smoothing, the loss increases again if the
+# lead is too large.
 #
-# Right, one target. The squared error minds a residual the more the larger it is;
-# Huber's loss does so up to ``delta``, and then pulls as evenly as the absolute error
-# does everywhere. The quantile loss is lopsided: at 0.8 it is four times as bad to
-# predict too little as to predict too much.
+# Right: one regression target. The gradient of the squared error is proportional to the
+# residual. The gradient of the Huber loss is proportional to the residual up to
+# ``delta``, and constant beyond it, like that of the absolute error. The quantile loss
+# is asymmetric: for the quantile 0.8, a prediction that is too low costs four times as
+# much as one that is too high.
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 ahead = np.linspace(-3, 3, 301)
 for loss, style in (
@@ -61,7 +63,7 @@ for loss, style in (
     (LogLoss(label_smoothing=0.2), "--"),
 ):
     left.plot(ahead, values(loss, ahead, 1.0), style, linewidth=2, label=str(loss))
-left.set(xlabel="how far the right class is ahead", ylabel="loss", ylim=(-0.1, 6))
+left.set(xlabel="lead of the correct class", ylabel="loss", ylim=(-0.1, 6))
 left.legend(fontsize=9)
 for loss, style in (
     (SquaredError(), "-"),
@@ -77,12 +79,11 @@ plt.show()
 # %%
 # The first loss
 # --------------
-# Before training a network knows nothing, and its loss is that of chance: ``ln 10`` for
-# the log loss, 9 for the hinges, and for hierarchical softmax the mean depth of the
-# leaves, weighted by how frequent the classes are, times ``ln 2``. One epoch at a
-# learning rate of nearly zero measures it. Where a network starts somewhere else,
-# look for a loss and labels that do not belong together, or for weights that are too
-# large.
+# With small weights, the loss before training is that of chance: ``ln 10`` for the log
+# loss, 9 for the hinge losses, and for the hierarchical softmax the mean depth of the
+# leaves, weighted by the class frequencies, times ``ln 2``. One epoch with a learning
+# rate of nearly zero measures it. If the first loss of a network differs, the loss and
+# the targets may not match, or the weights are too large.
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(
     X / 16, y, stratify=y, random_state=0
@@ -109,13 +110,14 @@ for name, expected in chance.items():
     print(f"{name:20}  {expected:6.3f}  {start.loss_:10.3f}")
 
 # %%
-# On digits
-# ---------
-# Five seeds for each loss, and the dotted line is chance. All of them fall far below
-# it. Losses of different kinds can't be compared with each other; the accuracies on
-# held-out digits, right, can. Both hinges come close to the log loss. The tree lies
-# behind: it halves the sorted digits, so that its root has to tell 0 to 4 from 5 to 9,
-# which have little in common but their value.
+# Training on digits
+# ------------------
+# There are five seeds for each loss, and the dotted line is the loss at chance. All
+# losses fall far below it. The values of different losses cannot be compared, but the
+# accuracies on held-out digits on the right can. Both hinge losses come close to the
+# log loss. The hierarchical softmax is less accurate: its tree halves the sorted
+# digits, so that its root has to separate 0 to 4 from 5 to 9, which have little in
+# common except for their value.
 figure, axes = plt.subplots(
     1, 5, figsize=(12, 3.6), layout="constrained", width_ratios=(1, 1, 1, 1, 1.3)
 )

@@ -3,16 +3,16 @@
 Data larger than memory
 =======================
 
-A whitener and a network learn from a file of images under a limit of memory that the
-file exceeds. Then both learn from a stream that is never stored.
+A whitener and a network are fitted on a file of images that is larger than the memory
+limit. Then both are fitted on a stream that is never stored.
 """
 
 # %%
 # A file of images
 # ----------------
-# Each row is a handwritten digit somewhere on a canvas of 14 by 14 pixels. The rows are
-# written to a file chunk by chunk, as bytes; the training set of the network, whitened,
-# will be a second file of float32.
+# Each row is a handwritten digit at a random position in an image of 14 by 14 pixels.
+# The rows are written to a file in chunks, as bytes. The whitened training set of the
+# network is a second file, in float32.
 import tempfile
 import tracemalloc
 import warnings
@@ -25,7 +25,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknn_notes import MLPClassifier, Whitener
 
-# A fixed number of epochs is wanted here, not convergence.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 LIMIT, MB = 32e6, 1e6
@@ -63,13 +63,13 @@ X_test, y_test = draw(10_000, unknown, rng)
 # %%
 # Whiten, then train
 # ------------------
-# ``fit`` of a whitener reads a memory map block by block and converts each on the way.
-# Its ``transform`` returns an array in memory, so that it is called for a chunk of rows
-# at a time. The network gathers each batch from the second file; the tenth of the rows
-# that early stopping holds out is an index, not a copy.
+# ``fit`` of a whitener reads and converts a memory map block by block. ``transform``
+# returns an array in memory, so it is called for one chunk of rows at a time. The
+# network reads each batch from the second file. The tenth of the rows that early
+# stopping holds out is not copied.
 #
-# Compiled code is loaded at its first use. A call on a few random numbers keeps that
-# out of the figures.
+# Compiled code is loaded when it is first used. A call on a few random numbers excludes
+# it from the measurements.
 X = np.memmap(images, np.uint8, "r", shape=shape)
 whitener, model = Whitener(eps=0.1), MLPClassifier((64,), early_stopping=True)
 model.set_params(max_iter=4, random_state=0)
@@ -100,14 +100,14 @@ for name, peak in peaks.items():
     print(f"{name:20} {peak / MB:4.0f} MB of memory at most")
     assert peak < LIMIT
 Z_test = whitener.transform(X_test).astype(np.float32)
-print(f"accuracy on digits of others {model.score(Z_test, y_test):.3f}")
+print(f"accuracy on test digits {model.score(Z_test, y_test):.3f}")
 
 # %%
 # A stream
 # --------
-# Where chunks come and go, ``partial_fit`` of both takes them. The whitener learns from
-# the first chunks alone: were it to change later, so would the inputs that the network
-# has learned to read.
+# If the data arrive in chunks, use ``partial_fit`` of both. The whitener is fitted on
+# the first chunks only: if it changed later, the inputs of the network would change as
+# well.
 stream_whitener = Whitener(eps=0.1)
 stream_model = MLPClassifier((64,), dtype="float32", random_state=0)
 seen, accuracy = [], []
@@ -124,8 +124,8 @@ for i in range(80):
     accuracy.append(stream_model.score(Z_test, y_test))
 
 # %%
-# The results
-# -----------
+# Results
+# -------
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.6), layout="constrained")
 sizes = {"whitened images, in a file": Z.nbytes} | peaks
 bars = left.barh(list(sizes), np.array(list(sizes.values())) / MB)
@@ -141,6 +141,6 @@ print(f"accuracy after {seen[-1]:,} rows of the stream {accuracy[-1]:.3f}")
 # %%
 # Clean up
 # --------
-# The files go once nothing maps them any more.
+# The files can be deleted when they are no longer mapped.
 del X, Z, rows
 folder.cleanup()

@@ -1,14 +1,14 @@
 """
-==========================================
-How sure is the network? Ask it many times
-==========================================
+====================================
+Uncertainty with Monte Carlo dropout
+====================================
 
-A network trained with dropout is many networks in one. Asking some of them in turn and
-looking at how far their answers lie apart tells where the data left room for doubt.
+A network trained with dropout contains many sub-networks. The spread of their
+predictions is a measure of the uncertainty of the network.
 """
 
 # %%
-# Points of a curve, with a gap in the middle and nothing beyond the ends.
+# The training points lie on a curve, with a gap in the middle.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknn_notes import MLPRegressor
 
-# A fixed number of epochs is wanted here, not convergence.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 
@@ -38,10 +38,11 @@ model = MLPRegressor(
 ).fit(x[:, None], y)
 
 # %%
-# ``predict`` averages over the passes, ``predict_spread`` is their standard deviation.
-# It is small among the points, larger in the gap, and largest beyond the ends, where
-# the curve turns back and the network does not. It is no error bar: it knows how far
-# the sub-networks differ, not what they all missed.
+# ``predict`` returns the mean over the passes, ``predict_spread`` their standard
+# deviation. The spread is small near the points, larger in the gap, and largest beyond
+# the ends, where the network does not follow the curve. It is not an error bar: it
+# measures how much the sub-networks differ, and does not include the error that they
+# share.
 mean, spread = model.predict(grid), model.predict_spread(grid)[:, 0]
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -56,7 +57,7 @@ for width, shade in ((2, 0.2), (1, 0.35)):
         label=f"mean ± {width} spread",
     )
 axes.plot(grid, mean, color="C0", label="mean of 200 passes")
-axes.plot(grid, np.sin(1.5 * grid), "k--", linewidth=1, label="the curve itself")
+axes.plot(grid, np.sin(1.5 * grid), "k--", linewidth=1, label="true curve")
 axes.plot(x, y, "o", color="C2", markersize=3, label="training points")
 axes.set(xlabel="x", ylabel="y", ylim=(-3, 3))
 axes.legend(ncols=2, fontsize=8)
@@ -65,9 +66,9 @@ plt.show()
 # %%
 # Analytic and Monte Carlo averages
 # ---------------------------------
-# ``marginalization="analytic"`` runs once through the whole network instead. Is that
-# the same average? Three networks, five seeds each: a linear one, one with a single
-# hidden layer of ReLU units, and one with two such layers.
+# ``marginalization="analytic"`` uses a single pass through the whole network instead.
+# This section compares both averages for three networks with five seeds each: a linear
+# network, one with a single hidden layer of ReLU units, and one with two such layers.
 kinds = {
     "linear, two layers": ("C1", "o", {"activation": "identity"}),
     "ReLU, one layer": ("C2", "^", {"hidden_layer_sizes": 50}),
@@ -77,7 +78,7 @@ n_passes = np.array([10, 30, 100, 300, 1000])
 
 
 def gap_and_error(parameters, seed):
-    """Return the distance of the two averages and the error that passes explain."""
+    """Return the distance of both averages and the standard error of the passes."""
     network = MLPRegressor(
         **{"hidden_layer_sizes": (50, 50), **parameters},
         dropout=0.3,
@@ -104,15 +105,15 @@ results = {
 }
 
 # %%
-# The marks are the distance of the two averages on the training points (root mean
-# square), the dotted lines the standard error of a mean of so many passes: what is
-# left of the distance if nothing but chance keeps the averages apart.
+# The markers show the distance of both averages on the training points (root mean
+# square), the dotted lines the standard error of a mean over the passes, which is the
+# expected distance if both averages have the same limit.
 #
-# For the linear network that is all, and more passes bring the two together as far as
-# one likes. It is all for a single ReLU layer, too: the units are dropped *behind*
-# their activation, and from there on the network is linear. With a second layer, noise
-# passes through an activation, and the output at the mean of the units is not the mean
-# of the outputs. Marks and line part: the distance stays however many passes are made.
+# For the linear network they have the same limit: more passes reduce the distance
+# further and further. This also holds for a single ReLU layer: units are dropped
+# *after* their activation, and the rest of the network is linear. With a second layer,
+# the noise passes through an activation, and the output for the mean of the units is
+# not the mean of the outputs. The distance then remains, however many passes are made.
 figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
 for name, (gap, error) in results.items():
     color, marker, _ = kinds[name]

@@ -1,17 +1,17 @@
 """
-============================================
-Attributes: several labels for one sample
-============================================
+=========================
+Multilabel classification
+=========================
 
-Genes of yeast take part in several functions of the cell at once. Each function is a
-label of its own, 0 or 1, and the network has one raw output for each: the log loss
-makes it a logistic regression per label on shared hidden units, the hinge a support
+Genes of yeast have several functions in the cell. Each function is a label, 0 or 1, and
+the network has one raw output per label. With the log loss, the output layer is a
+logistic regression per label on shared hidden units, and with the hinge loss a support
 vector machine per label.
 """
 
 # %%
-# The genes come with the package ``river``: for each of them measurements of its
-# activity, and the functional classes that it belongs to.
+# The package ``river`` ships the data: for every gene, measurements of its activity,
+# and its functional classes.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 
 from sknn_notes import MLPClassifier, Standardizer
 
-# A fixed number of epochs is wanted here, not convergence.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 samples = list(Yeast())
@@ -32,12 +32,12 @@ X = np.array([list(x.values()) for x, _ in samples])
 Y = np.array([list(y.values()) for _, y in samples]).astype(int)
 names = list(samples[0][1])
 print(f"{X.shape[0]} genes, {X.shape[1]} measurements, {Y.shape[1]} labels")
-print(f"{Y.sum(axis=1).mean():.1f} labels a gene")
+print(f"{Y.sum(axis=1).mean():.1f} labels per gene")
 
 # %%
-# The same network under both losses, five splits each. The loss of a gene is the sum
-# over its labels. As a yardstick serves the answer that is the same for every gene,
-# each label's more frequent value.
+# The same network is trained with both losses on five splits. The loss of a gene is the
+# sum over its labels. The baseline predicts the more frequent value of each label for
+# every gene.
 losses = ("log_loss", "hinge")
 f1, auc, right, share = {}, {}, {}, []
 for seed in range(5):
@@ -68,21 +68,21 @@ for seed in range(5):
     )
     right.setdefault("always the same", []).append(np.mean(always == Y_test))
 for name, values in right.items():
-    print(f"{name:15} {np.mean(values):.3f} of all labels right")
+    print(f"{name:15} {np.mean(values):.3f} of all labels correct")
 
 # %%
-# Label by label, the frequent ones first. A bar is the mean over the splits, its
-# whisker the standard deviation, and gray is the share of genes with the label.
+# The labels are sorted by frequency. The bars are means over the splits, with the
+# standard deviation, and the gray bars show the share of genes with the label.
 #
-# Above, whether the labels themselves are right. For frequent ones the losses differ
-# little. The rarer a label, the more often 0 is right, and the less often either loss
-# says 1: F1, which asks for the ones, falls to nearly zero, and sooner under the hinge.
+# Top: F1 of the predicted labels. For frequent labels the losses differ little. The
+# rarer a label, the less often either loss predicts 1: F1, which measures the
+# prediction of ones, falls to nearly zero, and earlier for the hinge loss.
 #
-# Below, whether genes with the label are ranked before those without. Here 0.5 is
-# guessing, and the rarest labels fare about as well as the most frequent: the raw
-# outputs of both losses know something that the threshold at 0 throws away. The sign
-# says which value is the likelier one; whoever looks for rare labels should rank by
-# ``decision_function``, or move the threshold.
+# Bottom: ROC AUC, which measures whether genes with the label are ranked before those
+# without it. Guessing gives 0.5, and the scores of the rarest labels are about as good
+# as those of the most frequent ones: the raw outputs contain information that is lost
+# by the threshold at 0. To find rare labels, rank by ``decision_function``, or change
+# the threshold.
 order = np.argsort(-np.mean(share, axis=0))
 place = np.arange(len(order))
 figure, axes = plt.subplots(2, 1, figsize=(9, 6.4), sharex=True, layout="constrained")

@@ -1,18 +1,18 @@
 """
-=========================================
-Five hyperparameters, searched by Optuna
-=========================================
+=======================================
+Tuning five hyperparameters with Optuna
+=======================================
 
-A grid over five hyperparameters has thousands of points, most of them bad. Optuna tries
-settings one after the other, and draws the next ones near those that did well. Its
-``OptunaSearchCV`` takes the place of scikit-learn's searches.
+A grid over five hyperparameters has thousands of candidates, most of which are poor.
+Optuna evaluates candidates one after the other, and draws new ones near those with good
+scores. Its ``OptunaSearchCV`` replaces scikit-learn's searches.
 """
 
 # %%
-# The space is given as distributions. ``hidden_layer_sizes`` as one number, repeated
-# ``n_hidden_layers`` times, makes depth and width two plain integers. Rates, strengths
-# and widths are searched on a logarithmic scale: 0.001 and 0.002 differ as much as 0.1
-# and 0.2.
+# The search space consists of distributions. If ``hidden_layer_sizes`` is a single
+# number, repeated ``n_hidden_layers`` times, width and depth are two integers. The
+# learning rate, ``alpha`` and the width are searched on a logarithmic scale, where
+# 0.001 and 0.002 differ as much as 0.1 and 0.2.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -27,10 +27,10 @@ from sklearn.pipeline import make_pipeline
 
 from sknn_notes import MLPClassifier, Standardizer
 
-# A fixed number of epochs for every setting, whether or not it could go on.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 warnings.filterwarnings("ignore", "OptunaSearchCV is experimental")
-# The search calls a module of Optuna that is to go.
+# The search calls a deprecated module of Optuna.
 warnings.filterwarnings("ignore", ".*optuna.terminator", FutureWarning)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 plt.style.use("seaborn-v0_8-colorblind")
@@ -63,15 +63,16 @@ print(f"validation log loss {-search.best_score_:.3f}")
 print(f"test log loss       {-search.score(X_test, y_test):.3f}")
 
 # %%
-# A point is one trial; the later, the darker, and the best has a ring. The first trials
-# lie anywhere, the later ones where the loss is low.
+# Each point is one trial; later trials are darker, and the best one is marked by a
+# ring. The first trials are spread over the whole space, the later ones are where the
+# loss is low.
 #
-# The panels differ in how wide that place is. The learning rate has a valley, and the
-# loss rises to both sides of it. Wide networks do well, and so does any ``alpha`` that
-# is small enough. Dropout and depth leave the search a choice: with another
-# ``random_state`` it may end at one layer and little dropout, and do as well. The loss
-# of the best trial is the smallest of sixty noisy numbers, and that on new digits is
-# the one to report.
+# The hyperparameters differ in the width of this region. The loss has a minimum at some
+# learning rate and increases on both sides of it. Wide networks have a low loss, and so
+# has every ``alpha`` that is small enough. Dropout and depth matter less: with another
+# ``random_state`` the search may select one layer and little dropout, with a similar
+# loss. The loss of the best trial is the smallest of sixty noisy numbers; report the
+# loss on test data.
 losses = [-trial.value for trial in search.trials_]
 figure, axes = plt.subplots(
     1, len(space), figsize=(12, 3.4), sharey=True, layout="constrained"

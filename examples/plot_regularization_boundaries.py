@@ -1,17 +1,17 @@
 """
-===================================================
-Decision boundaries as the regularization is raised
-===================================================
+======================================
+Decision boundaries and regularization
+======================================
 
-The same network learns the same noisy points twenty times over. One row is one
-regularizer, and its strength grows from left to right, from nothing to too much.
+The same network is trained twenty times on the same noisy points. Each row is one
+regularizer, whose strength increases from left to right, from none to too strong.
 """
 
 # %%
-# Two interleaving half moons, with so much noise that they overlap. The network has far
-# more weights than there are training points, and trains for a fixed number of epochs,
-# long enough to learn them by heart where nothing keeps it from that. (The warning that
-# it could go on is switched off.)
+# The data are two interleaving half moons with so much noise that they overlap. The
+# network has far more weights than there are training points, and is trained for a
+# fixed number of epochs, long enough to overfit without regularization. (The warning
+# about convergence is disabled.)
 import warnings
 
 import matplotlib.pyplot as plt
@@ -43,9 +43,8 @@ def train(**parameters):
 
 
 # %%
-# ``max_norm`` works the other way round: it is the largest length that the incoming
-# weights of a unit may have, so that it gets stronger as it shrinks, and without it
-# there is no bound.
+# ``max_norm`` is the maximum norm of the incoming weights of a unit, so that smaller
+# values regularize more.
 rows = {
     "L2: alpha": [
         (f"{a:g}", {"penalty": "l2", "alpha": a}) for a in [0, 1e-3, 1e-2, 3e-2, 1e-1]
@@ -61,15 +60,15 @@ rows = {
 }
 
 # %%
-# Every panel is filled with the probability of the second class, and the black line is
-# the boundary, where the two are equally likely. The numbers are the accuracies on the
-# training points and on 2,000 new ones.
+# The colors show the probability of the second class, and the black line is the
+# decision boundary, where both classes are equally probable. The numbers are the
+# accuracies on the training points and on 2,000 test points.
 #
-# On the left the network draws bays and islands around single points, learns every
-# training point by heart, and is sure of itself nearly everywhere. Along each row
-# these disappear and the colors fade between the classes; the accuracy on the training
-# points goes down, while that on new ones first goes up. On the right it is too much:
-# the boundary becomes too plain to follow the moons.
+# On the left the network overfits: its boundary follows single points, and it is
+# confident nearly everywhere. From left to right the boundary becomes smoother, and the
+# probabilities change more gradually. The accuracy on the training points decreases,
+# while that on the test points first increases. On the right the regularization is too
+# strong: the boundary is too simple to follow the moons.
 colors = LinearSegmentedColormap.from_list("two", ["#0072B2", "#F7F7F7", "#E69F00"])
 grid_x, grid_y = np.meshgrid(np.linspace(-2.6, 2.6, 160), np.linspace(-2.6, 2.6, 160))
 grid = np.column_stack([grid_x.ravel(), grid_y.ravel()]).astype(np.float32)

@@ -1,20 +1,20 @@
 """
-========================================
-What each regularizer buys on few digits
-========================================
+=====================================
+Regularizers with few training digits
+=====================================
 
-Two layers of 800 units have more than a thousand weights for every training digit.
-Which regularizer makes such a network predict new digits better?
+A network with two layers of 800 units has more than a thousand weights per training
+digit. This example compares the effect of regularizers on its test accuracy.
 """
 
 # %%
-# Handwritten digits of 28 x 28 pixels, 500 or 1,000 of them to train on, and all others
-# of the 5,000 to test. All networks are trained alike, for 30 epochs in which the
-# learning rate falls to zero as a cosine. They differ in the regularizer alone. The
-# rate to start from is the one at which the network without a regularizer does best,
-# and the strengths are those of the best accuracy, both in a coarse search on other
-# draws of the digits. Dropout has the rates of Srivastava et al. (2014): half of the
-# hidden units and a fifth of the pixels.
+# The data are 5,000 handwritten digits of 28 x 28 pixels; 500 or 1,000 of them are used
+# for training, and all others for testing. All networks are trained for 30 epochs with
+# a cosine schedule, and only differ in the regularizer. The initial learning rate is
+# the best one for the network without a regularizer, and the strengths are those with
+# the best accuracy, both from a coarse search on other draws of the digits. The dropout
+# probabilities are those of Srivastava et al. (2014): half of the hidden units and a
+# fifth of the pixels.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -27,7 +27,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from sknn_notes import MLPClassifier
 
-# Every network trains for a fixed number of epochs, whether or not it could go on.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 X, y = mnist_data()
@@ -73,16 +73,17 @@ results = Parallel(n_jobs=2)(
 results = np.reshape(results, (len(sizes), len(regularizers), len(seeds), 2))
 
 # %%
-# Each seed draws other training digits and another network, and all regularizers share
-# the seeds. Large dots are means over the seeds, bars one standard deviation to either
-# side, small dots the single seeds. The draw of the digits moves all regularizers
-# alike, so the panel in the middle compares every seed with its own network without
-# any.
+# Each seed draws different training digits and a different network, and all
+# regularizers use the same seeds. Large dots are means over the seeds, bars one
+# standard deviation on either side, small dots single seeds. The draw of the digits
+# affects all regularizers in the same way, so the panel in the middle shows the
+# difference to the network without a regularizer for every seed.
 #
-# Penalties and max norm leave the accuracy where it was, within the spread. Dropout of
-# hidden units raises it on every seed, and dropout of pixels adds to that, more with
-# 1,000 digits than with 500. The log loss falls with it: probabilities are less
-# overconfident. Max norm beside dropout changes little more than the log loss.
+# Penalties and max norm don't change the accuracy beyond the spread over the seeds.
+# Dropout of hidden units increases it on every seed, and dropout of pixels increases it
+# further, more with 1,000 digits than with 500. The log loss decreases as well: the
+# probabilities are less overconfident. Adding max norm to dropout hardly changes more
+# than the log loss.
 COLORS = "C0", "C2"
 figure, axes = plt.subplots(1, 3, figsize=(10, 4.4), sharey=True, layout="constrained")
 rows = np.arange(len(regularizers))

@@ -1,16 +1,16 @@
 """
-==========================================
+=========================================
 Residual connections train a deep network
-==========================================
+=========================================
 
-What enters a hidden layer is added to what leaves it, so that the signal and the
-gradient have a way past every layer. Networks of up to forty hidden layers, with and
-without these connections and layer norm.
+A residual connection adds the input of a hidden layer to its output, so that the signal
+and the gradient can bypass the layer. This example trains networks with up to forty
+hidden layers, with and without residual connections and layer norm.
 """
 
 # %%
-# The digits, and networks of 32 ReLU units in every hidden layer. They differ in depth
-# and in what goes with a layer; all else is equal.
+# The networks have 32 ReLU units in every hidden layer. They only differ in their
+# depth, and in the use of residual connections and layer norm.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -21,7 +21,7 @@ from sklearn.model_selection import train_test_split
 
 from sknn_notes import MLPClassifier
 
-# A fixed number of epochs is wanted here, not convergence.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 X, y = load_digits(return_X_y=True)
@@ -60,15 +60,15 @@ models = {
 }
 
 # %%
-# Left, the training loss of forty hidden layers; right, the accuracy as the network
-# grows deeper. A line is one seed on the left, and the mean over the seeds on the
-# right. The plain network learns more slowly the deeper it is. Layer norm alone keeps
-# the scale of the signal, but the gradient still has to pass every layer.
+# Left: the training loss with forty hidden layers, one line per seed. Right: the
+# accuracy against the depth, means over the seeds. The deeper the plain network is, the
+# more slowly it learns. Layer norm alone preserves the scale of the signal, but the
+# gradient still has to pass through every layer.
 #
-# Residual connections alone help up to ten layers and fail from twenty on: every sum
-# makes the signal larger, so that with forty layers the first loss is above a million,
-# far outside of the picture. Layer norm bounds what each layer adds, and the two
-# together train at every depth.
+# Residual connections alone help with up to ten layers and fail with twenty or more:
+# every sum increases the signal, so that with forty layers the first loss is above a
+# million, far outside of the axes. Layer norm bounds the output of each layer, and with
+# both the network trains at every depth.
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 for choice, (color, marker) in STYLES.items():
     curves = [model.loss_curve_ for model in models[DEPTHS[-1], choice]]

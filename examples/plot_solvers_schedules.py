@@ -1,10 +1,10 @@
 """
-===================================
-Solvers and schedules, side by side
-===================================
+======================================
+Comparison of optimizers and schedules
+======================================
 
-Which way the weights go is the solver's business; how far, the schedule's. Every
-schedule goes with every stochastic solver.
+The optimizer computes the direction of a step, and the schedule scales its length.
+Every schedule can be combined with every stochastic optimizer.
 """
 
 # %%
@@ -28,7 +28,7 @@ from sknn_notes.schedules import (
     Step,
 )
 
-# A fixed number of epochs is wanted here, not convergence.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 
@@ -37,11 +37,11 @@ X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0)
 N_EPOCHS = 40
 
 # %%
-# A schedule holds no state: it is a function of the epoch and of the samples seen, and
-# can be drawn as one. ``"adaptive"`` is left out, since it depends on the training.
-# ``"invscaling"`` counts samples, and has lost most of the rate after a single epoch.
-# On the right are those that plan over all of training, and a warmup of five epochs,
-# which every schedule can have.
+# A schedule is a function of the epoch and of the number of samples seen.
+# ``"adaptive"`` is not shown, since it depends on the training loss. ``"invscaling"``
+# counts samples, and falls to a small fraction of the rate within the first epoch. The
+# panel on the right shows schedules that depend on the number of epochs, and a warmup
+# of five epochs, which is available for every schedule.
 N_STEPS = 20
 epochs = np.arange(N_EPOCHS * N_STEPS) / N_STEPS
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
@@ -69,14 +69,15 @@ for ax, schedules in zip(
         ax.plot(epochs, np.ravel(rates), style, linewidth=2, label=str(schedule))
     ax.set(xlabel="epoch")
     ax.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-axes[0].set(ylabel="share of learning_rate_init")
+axes[0].set(ylabel="rate / learning_rate_init")
 plt.show()
 
 # %%
-# Four solvers from the same weights, each at a learning rate that suits it. Gradient
-# descent takes a far larger one than Adam: it multiplies the gradient, while Adam and
-# RMSProp divide that by its own size first. The cosine takes the rate to zero, so that
-# the curves end smooth and flat; on this easy task a constant rate would have gone on.
+# The four optimizers start from the same weights, each with a suitable learning rate.
+# That of gradient descent is far larger than that of Adam: it is multiplied with the
+# gradient, while Adam and RMSProp first divide the gradient by its size. With the
+# cosine schedule the rate falls to zero, so that the curves end smooth and flat; on
+# this easy task, the loss with a constant rate would continue to fall.
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), sharey=True, layout="constrained")
 for ax, learning_rate in zip(axes, ("constant", "cosine"), strict=True):
     for solver, rate, style in (

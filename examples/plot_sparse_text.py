@@ -3,16 +3,18 @@
 Text in hashed columns
 ======================
 
-Which country is an airport in, by its name and city alone? A vectorizer counts n-grams
-of letters and hashes them into the columns of a sparse matrix, and a network trains on
-that matrix as it is. More columns mean fewer n-grams in each, and hardly a slower fit.
+This example predicts the country of an airport from its name and city. A vectorizer
+counts n-grams of letters and hashes them into the columns of a sparse matrix, and a
+network is trained on this matrix. With more columns, fewer n-grams share a column, and
+a fit hardly takes longer.
 """
 
 # %%
 # Names of airports
 # -----------------
-# The package ``airportsdata`` ships 28,000 of them. Here are the countries with at
-# least 200, except for the United States, which have almost half of all.
+# The package ``airportsdata`` ships data on 28,000 airports. This example uses the
+# countries with at least 200 airports, except for the United States, which have almost
+# half of all.
 import warnings
 from time import process_time
 
@@ -26,7 +28,7 @@ from sklearn.pipeline import make_pipeline
 
 from sknn_notes import MLPClassifier
 
-# A fixed number of epochs is wanted here, not convergence.
+# Every fit uses a fixed number of epochs, whether or not it has converged.
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
 plt.style.use("seaborn-v0_8-colorblind")
 
@@ -45,9 +47,9 @@ print(f"{(y_train == 'BR').mean():.2f} of them are in Brazil")
 # %%
 # From text to a network
 # ----------------------
-# A pipeline holds both steps. Each name has about 70 n-grams of two to four letters. A
-# step of training reads and updates only the rows of the first weight matrix whose
-# columns occur in its batch.
+# The pipeline consists of the vectorizer and the network. Each name has about 70
+# n-grams of two to four letters. A training step only reads and updates the rows of the
+# first weight matrix whose columns occur in its batch.
 def pipeline(n_columns):
     return make_pipeline(
         HashingVectorizer(analyzer="char_wb", ngram_range=(2, 4), n_features=n_columns),
@@ -68,10 +70,10 @@ for name in ("Flugplatz Neustadt", "Fazenda Boa Vista", "Aérodrome du Lac"):
     print(f"{name:20} {likely}")
 
 # %%
-# How many columns?
-# -----------------
-# N-grams that share a column can't be told apart. Up to some ten thousand columns, more
-# of them are worth it.
+# The number of columns
+# ---------------------
+# The network cannot distinguish n-grams that share a column. The accuracy increases up
+# to some ten thousand columns.
 sizes = 2 ** np.arange(7, 20, 2)
 accuracies, times = [], []
 for n_columns in sizes:
@@ -91,7 +93,7 @@ right.loglog(
     "--",
     base=2,
     color="0.6",
-    label="in proportion to the columns",
+    label="proportional to the columns",
 )
 right.set(xlabel="columns", ylabel="processor seconds", title="Time")
 right.legend(frameon=False)

@@ -1,16 +1,17 @@
 """
-===========================================
-A table with categories and holes, as it is
-===========================================
+==========================================
+A table with categories and missing values
+==========================================
 
-``TabularMLPRegressor`` takes a frame with numbers, categories and missing values. What
-it needs to know about the table it finds out by itself.
+``TabularMLPRegressor`` takes a DataFrame with numbers, categories and missing values.
+It prepares the columns automatically.
 """
 
 # %%
-# The diabetes data in its own units: 442 patients, ten measurements, and how far the
-# disease had progressed a year later. Sex becomes a category and age a band of ten
-# years. A tenth of the other values is removed at random.
+# The data are the diabetes data in their original units: ten measurements of 442
+# patients, and the progression of the disease a year later. In this example sex is a
+# category, and age is grouped by decade. A tenth of the other values is removed at
+# random.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -45,8 +46,8 @@ print(X.iloc[:4, :6].to_string())
 # %%
 # Scores
 # ------
-# R2 in five-fold cross-validation, twice, beside gradient boosting, which takes the
-# strings as categories only once they have that data type.
+# The table shows R2 in five-fold cross-validation, repeated twice, compared with
+# gradient boosting, which requires a categorical data type for strings.
 bands = X.assign(age=X["age"].astype("category"))
 models = {
     "HistGradientBoosting": (
@@ -64,11 +65,11 @@ for name, (model, table) in models.items():
     print(f"{name:22} R2 {scores.mean():.2f} +- {scores.std():.2f}")
 
 # %%
-# Which columns count
-# -------------------
-# A column is shuffled in the test rows, and R2 falls by what the model knew from it.
-# The columns are those of the table: the inputs that a category became are shuffled
-# together, and so are a number and the mark of its missing values.
+# Importance of the columns
+# -------------------------
+# Permutation importance is the decrease of R2 when a column is permuted in the test
+# rows. The columns are those of the table: all inputs of a category are permuted
+# together, and so are a number and the indicator of its missing values.
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 model = TabularMLPRegressor(random_state=0).fit(X_train, y_train)
 found = permutation_importance(model, X_test, y_test, n_repeats=30, random_state=0)
@@ -79,20 +80,20 @@ axes.boxplot(found.importances[order].T, orientation="horizontal", whis=(0, 100)
 axes.set_yticks(range(1, len(order) + 1), X.columns[order])
 axes.axvline(0, color="0.6", linewidth=0.8, zorder=0)
 axes.set(
-    xlabel="fall of R2 when the column is shuffled",
+    xlabel="decrease of R2 when the column is permuted",
     title=f"Diabetes, R2 {model.score(X_test, y_test):.2f} on test data",
 )
 plt.show()
 
 # %%
-# What was tried
-# --------------
-# Three networks without an embedding and three with one held out a fifth of the rows
-# each. The embedding of the group with the lower mean loss was then used on all rows,
-# for the median of that group's best epochs.
+# Candidates
+# ----------
+# Three networks without an embedding and three with an embedding each held out a fifth
+# of the rows. The embedding of the group with the lower mean loss was then used to
+# train on all rows, for the median of the best epochs of that group.
 history = pd.DataFrame(model.history_)
 print(history.drop(columns=["training_loss", "seconds"]).round(3).to_string())
 
 # %%
-# The table became these inputs of the networks:
+# The inputs of the networks are:
 print(*model.pipeline_["table"].get_feature_names_out(), sep="\n")

@@ -54,8 +54,8 @@ def _found(spec):
         device = Device(spec)
     except ImportError as error:
         raise ImportError(
-            f"device={spec!r} needs PyTorch. Install it with pip install "
-            "'sknn_notes[gpu]', or set device=None."
+            f"device={spec!r} needs PyTorch. Install it with pip install torch, or set "
+            "device=None."
         ) from error
     except (RuntimeError, AssertionError) as error:
         raise ValueError(

@@ -11,8 +11,8 @@ try:
     import skl2onnx
 except ModuleNotFoundError as error:
     raise ImportError(
-        "sknn_notes.onnx needs skl2onnx, which is not installed. Install the extra: "
-        'pip install "sknn_notes[onnx]"'
+        "sknn_notes.onnx needs skl2onnx, which is not installed. Install it with pip "
+        "install skl2onnx onnxruntime."
     ) from error
 
 from sklearn.base import is_classifier

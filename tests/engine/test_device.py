@@ -725,7 +725,7 @@ def test_a_device_is_named_by_a_string():
 
 def test_without_torch(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    match = r"device='cuda' needs PyTorch\. .* pip install 'sknn_notes\[gpu\]'"
+    match = r"device='cuda' needs PyTorch\. .* pip install torch"
     with pytest.raises(ImportError, match=match):
         network(device="cuda").fit(X, TARGETS["classes"])
 
