@@ -3,8 +3,8 @@
 Getting started with a table
 ============================
 
-A table of employees, as a CSV file gives it, and the question who leaves the company:
-from a first model with nothing set to a tuned, calibrated and saved one.
+A table of employees, as a CSV file gives it, and the question who leaves the
+company: from a first model with nothing set to a tuned, calibrated and saved one.
 """
 
 # %%
@@ -52,8 +52,8 @@ from sknn_notes.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 plt.style.use("seaborn-v0_8-colorblind")
 
-csv = data("modeldata", "attrition").drop(columns="rownames").to_csv(index=False)
-employees = pd.read_csv(StringIO(csv))
+csv = data("modeldata", "attrition").to_csv(index=False)
+employees = pd.read_csv(StringIO(csv)).drop(columns="rownames")
 y = employees.pop("Attrition")
 empty = np.random.default_rng(0).random(employees.shape) < 0.05
 X = employees.mask(empty)
@@ -68,7 +68,8 @@ print(f"who left:             {(y == 'Yes').mean():.1%}")
 # %%
 # One employee in six left, so accuracy says little: "everybody stays" is right for 84 %
 # of them. Incomes are skewed, with a long tail of a few high ones.
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+left, right = axes
 left.hist(
     [X.loc[y == answer, "MonthlyIncome"] / 1000 for answer in ("No", "Yes")],
     bins=range(21),
@@ -98,7 +99,7 @@ first = TabularMLPClassifier(random_state=0).fit(X_train, y_train)
 
 
 def precision_of(model, X, y):
-    """Return the average precision of the ranking by the probability of "Yes"."""
+    """Return the average precision for the class "Yes"."""
     return average_precision_score(y == "Yes", model.predict_proba(X)[:, 1])
 
 
@@ -217,13 +218,14 @@ limits = (0, 0.65)
 ax.set(xlim=limits, ylim=limits, xlabel="predicted", ylabel="share who left")
 plt.show()
 
+
 # %%
 # Beside other models
 # -------------------
 # Gradient boosting by default, and with the best of four settings by the same
 # cross-validation; and a logistic regression on the same columns.
 def as_categories(X):
-    """Return the table with strings as categories, as gradient boosting takes them."""
+    """Return the table with strings as categories, for boosting."""
     return X.astype(dict.fromkeys(strings_of(X), "category"))
 
 
@@ -266,12 +268,14 @@ for name, model in (("0.5", calibrated), ("0.2", decision)):
     says_yes = model.predict(X_test) == "Yes"
     missed = (y_test == "Yes") & ~says_yes
     cost = says_yes.sum() + 5 * missed.sum()
-    print(f"threshold {name}: {says_yes.sum()} talks, {missed.sum()} missed, cost {cost}")
+    counts = f"{says_yes.sum()} talks, {missed.sum()} missed"
+    print(f"threshold {name}: {counts}, cost {cost}")
 
 # %%
 # Left, the price of finding more leavers: talks with employees who would have stayed.
 # Right, the decisions on the test rows.
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+left, right = axes
 PrecisionRecallDisplay.from_estimator(
     calibrated,
     X_test,
@@ -324,7 +328,8 @@ with tempfile.TemporaryDirectory() as folder:
     print(*types, sep="\n")
     loaded = skops.io.load(path, trusted=types)
 p = loaded.predict_proba(X_test)
-print(f"largest difference: {abs(p - calibrated.predict_proba(X_test)).max():.1f}")
+difference = np.abs(p - calibrated.predict_proba(X_test)).max()
+print(f"largest difference: {difference:.1f}")
 
 # %%
 # A skewed number
@@ -338,11 +343,14 @@ A_train, A_test, income_train, income_test = train_test_split(
     X[known].drop(columns="MonthlyIncome"), income, random_state=0
 )
 incomes = TransformedTargetRegressor(
-    TabularMLPRegressor("fast", random_state=0), func=np.log, inverse_func=np.exp
+    TabularMLPRegressor("fast", random_state=0),
+    func=np.log,
+    inverse_func=np.exp,
 )
 predicted = incomes.fit(A_train, income_train).predict(A_test)
 print(f"R2 {incomes.score(A_test, income_test):.2f}")
-print(f"mean absolute error {mean_absolute_error(income_test, predicted):.0f} dollars")
+error = mean_absolute_error(income_test, predicted)
+print(f"mean absolute error {error:.0f} dollars")
 figure, ax = plt.subplots(figsize=(5, 4.5), layout="constrained")
 ax.plot(predicted / 1000, income_test / 1000, ".", alpha=0.6)
 ax.axline((5, 5), slope=1, color="0.4", linestyle="--")
