@@ -1,7 +1,7 @@
 """
-============================
-Getting started with a table
-============================
+=====================================================
+Who leaves the company: from a CSV file to a decision
+=====================================================
 
 A table of employees, as a CSV file gives it, and the question who leaves the
 company: from a first model with nothing set to a tuned, calibrated and saved one.
@@ -61,7 +61,7 @@ X = employees.mask(empty)
 shown = ["Age", "MonthlyIncome", "OverTime", "JobRole", "DistanceFromHome"]
 print(X[shown].head(4).to_string())
 print(f"\n{len(X)} rows, {X.shape[1]} columns")
-print(f"columns with strings: {(X.dtypes == 'str').sum()}")
+print(f"columns with strings: {X.select_dtypes(exclude='number').shape[1]}")
 print(f"missing cells:        {X.isna().to_numpy().mean():.1%}")
 print(f"who left:             {(y == 'Yes').mean():.1%}")
 
@@ -294,7 +294,7 @@ left.plot(
     label="threshold 0.2",
 )
 left.set(xlabel="recall", ylabel="precision")
-left.legend(loc="lower left")
+left.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=9)
 ConfusionMatrixDisplay.from_estimator(
     decision, X_test, y_test, cmap="Blues", colorbar=False, ax=right
 )

@@ -1,7 +1,7 @@
 """
-=========================================
+==========================================
 A rare class: who does not survive a crash
-=========================================
+==========================================
 
 One occupant in twenty does not survive. Accuracy hides whether a model finds any of
 them. Weights, thresholds and the score of early stopping each change something else.
