@@ -69,4 +69,9 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "navigation_with_keys": False,
 }
-html_sidebars = {"index": [], "getting_started": [], "moving_from_*": [], "performance": []}
+html_sidebars = {
+    "index": [],
+    "getting_started": [],
+    "moving_from_*": [],
+    "performance": [],
+}

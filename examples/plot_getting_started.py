@@ -320,7 +320,7 @@ plt.show()
 # %%
 # Save and load
 # -------------
-# ``skops`` loads no code from a file, and the types only that are trusted.
+# ``skops`` runs no code from the file, and loads only the types that are trusted.
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "leavers.skops"
     skops.io.dump(calibrated, path)
