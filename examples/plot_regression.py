@@ -148,8 +148,8 @@ for name, model in models.items():
 # Residuals
 # ---------
 # In dollars the errors grow with the price. Divided by the prediction they do not,
-# which speaks for ``"gamma"`` or the logarithm. One house went for over four times what its
-# columns suggest, and some for next to nothing: look at such rows first.
+# which speaks for ``"gamma"`` or the logarithm. One house went for over four times what
+# its columns suggest, and some for next to nothing: look at such rows first.
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
 p = predicted["squared_error"]
 axes[0].plot(p / 1000, (y_test - p) / 1000, ".", alpha=0.5)
