@@ -3,16 +3,6 @@
 Quick start: cross-validating the regularization on digits
 ==========================================================
 
-<<<<<<< HEAD
-The whole of the library's main job: scale the inputs, train a network, and let
-:class:`~sknn_notes.model_selection.GridSearchCV` choose how hard to regularize it. Only
-the imports differ from a search over scikit-learn's own network.
-"""
-
-# %%
-# The data: 1,797 handwritten digits of 8 x 8 pixels, a quarter held out for the end.
-import sys
-=======
 This example scales the inputs, trains a network, and chooses its regularization with
 :class:`~sknn_notes.model_selection.GridSearchCV`. Only the imports differ from a search
 over scikit-learn's estimators.
@@ -22,7 +12,6 @@ over scikit-learn's estimators.
 # The data are 1,797 handwritten digits of 8 x 8 pixels. A quarter is held out for
 # testing.
 import sys
->>>>>>> prose-docs
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -65,7 +54,6 @@ grid = {
 }
 
 # %%
-<<<<<<< HEAD
 # In a terminal, scikit-learn's progress bar shows the progress of the search if ``rich``
 # is installed. Otherwise every finished fit prints a line, also to a file.
 has_bar = sys.stdout.isatty() and find_spec("rich") is not None
@@ -73,13 +61,6 @@ if hasattr(sys.stdout, "reconfigure"):
     sys.stdout.reconfigure(line_buffering=True)
 search = GridSearchCV(model, grid, cv=5, n_jobs=2, verbose=0 if has_bar else 2)
 if has_bar:
-=======
-# scikit-learn's progress bar shows the progress of the search if ``rich`` is installed;
-# otherwise every finished fit prints a line.
-has_rich = find_spec("rich") is not None
-search = GridSearchCV(model, grid, cv=5, n_jobs=2, verbose=0 if has_rich else 3)
-if has_rich:
->>>>>>> prose-docs
     from sklearn.callback import ProgressBar
 
     search.set_callbacks(ProgressBar(max_propagation_depth=0))
@@ -133,14 +114,9 @@ if find_spec("matplotlib") is not None:
         )
     right.imshow(tiles, cmap="gray", vmin=0, vmax=16)
     right.set_axis_off()
-<<<<<<< HEAD
     right.set_title("misclassified test digits")
     if plt.get_backend().lower() == "agg":  # there is no display
         figure.savefig("quickstart.png")
         print(f"picture:                  {Path('quickstart.png').resolve()}")
     else:
         plt.show()
-=======
-    right.set_title("misclassified test digits")
-    plt.show()
->>>>>>> prose-docs
