@@ -69,4 +69,11 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "navigation_with_keys": False,
 }
-html_sidebars = {"index": [], "moving_from_*": [], "performance": [], "accuracy": []}
+html_sidebars = {
+    "index": [],
+    "moving_from_*": [],
+    "performance": [],
+    "accuracy": [],
+    "hyperparameters": [],
+    "glossary": [],
+}
