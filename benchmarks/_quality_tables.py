@@ -5,6 +5,7 @@ taken on the same split, then averaged over seeds; errors are standard errors, o
 in the first table and over seeds in the second.
 """
 
+import re
 from statistics import fmean, stdev
 
 import numpy as np
@@ -186,7 +187,8 @@ def as_rst(noted_tables, program):
     for note, rows in noted_tables:
         parts += [".. list-table::", "   :header-rows: 1", "   :class: dense", ""]
         for row in rows:
-            cells = [cell.replace("*", r"\*") for cell in row]
+            # No emphasis, no numbered lists.
+            cells = [re.sub(r"\*|(?<=^\d)\.(?= )", r"\\\g<0>", cell) for cell in row]
             parts += [f"   * - {cells[0]}".rstrip()]
             parts += [f"     - {cell}".rstrip() for cell in cells[1:]]
         parts += ["", note, ""]
