@@ -53,13 +53,13 @@ SCORERS = {
 }
 
 
-def load(name, seed):
+def load(name, seed, max_rows=MAX_ROWS):
     """Return a data set, split by a seed, a quarter for the test.
 
-    From larger sets, 10,000 rows are drawn. The split is stratified by class.
+    From larger sets, ``max_rows`` rows are drawn. The split is stratified by class.
     """
     X, y, kind = SETS[name]()
-    n_rows = min(len(X), MAX_ROWS)
+    n_rows = min(len(X), max_rows)
     n_test = round(TEST_SHARE * n_rows)
     parts = train_test_split(
         X,

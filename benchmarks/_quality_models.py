@@ -59,23 +59,24 @@ def as_numbers(frame, numbers):
     )
 
 
-def _standardized(network, frame):
+def standardized(network, frame, scaler=None):
     """Return a pipeline of a network that takes numbers only."""
     numbers = SimpleImputer(strategy="median")
-    return make_pipeline(as_numbers(frame, numbers), StandardScaler(), network)
+    scaler = StandardScaler() if scaler is None else scaler
+    return make_pipeline(as_numbers(frame, numbers), scaler, network)
 
 
 def _ours(kind, frame, seed):
     regression = kind == "regression"
     network = sknn_notes.MLPRegressor if regression else sknn_notes.MLPClassifier
-    return _standardized(network(random_state=seed), frame)
+    return standardized(network(random_state=seed), frame)
 
 
 def _sklearn(kind, frame, seed):
     if kind == "regression":
         network = neural_network.MLPRegressor(random_state=seed)
-        return _standardized_target(_standardized(network, frame))
-    return _standardized(neural_network.MLPClassifier(random_state=seed), frame)
+        return _standardized_target(standardized(network, frame))
+    return standardized(neural_network.MLPClassifier(random_state=seed), frame)
 
 
 def _standardized_target(regressor):
@@ -92,7 +93,7 @@ def _boosting(kind, frame, seed):
 
 
 def _skorch(kind, frame, seed):
-    model = _standardized(SkorchNet(kind, seed), frame)
+    model = standardized(SkorchNet(kind, seed), frame)
     return _standardized_target(model) if kind == "regression" else model
 
 

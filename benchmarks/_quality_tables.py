@@ -5,6 +5,7 @@ are computed on the same split, then averaged over seeds; errors are standard er
 over data sets in the first table and over seeds in the second.
 """
 
+import re
 from statistics import fmean, stdev
 
 import numpy as np
@@ -28,7 +29,7 @@ SUMMARY = [
 class Results:
     """Results by contestant and set, each a dict of seeds."""
 
-    def __init__(self, results, sets):
+    def __init__(self, results, sets, contestants=CONTESTANTS):
         self.by_set = {}
         for key, result in results.items():
             contestant, name, seed = key.split("/")
@@ -36,7 +37,7 @@ class Results:
         kinds = {key.split("/")[1]: result["kind"] for key, result in results.items()}
         self.kinds = {name: kinds[name] for name in sets if name in kinds}
         self.contestants = [
-            c for c in CONTESTANTS if any(c == name for name, _ in self.by_set)
+            c for c in contestants if any(c == name for name, _ in self.by_set)
         ]
 
     def sets(self, *kinds):
@@ -82,9 +83,9 @@ def summary(results):
         rows.append(
             [
                 contestant,
-                _plus_minus(classes),
-                f"{np.sum(np.array(classes) > 0)}:{np.sum(np.array(classes) < 0)}",
-                _plus_minus(numbers),
+                plus_minus(classes),
+                better_worse(classes),
+                plus_minus(numbers),
                 f"{fmean(yeast):.3f}" if yeast else "",
                 f"{np.sum(np.array(above) > 0)} of {len(above)}" if above else "",
                 f"{results.seconds(contestant):.1f}",
@@ -95,7 +96,14 @@ def summary(results):
     return rows
 
 
-def _plus_minus(values):
+def better_worse(differences):
+    """Return how many differences are above and below 0."""
+    values = np.array(differences)
+    return f"{np.sum(values > 0)}:{np.sum(values < 0)}"
+
+
+def plus_minus(values):
+    """Return the mean and its standard error, as text."""
     if not values:
         return ""
     error = f" ± {stdev(values) / len(values) ** 0.5:.2f}" if len(values) > 1 else ""
@@ -153,8 +161,18 @@ def _tables(results, sets):
 
 def text_tables(results, sets):
     """Return both tables as text."""
+    return as_text(zip(NOTES, _tables(results, sets), strict=True))
+
+
+def rst_tables(results, sets):
+    """Return both tables as list tables of reStructuredText."""
+    return as_rst(zip(NOTES, _tables(results, sets), strict=True), "quality.py")
+
+
+def as_text(noted_tables):
+    """Return pairs of a note and a table, rows of cells, as text."""
     parts = []
-    for note, rows in zip(NOTES, _tables(results, sets), strict=True):
+    for note, rows in noted_tables:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [
             "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True))
@@ -164,13 +182,14 @@ def text_tables(results, sets):
     return "\n".join(parts)
 
 
-def rst_tables(results, sets):
-    """Return both tables as list tables of reStructuredText."""
-    parts = [".. Written by benchmarks/quality.py --rst.", ""]
-    for note, rows in zip(NOTES, _tables(results, sets), strict=True):
+def as_rst(noted_tables, program):
+    """Return pairs of a note and a table as list tables of reStructuredText."""
+    parts = [f".. Written by benchmarks/{program} --rst.", ""]
+    for note, rows in noted_tables:
         parts += [".. list-table::", "   :header-rows: 1", "   :class: dense", ""]
         for row in rows:
-            cells = [cell.replace("*", r"\*") for cell in row]
+            # No emphasis, no numbered lists.
+            cells = [re.sub(r"\*|(?<=^\d)\.(?= )", r"\\\g<0>", cell) for cell in row]
             parts += [f"   * - {cells[0]}".rstrip()]
             parts += [f"     - {cell}".rstrip() for cell in cells[1:]]
         parts += ["", note, ""]

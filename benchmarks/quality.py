@@ -4,6 +4,7 @@
     python benchmarks/quality.py --contestants ours --again  # measure ours again
     python benchmarks/quality.py --table                     # the results so far
     python benchmarks/quality.py --rst docs/quality_results.rst
+    python benchmarks/quality.py --plot docs/_static/quality.svg
 
 Every result is written to a JSON file immediately, and is not measured again: an
 interrupted run can be continued, and several processes can write to one file. Each seed
@@ -24,6 +25,7 @@ from sklearn.base import clone
 
 from _quality_data import SETS, load
 from _quality_models import CONTESTANTS, available
+from _quality_plot import plot
 from _quality_tables import rst_tables, text_tables
 from _timing import installed_versions, start
 
@@ -94,6 +96,11 @@ def run(options, path):
                 )
 
 
+def tables_for_docs(path=RESULTS):
+    """Return both tables as reStructuredText."""
+    return rst_tables(read(path), list(SETS))
+
+
 def main():
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -110,16 +117,19 @@ def main():
         "--table", action="store_true", help="print the results, measure nothing"
     )
     parser.add_argument("--rst", metavar="FILE", help="write the tables for the docs")
+    parser.add_argument("--plot", metavar="FILE", help="draw the gains (.png, .svg)")
     options = start(parser, threads=1)
     warnings.simplefilter("ignore")
     path = pathlib.Path(options.json or RESULTS)
     if options.merge:
         update(path, read(pathlib.Path(options.merge)))
     if options.rst:
-        pathlib.Path(options.rst).write_text(rst_tables(read(path), list(SETS)))
+        pathlib.Path(options.rst).write_text(tables_for_docs(path))
+    if options.plot:
+        plot(read(path), list(SETS), options.plot)
     if options.table:
         print(text_tables(read(path), list(SETS)))
-    if not (options.table or options.rst or options.merge):
+    if not (options.table or options.rst or options.plot or options.merge):
         run(options, path)
 
 

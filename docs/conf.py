@@ -27,8 +27,8 @@ extensions = [
     "parts_table",
 ]
 templates_path = ["_templates"]
-# A page of the user guide includes the results.
-exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "quality_results.rst"]
+# Other pages include the results.
+exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "*_results.rst"]
 
 # -- API reference ---------------------------------------------------------------------
 autosummary_generate = True

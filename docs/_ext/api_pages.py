@@ -27,6 +27,7 @@ TITLES = {
     "sknn_notes.layers": "Normalization layers",
     "sknn_notes.embeddings": "Numerical embeddings",
     "sknn_notes.noise": "Noise on the inputs",
+    "sknn_notes.search_spaces": "Search spaces",
     "sknn_notes.callbacks": "Callbacks",
     "sknn_notes.inspection": "Inspection",
     "sknn_notes.onnx": "Export to ONNX",
