@@ -129,6 +129,7 @@ def docs(session):
     install(session, "-e", ".[docs]")
     build = ["sphinx-build", "-W", "--keep-going", "-q"]
     session.run(*build, *session.posargs, "docs", "docs/_build/html", env=ONE_THREAD)
+    session.run("python", ".ci/check_site.py", "docs/_build/html")
 
 
 @nox.session

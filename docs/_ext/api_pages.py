@@ -22,7 +22,7 @@ TITLES = {
     "sknn_notes.penalties": "Penalties",
     "sknn_notes.initializers": "Initializers",
     "sknn_notes.activations": "Activations",
-    "sknn_notes.optimizers": "Solvers",
+    "sknn_notes.optimizers": "Optimizers",
     "sknn_notes.schedules": "Schedules",
     "sknn_notes.layers": "Normalization layers",
     "sknn_notes.embeddings": "Numerical embeddings",
@@ -60,28 +60,38 @@ def public_objects(module_name):
     ]
 
 
+def introduction(module_name):
+    """Return the line that says what a module is for, with a link to its page."""
+    summary = inspect.getdoc(importlib.import_module(module_name)).splitlines()[0]
+    link = f":doc:`{module_name} </api/{module_name}>`"
+    return f"{link}: {summary[0].lower()}{summary[1:]}"
+
+
 def module_page(module_name):
     """Return the reStructuredText of one module's page."""
     title = TITLES.get(module_name, module_name)
-    summary = inspect.getdoc(importlib.import_module(module_name)).splitlines()[0]
     lines = [title, "=" * len(title), "", f".. module:: {module_name}", ""]
-    lines += [f"``{module_name}``: {summary[0].lower()}{summary[1:]}", ""]
+    lines += [introduction(module_name), ""]
     lines += [".. autosummary::", "   :toctree: generated", "   :nosignatures:", ""]
     lines += [f"   {name}" for name in public_objects(module_name)]
     return "\n".join(lines) + "\n"
 
 
 def index_page(module_names):
-    """Return the reStructuredText of the page that lists the modules."""
-    lines = [
-        "API reference",
-        "=============",
-        "",
-        ".. toctree::",
-        "   :maxdepth: 2",
-        "",
-    ]
+    """Return the reStructuredText of the page that lists all names by module."""
+    lines = ["API reference", "=============", "", ".. toctree::", "   :hidden:", ""]
     lines += [f"   {name}" for name in module_names]
+    for module_name in module_names:
+        title = TITLES.get(module_name, module_name)
+        lines += ["", title, "-" * len(title), ""]
+        lines += [
+            introduction(module_name),
+            "",
+            f".. currentmodule:: {module_name}",
+            "",
+        ]
+        lines += [".. autosummary::", "   :nosignatures:", ""]
+        lines += [f"   {name}" for name in public_objects(module_name)]
     return "\n".join(lines) + "\n"
 
 
@@ -98,12 +108,6 @@ def write_pages(folder):
     write_if_changed(folder / "index.rst", index_page(names))
     for name in names:
         write_if_changed(folder / f"{name}.rst", module_page(name))
-
-
-def skip_request_methods(app, what, name, obj, skip, options):
-    """Leave out ``set_fit_request`` and its like, which scikit-learn generates."""
-    is_request = name.startswith("set_") and name.endswith("_request")
-    return True if is_request else None
 
 
 def unlink_sklearn(app, what, name, obj, options, lines):
@@ -124,7 +128,6 @@ def escape_attributes_in_types(app, what, name, obj, options, lines):
 
 
 def setup(app):
-    app.connect("autodoc-skip-member", skip_request_methods)
     app.connect("autodoc-process-docstring", unlink_sklearn)
     # Before numpydoc, which takes the sections apart.
     app.connect("autodoc-process-docstring", escape_attributes_in_types, priority=1)
