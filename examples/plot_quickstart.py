@@ -54,8 +54,8 @@ grid = {
 }
 
 # %%
-# In a terminal, scikit-learn's progress bar shows the progress of the search if ``rich``
-# is installed. Otherwise every finished fit prints a line, also to a file.
+# In a terminal, scikit-learn's progress bar shows the progress of the search, if
+# ``rich`` is installed. Otherwise every finished fit prints a line, also to a file.
 has_bar = sys.stdout.isatty() and find_spec("rich") is not None
 if hasattr(sys.stdout, "reconfigure"):
     sys.stdout.reconfigure(line_buffering=True)

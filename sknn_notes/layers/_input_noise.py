@@ -34,7 +34,7 @@ class InputNoise(Layer):
 
     @property
     def n_outputs(self) -> int:
-        return self.noise.n_outputs_
+        return int(self.noise.n_outputs_)
 
     @property
     def has_loops(self) -> bool:

@@ -10,7 +10,7 @@ from sknn_notes._engine.program import memory_of
 
 
 class Definition:
-    """What the array code of a part computes."""
+    """The array code of a part."""
 
     @staticmethod
     def activate(part, Z):
@@ -21,17 +21,17 @@ class Definition:
 
     @staticmethod
     def losses(part, raw, y):
-        """Return the loss of every sample, and its gradient at the raw outputs."""
+        """Return the loss of each sample, and its gradient."""
         return part.per_sample(raw, y, np)
 
     @staticmethod
     def step(part, theta, grad, rate, state):
-        """Make a step of a solver in place, as its method of this name."""
+        """Make a step of an optimizer in place, as its method of this name."""
         part.step(theta, grad, rate, state)
 
     @staticmethod
     def proximal_step(part, theta, grad, rate, state, prox):
-        """Make a step with a proximal one in place, as its method of this name."""
+        """Make a step and a proximal step in place, as its method of this name."""
         part.proximal_step(theta, grad, rate, state, prox)
 
     @staticmethod
@@ -41,13 +41,13 @@ class Definition:
 
 
 class Loops:
-    """What the loops of a part compute, compiled as in a training step."""
+    """The loops of a part, compiled as in a training step."""
 
     @staticmethod
     def activate(part, Z):
         """Return the outputs of an activation and its derivatives."""
         A, slopes = np.empty_like(Z), np.empty_like(Z)
-        # Where the input is not kept, its memory holds other numbers.
+        # If the input is not kept, its memory holds other numbers.
         kept = Z if part.keeps_input else np.full_like(Z, np.nan)
         p = tuple(map(Z.dtype.type, (*part.numbers(), 0.0, 0.0)[:2]))
         arrays = (array.reshape(-1) for array in (Z, kept, A, slopes))
@@ -56,7 +56,7 @@ class Loops:
 
     @staticmethod
     def losses(part, raw, y):
-        """Return the loss of every sample, and its gradient at the raw outputs."""
+        """Return the loss of each sample, and its gradient."""
         loops = _compiled(part.class_loops if y.ndim == 1 else part.loops)
         out = np.full(raw.T.shape, np.nan, raw.dtype)
         losses, spare = np.full((2, len(raw)), np.nan, raw.dtype)
@@ -70,15 +70,15 @@ class Loops:
 
     @staticmethod
     def step(part, theta, grad, rate, state):
-        """Make a step of a solver in place, as its method of this name."""
+        """Make a step of an optimizer in place, as its method of this name."""
         a, b = _memory(state, np.zeros_like(theta))
         p = _constants(part, theta, rate, state)
         _move(_compiled(part.move))(theta, grad, a, b, p)
 
     @staticmethod
     def proximal_step(part, theta, grad, rate, state, prox):
-        """Make a step with a proximal one in place, as its method of this name."""
-        # Without a second array the first stands in, and is written last.
+        """Make a step and a proximal step in place, as its method of this name."""
+        # Without a second array, the first one is passed twice and written last.
         a, b = _memory(state, memory_of(state)[0])
         p = _constants(part, theta, rate, state)
         _move(_compiled(part.proximal_move))(theta, grad, a, b, p)
@@ -104,7 +104,7 @@ FORMS = {"definition": Definition, "loops": Loops}
 
 @pytest.fixture(scope="session", params=FORMS)
 def form(request):
-    """Return the definition or, where numba is installed, the loops."""
+    """Return the array code or, if numba is installed, the loops."""
     if request.param == "loops":
         pytest.importorskip("numba")
     return FORMS[request.param]
@@ -112,7 +112,7 @@ def form(request):
 
 @pytest.fixture(scope="session")
 def both_forms():
-    """Return definition and loops, where numba is installed."""
+    """Return array code and, if numba is installed, loops."""
     pytest.importorskip("numba")
     return Definition, Loops
 
@@ -143,7 +143,7 @@ def _activate(value, slope):
 
 
 def _memory(state, stand_in):
-    """Return the first two arrays of a solver's state."""
+    """Return the first two arrays of the state of an optimizer."""
     first, second, *_ = [*memory_of(state), stand_in]
     return first, second
 

@@ -22,7 +22,7 @@ from sknn_notes.activations import (
     Tanh,
 )
 
-# Each by its defaults, and some by other parameters.
+# Each with its defaults, and some with other parameters.
 PARTS = [
     *(cls() for cls in ACTIVATIONS.values()),
     LeakyReLU(negative_slope=0.3),
@@ -30,7 +30,7 @@ PARTS = [
     ELU(alpha=0.5),
     ELU(alpha=2.0),
 ]
-# Without the ones that scikit-learn has, whose bounds are wider.
+# Without those of scikit-learn, which have wider bounds.
 OURS = [part for part in PARTS if type(part) in (LeakyReLU, ELU, GELU, SiLU)]
 every_activation = pytest.mark.parametrize("part", PARTS, ids=str)
 every_one_of_ours = pytest.mark.parametrize("part", OURS, ids=str)
@@ -120,9 +120,9 @@ def test_the_derivative_is_the_slope_closely(form, part):
 
 @pytest.mark.parametrize(
     ("part", "Z", "atol"),
-    # atol: 1 - tanh(z)**2, ours, and 1 + erf(z), PyTorch's, cancel far out.
+    # atol: far from 0, our 1 - tanh(z)**2 and PyTorch's 1 + erf(z) cancel.
     [pytest.param(cls(), points(), 1e-15, id=n) for n, cls in ACTIVATIONS.items()]
-    # Far below 0, 1 + erf cancels in PyTorch and not here.
+    # Far below 0, 1 + erf cancels in PyTorch, but not here.
     + [
         pytest.param(part, np.linspace(-n, n, 100)[:, None], 1e-14, id=f"{part}-{n}")
         for part in OURS
@@ -180,7 +180,7 @@ def test_backward_multiplies_what_comes_from_above(part):
 @pytest.mark.needs("numpy>=1.24", "expm1 does not warn of NaN")
 @every_activation
 def test_models_may_stand_in_front(part):
-    """A stack of layers, one a model, is computed as each alone."""
+    """A stack of layers, one per model, gives the same as each layer alone."""
     Z = np.random.default_rng(0).normal(size=(2, 3, 5, 4))
     A, kept = part.forward(Z, np), Z if part.keeps_input else None
     delta = part.backward(np.ones_like(Z), A, kept, np)
@@ -265,6 +265,6 @@ def test_the_first_function_that_a_process_compiles_may_call_elementary_ones(tmp
         "from sknn_notes.layers._activate import forward\n"
         "address(forward, Tanh.value, dtype='float64')"
     )
-    # An empty cache, of which nothing can be loaded.
+    # The cache is empty, so that nothing can be loaded.
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)

@@ -63,7 +63,7 @@ class NumPy:
 
 
 class Strict:
-    """Arrays of which nothing works that the standard does not promise.
+    """Arrays that support only what the standard requires.
 
     They are on a device of their own, since nothing may come from another one unasked.
     """
@@ -95,7 +95,7 @@ class PyTorch:
 
 @pytest.fixture(params=[NumPy, Strict, PyTorch], scope="module")
 def library(request):
-    """An array library; the strict one with no more than the definitions need."""
+    """An array library; the strict one has only what array code needs."""
     library = request.param()
     if request.param is not Strict:
         yield library
@@ -111,7 +111,7 @@ def library(request):
 
 @pytest.fixture(autouse=True)
 def overflow_is_silent():
-    """Let numpy be as silent as it is in training."""
+    """Silence numpy as training does."""
     with np.errstate(all="ignore"):
         yield
 
@@ -119,7 +119,7 @@ def overflow_is_silent():
 each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
-# What calls get: arrays and numbers that models share, or have one each.
+# Arguments of calls: arrays and numbers that models share, or one for each model.
 
 
 class Own:
@@ -149,7 +149,7 @@ class Number:
 
 
 class Parts:
-    """A part for each model, and one with the numbers of all.
+    """A part for each model, and one part with the numbers of all models.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ class Parts:
 
 
 def variants(registry):
-    """Return a part's class and a value of each parameter that is not a number."""
+    """Return the class of a part and a value of each non-numeric parameter."""
     found = []
     for name in registry:
         cls = registry[name]
@@ -196,7 +196,7 @@ def variants(registry):
 
 
 def parts_of(variant, dtype, n_axes=2, start=None):
-    """Return parts of a variant whose numbers differ between models."""
+    """Return parts of a variant with different numbers for each model."""
     cls, choice = variant
     numbers = {}
     for name, domain in cls._parameter_constraints.items():
@@ -215,7 +215,7 @@ def parts_of(variant, dtype, n_axes=2, start=None):
 
 
 def within(interval, default):
-    """Return a number for each model, all inside an interval."""
+    """Return a number within an interval for each model."""
     low, high = interval.left, interval.right
     if low is not None and high is not None:
         return [low + (high - low) * share for share in (0.25, 0.5, 0.75)]
@@ -225,7 +225,7 @@ def within(interval, default):
 
 
 def check(library, call, *inputs, tolerance=64):
-    """Compare what ``call(xp, *inputs)`` returns for a model alone, and for a stack.
+    """Compare the results of ``call(xp, *inputs)`` for single models and for a stack.
 
     It returns arrays in a list. ``tolerance`` is in units of rounding.
     """
@@ -421,7 +421,7 @@ def test_several_quantiles(dtype, library):
 
 
 def check_loss(library, parts, ys, n_raw, rng, dtype):
-    """Check a loss with targets and weights that models share and that they don't."""
+    """Check a loss with shared and separate targets and weights of models."""
 
     def call(xp, loss, raw, y, sample_weight):
         before = _arrays.copied(raw, xp)
@@ -486,12 +486,12 @@ def test_penalties(variant, dtype, library):
         check(library, call, part, W, alpha, step)
 
 
-# Solvers.
+# Optimizers.
 
 
 @each_dtype
 @pytest.mark.parametrize("variant", variants(OPTIMIZERS))
-def test_solvers(variant, dtype, library):
+def test_optimizers(variant, dtype, library):
     cls, _ = variant
     if not cls.stochastic:
         pytest.skip("It makes no steps.")
@@ -531,7 +531,7 @@ def test_solvers(variant, dtype, library):
 
 
 def masks(dtype, inverted):
-    """Return masks that drop at other rates in each model."""
+    """Return masks with a different rate for each model."""
     each = [Mask(rate, inverted) for rate in (0.25, 0.5, 0.75)]
     kinds = {
         "threshold": np.int64,
@@ -672,14 +672,14 @@ def passes(xp, part, A, delta, theta, running, make, is_first=False):
         delta = layers[i].backward(p[i], g[i], delta, kept[i], flow, needed)
     gradients = [grad, running] + ([] if is_first or delta is None else [delta])
 
-    # The rest of the noise draws in numpy.
+    # The other noise is drawn with numpy.
     rngs = [None] if isinstance(layers[0], InputNoise) else [None, generator()]
     for rng in rngs:
         flow, out = Flow(theta, rng=rng), A
         for layer, own in zip(layers, p, strict=True):
             out = layer.predict(own, out, flow)
         outputs.append(out)
-    # Of shared inputs there is one result as long as nothing differs.
+    # Shared inputs have one result as long as no parameter differs.
     shape = (*theta.shape[:-1], *out.shape[-2:])
     return [xp.broadcast_to(x, shape) for x in outputs] + gradients
 
@@ -719,14 +719,14 @@ def network_of(name, dtype):
 
 
 def use(network, xp, theta, running):
-    """Let a network have other vectors."""
+    """Give a network other vectors."""
     network.theta, network.grad = theta, xp.zeros_like(theta)
     network.running = running
     network.bind()
 
 
 def batches(rng, dtype):
-    """Return batches that models share and that they don't."""
+    """Return shared and separate batches of models."""
     X = rng.normal(size=(N_MODELS, 8, 5)).astype(dtype)
     y = rng.integers(0, 3, (N_MODELS, 8))
     weights = rng.random((N_MODELS, 8)).astype(dtype)
@@ -753,7 +753,7 @@ def test_networks(name, dtype, library):
 
 
 def as_array(value, like, xp):
-    """Return an objective, of one model a float, as an array."""
+    """Return an objective, which is a float for a single model, as an array."""
     if isinstance(value, float):
         return xp.sum(like[:1]) * 0 + value
     return value
@@ -816,7 +816,7 @@ def test_whole_steps(solver, penalty, dtype, library):
         xp, optimizer, penalty, theta, running, X, y, weight, rate, alpha, norm, clip
     ):
         use(network, xp, theta, running)
-        # Two of the strengths are equal, and one is not there.
+        # Two of the strengths are equal, and one is missing.
         alphas, norms = [alpha, alpha, 0.0], [None, norm, norm]
         program = Program(
             network, loss, penalty, alphas, True, norms, optimizer, clip_norm=clip

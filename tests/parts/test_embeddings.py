@@ -20,7 +20,7 @@ def inputs(dtype=np.float64, n=60):
 
 
 def started(part, X):
-    """Return the arrays of an embedding at its start."""
+    """Return the initial arrays of an embedding."""
     part.start(X)
     p = {name: np.empty(shape, X.dtype) for name, shape in part.parameters().items()}
     part.draw(p, np.random.default_rng(1))
@@ -157,7 +157,7 @@ def test_other_names_are_understood(name, hint):
 
 
 class Squares(Embedding):
-    """Each feature and its square; it has neither loops nor a form in ONNX."""
+    """Each feature and its square; it has neither loops nor ``onnx``."""
 
     def start(self, X, sample_weight=None):
         self.n_features_, self.n_outputs_ = X.shape[1], 2 * X.shape[1]

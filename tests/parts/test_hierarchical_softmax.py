@@ -42,7 +42,7 @@ def path(loss, leaf):
 
 
 def path_probability(loss, f, leaf):
-    """Return the product of the decisions on the way to a leaf, by brute force."""
+    """Return the product of the decisions on the path to a leaf."""
     product = 1.0
     for node, right in path(loss, leaf):
         to_the_right = 1 / (1 + np.exp(-f[node]))
@@ -218,7 +218,7 @@ def test_every_path_is_one_of_a_binary_tree(tree, n_classes):
     paths = [path(loss, leaf) for leaf in range(n_classes)]
     assert len(set(map(tuple, paths))) == n_classes
     assert np.sum(0.5 ** loss.depths_.astype(float)) == 1
-    # Every node is reached in one way, and both its branches lead somewhere.
+    # Each node has one parent, and two children.
     turns = {step for steps in paths for step in steps}
     assert turns == {(node, way) for node in range(n_classes - 1) for way in (0, 1)}
     above = {below: step for steps in paths for step, (below, _) in pairwise(steps)}
@@ -249,7 +249,7 @@ def test_the_arrays_of_a_tree_agree(tree):
                 leaf = -1 - child
                 assert (tree.leaf_parents[leaf], tree.leaf_right[leaf]) == (node, right)
     assert tree.parents[0] == -1
-    # The nodes of a level lie side by side.
+    # The nodes of a level are contiguous.
     levels = np.searchsorted(tree.levels, np.arange(25), side="right")
     np.testing.assert_array_equal(levels[1:], levels[tree.parents[1:]] + 1)
     np.testing.assert_array_equal(tree.depths, levels[tree.leaf_parents])
@@ -258,7 +258,7 @@ def test_the_arrays_of_a_tree_agree(tree):
 @pytest.mark.parametrize(
     ("counts", "depths"),
     [
-        # A textbook's: 45, 13, 12, 16, 9 and 5 of a hundred (Cormen et al., 16.3).
+        # From a textbook: 45, 13, 12, 16, 9 and 5 of a hundred (Cormen et al., 16.3).
         ([45, 13, 12, 16, 9, 5], [1, 3, 3, 3, 4, 4]),
         ([1, 1, 1, 1], [2, 2, 2, 2]),
         ([8, 4, 2, 1, 1], [1, 2, 3, 4, 4]),
@@ -347,7 +347,7 @@ def test_labels_raise():
         loss.per_sample(raw, np.ones((2, 4)), np)
 
 
-# What the classifier asks
+# Interface to the classifier
 
 
 def test_what_it_tells_the_classifier():
@@ -374,7 +374,7 @@ def test_the_tree_survives_pickle_and_not_clone(form, tree):
 
 
 def chain(n_classes, right=False):
-    """Return the tree that tells the classes apart one after the other."""
+    """Return the tree that separates one class at each node."""
     tree = 0
     for label in range(1, n_classes):
         tree = (label, tree) if right else (tree, label)

@@ -49,7 +49,7 @@ def make_network(units, activations, dtype=np.float64):
     return Network(hidden_layers(units, activations), dtype)
 
 
-# What every initializer promises
+# Contract of all initializers
 
 
 @every_initializer
@@ -177,7 +177,7 @@ def test_very_deep_networks_of_relu_learn_by_default():
 
 
 def scale_after_ten_layers(name, activation):
-    """Return the scale of the tenth layer's outputs, that of the inputs being 1."""
+    """Return the scale of the tenth layer's outputs for inputs of scale 1."""
     width, rng = 400, np.random.default_rng(0)
     init, A = INITIALIZERS[name](), rng.normal(size=(200, width))
     for _ in range(10):
@@ -256,7 +256,7 @@ def test_any_standard_deviation_in_the_domain_works(cls, std):
 
 
 def draw_small(init, fan_in=40, fan_out=30, seed=0):
-    """Return weights of a layer that is small enough to look at each."""
+    """Return the weights of a small layer."""
     return init.draw(fan_in, fan_out, None, np.random.default_rng(seed))
 
 
@@ -276,7 +276,7 @@ def test_every_unit_has_exactly_its_connections(n_connections):
 
 def test_connections_are_at_places_that_are_equally_likely():
     places = draw_small(Sparse(n_connections=4), 10, 20_000) != 0
-    # 6 standard deviations of the share of a binomial.
+    # 6 standard deviations of a binomial proportion.
     bound = 6 * np.sqrt(0.4 * 0.6 / 20_000)
     np.testing.assert_allclose(places.mean(axis=1), 0.4, atol=bound)
     pairs = (places.T.astype(float).T @ places.T) / 20_000
@@ -308,7 +308,7 @@ def test_a_layer_that_does_not_shrink_keeps_lengths():
 
 
 def test_rotations_are_equally_likely():
-    """The angle of the first column is uniform, and half of the maps are mirrors."""
+    """The angle of the first column is uniform; half of the maps are reflections."""
     maps = [draw_small(Orthogonal(), 2, 2, seed) for seed in range(2000)]
     angles = [np.arctan2(W[1, 0], W[0, 0]) for W in maps]
     assert kstest(angles, "uniform", (-pi, 2 * pi)).pvalue > 1e-3

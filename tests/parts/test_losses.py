@@ -28,10 +28,10 @@ from sknn_notes.losses import (
     Tweedie,
 )
 
-# What the targets of a task look like; "binary" is the case of one label.
+# Form of the targets of a task; "binary" is the case of one label.
 KINDS = {"multiclass": "classes", "multilabel": "labels"}
 
-# Every loss by its defaults, and some with parameters of their own.
+# Each loss with its defaults, and some with other parameters.
 PARTS = [
     *(
         (cls(), KINDS[t])
@@ -66,7 +66,7 @@ def losses_with_an_output_per_class():
 
 
 def make_loss(loss):
-    """Return a copy of a loss that is ready for three classes."""
+    """Return a copy of a loss, started for three classes."""
     loss = clone(loss)
     if isinstance(loss, ClassificationLoss):
         loss.start(np.arange(3), counts=None)
@@ -87,7 +87,7 @@ def make_case(kind, loss=None, n=20, n_outputs=3):
 
 
 def needs_positive(loss):
-    """Tell whether a loss has no targets of 0."""
+    """Return whether a loss does not support targets of 0."""
     try:
         loss.check_targets(np.zeros((1, 1)))
     except ValueError:
@@ -318,7 +318,7 @@ def test_a_list_of_one_quantile_is_that_quantile(form):
         np.testing.assert_array_equal(a, b)
 
 
-# Promises of every loss
+# Contract of all losses
 
 
 @every_loss
@@ -431,7 +431,7 @@ def test_models_may_stand_in_front(loss, kind):
 
 @every_loss
 def test_the_loops_are_the_definition(loss, kind, both_forms):
-    """Also of many samples, for which they are vectorized."""
+    """This includes many samples, for which loops are vectorized."""
     part, (definition, loops) = make_loss(loss), both_forms
     raw, y = make_case(kind, part, n=1001)
     losses, gradient = loops.losses(part, raw, y)
@@ -587,7 +587,7 @@ def test_tweedie_takes_zeros_below_a_power_of_2():
         Tweedie(power=0.5).check()
 
 
-# Numbers as large as they come
+# Extreme numbers
 
 huge = st.floats(-1e300, 1e300)
 
@@ -673,7 +673,7 @@ def test_poisson_takes_targets_of_zero():
 
 @pytest.mark.parametrize("margin", [0.5, 1.0, 2.0])
 def test_the_squared_hinge_of_classes_is_torchs(form, margin):
-    """PyTorch averages over the classes what we sum."""
+    """PyTorch averages over the classes, and we sum."""
     torch = pytest.importorskip("torch")
     raw, y = make_case("classes", n_outputs=4)
     f = torch.tensor(raw, requires_grad=True)
@@ -835,7 +835,7 @@ def test_a_perfect_prediction_costs_exactly_nothing(form, loss):
     assert loss.link().name == "identity"
 
 
-# Parameters, and what a loss tells the classifier by default
+# Parameters and defaults
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from sknn_notes.noise import (
     StochasticPooling,
 )
 
-# Parts for images of height 5, width 6 and 2 channels, and how many values come out.
+# Parts for images of height 5, width 6 and 2 channels, and their number of outputs.
 IMAGE = {"image_shape": (5, 6, 2)}
 PARTS = {
     "gaussian": (GaussianNoise(std=0.5), 60),
@@ -58,12 +58,12 @@ def started_case(part, channels):
 
 
 def values(n_samples=20, n_features=60, seed=0, dtype=np.float64):
-    """Return inputs of at least 0, about a third of them 0."""
+    """Return non-negative inputs, about a third of which are 0."""
     X = np.random.default_rng(seed).uniform(-0.5, 1, (n_samples, n_features))
     return np.maximum(X, 0).astype(dtype)
 
 
-# What holds for every part
+# Contract of all parts
 
 
 @every_case
@@ -240,7 +240,7 @@ def test_gaussian_noise_has_its_standard_deviation():
     n = noise.size
     assert abs(noise.mean()) < 4 * 0.3 / np.sqrt(n)
     assert abs(noise.std() - 0.3) < 4 * 0.3 / np.sqrt(2 * n)
-    # Neither rows nor columns share their noise.
+    # The noise differs between rows and between columns.
     assert len(np.unique(noise.round(12))) > 0.99 * n
 
 

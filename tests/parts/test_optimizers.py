@@ -119,7 +119,7 @@ def test_the_first_step_of_adam_is_the_rate_whatever_the_gradient(form):
     np.testing.assert_allclose(theta, [-0.01, -0.01, -0.01, 0.01], rtol=1e-3)
 
 
-# What every stochastic solver promises
+# Contract of all stochastic optimizers
 
 
 @every_solver
@@ -138,7 +138,7 @@ def test_no_gradient_no_step(form, solver):
 
 @every_solver
 def test_parameters_are_stepped_one_by_one(form, solver):
-    """Also where there are more than a kernel handles at a time."""
+    """This includes more parameters than a kernel handles at a time."""
     start, _ = quadratic(40_000)
     scale = np.linspace(0.1, 2, 40_000)
     theta = train(form, solver(), start, lambda theta: scale * theta, 3)
@@ -180,7 +180,7 @@ def test_float32_stays_float32(form, solver):
 
 @every_solver
 def test_models_may_stand_in_front(solver):
-    """A stack of vectors, each with a rate of its own, moves as each alone."""
+    """A stack of vectors, each with a different rate, moves as each vector alone."""
     rng = np.random.default_rng(0)
     start, target = rng.normal(size=(2, 3, 5))
     rates = np.array([[0.1], [0.01], [0.3]])
@@ -195,7 +195,7 @@ def test_models_may_stand_in_front(solver):
         np.testing.assert_allclose(theta[model], alone, rtol=1e-13)
 
 
-# Proximal steps: after the solver's, the soft threshold of an L1 penalty
+# Proximal steps: the soft threshold of an L1 penalty after the step
 
 
 NESTEROV = SGD(momentum=0.9)
@@ -211,7 +211,7 @@ every_proximal = pytest.mark.parametrize("part", PROXIMAL, ids=str)
 
 
 def proximal_path(form, part, theta, gradient, n_steps, rate, alpha):
-    """Return theta after every step down a gradient and an L1 penalty."""
+    """Return theta after each step with a gradient and an L1 penalty."""
     theta, path = theta.copy(), []
     state = part.start(theta)
 
@@ -276,11 +276,11 @@ def test_lbfgs_takes_no_steps_of_its_own():
     assert set(STOCHASTIC) == set(OPTIMIZERS) - {"lbfgs"}
 
 
-# Steps that leave a row out
+# Idle steps
 
 
 def idle_problem(solver, n=40):
-    """Return weights, a state in the midst of training, and rates of the steps."""
+    """Return weights, a state during training, and rates of the steps."""
     rng = np.random.default_rng(0)
     theta = rng.normal(size=n) * 0.1
     state = solver.start(theta)
@@ -295,7 +295,7 @@ def idle_problem(solver, n=40):
 
 
 def with_gradient_0(solver, penalty, alpha, theta, state, rates):
-    """Return weights and state after steps that see the penalty alone."""
+    """Return weights and state after steps with the penalty only."""
     theta, state = theta.copy(), copy.deepcopy(state)
 
     def prox(size):
@@ -320,7 +320,7 @@ def with_gradient_0(solver, penalty, alpha, theta, state, rates):
 
 
 def at_once(solver, penalty, alpha, theta, state, rates, dtype=np.float64):
-    """Return what the solver's ``idle`` makes of them."""
+    """Return weights and state after ``idle``, which makes these steps at once."""
     s, (l1, l2) = np.array(solver.idle_start), penalty.strengths(alpha)
     pull, decay = (0.0, l2) if solver.decoupled else (l2, 0.0)
     for i, rate in enumerate(rates):
@@ -345,10 +345,10 @@ PLAIN, HEAVY = SGD(momentum=0), SGD(nesterovs_momentum=False)
         (SGD(), L2(), 0.1, 1e-12),
         (PLAIN, L1(), 1.0, 1e-12),
         (PLAIN, ElasticNet(), 1.0, 1e-12),
-        # With momentum a step may carry a weight across 0.
+        # With momentum a step may move a weight past 0.
         (HEAVY, L1(), 0.1, 0.2),
         (SGD(), ElasticNet(), 0.1, 0.2),
-        # Without a pull they are exact, except for epsilon.
+        # Without a pull the steps are exact, except for epsilon.
         (Adam(), L2(), 0.0, 1e-5),
         (AdamW(), L2(), 0.1, 1e-5),
         (RMSProp(), L2(), 0.0, 1e-12),

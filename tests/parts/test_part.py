@@ -45,14 +45,14 @@ every_part = pytest.mark.parametrize(
 )
 
 
-# What holds for every part
+# Contract of all parts
 
 
 @every_part
 def test_a_part_is_made_from_keywords_that_have_defaults(cls):
     parameters = signature(cls).parameters.values()
     for parameter in parameters:
-        # Quantile([0.1, 0.5, 0.9]) reads without a name.
+        # Quantile([0.1, 0.5, 0.9]) needs no keyword.
         assert parameter.kind is Parameter.KEYWORD_ONLY or cls is Quantile
         assert parameter.default is not Parameter.empty
 

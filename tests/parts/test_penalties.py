@@ -11,7 +11,7 @@ SINGLE = {n: cls for n, cls in PENALTIES.items() if not cls.sees_matrices}
 every_penalty = pytest.mark.parametrize("part", ALL, ids=str)
 every_sum = pytest.mark.parametrize("penalty", SINGLE.values(), ids=SINGLE)
 
-# From the definition, written once more.
+# Reference implementations of the definitions.
 DEFINITIONS = {
     "elasticnet": lambda weights: (
         0.5 * DEFINITIONS["l1"](weights) + 0.5 * DEFINITIONS["l2"](weights)
@@ -29,7 +29,7 @@ def some_weights(dtype=np.float64, shape=(8, 5)):
 
 
 def gradient_of(part, W, alpha):
-    """Return the gradient of the smooth part, 0 where there is none."""
+    """Return the gradient of the smooth part, or 0 if there is none."""
     gradient = part.gradient(W, alpha)
     return np.zeros_like(W) if gradient is None else gradient
 
@@ -61,7 +61,7 @@ def test_the_gradient_is_the_slope_of_the_smooth_part(penalty):
             ends.append(part.value(W, 0.7) - 0.7 * share * kinks)
         W[place] = middle
         slope[place] = (ends[0] - ends[1]) / (2 * step)
-    # A penalty without a smooth part has no gradient but rounding.
+    # Without a smooth part the gradient is a rounding error.
     bound = 1e-7 * np.linalg.norm(slope) if grad.any() else 1e-9
     assert np.linalg.norm(grad - slope) <= bound
 
@@ -93,7 +93,7 @@ def test_weights_are_left_alone_and_keep_their_type(part, each):
 @every_penalty
 @pytest.mark.parametrize("each", [False, True])
 def test_models_may_stand_in_front(part, each):
-    """A stack of matrices, each with a strength of its own."""
+    """A stack of matrices, each with a different strength."""
     rng = np.random.default_rng(0)
     W, alphas = rng.normal(size=(3, 4, 5)), np.array([0.1, 1.0, 0.0])[:, None, None]
     step = rng.uniform(0.1, 0.5, W.shape) if each else 0.3
@@ -112,7 +112,7 @@ def test_models_may_stand_in_front(part, each):
 @every_sum
 @pytest.mark.parametrize("each", [False, True])
 def test_the_proximal_step_minimises_its_own_objective(penalty, each):
-    """It is the minimum of kinks(w) + sum((w - start)**2 / (2 step))."""
+    """It is the minimum of non_smooth(w) + sum((w - start)**2 / (2 step))."""
     start, part, alpha = some_weights(shape=(1, 20)), penalty(), 0.7
     step = np.linspace(0.1, 2.0, 20) if each else 0.5
     moved = part.prox(start, alpha, step)

@@ -12,7 +12,7 @@ DISTRIBUTIONS = pytest.mark.parametrize(
 
 
 def started(n_classes=12, seed=0, **params):
-    """Return a loss that knows how frequent classes are."""
+    """Return a loss, started with the frequencies of the classes."""
     loss = SampledSoftmax(**params)
     counts = np.random.default_rng(seed).integers(1, 9, n_classes).astype(float)
     loss.start(np.arange(n_classes), counts)
@@ -25,7 +25,7 @@ def batch(n_classes=12, seed=0):
 
 
 def drawn(loss, key):
-    """Return the classes that a key draws, as often as it does."""
+    """Return the classes that a key draws, with repetitions."""
     y = np.zeros(1, int)
     choice = loss.choose(y, [key], np.float64)
     classes = choice.shared[0]
@@ -40,11 +40,11 @@ def test_the_loss_by_hand():
     loss.start(np.arange(4), None)
     raw = np.log([[1.0, 2.0, 3.0, 4.0]])
     key = next(key for key in range(99) if drawn(loss, key) == [2])
-    # exp(f_2) / q_2 = 12 stands for the sum of the others.
+    # exp(f_2) / q_2 = 12 estimates the sum of the others.
     losses, gradient = loss.sampled(raw, np.array([0]), key, np)
     np.testing.assert_allclose(losses, np.log(13))
     np.testing.assert_allclose(gradient, [[-12 / 13, 0, 12 / 13, 0]])
-    # The right class itself is drawn: nothing is left to tell it from.
+    # Only the true class itself is drawn, so the loss is 0.
     losses, gradient = loss.sampled(raw, np.array([2]), key, np)
     np.testing.assert_allclose(losses, 0, atol=1e-15)
     np.testing.assert_allclose(gradient, 0, atol=1e-15)

@@ -42,7 +42,7 @@ def curve(schedule, max_iter=20, n_steps=5, base=BASE):
     return np.concatenate([schedule.rates(base, each) for each in progress])
 
 
-# What holds for every schedule
+# Contract of all schedules
 
 
 @every_schedule
@@ -205,7 +205,7 @@ def test_rates_by_formula(schedule, epoch, expected):
     "cls", [Exponential, InverseTime, Cosine, FlatCosine, OneCycle]
 )
 def test_smooth_schedules_change_at_every_step(cls):
-    """A step is as far along as an epoch of a training with one step an epoch."""
+    """Steps have the rates of epochs with one step each, at the same times."""
     fine = cls().rates(BASE, Progress(epoch=14, n_steps=4, max_iter=20))
     epochs = [14, 14.25, 14.5, 14.75]
     np.testing.assert_allclose(
@@ -262,7 +262,7 @@ def test_onecycle_rises_to_the_base_and_falls_far_below_its_start():
 
 
 def of_torch(name, n_steps=20, **parameters):
-    """Return the rates of a PyTorch schedule that is asked before every step."""
+    """Return the rates of a PyTorch schedule before each step."""
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=BASE)
     schedule = getattr(torch.optim.lr_scheduler, name)(optimizer, **parameters)
@@ -298,8 +298,8 @@ def test_onecycle_is_torchs(anneal_strategy, factors, pct_start):
     max_iter, n_steps = 20, 5
     total = max_iter * n_steps
     schedule = OneCycle(pct_start=pct_start, anneal_strategy=anneal_strategy, **factors)
-    # Theirs reaches the last rate at the last step, ours after it; and theirs is at
-    # the top one step before the share of all steps.
+    # PyTorch's schedule reaches the last rate at the last step, ours after it.
+    # PyTorch's has its maximum one step before the fraction of all steps.
     theirs = of_torch(
         "OneCycleLR",
         total,
@@ -324,7 +324,7 @@ def test_the_warmup_is_torchs():
 
 
 class Own(Schedule):
-    """Returns what it was made with."""
+    """Returns a given object."""
 
     def __init__(self, *, returned=None):
         self.returned = returned
