@@ -1,8 +1,7 @@
 """Names of types for annotations."""
 
-from collections.abc import Callable
 from types import ModuleType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +12,16 @@ __all__ = [
     "Floats",
     "Integers",
     "MatrixLike",
-    "Method",
     "RandomState",
     "Scalar",
 ]
 
 # An array of any library that follows the array API; these share no base class.
 Array: TypeAlias = Any
-# What may be passed as X: an array or a sparse matrix, a data frame, nested lists.
+# What estimators take for X: an array, a frame, a list of rows or a sparse matrix.
 MatrixLike: TypeAlias = Any
-# What may be passed as ``random_state``.
+# What estimators take for ``random_state``.
 RandomState: TypeAlias = int | np.random.RandomState | None
-# A method that a decorator returns with the same signature.
-Method = TypeVar("Method", bound=Callable[..., Any])
 # The functions of such a library, ``xp``.
 ArrayNamespace: TypeAlias = ModuleType
 # Arrays of numpy.
