@@ -33,7 +33,7 @@ import contextvars
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.base import _fit_context as _untyped_fit_context
@@ -58,8 +58,6 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
-from sknn_notes._typing import Method
-
 __all__ = [
     "HasMethods",
     "Interval",
@@ -83,9 +81,12 @@ __all__ = [
     "validate_parameter_constraints",
 ]
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 
 def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
-    """Return scikit-learn's decorator, for type checkers one that keeps signatures."""
+    """Return scikit-learn's decorator, which keeps signatures for type checkers."""
+    # An annotated variable would do for mypy, but pyright would infer Any.
     decorator: Callable[[Method], Method] = _untyped_fit_context(
         prefer_skip_nested_validation=prefer_skip_nested_validation
     )

@@ -1,8 +1,8 @@
 """Names of types for annotations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,6 @@ __all__ = [
     "Graph",
     "Integers",
     "MatrixLike",
-    "Method",
     "Numbers",
     "RandomState",
     "Scalar",
@@ -23,12 +22,10 @@ __all__ = [
 
 # An array of any library that follows the array API; these share no base class.
 Array: TypeAlias = Any
-# What may be passed as X: an array or a sparse matrix, a data frame, nested lists.
+# What estimators take for X: an array, a frame, a list of rows or a sparse matrix.
 MatrixLike: TypeAlias = Any
-# What may be passed as ``random_state``.
+# What estimators take for ``random_state``.
 RandomState: TypeAlias = int | np.random.RandomState | None
-# A method that a decorator returns with the same signature.
-Method = TypeVar("Method", bound=Callable[..., Any])
 # Arrays of a part or layer, by their names.
 Arrays: TypeAlias = dict[str, Array]
 # The functions of such a library, ``xp``.
