@@ -60,7 +60,7 @@ def test_a_set_whose_requirement_is_not_installed_raises(environment):
     environment.setitem(_kernels.KERNEL_SETS, "absent", "a_package_nobody_wrote")
     environment.setenv("SKNN_NOTES_KERNELS", "absent")
     assert "absent" not in _kernels.available()
-    with pytest.raises(ValueError, match=r"'absent'.*Accepted: \['"):
+    with pytest.raises(ValueError, match=r"'absent'.*Available: \['"):
         _kernels.active()
 
 
