@@ -530,7 +530,7 @@ def test_narrow_columns_are_computed_in_single_precision():
     assert output.dtype == np.float32
 
 
-def test_types_of_ones_own_are_one_precision_too():
+def test_given_types_get_one_precision_too():
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
 
     frame = mixed_frame()[["height", "income"]]
@@ -648,7 +648,7 @@ def test_a_graph_runs_in_its_opset_or_raises(parameters, least, opset, dtype):
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
 
 
-# What is refused.
+# Errors.
 
 
 class OwnReLU(ReLU):
@@ -747,13 +747,13 @@ class SharperSquaredError(SquaredError):
         return 2 * losses, 2 * gradient
 
 
-def test_parts_of_ones_own_with_a_form_are_exported():
+def test_custom_parts_with_an_onnx_form_are_exported():
     parts = {"activation": ExportedReLU(), "augment": ExportedNoise()}
     check_classifier(classifier(loss=ExportedLogLoss(), **parts))
     check_regressor(regressor(loss=SharperSquaredError(), **parts))
 
 
-def test_random_passes_are_refused():
+def test_random_passes_raise():
     model = classifier(dropout=0.5, marginalization="monte_carlo")
     with pytest.raises(ValueError, match=r"set_params\(marginalization='analytic'\)"):
         to_onnx(model, X[:1])
@@ -761,13 +761,13 @@ def test_random_passes_are_refused():
 
 
 @pytest.mark.parametrize("model", [Standardizer(), MLPClassifier(), MLPRegressor()])
-def test_what_is_not_fitted_is_refused(model):
+def test_unfitted_estimators_raise(model):
     with pytest.raises(NotFittedError):
         to_onnx(model, X[:1])
 
 
 @pytest.mark.parametrize("model", [Whitener().fit(X), regressor(), classifier()])
-def test_another_number_of_columns_is_refused(model):
+def test_another_number_of_columns_raises(model):
     with pytest.raises(ValueError, match=r"have 63 columns.*fitted with 64"):
         to_onnx(model, X[:1, 1:])
 

@@ -181,7 +181,7 @@ def test_the_types_of_polars():
     assert types(frame) == text | double | {"single": "Float"}
 
 
-# What is refused.
+# Errors.
 
 
 def test_columns_need_names_of_strings():
@@ -191,12 +191,12 @@ def test_columns_need_names_of_strings():
         to_onnx(model, X)
 
 
-def test_what_is_not_fitted_is_refused():
+def test_unfitted_estimators_raise():
     with pytest.raises(NotFittedError):
         to_onnx(TabularMLPRegressor(), FRAME)
 
 
-def test_ensembles_are_refused():
+def test_ensembles_raise():
     model = TabularMLPRegressor("fast", random_state=0)
     ensemble = VotingRegressor([("one", model)]).fit(FRAME[["number"]], SIGNAL)
     with pytest.raises(TypeError, match=r"TabularMLPRegressor can't be .* an ensemble"):

@@ -113,7 +113,7 @@ def affine(
     dtype = _arithmetic(out, (shift, divisor, factor, offset), xp)
     high, low = _in_parts(shift, dtype, xp)
     end, end_low = _in_parts(offset, dtype, xp)
-    steps = [
+    steps: list[tuple[Any, Array, int]] = [
         (isub, high, 0),
         (isub, low, 0),
         (itruediv, xp.astype(divisor, dtype), 1),

@@ -1,4 +1,4 @@
-"""Who makes training steps, for tests that name them, and how fits are compared."""
+"""Executors by name, and comparisons of fits."""
 
 from numbers import Number
 

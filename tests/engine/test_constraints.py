@@ -1,4 +1,4 @@
-"""Penalties with kinks, weight decay, max norm: what the training loop makes hold."""
+"""Non-smooth penalties, weight decay and max norm in the training loop."""
 
 import numpy as np
 import pytest

@@ -495,7 +495,7 @@ def test_data_that_may_not_be_written_to_is_left_alone(use, params):
         np.testing.assert_array_equal(X, before)
 
 
-def test_a_tree_of_ones_own(both):
+def test_a_custom_tree(both):
     loss = HierarchicalSoftmax(tree=((0, 1), (2, 3)))
     assert_same(*both("classes", *data("classes"), loss=loss))
 

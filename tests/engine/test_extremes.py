@@ -1,4 +1,4 @@
-"""At the ends of floating point: finite results or errors, never numpy's warnings."""
+"""Limits of floating point: finite results or errors, never numpy's warnings."""
 
 import numpy as np
 import pytest

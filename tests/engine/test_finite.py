@@ -1,4 +1,4 @@
-"""A fit leaves what predicts finite values for its training data, or it fails."""
+"""A fit has finite predictions for its training data, or raises."""
 
 import copy
 

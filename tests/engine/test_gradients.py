@@ -130,7 +130,7 @@ def n_weights(network):
 def active_set(objective, X, y):
     """Return which piece of every piecewise function this batch is on.
 
-    Units are above or below zero, and so are weights under a penalty with kinks. The
+    Units are above or below zero, and so are weights under a non-smooth penalty. The
     loss pulls an output up, down or not at all, or as hard as it can.
     """
     network = objective.network
@@ -147,7 +147,7 @@ def active_set(objective, X, y):
 
 
 def differences(objective, batch):
-    """Return the centered difference for every parameter, and which have no kink."""
+    """Return the centered difference for every parameter, and where it exists."""
     theta, (X, y, _) = objective.network.theta, batch
     slope, smooth = np.empty_like(theta), np.empty(len(theta), bool)
     for i, middle in enumerate(theta.copy()):
@@ -181,7 +181,7 @@ def check_gradient(objective, batch):
     for _ in range(2):
         if np.mean(~smooth) <= SHARE_AT_KINKS:
             break
-        # By chance a unit sits on its kink: look from a point a step further on.
+        # A unit may be at a non-smooth point by chance: move a step away from it.
         train_a_little(objective, batch, n_steps=1)
         slope, smooth = differences(objective, batch)
     assert np.mean(~smooth) <= SHARE_AT_KINKS
@@ -569,12 +569,12 @@ def test_a_wrong_gradient_is_noticed(loss, penalty):
         check_gradient(objective, make_batch(SquaredError, "outputs"))
 
 
-def test_a_probe_across_a_kink_is_skipped():
+def test_a_probe_across_a_non_smooth_point_is_skipped():
     objective = make_objective(SquaredError(), "one output", [ReLU()])
     batch = make_batch(SquaredError, "one output")
     (_, first), *_ = objective.network.dense
-    # One sample sits on the kink of the first unit, which moves with five weights and
-    # the bias.
+    # One sample is at the non-smooth point of the first unit, which depends on five
+    # weights and the bias.
     first["b"][0] = -(batch[0][0] @ first["W"][:, 0]) + 1e-7
     _, smooth = differences(objective, batch)
     views = objective.network.layout.views(smooth)

@@ -1,4 +1,4 @@
-"""Where arrays lie in flat vectors: places, views, slices and roles."""
+"""Positions of arrays in flat vectors: views, slices and roles."""
 
 import numpy as np
 import pytest

@@ -256,7 +256,7 @@ def test_an_interruption_keeps_the_last_iterate():
     assert model.loss_ == until_then.loss_
 
 
-def test_an_objective_that_is_not_finite_at_the_start_is_refused():
+def test_an_objective_that_is_not_finite_at_the_start_raises():
     X, y = iris()
     model = MLPRegressor(solver="lbfgs", random_state=0)
     with pytest.raises(ValueError, match="before the first iteration"):

@@ -1,4 +1,4 @@
-"""Watching training: the curves, the best weights, and scikit-learn's plateaus."""
+"""The monitor: curves, the best weights, and scikit-learn's plateaus."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Networks that a device trains side by side are those that it trains alone."""
+"""Networks trained side by side on a device equal those trained separately."""
 
 import gc
 import pickle
@@ -717,7 +717,7 @@ def test_an_error_of_a_step_ends_its_stack(assert_agree):
     assert_agree(own, clone(own).fit(X, TARGETS["classes"]), X)
 
 
-def test_different_inputs_that_do_not_fit_are_refused(assert_agree, memory):
+def test_different_inputs_that_do_not_fit_raise(assert_agree, memory):
     models = [network(), network(), network(hidden_layer_sizes=4)]
     data = [*folds(2), *data_of("classes", 1)]
     stacks = Stacks(models, data)

@@ -11,7 +11,7 @@ from sknn_notes.schedules import Constant, InvScaling
 
 pytestmark = pytest.mark.usefixtures("executor")
 
-# Enough for twenty samples, at rates that fall to 0 so that losses with kinks settle.
+# Enough for twenty samples, at rates that fall to 0 so that non-smooth losses converge.
 SOLVERS = {
     "adam": {"learning_rate_init": 0.03, "max_iter": 500},
     "adamw": {"learning_rate_init": 0.03, "max_iter": 500},
@@ -32,7 +32,7 @@ def classifier(**parameters):
     return MLPClassifier(**(defaults | parameters))
 
 
-# Twenty samples without regularization can be learnt by heart
+# The network can overfit twenty samples without regularization
 
 
 def fit_twenty(cls, y, loss, solver):
@@ -61,7 +61,7 @@ def test_twenty_samples_are_overfitted_by_classifiers(loss, task, solver):
     assert model.score(X, y) == 1
 
 
-def has_kink_at_the_target(cls):
+def is_non_smooth_at_the_target(cls):
     """Whether a regression loss pulls hard however near the target is."""
     if cls().link().name != "identity":
         return False
@@ -74,8 +74,10 @@ def has_kink_at_the_target(cls):
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)
 @pytest.mark.parametrize("n_outputs", [1, 3])
 def test_twenty_samples_are_overfitted_by_regressors(loss, solver, n_outputs):
-    if solver == "lbfgs" and has_kink_at_the_target(REGRESSION_LOSSES[loss]):
-        pytest.skip("L-BFGS models a curvature, which a kink at the minimum lacks")
+    if solver == "lbfgs" and is_non_smooth_at_the_target(REGRESSION_LOSSES[loss]):
+        pytest.skip(
+            "L-BFGS models a curvature, which does not exist at a non-smooth minimum"
+        )
     if loss == "gaussian_nll":
         pytest.skip("A likelihood has no bound, and long steps jump off its ridge")
     _, rng = small_data(seed=1)
@@ -188,7 +190,7 @@ def test_a_plateau_at_a_constant_rate_is_the_end(rates):
     assert model.n_iter_ == 5
 
 
-def test_a_schedule_of_ones_own(rates):
+def test_a_custom_schedule(rates):
     class Halving(Constant):
         def formula(self, base, epochs, progress):
             assert progress.max_iter == 3

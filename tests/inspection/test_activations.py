@@ -1,4 +1,4 @@
-"""Outputs, slopes and gradients of the units, and the shares told of them."""
+"""Outputs, slopes and gradients of the units, and fractions of them."""
 
 import numpy as np
 import pytest

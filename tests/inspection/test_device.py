@@ -1,4 +1,4 @@
-"""A network that is trained on a device is watched on the CPU."""
+"""Networks trained on a device are inspected on the CPU."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The numbers in the displays, and what is drawn of them."""
+"""The numbers in the displays, and their plots."""
 
 import subprocess
 import sys
@@ -77,7 +77,7 @@ def test_scores_that_are_the_losses_have_no_panel():
     assert display.plot().axes_.shape == (1, 2)
 
 
-def test_drawn_again_on_axes_of_ones_own(fitted):
+def test_plotted_again_on_given_axes(fitted):
     import matplotlib.pyplot as plt
 
     figure, ax = plt.subplots()
@@ -95,7 +95,7 @@ def test_drawn_again_on_axes_of_ones_own(fitted):
         lambda model: RegularizationPathDisplay.from_estimator(model, [[1]], [1]),
     ],
 )
-def test_other_estimators_are_refused(draw):
+def test_other_estimators_raise(draw):
     with pytest.raises(TypeError, match=r"takes an MLPClassifier.*LogisticRegression"):
         draw(make_pipeline(Standardizer(), LogisticRegression()))
 
@@ -172,7 +172,7 @@ def test_weights_that_make_no_picture(fitted, options, message):
         WeightsDisplay.from_estimator(fitted, **options)
 
 
-def test_transformers_without_a_matrix_are_refused(digits):
+def test_transformers_without_a_matrix_raise(digits):
     with pytest.raises(TypeError, match="takes a network, or a transformer with"):
         WeightsDisplay.from_estimator(Standardizer().fit(digits[0]))
     with pytest.raises(TypeError, match="takes an estimator"):
@@ -296,7 +296,7 @@ def test_samples_with_their_classes(iris, loss, quantity, n_classes):
     assert display.mean.shape == (3, 1 if n_classes == 2 else 3)
     assert list(display.labels) == list(names[1 if n_classes == 2 else 0 : n_classes])
     assert display.ax_.get_ylabel() == quantity
-    with pytest.raises(ValueError, match="10 samples at most"):
+    with pytest.raises(ValueError, match="at most 10 samples"):
         UncertaintyDisplay.from_estimator(model, X)
 
 

@@ -1,4 +1,4 @@
-"""What ``sanity_check`` finds in good and in bad set-ups, and how it reports."""
+"""Findings of ``sanity_check`` for good and bad set-ups, and its report."""
 
 import numpy as np
 import pytest
@@ -352,7 +352,7 @@ def test_wrong_gradients_are_caught(iris, numbers):
 
 
 @pytest.mark.parametrize("parameters", [{"init": "zeros"}, {"batch_norm": True}])
-def test_gradients_are_checked_off_the_kinks(iris, parameters):
+def test_gradients_are_checked_where_they_exist(iris, parameters):
     report = sanity_check(MLPClassifier(20, **parameters), *iris)
     assert report["gradient"].status == "pass"
 
@@ -430,7 +430,7 @@ def test_a_loss_that_rises(iris):
 
 
 def test_dead_units(iris):
-    """Large negative biases keep every unit off, so that nothing is learnt."""
+    """Large negative biases keep every unit off, so that nothing is learned."""
     report = sanity_check(MLPClassifier(50, bias_init=-50.0), *iris)
     assert report["dead units"].status == "fail"
     assert "100% dead at the start" in report["dead units"].found
@@ -499,7 +499,7 @@ def test_weights_of_rare_classes_leave_chance_where_it_is():
     assert report["loss at chance"].status == "pass"
 
 
-def test_other_estimators_are_refused(iris):
+def test_other_estimators_raise(iris):
     with pytest.raises(TypeError, match="sanity_check takes an MLPClassifier"):
         sanity_check(clone(Standardizer()), *iris)
 

@@ -147,7 +147,7 @@ PREPARED = [log_x, log_y, symlog, no_ticks, fixed_ticks, multiples, null_locator
 @pytest.mark.filterwarnings("ignore:Data has no positive values")
 @every_display
 @pytest.mark.parametrize("prepare", PREPARED, ids=lambda p: p.__name__)
-def test_scales_and_ticks_of_ones_own(models, draw, prepare):
+def test_custom_scales_and_ticks(models, draw, prepare):
     axes = empty_axes(PANELS[draw])
     for ax in np.ravel(axes):
         prepare(ax)
@@ -156,7 +156,7 @@ def test_scales_and_ticks_of_ones_own(models, draw, prepare):
 
 
 @pytest.mark.parametrize("draw", [curve, ratio, path, band, numbers])
-def test_scales_and_ticks_of_ones_own_stay(models, draw):
+def test_custom_scales_and_ticks_stay(models, draw):
     axes = empty_axes(PANELS[draw])
     first = np.ravel(axes)[0]
     log_x(first)

@@ -1,4 +1,4 @@
-"""Which kernels are used, and that every set of them has the same functions."""
+"""The choice of the kernels; every set has the same functions."""
 
 import inspect
 from types import ModuleType
@@ -50,17 +50,17 @@ def test_the_fastest_available_set_is_the_default(environment, value):
     assert _kernels.active().__name__.endswith(f"_{_kernels.available()[0]}")
 
 
-def test_a_wrong_name_of_a_set_is_refused(environment):
+def test_a_wrong_name_of_a_set_raises(environment):
     environment.setenv("SKNN_NOTES_KERNELS", "nunpy")
     with pytest.raises(ValueError, match=r"SKNN_NOTES_KERNELS='nunpy'.*'numpy'"):
         _kernels.active()
 
 
-def test_a_set_whose_requirement_is_not_installed_is_refused(environment):
+def test_a_set_whose_requirement_is_not_installed_raises(environment):
     environment.setitem(_kernels.KERNEL_SETS, "absent", "a_package_nobody_wrote")
     environment.setenv("SKNN_NOTES_KERNELS", "absent")
     assert "absent" not in _kernels.available()
-    with pytest.raises(ValueError, match=r"'absent'.*Accepted: \['"):
+    with pytest.raises(ValueError, match=r"'absent'.*Available: \['"):
         _kernels.active()
 
 

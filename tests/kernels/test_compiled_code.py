@@ -1,4 +1,4 @@
-"""Where compiled code is kept, and that no disk, archive or setting stops a fit."""
+"""The cache of compiled code; no disk, archive or setting makes a fit fail."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""What scikit-learn, pandas, polars and pickle expect of every transformer."""
+"""Contract of every transformer with scikit-learn, pandas, polars and pickle."""
 
 import pickle
 
@@ -147,7 +147,7 @@ def test_copy_false_works_in_place(transformer, X):
     np.testing.assert_allclose(X, original)
 
 
-def test_copy_false_leaves_refused_data_alone(X):
+def test_copy_false_leaves_data_unchanged_on_error(X):
     standardizer = Standardizer(copy=False).fit(X)
     X[20, 1] = np.inf
     before = X.copy()
@@ -224,7 +224,7 @@ BAD_PARAMETERS = [
 
 
 @pytest.mark.parametrize(("transformer", "message"), BAD_PARAMETERS, ids=str)
-def test_bad_parameters_are_refused(transformer, message, X):
+def test_bad_parameters_raise(transformer, message, X):
     with pytest.raises(ValueError, match=message):
         transformer.fit(X)
     assert not hasattr(transformer, "n_features_in_")
@@ -260,7 +260,7 @@ def test_a_failed_fit_changes_nothing(transformer, method, X):
 
 
 @each_transformer
-def test_bad_data_is_refused(transformer, X):
+def test_bad_data_raises(transformer, X):
     transformer.fit(X)
     bad = X.copy()
     bad[5, 1] = -np.inf
@@ -288,7 +288,7 @@ def test_bad_data_is_refused(transformer, X):
     ],
     ids=str,
 )
-def test_statistics_that_overflow_are_refused(transformer, values):
+def test_statistics_that_overflow_raise(transformer, values):
     with pytest.raises(ValueError, match=r"overflow float64.*Divide X"):
         transformer.fit(np.array(values)[:, None])
     assert not hasattr(transformer, "n_features_in_")
@@ -298,7 +298,7 @@ def test_statistics_that_overflow_are_refused(transformer, values):
 @pytest.mark.parametrize(
     "container", [sparse.csr_matrix, sparse.csc_array], ids=lambda c: c.__name__
 )
-def test_sparse_is_refused_with_a_way_out(transformer, container, X):
+def test_sparse_data_raises_with_advice(transformer, container, X):
     message = "with_mean=False|TruncatedSVD|ColumnTransformer"
     # The errors of scikit-learn's scalers.
     error = ValueError if isinstance(transformer, Standardizer) else TypeError
@@ -312,7 +312,7 @@ def test_sparse_is_refused_with_a_way_out(transformer, container, X):
             transformer.inverse_transform(container(X))
 
 
-def test_whitener_refuses_nan(X):
+def test_whitener_raises_for_nan(X):
     X[0, 0] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         Whitener().fit(X)

@@ -1,4 +1,4 @@
-"""The ends of floating point, and weights of any size: right, or a clear error."""
+"""Limits of floating point, and weights of any size: correct, or a clear error."""
 
 import numpy as np
 import pytest
@@ -48,13 +48,13 @@ def test_weights_of_very_different_sizes_in_chunks(X):
     np.testing.assert_allclose(stream.var_, expected.var_, rtol=1e-12)
 
 
-def test_weights_whose_sum_overflows_are_refused(X):
+def test_weights_whose_sum_overflows_raise(X):
     with pytest.raises(ValueError, match=r"sum of sample_weight overflows.*Divide"):
         Standardizer().fit(X, sample_weight=np.full(40, 1e308))
 
 
 @pytest.mark.parametrize("total", [1.0, 1.0 + 1e-15, 3.7])
-def test_ddof_refuses_weights_that_do_not_count_samples(X, total):
+def test_ddof_raises_for_weights_that_do_not_count_samples(X, total):
     weights = np.random.default_rng(1).random(40)
     weights *= total / weights.sum()
     with pytest.raises(ValueError, match=r"ddof=1 counts samples.*ddof=0"):
@@ -112,7 +112,7 @@ def test_centering_squares_nothing(size, per):
     np.testing.assert_allclose(centerer.mean_, np.atleast_1d(X.mean(axis=axis)))
 
 
-def test_means_that_overflow_when_pooled_are_refused():
+def test_means_that_overflow_when_pooled_raise():
     X = np.array([[1.7e308, -1.7e308]])
     np.testing.assert_array_equal(Centerer().fit(X).mean_, X[0])
     with pytest.raises(ValueError, match="overflow float64"):
@@ -148,7 +148,7 @@ def test_no_floating_point_error_comes_from_inside(transformer, dtype):
 
 
 @pytest.mark.parametrize("copy", [True, False])
-def test_results_that_overflow_are_refused(copy):
+def test_results_that_overflow_raise(copy):
     scaler = Standardizer(copy=copy).fit(np.array([[1e-30], [3e-30]]))
     np.testing.assert_allclose(scaler.transform([[1e30]]), 1e60)
     for dtype, value in ((np.float32, 1e30), (np.float16, 3e4), (np.float64, 1e300)):

@@ -175,7 +175,7 @@ def test_neighbors_in_float64_are_told_apart():
     assert np.isfinite(encoder.transform(x[:, None])).all()
 
 
-def test_a_tree_of_ones_own():
+def test_a_custom_tree():
     X, y = load_diabetes(return_X_y=True)
     tree = DecisionTreeRegressor(min_samples_leaf=100)
     encoder = PiecewiseLinearEncoder(bins=tree).fit(X, y)

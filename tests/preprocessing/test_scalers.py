@@ -194,7 +194,7 @@ def test_weights_act_as_repetitions(per):
     np.testing.assert_allclose(weighted.mean_, one.mean_)
 
 
-def test_weights_that_make_no_sense_are_refused():
+def test_invalid_weights_raise():
     X = np.eye(3)
     for bad in (np.zeros(3), [1, -1, 1], [1, 2], np.ones((3, 3)), [1, np.nan, 1]):
         with pytest.raises(ValueError, match=r"[Ww]eight"):

@@ -1,4 +1,4 @@
-"""What a fitted transformer holds, shows and reads, and what changes it."""
+"""State of fitted transformers: attributes, pickles and parameters."""
 
 import copy
 import pickle
@@ -266,7 +266,7 @@ def test_a_stream_holds_features_by_features_whatever_the_rows(n_features):
         assert len(pickle.dumps(whitener)) < 8 * n_features * (n_features + 10) + 5_000
 
 
-def test_a_stream_too_wide_for_this_machine_is_refused():
+def test_a_stream_too_wide_for_the_memory_raises():
     X = np.zeros((2, 3_000_000), dtype=np.float32)
     with pytest.raises(ValueError, match=r"72,000 GB for the 3,000,000 features.*fit"):
         Whitener().partial_fit(X)

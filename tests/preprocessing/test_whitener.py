@@ -330,7 +330,7 @@ def test_shrinkage_is_that_of_scikit_learn(shape, name, estimator):
     np.testing.assert_allclose(np.linalg.inv(L @ L.T), theirs.covariance_, atol=1e-8)
 
 
-def test_cholesky_refuses_what_cannot_be_inverted():
+def test_cholesky_raises_for_a_singular_covariance():
     for X in (rank_deficient(), mixed(5, 9), np.ones((4, 2))):
         with pytest.raises(ValueError, match="Raise eps, set shrinkage"):
             Whitener("cholesky", eps=0).fit(X)
@@ -361,7 +361,7 @@ def test_large_eps_is_warned_about():
     Whitener("pca_cor").fit(X)
 
 
-def test_partial_fit_refuses_ledoit_wolf():
+def test_partial_fit_raises_for_ledoit_wolf():
     with pytest.raises(ValueError, match="Use fit, or shrinkage='oas'"):
         Whitener(shrinkage="ledoit_wolf").partial_fit(mixed(10, 3))
 
