@@ -33,7 +33,7 @@ import contextvars
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from sklearn.base import _fit_context as _untyped_fit_context
@@ -58,6 +58,8 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
+from sknn_notes._typing import Method
+
 __all__ = [
     "HasMethods",
     "Interval",
@@ -80,8 +82,6 @@ __all__ = [
     "rows_of_fold",
     "validate_parameter_constraints",
 ]
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:

@@ -1,8 +1,8 @@
 """Names of types for annotations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ __all__ = [
     "Graph",
     "Integers",
     "MatrixLike",
+    "Method",
     "Numbers",
     "RandomState",
     "Scalar",
@@ -26,6 +27,8 @@ Array: TypeAlias = Any
 MatrixLike: TypeAlias = Any
 # What estimators take for ``random_state``.
 RandomState: TypeAlias = int | np.random.RandomState | None
+# A method that a decorator returns with the same signature.
+Method = TypeVar("Method", bound=Callable[..., Any])
 # Arrays of a part or layer, by their names.
 Arrays: TypeAlias = dict[str, Array]
 # The functions of such a library, ``xp``.

@@ -13,7 +13,7 @@ from sklearn.metrics import get_scorer
 
 from sknn_notes._checks import shown
 from sknn_notes._messages import warn
-from sknn_notes._sklearn import Method
+from sknn_notes._typing import Method
 
 
 class AvailableIf:

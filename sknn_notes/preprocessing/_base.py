@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from functools import partial, wraps
 from numbers import Integral, Number
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +35,14 @@ from sknn_notes._sklearn import (
     has_array_dispatch,
     validate_parameter_constraints,
 )
-from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers, MatrixLike
+from sknn_notes._typing import (
+    Array,
+    ArrayNamespace,
+    Floats,
+    Integers,
+    MatrixLike,
+    Method,
+)
 from sknn_notes.preprocessing._docs import METHOD
 from sknn_notes.preprocessing._moments import (
     dense_kernel,
@@ -45,7 +52,6 @@ from sknn_notes.preprocessing._moments import (
     samples_seen,
 )
 
-Method = TypeVar("Method", bound=Callable[..., Any])
 Per: TypeAlias = Literal["feature", "all", "channel"]
 Channels: TypeAlias = Literal["last", "first"]
 
