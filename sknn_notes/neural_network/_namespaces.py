@@ -11,8 +11,8 @@ from typing import Any, cast
 import numpy as np
 
 from sknn_notes._arrays import fitted_elsewhere, input_namespace, to_numpy
-from sknn_notes._sklearn import Method, check_same_namespace
-from sknn_notes._typing import ArrayNamespace
+from sknn_notes._sklearn import check_same_namespace
+from sknn_notes._typing import ArrayNamespace, Method
 from sknn_notes.layers._base import Fitted
 from sknn_notes.neural_network import _devices
 from sknn_notes.neural_network._inputs import is_tensor
