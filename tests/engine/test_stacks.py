@@ -725,7 +725,7 @@ def test_different_inputs_that_do_not_fit_raise(assert_agree, memory):
     stacks.train()
     for error in stacks.errors[:2]:
         assert isinstance(error, MemoryError)
-        assert "Train them with fewer folds at a time" in str(error)
+        assert "Use fewer folds at a time" in str(error)
     # One alone is sent in pieces.
     own = models[2].set_params(device=None)
     assert_agree(own, clone(own).fit(X, TARGETS["classes"]), X)

@@ -196,7 +196,7 @@ BAD_PARAMETERS = [
     (Centerer(channels="middle"), "channels"),
     (Standardizer(ddof=2), "ddof"),
     (Standardizer(with_mean="yes"), "with_mean"),
-    (MinMaxNormalizer((1, 0)), "smaller first"),
+    (MinMaxNormalizer((1, 0)), "smaller one first"),
     (MinMaxNormalizer((0, 1, 2)), "two finite numbers"),
     (MinMaxNormalizer((0, np.inf)), "two finite numbers"),
     (MinMaxNormalizer([0, 1]), "feature_range"),
@@ -217,7 +217,7 @@ BAD_PARAMETERS = [
     (Whitener(n_components=0), "n_components"),
     (Whitener(n_components=1.0), "n_components"),
     (Whitener(n_components=5), "exceeds min.n_samples, n_features.=4"),
-    (Whitener("zca", whiten=False), "belongs to the methods 'pca' and 'pca_cor'"),
+    (Whitener("zca", whiten=False), "requires method='pca' or 'pca_cor'"),
     (Whitener(shrinkage=1.5), "shrinkage"),
     (Whitener(shrinkage="lasso"), "shrinkage"),
 ]
