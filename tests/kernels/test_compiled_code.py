@@ -148,7 +148,7 @@ def test_a_zip_without_a_home_that_can_be_written(archive, home):
     process = Process(**environment)
     assert process.result == RIGHT
     (warning,) = process.warnings
-    assert "PermissionError: no directory of ['" in warning
+    assert "PermissionError: none of the directories ['" in warning
     assert "NUMBA_CACHE_DIR" in warning
     # What the warning recommends helps.
     environment["NUMBA_CACHE_DIR"] = home / "cache"
@@ -168,7 +168,7 @@ def test_an_installation_where_nothing_can_be_written(tmp_path, home):
     process = Process(**environment)
     assert process.result == RIGHT
     (warning,) = process.warnings
-    assert "PermissionError: no directory of ['" in warning
+    assert "PermissionError: none of the directories ['" in warning
 
 
 def test_a_file_system_without_locks_keeps_code_all_the_same(home):
@@ -223,7 +223,7 @@ sys.frozen = True
 
 
 def test_a_frozen_application_compiles_without_a_cache(home):
-    """Its modules are in no file, neither as sources nor as bytecode."""
+    """Its modules are not in files, neither as sources nor as bytecode."""
     code = FROZEN.format(root=str(PACKAGE)) + USE.format(before="pass")
     for _ in range(2):
         process = Process(sys.executable, "-c", code, HOME=home)
