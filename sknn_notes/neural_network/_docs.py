@@ -81,10 +81,10 @@ bias_init : float, default=0.0
     Initial value of every bias. At 0, ``init='auto'`` draws the biases from the
     distribution of the weights, as scikit-learn does. With batch or layer norm, the
     shifts that replace the biases of the hidden layers start at 0.
-penalty : {'l2', 'l1', 'elasticnet'}, Penalty or None, default='l2'
+penalty : {'l2', 'l1', 'elasticnet', 'group_lasso'}, Penalty or None, default='l2'
     Penalty on the weights, added to the mean loss: 'l2' is
     ``alpha / 2 * sum(W**2)``; 'l1' is ``alpha * sum(abs(W))`` and makes weights exactly
-    0; 'elasticnet' mixes the two.
+    0; 'elasticnet' mixes the two; 'group_lasso' sets the weights of whole inputs to 0.
 l1_ratio : float, default=0.5
     Share of L1 in ``penalty='elasticnet'``, between 0 and 1.
 penalize_bias : bool, default=False
