@@ -88,10 +88,12 @@ def completed(shared: str) -> Callable[[Documented], Documented]:
         own = _sections(documented.__doc__)
         parts = common | own
         for title in ("Parameters", "Attributes"):
-            merged = _entries(common.get(title, "")) | _entries(own.get(title, ""))
+            entries = _entries(own.get(title, ""))
+            merged = _entries(common.get(title, "")) | entries
             if title == "Parameters":
                 named = inspect.signature(documented).parameters
                 merged = {name: merged[name] for name in named if name in merged}
+                merged |= entries  # Also a name that the signature lacks.
             parts[title] = "\n".join(merged.values())
         documented.__doc__ = "\n".join(
             f"{title}\n{'-' * len(title)}\n{body.strip()}\n" if title else body

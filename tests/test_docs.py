@@ -121,9 +121,15 @@ def registered_parts():
                 )
 
 
+def is_display(name):
+    """Whether a dotted name is a display, or a member of one."""
+    return name.startswith("sknn_notes.inspection.") and "Display" in name
+
+
 def checks_of(name, kind):
     """Return the checks for the docstring of a dotted name of the given kind."""
-    checks = USER_CHECKS if kind == "type" or is_estimator(name) else CHECKS
+    for_users = kind == "type" or is_estimator(name) or is_display(name)
+    checks = USER_CHECKS if for_users else CHECKS
     if kind == "type" and (is_estimator(name) or name in set(registered_parts())):
         return checks | EXAMPLE
     return checks

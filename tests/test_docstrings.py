@@ -96,3 +96,17 @@ def test_no_docstring_stays_none():
         pass
 
     assert completed(SHARED)(function).__doc__ is None
+
+
+def test_own_parameters_that_the_signature_lacks_are_kept():
+    @completed(SHARED)
+    def function(X, y):
+        """Do something.
+
+        Parameters
+        ----------
+        X, y : ndarray
+            Data.
+        """
+
+    assert "X, y : ndarray\n    Data.\n" in function.__doc__

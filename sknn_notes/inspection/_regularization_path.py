@@ -14,7 +14,7 @@ from sknn_notes._docstrings import completed
 from sknn_notes._sklearn import check_matplotlib_support
 from sknn_notes._typing import Floats, MatrixLike
 from sknn_notes.inspection._access import fitted_network, no_network
-from sknn_notes.inspection._docs import GRID_DISPLAY, GRID_PLOT
+from sknn_notes.inspection._docs import GRID_DISPLAY, GRID_PLOT, TRAINING
 from sknn_notes.inspection._plotting import grid_of_axes, named, rescale
 from sknn_notes.neural_network._base import BaseMLP
 
@@ -91,6 +91,7 @@ class RegularizationPathDisplay:
 
     @classmethod
     @completed(GRID_PLOT)
+    @completed(TRAINING)
     def from_estimator(
         cls,
         estimator: Any,
