@@ -22,7 +22,11 @@ class Embed(Layer):
     """
 
     def __init__(self, embedding: Embedding) -> None:
-        self.embedding, self.n_units = embedding, embedding.n_outputs_
+        self.embedding = embedding
+
+    @property
+    def n_units(self) -> int:  # type: ignore[override]
+        return self.embedding.n_outputs_
 
     @property
     def title(self) -> str:

@@ -191,6 +191,13 @@ def assert_counts_all(model, X, y):
         assert model.summary().n_trained == theta.size
 
 
+def test_an_embedding_saved_by_version_0_1_0_has_a_summary(three_classes):
+    model = network(embedding="periodic").fit(*three_classes)
+    embed, *_ = model._predictor.layers
+    vars(embed).pop("n_units", None)  # That version did not save it.
+    assert_counts(model)
+
+
 @pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("pair", PAIRS, ids=", ".join)
 def test_a_summary_counts_every_parameter(pair, three_classes):
