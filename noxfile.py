@@ -15,6 +15,8 @@ import nox
 
 nox.options.sessions = ["lint", "types", "imports", "tests", "doctests", "docs"]
 nox.options.reuse_venv = "yes"
+# Without this, a session whose Python is missing counts as passed.
+nox.options.error_on_missing_interpreters = True
 
 # Several workers run the tests: more threads than that only wait for each other.
 ONE_THREAD = {
