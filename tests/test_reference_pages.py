@@ -30,7 +30,7 @@ def test_hyperparameters_by_task_names_every_parameter(network):
 
 @pytest.mark.parametrize("program", ["quality", "tuning"])
 def test_tables_are_those_of_the_stored_results(program, monkeypatch):
-    pytest.importorskip("threadpoolctl")
+    pytest.importorskip("fcntl", reason="the programs lock their files of results")
     monkeypatch.syspath_prepend(BENCHMARKS)
     written = importlib.import_module(program).tables_for_docs()
     path = DOCS / f"{program}_results.rst"
