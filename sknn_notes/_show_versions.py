@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from threadpoolctl import threadpool_info
 
@@ -17,7 +18,7 @@ _PACKAGES = [
 ]
 
 
-def _installed(package):
+def _installed(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
@@ -38,7 +39,7 @@ def show_versions() -> None:
     System:
                 python: ...
     """
-    blocks = {
+    blocks: dict[str, dict[str, Any]] = {
         "System": {
             "python": sys.version.replace("\n", " "),
             "executable": sys.executable,
