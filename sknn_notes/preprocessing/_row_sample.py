@@ -77,7 +77,7 @@ class RowSample:
             if self.y.shape[1:] != y.shape[1:]:
                 raise ValueError(
                     f"y has shape {y.shape}, but that of the earlier chunks is "
-                    f"{self.y.shape}. Pass the same outputs in every chunk."
+                    f"{self.y.shape}. Pass the same number of outputs in every chunk."
                 )
         sample = copy.copy(self)
         sample._rng = copy.deepcopy(self._rng)
