@@ -105,7 +105,7 @@ def lint(session):
 @nox.session
 def types(session):
     """Types, by mypy."""
-    install(session, "-e", ".[test-full,dev]")
+    install(session, "-e", ".[fast,test-full,dev]")
     session.run("mypy", *session.posargs)
 
 

@@ -3,11 +3,13 @@
 import os
 import re
 import signal
+import sys
 import threading
 import warnings
 from contextlib import chdir
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -30,6 +32,9 @@ from sknn_notes.clusters import RecoverableClient
 from sknn_notes.losses import Hinge
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "user_guide" / "clusters.rst"
+
+# The workers may find another package named tests, which some packages install.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def code_blocks():

@@ -1,4 +1,4 @@
-"""What fitted networks tell of themselves: how training went, what they consist of."""
+"""Reports on fitted networks: the history of training and a summary of the layers."""
 
 from collections.abc import Sequence
 from math import nan
@@ -20,19 +20,18 @@ class ReportsMixin:
 
     @property
     def history_(self) -> list[dict[str, float]]:
-        """A record for every epoch; ``pandas.DataFrame(model.history_)`` shows it.
+        """Curves of training as records, one for each epoch of each network.
 
-        It holds what ``loss_curve_``, ``validation_loss_curve_`` and
-        ``validation_scores_`` hold, of all networks.
+        They contain the values of ``loss_curve_``, ``validation_loss_curve_`` and
+        ``validation_scores_``. ``pandas.DataFrame(model.history_)`` is a table of them.
 
         Returns
         -------
         history : list of dict
-            One for every epoch of every network, over all calls of ``fit`` with
-            ``warm_start`` and of ``partial_fit``. Its keys are ``"network"``, the index
-            in ``networks_``, 0 where there is one network; ``"epoch"``, counted from 1;
-            ``"loss"``, the training loss; ``"validation_loss"`` and
-            ``"validation_score"``, NaN in an epoch without validation.
+            With ``warm_start`` and ``partial_fit``, earlier calls are included. The
+            keys are ``"network"``, the index in ``networks_`` (0 if there is only
+            one network); ``"epoch"``, counted from 1; ``"loss"``, the training loss;
+            ``"validation_loss"`` and ``"validation_score"``, NaN without validation.
         """
         self._check_is_fitted()
         return [
@@ -61,17 +60,18 @@ class ReportsMixin:
         Returns
         -------
         summary : Summary
-            It prints as a table, in notebooks as one of HTML. Its attributes are:
+            Prints as a table, and as an HTML table in notebooks. Its attributes are:
 
-            - ``layers``: list of dict, one for every layer in order, with the keys
-              ``"layer"``, ``"output_shape"``, ``"arrays"`` and ``"n_parameters"``;
-              ``pandas.DataFrame`` takes it. With several networks it is of the first;
-            - ``n_networks``, and of all of them together: ``n_parameters``, and
-              ``n_trained``, those that training changes by gradients. The others are
-              running averages of batch norm and constants of an embedding;
-            - ``nbytes``: bytes of these parameters;
-            - ``solver_nbytes``: bytes of what the solver keeps, which ``partial_fit``
-              and ``warm_start`` go on from.
+            - ``layers``: list of dict, one for each layer of the first network, with
+              the keys ``"layer"``, ``"output_shape"``, ``"arrays"`` and
+              ``"n_parameters"``; ``pandas.DataFrame`` accepts it;
+            - ``n_networks``: number of networks;
+            - ``n_parameters``: number of parameters of all networks;
+            - ``n_trained``: number of those that are trained by gradients. The others
+              are running averages of batch norm and constants of an embedding;
+            - ``nbytes``: size of the parameters of all networks, in bytes;
+            - ``solver_nbytes``: size of the state of the optimizer, with which
+              ``partial_fit`` and ``warm_start`` continue, in bytes.
 
         Raises
         ------

@@ -83,11 +83,11 @@ class Summary:
             f"Parameters: {self.n_parameters:,} ({self.n_trained:,} trained, "
             f"{n_fixed:,} not trained)",
             f"Memory: {_size(self.nbytes)} in {self.dtype}, and "
-            f"{_size(self.solver_nbytes)} that the solver keeps",
+            f"{_size(self.solver_nbytes)} of optimizer state",
         ]
         if self.n_networks > 1:
             lines.insert(
-                0, f"The first of {self.n_networks} networks; of all together:"
+                0, f"Layers of the first of {self.n_networks} networks. In all:"
             )
         return lines
 

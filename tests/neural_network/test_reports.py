@@ -1,4 +1,4 @@
-"""What fitted networks tell of themselves: their history and their summary."""
+"""Reports on fitted networks: their history and their summary."""
 
 import pickle
 from itertools import combinations
@@ -271,9 +271,9 @@ LayerNorm()  (n_samples, 8)  scale (8,), shift (8,)          16
 ReLU()       (n_samples, 8)                                   0
 Dense()      (n_samples, 3)  W (8, 3), b (3,)                27
 
-The first of 20 networks; of all together:
+Layers of the first of 20 networks. In all:
 Parameters: 1,820 (1,820 trained, 0 not trained)
-Memory: 14.2 KiB in float64, and 28.4 KiB that the solver keeps"""
+Memory: 14.2 KiB in float64, and 28.4 KiB of optimizer state"""
 
 
 def test_a_summary_prints_as_a_table(three_classes):
