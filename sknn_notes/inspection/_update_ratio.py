@@ -107,9 +107,8 @@ class UpdateRatioDisplay:
         solver = mlp._resolve("solver")
         if not solver.stochastic:
             raise ValueError(
-                f"solver={solver!r} searches along a line for every step, so that no "
-                "learning rate sets their size. Choose a stochastic solver, such as "
-                "'adam' or 'sgd'."
+                f"solver={solver!r} finds the size of its steps by a line search. "
+                "Choose a stochastic solver, such as 'adam' or 'sgd'."
             )
         return cls(update_ratios(mlp, X, y, n_epochs), name=name).plot(ax, **line_kw)
 

@@ -136,7 +136,10 @@ class Plan:
         if varies and not self.solver.stochastic:
             self._raise("alpha", "it minimizes a fixed objective")
         if self.solver.decoupled and self._undecayed:
-            self._raise("penalty", "it applies the penalty's decay, which is 0")
+            self._raise(
+                "penalty",
+                "it applies the decay of a penalty, and this one has none",
+            )
 
     def _raise(self, what, reason):
         values = {name: self._flat[name] for name in what.split(", ")}

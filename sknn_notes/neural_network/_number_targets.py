@@ -112,8 +112,9 @@ class NumberTargets(Targets):
         if self.standardizes and distance > 100:
             warn(
                 f"The validation targets lie {distance:.3g} standard deviations from "
-                "the training targets. y_val must be in the unit of y: MLPRegressor "
-                "needs no TransformedTargetRegressor, which transforms y alone.",
+                "the training targets. Pass y_val in the unit of y. "
+                "TransformedTargetRegressor transforms y alone, and MLPRegressor "
+                "does not need it.",
             )
 
     def decode(self, response: Floats) -> Floats:

@@ -68,9 +68,9 @@ class FitRecord:
         solver = self._estimator.solver
         if not self._estimator._resolve("solver").stochastic:
             raise ValueError(
-                f"solver={solver!r} does not support checkpoints: its estimate of the "
-                "curvature stays inside scipy, so that a fit can't be resumed where it "
-                "stopped. Choose solver='adam' or 'sgd', or leave out the checkpoint."
+                f"solver={solver!r} does not support checkpoints: scipy does not "
+                "return its estimate of the curvature, so a fit can't be resumed. "
+                "Choose solver='adam' or 'sgd', or leave out the checkpoint."
             )
 
     def follow(self, index, training):

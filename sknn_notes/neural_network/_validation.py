@@ -267,9 +267,9 @@ def check_watched(estimator, validation):
         )
     if np.all(y == y[0]):
         warn(
-            f"The targets of {validation.name} are constant: R2 is 0 or less whatever "
-            "the network predicts, and can't tell which epoch is best. Pass other "
-            "validation data, or choose another score, such as scoring='loss'.",
+            f"The targets of {validation.name} are constant: R2 is at most 0 for any "
+            "predictions and does not tell which epoch is best. Pass other validation "
+            "data, or choose another score, such as scoring='loss'.",
         )
 
 
@@ -292,9 +292,8 @@ def check_scores(estimator, validation, monitor):
                 "the data, scale the inputs, or lower learning_rate_init."
             )
         raise ValueError(
-            f"Early stopping watches {name} on {validation.name}, which was "
-            f"{scores[-1]} after every epoch and can't tell which epoch is best. "
-            f"{advice}"
+            f"Early stopping cannot choose the best epoch: {name} on {validation.name} "
+            f"was {scores[-1]} after every epoch. {advice}"
         )
     warn(
         f"The score that early stopping watches, {name} on {validation.name}, was "

@@ -148,7 +148,7 @@ class Whitener(BaseTransformer):
     - ``cholesky``: ``Xc L`` with L lower triangular and ``L L' = (C + eps I)^(-1)``.
 
     The covariance of the result is ``S / (S + eps)``, the identity for ``eps=0``. A
-    direction is null to working precision if its eigenvalue of the correlation matrix,
+    direction is zero to working precision if its eigenvalue of the correlation matrix,
     which does not depend on units, is at most ``n_features`` times the float64 spacing
     times the largest eigenvalue (16 times the spacing with fewer features). It maps to
     0, and the inverse returns the mean (except for ``cholesky``, which adds ``eps``
@@ -603,7 +603,7 @@ class Whitener(BaseTransformer):
         if values[0] <= cov.null_level(values, scatter):
             raise ValueError(
                 f"method='cholesky' requires a covariance that can be inverted, but "
-                f"with eps={eps} its smallest eigenvalue is null to working precision. "
+                f"with eps={eps} its smallest eigenvalue is zero to working precision. "
                 "Raise eps, set shrinkage, drop dependent columns, or use method='zca'."
             )
         return covariance

@@ -246,7 +246,7 @@ def test_ratios_take_pipelines_schedules_and_class_weights(iris):
 
 
 def test_lbfgs_has_no_learning_rate(iris):
-    with pytest.raises(ValueError, match="no learning rate sets their size"):
+    with pytest.raises(ValueError, match="line search"):
         UpdateRatioDisplay.from_estimator(MLPClassifier(solver="lbfgs"), *iris)
 
 

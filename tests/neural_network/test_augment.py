@@ -119,7 +119,7 @@ def test_a_grid_searches_a_parameter_of_the_noise():
 # What can't be
 
 
-def test_negative_inputs_are_refused_in_fit_and_in_prediction():
+def test_negative_inputs_raise_in_fit_and_in_prediction():
     model = network(StochasticPooling())
     with pytest.raises(ValueError, match=r"at least 0.*MinMaxNormalizer"):
         model.fit(X - 0.5, y)
@@ -128,7 +128,7 @@ def test_negative_inputs_are_refused_in_fit_and_in_prediction():
         model.predict(X - 0.5)
 
 
-def test_negative_inputs_are_refused_by_a_part_behind_others():
+def test_negative_inputs_raise_by_a_part_behind_others():
     model = network([RandomShift(), StochasticPooling()])
     rows = np.array(X)
     rows[0, 0] = -1
@@ -148,12 +148,12 @@ def test_a_warm_start_renews_the_parts_behind_a_new_one():
     assert model.fit(X, y)._predictor.augment[1] is not crop
 
 
-def test_an_order_that_could_bring_negative_inputs_is_refused():
+def test_an_order_that_could_bring_negative_inputs_raises():
     with pytest.raises(ValueError, match=r"StochasticPooling.*Change their order"):
         network([GaussianNoise(), StochasticPooling()]).fit(X, y)
 
 
-def test_sparse_input_is_refused_in_fit_and_in_prediction():
+def test_sparse_input_raises_in_fit_and_in_prediction():
     model = network(GaussianNoise())
     with pytest.raises(ValueError, match=r"augment=.*sparse.*toarray"):
         model.fit(csr_array(X), y)
@@ -162,13 +162,13 @@ def test_sparse_input_is_refused_in_fit_and_in_prediction():
         model.predict(csr_array(X))
 
 
-def test_what_is_no_noise_is_refused():
+def test_what_is_no_noise_raises():
     with pytest.raises((TypeError, ValueError), match=r"augment.*Got 'gaussian'|noise"):
         network("gaussian").fit(X, y)
     with pytest.raises(TypeError, match=r"augment must be.*Got 3"):
         network([3]).fit(X, y)
 
 
-def test_an_image_of_another_shape_is_refused():
+def test_an_image_of_another_shape_raises():
     with pytest.raises(ValueError, match=r"image_shape=\(7, 7\).*49.*64"):
         network(RandomShift(image_shape=(7, 7))).fit(X, y)

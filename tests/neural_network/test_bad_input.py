@@ -33,7 +33,7 @@ def state(model):
     return {name: joblib.hash(value) for name, value in vars(model).items()}
 
 
-def refuses(action, error_type, *parts):
+def rejects(action, error_type, *parts):
     """Assert that the action fails with a message that holds all of the parts."""
     with pytest.raises(error_type) as error:
         action()
@@ -123,25 +123,25 @@ BOTH = pytest.mark.parametrize(
     ],
     ids=lambda value: repr(value) if isinstance(value, dict) else "",
 )
-def test_parameters_that_cannot_be_are_refused(make, problem, params, parts, request):
+def test_parameters_that_cannot_be_raise(make, problem, params, parts, request):
     X, y = request.getfixturevalue(problem)
     model = make(**params)
     before = state(model)
-    refuses(lambda: model.fit(X, y), (ValueError, TypeError), *parts)
+    rejects(lambda: model.fit(X, y), (ValueError, TypeError), *parts)
     assert state(model) == before
 
 
 @BOTH
-def test_sizes_that_are_no_integers_are_refused(make, problem, request):
+def test_sizes_that_are_no_integers_raise(make, problem, request):
     X, y = request.getfixturevalue(problem)
     model = make(hidden_layer_sizes=(5.5,))
-    refuses(lambda: model.fit(X, y), TypeError, "hidden_layer_sizes", "integers", "5.5")
+    rejects(lambda: model.fit(X, y), TypeError, "hidden_layer_sizes", "integers", "5.5")
 
 
-def test_a_margin_that_is_not_positive_is_refused(three_classes):
+def test_a_margin_that_is_not_positive_raises(three_classes):
     X, y = three_classes
     model = classifier(loss=Hinge(margin=0.0))
-    refuses(lambda: model.fit(X, y), ValueError, "margin", "Hinge", "Got 0.0")
+    rejects(lambda: model.fit(X, y), ValueError, "margin", "Hinge", "Got 0.0")
 
 
 @pytest.mark.parametrize(
@@ -154,10 +154,10 @@ def test_a_margin_that_is_not_positive_is_refused(three_classes):
         ({0: 0.0, 1: 0.0, 2: 0.0}, ["weight", "zero"]),
     ],
 )
-def test_class_weights_that_cannot_be_are_refused(three_classes, class_weight, parts):
+def test_class_weights_that_cannot_be_raise(three_classes, class_weight, parts):
     X, y = three_classes
     model = classifier(class_weight=class_weight)
-    refuses(lambda: model.fit(X, y), ValueError, *parts)
+    rejects(lambda: model.fit(X, y), ValueError, *parts)
 
 
 def test_a_batch_larger_than_the_data_is_clipped_with_a_warning(three_classes):
@@ -181,40 +181,40 @@ def with_value(X, value):
 @BOTH
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity")])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
-def test_input_that_is_not_finite_is_refused(
+def test_input_that_is_not_finite_raises(
     make, problem, value, word, container, request
 ):
     X, y = request.getfixturevalue(problem)
     bad = container(with_value(X, value))
     model = make()
-    refuses(lambda: model.fit(bad, y), ValueError, "X", word)
+    rejects(lambda: model.fit(bad, y), ValueError, "X", word)
     model.fit(X, y)
     before = state(model)
     for method in (model.predict, lambda X: model.partial_fit(X, y)):
-        refuses(lambda method=method: method(bad), ValueError, "X", word)
+        rejects(lambda method=method: method(bad), ValueError, "X", word)
     assert state(model) == before
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 @pytest.mark.filterwarnings("ignore:invalid value encountered in reduce")
-def test_input_too_large_for_the_computing_type_is_refused(one_target):
+def test_input_too_large_for_the_computing_type_raises(one_target):
     X, y = one_target
     model = regressor(dtype="float32")
-    refuses(lambda: model.fit(with_value(X, 1e300), y), ValueError, "X", "float32")
+    rejects(lambda: model.fit(with_value(X, 1e300), y), ValueError, "X", "float32")
 
 
-def test_targets_too_large_for_the_computing_type_are_refused(one_target):
+def test_targets_too_large_for_the_computing_type_raise(one_target):
     X, y = one_target
     model = regressor(dtype="float32")
-    refuses(lambda: model.fit(X, y * 1e300), ValueError, "y", "float32")
+    rejects(lambda: model.fit(X, y * 1e300), ValueError, "y", "float32")
 
 
 @pytest.mark.parametrize(("value", "word"), [(np.nan, "NaN"), (np.inf, "infinity")])
-def test_targets_that_are_not_finite_are_refused(two_targets, value, word):
+def test_targets_that_are_not_finite_raise(two_targets, value, word):
     X, Y = two_targets
     Y = Y.copy()
     Y[0, 1] = value
-    refuses(lambda: regressor().fit(X, Y), ValueError, "y", word)
+    rejects(lambda: regressor().fit(X, Y), ValueError, "y", word)
 
 
 @BOTH
@@ -230,19 +230,19 @@ def test_targets_that_are_not_finite_are_refused(two_targets, value, word):
     ],
     ids=["1-D X", "3-D X", "lengths", "no rows", "no columns", "no y"],
 )
-def test_wrong_shapes_are_refused(make, problem, shape, parts, request):
+def test_wrong_shapes_raise(make, problem, shape, parts, request):
     X, y = request.getfixturevalue(problem)
-    refuses(lambda: make().fit(*shape(X, y)), ValueError, *parts)
+    rejects(lambda: make().fit(*shape(X, y)), ValueError, *parts)
 
 
 @BOTH
-def test_another_number_of_features_is_refused(make, problem, request):
+def test_another_number_of_features_raises(make, problem, request):
     X, y = request.getfixturevalue(problem)
     model = make().fit(X, y)
     before = state(model)
     n = X.shape[1]
     for method in (model.predict, lambda X: model.partial_fit(X, y)):
-        refuses(lambda method=method: method(X[:, 1:]), ValueError, f"{n - 1} features")
+        rejects(lambda method=method: method(X[:, 1:]), ValueError, f"{n - 1} features")
     assert state(model) == before
 
 
@@ -259,26 +259,24 @@ def test_another_number_of_features_is_refused(make, problem, request):
     ],
     ids=["negative", "NaN", "infinite", "all zero", "length", "2-D"],
 )
-def test_wrong_weights_are_refused(make, problem, weight, parts, request):
+def test_wrong_weights_raise(make, problem, weight, parts, request):
     X, y = request.getfixturevalue(problem)
     model = make()
     before = state(model)
-    refuses(lambda: model.fit(X, y, sample_weight=weight(len(X))), ValueError, *parts)
+    rejects(lambda: model.fit(X, y, sample_weight=weight(len(X))), ValueError, *parts)
     assert state(model) == before
 
 
 @BOTH
 @pytest.mark.parametrize("row", [0, -1])
-def test_a_split_that_leaves_a_side_without_weight_is_refused(
-    make, problem, row, request
-):
+def test_a_split_that_leaves_a_side_without_weight_raises(make, problem, row, request):
     X, y = request.getfixturevalue(problem)
     weight = np.zeros(len(X))
     # One of the rows is drawn for training, the other for validation.
     weight[row] = 1.0
     model = make(early_stopping=True, validation_fraction=0.5)
     before = state(model)
-    refuses(
+    rejects(
         lambda: model.fit(X, y, sample_weight=weight),
         ValueError,
         "weight",
@@ -290,11 +288,11 @@ def test_a_split_that_leaves_a_side_without_weight_is_refused(
 # Targets
 
 
-def test_one_class_is_refused(three_classes):
+def test_one_class_raises(three_classes):
     X, _ = three_classes
     model = classifier()
-    refuses(lambda: model.fit(X, np.full(len(X), 3)), ValueError, "2 classes", "[3]")
-    refuses(
+    rejects(lambda: model.fit(X, np.full(len(X), 3)), ValueError, "2 classes", "[3]")
+    rejects(
         lambda: model.partial_fit(X, np.full(len(X), 3), classes=[3]),
         ValueError,
         "2 classes",
@@ -302,14 +300,14 @@ def test_one_class_is_refused(three_classes):
     )
 
 
-def test_continuous_targets_of_a_classifier_are_refused(one_target):
+def test_continuous_targets_of_a_classifier_raise(one_target):
     X, y = one_target
-    refuses(lambda: classifier().fit(X, y), ValueError, "continuous", "regression")
+    rejects(lambda: classifier().fit(X, y), ValueError, "continuous", "regression")
 
 
-def test_several_multi_class_columns_are_refused(three_classes):
+def test_several_multi_class_columns_raise(three_classes):
     X, y = three_classes
-    refuses(
+    rejects(
         lambda: classifier().fit(X, np.column_stack([y, y])),
         ValueError,
         "columns",
@@ -321,22 +319,22 @@ def test_several_multi_class_columns_are_refused(three_classes):
 @pytest.mark.parametrize("values", [(-1, 1), (1, 2)])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
-def test_labels_other_than_0_and_1_are_refused(labels, values, method, container):
+def test_labels_other_than_0_and_1_raise(labels, values, method, container):
     X, Y = labels
     Y = container(np.array(values)[Y])
     more = {"classes": np.arange(4)} if method == "partial_fit" else {}
-    refuses(
+    rejects(
         lambda: getattr(classifier(loss="hinge"), method)(X, Y, **more),
         ValueError,
         "0 and 1",
     )
 
 
-def test_poisson_refuses_negative_targets(one_target):
+def test_poisson_rejects_negative_targets(one_target):
     X, y = one_target
     model = regressor(loss="poisson")
-    refuses(lambda: model.fit(X, y), ValueError, "poisson", "y >= 0", "squared_error")
-    refuses(lambda: model.partial_fit(X, y), ValueError, "poisson", "y >= 0")
+    rejects(lambda: model.fit(X, y), ValueError, "poisson", "y >= 0", "squared_error")
+    rejects(lambda: model.partial_fit(X, y), ValueError, "poisson", "y >= 0")
 
 
 @pytest.mark.parametrize(
@@ -348,9 +346,9 @@ def test_poisson_refuses_negative_targets(one_target):
         (regressor(loss=LogLoss()), ["loss", "RegressionLoss"]),
     ],
 )
-def test_a_loss_for_other_targets_is_refused(three_classes, model, parts):
+def test_a_loss_for_other_targets_raises(three_classes, model, parts):
     X, y = three_classes
-    refuses(lambda: model.fit(X, y), ValueError, *parts)
+    rejects(lambda: model.fit(X, y), ValueError, *parts)
 
 
 def test_words_are_no_targets_of_a_regressor(one_target):
@@ -364,22 +362,22 @@ def test_words_are_no_targets_of_a_regressor(one_target):
 
 def test_partial_fit_needs_all_classes_first(three_classes):
     X, y = three_classes
-    refuses(lambda: classifier().partial_fit(X, y), ValueError, "classes", "first call")
+    rejects(lambda: classifier().partial_fit(X, y), ValueError, "classes", "first call")
 
 
-def test_labels_that_are_not_in_classes_are_refused(three_classes):
+def test_labels_that_are_not_in_classes_raise(three_classes):
     X, y = three_classes
     model = classifier()
     before = state(model)
-    refuses(
+    rejects(
         lambda: model.partial_fit(X, y, classes=[0, 1]), ValueError, "[0 1]", "[0 1 2]"
     )
     assert state(model) == before
     model.partial_fit(X, y, classes=[0, 1, 2])
     before = state(model)
-    refuses(lambda: model.partial_fit(X, y + 1), ValueError, "[0 1 2]", "[1 2 3]")
-    refuses(lambda: model.partial_fit(X, y.astype(str)), ValueError, "'0' '1' '2'")
-    refuses(
+    rejects(lambda: model.partial_fit(X, y + 1), ValueError, "[0 1 2]", "[1 2 3]")
+    rejects(lambda: model.partial_fit(X, y.astype(str)), ValueError, "'0' '1' '2'")
+    rejects(
         lambda: model.partial_fit(X, y, classes=[0, 1]),
         ValueError,
         "[0, 1]",
@@ -388,28 +386,28 @@ def test_labels_that_are_not_in_classes_are_refused(three_classes):
     assert state(model) == before
 
 
-def test_another_kind_of_targets_is_refused_in_partial_fit(three_classes, labels):
+def test_another_kind_of_targets_raises_in_partial_fit(three_classes, labels):
     X, y = three_classes
     model = classifier().fit(X, y)
-    refuses(
+    rejects(
         lambda: model.partial_fit(X, np.eye(3, dtype=int)[y]), ValueError, "(90, 3)"
     )
     X, Y = labels
     model = classifier().fit(X, Y)
-    refuses(lambda: model.partial_fit(X, Y[:, 0]), ValueError, "(80,)")
-    refuses(lambda: model.partial_fit(X, Y[:, :3]), ValueError, "classes")
+    rejects(lambda: model.partial_fit(X, Y[:, 0]), ValueError, "(80,)")
+    rejects(lambda: model.partial_fit(X, Y[:, :3]), ValueError, "classes")
 
 
-def test_another_number_of_targets_is_refused_in_partial_fit(two_targets):
+def test_another_number_of_targets_raises_in_partial_fit(two_targets):
     X, Y = two_targets
     model = regressor().fit(X, Y)
-    refuses(lambda: model.partial_fit(X, Y[:, 0]), ValueError, "1 output", "2")
+    rejects(lambda: model.partial_fit(X, Y[:, 0]), ValueError, "1 output", "2")
 
 
-def test_partial_fit_refuses_to_balance(three_classes):
+def test_partial_fit_rejects_to_balance(three_classes):
     X, y = three_classes
     model = classifier(class_weight="balanced")
-    refuses(
+    rejects(
         lambda: model.partial_fit(X, y, classes=[0, 1, 2]),
         ValueError,
         "'balanced'",
@@ -419,10 +417,10 @@ def test_partial_fit_refuses_to_balance(three_classes):
 
 
 @BOTH
-def test_partial_fit_refuses_early_stopping(make, problem, request):
+def test_partial_fit_rejects_early_stopping(make, problem, request):
     X, y = request.getfixturevalue(problem)
     first = {"classes": [0, 1, 2]} if make is classifier else {}
-    refuses(
+    rejects(
         lambda: make(early_stopping=True).partial_fit(X, y, **first),
         ValueError,
         "early_stopping=True",
@@ -432,13 +430,13 @@ def test_partial_fit_refuses_early_stopping(make, problem, request):
 
 @BOTH
 @pytest.mark.parametrize("method", ["partial_fit", "fit"])
-def test_another_shape_of_the_network_is_refused_when_going_on(
+def test_another_shape_of_the_network_raises_when_going_on(
     make, problem, method, request
 ):
     X, y = request.getfixturevalue(problem)
     model = make(warm_start=True).fit(X, y).set_params(hidden_layer_sizes=(4, 4))
     before = state(model)
-    refuses(
+    rejects(
         lambda: getattr(model, method)(X, y),
         ValueError,
         f"[{X.shape[1]}, 8, {model.n_outputs_}]",
@@ -448,11 +446,11 @@ def test_another_shape_of_the_network_is_refused_when_going_on(
     assert state(model) == before
 
 
-def test_a_warm_start_with_other_classes_is_refused(three_classes):
+def test_a_warm_start_with_other_classes_raises(three_classes):
     X, y = three_classes
     model = classifier(warm_start=True).fit(X, y)
     before = state(model)
-    refuses(lambda: model.fit(X, y + 1), ValueError, "warm_start", "[0 1 2]", "[1 2 3]")
+    rejects(lambda: model.fit(X, y + 1), ValueError, "warm_start", "[0 1 2]", "[1 2 3]")
     assert state(model) == before
 
 
@@ -460,8 +458,8 @@ def test_methods_need_a_fit(three_classes):
     X, _ = three_classes
     names = ("predict", "predict_proba", "predict_log_proba", "decision_function")
     for name in names:
-        refuses(lambda name=name: getattr(classifier(), name)(X), NotFittedError, "fit")
-    refuses(lambda: regressor().predict(X), NotFittedError, "fit")
+        rejects(lambda name=name: getattr(classifier(), name)(X), NotFittedError, "fit")
+    rejects(lambda: regressor().predict(X), NotFittedError, "fit")
 
 
 # Nothing is left half-changed
@@ -553,8 +551,8 @@ def test_a_fit_that_fails_on_new_columns_keeps_the_old_names(three_classes):
     model = classifier().fit(pd.DataFrame(X, columns=list("abcdef")), y)
     before = state(model)
     bad = pd.DataFrame(with_value(X, np.nan), columns=list("uvwxyz"))
-    refuses(lambda: model.fit(bad, y), ValueError, "NaN")
-    refuses(
+    rejects(lambda: model.fit(bad, y), ValueError, "NaN")
+    rejects(
         lambda: model.fit(pd.DataFrame(X, columns=list("uvwxyz")), np.ones(len(y))),
         ValueError,
         "2 classes",
@@ -565,7 +563,7 @@ def test_a_fit_that_fails_on_new_columns_keeps_the_old_names(three_classes):
 def test_a_fit_that_fails_late_takes_back_the_classes(three_classes):
     X, y = three_classes
     model = classifier(solver="lbfgs", dropout=0.5)
-    refuses(lambda: model.fit(X, y), ValueError, "lbfgs")
+    rejects(lambda: model.fit(X, y), ValueError, "lbfgs")
     assert not hasattr(model, "classes_")
     assert not hasattr(model, "n_features_in_")
     assert state(model) == state(classifier(solver="lbfgs", dropout=0.5))
@@ -609,7 +607,7 @@ def test_divergence_is_an_error_with_epoch_rate_and_remedies(two_targets, solver
     X, Y = two_targets
     model = regressor(solver=solver, learning_rate_init=1e80, max_iter=50)
     before = state(model)
-    refuses(
+    rejects(
         lambda: model.fit(X, Y),
         ValueError,
         "epoch",
@@ -623,7 +621,7 @@ def test_divergence_is_an_error_with_epoch_rate_and_remedies(two_targets, solver
 def test_divergence_in_the_last_step_names_the_epoch_too(one_target):
     X, y = one_target
     model = regressor(solver="sgd", learning_rate_init=1e200, max_iter=1)
-    refuses(
+    rejects(
         lambda: model.fit(X * 1e150, y),
         ValueError,
         "epoch 1",
@@ -656,7 +654,7 @@ def test_divergence_stops_at_once(one_target):
             super().step(*args)
 
     model = regressor(loss=NanAt(7), solver=Counting(), batch_size=20, max_iter=50)
-    refuses(lambda: model.fit(X, y), ValueError, "nan", "epoch 2")
+    rejects(lambda: model.fit(X, y), ValueError, "nan", "epoch 2")
     assert Counting.n_steps == 6
 
 
@@ -680,7 +678,7 @@ def test_divergence_under_early_stopping_in_the_first_epoch_is_an_error(one_targ
     X, y = one_target
     model = regressor(loss=NanAt(1), early_stopping=True)
     before = state(model)
-    refuses(lambda: model.fit(X, y), ValueError, "nan", "epoch 1")
+    rejects(lambda: model.fit(X, y), ValueError, "nan", "epoch 1")
     assert state(model) == before
 
 
@@ -698,7 +696,7 @@ def test_real_divergence_under_early_stopping_leaves_a_usable_model(two_targets)
 def test_lbfgs_says_that_the_start_is_not_finite(one_target):
     X, y = one_target
     model = regressor(solver="lbfgs")
-    refuses(
+    rejects(
         lambda: model.fit(X * 1e200, y), ValueError, "first iteration", "Standardizer"
     )
     assert not hasattr(model, "coefs_")
@@ -822,7 +820,7 @@ def test_an_interrupt_in_partial_fit_leaves_a_usable_model(three_classes):
     assert_usable(model, X, y)
 
 
-def test_weight_decay_refuses_a_penalty_that_tells_none(three_classes):
+def test_weight_decay_rejects_a_penalty_that_tells_none(three_classes):
     class Quartic(Penalty):
         def value(self, W, alpha, xp=np):
             return alpha * xp.sum(W**4)
@@ -832,7 +830,7 @@ def test_weight_decay_refuses_a_penalty_that_tells_none(three_classes):
 
     X, y = three_classes
     classifier(penalty=Quartic()).fit(X, y)
-    refuses(
+    rejects(
         lambda: classifier(penalty=Quartic(), solver="adamw").fit(X, y),
         ValueError,
         "adamw",

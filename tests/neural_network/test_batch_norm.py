@@ -300,7 +300,7 @@ def test_early_stopping_restores_the_averages_of_the_best_weights(
     assert_same(model, stopped(best))
 
 
-def test_switching_it_when_going_on_is_refused(three_classes):
+def test_switching_it_when_going_on_raises(three_classes):
     X, y = three_classes
     for before in (True, False):
         model = classifier(batch_norm=before, warm_start=True).fit(X, y)
@@ -346,7 +346,7 @@ def test_samples_without_weight_are_not_among_its_statistics(three_classes):
     np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X))
 
 
-def test_a_partial_fit_on_one_row_is_refused(three_classes):
+def test_a_partial_fit_on_one_row_raises(three_classes):
     X, y = three_classes
     model = classifier(batch_size="auto").fit(X, y)
     before = parameters_of(model)
@@ -358,7 +358,7 @@ def test_a_partial_fit_on_one_row_is_refused(three_classes):
 
 
 @pytest.mark.parametrize("batch_norm", [True, BatchNorm()])
-def test_batches_of_one_row_are_refused(three_classes, batch_norm):
+def test_batches_of_one_row_raise(three_classes, batch_norm):
     X, y = three_classes
     with pytest.raises(ValueError, match=r"batch_norm.*batch_size=1\."):
         classifier(batch_norm=batch_norm, batch_size=1).fit(X, y)
@@ -375,7 +375,7 @@ def test_lbfgs_knows_no_batch_size(three_classes):
     ("part", "name"),
     [(BatchNorm(momentum=0.0), "momentum"), (BatchNorm(eps=0.0), "eps")],
 )
-def test_a_parameter_outside_its_domain_is_refused(three_classes, part, name):
+def test_a_parameter_outside_its_domain_raises(three_classes, part, name):
     with pytest.raises(ValueError, match=f"'{name}' parameter of BatchNorm"):
         classifier(batch_norm=part).fit(*three_classes)
 

@@ -494,7 +494,7 @@ def test_balanced_classes_count_sample_weights(labels):
     ("problem", "class_weight"),
     [("three_classes", [{0: 1.0}]), ("labels", {0: 1.0}), ("labels", [{0: 1.0}])],
 )
-def test_class_weights_of_the_wrong_form_are_refused(problem, class_weight, request):
+def test_class_weights_of_the_wrong_form_raise(problem, class_weight, request):
     X, y = request.getfixturevalue(problem)
     with pytest.raises(ValueError, match="class_weight"):
         network(class_weight=class_weight).fit(X, y)

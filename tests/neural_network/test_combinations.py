@@ -162,7 +162,7 @@ def test_every_pair_of_a_regressors_parameters_works_together(case):
     ],
     ids=str,
 )
-def test_lbfgs_refuses_what_it_cannot_minimize(parameters):
+def test_lbfgs_rejects_what_it_cannot_minimize(parameters):
     model = MLPClassifier(solver="lbfgs", **parameters)
     (name,) = parameters
     with pytest.raises(ValueError, match=rf"solver='lbfgs'.*{name}=.*Choose solver="):
@@ -174,13 +174,13 @@ def test_lbfgs_takes_kinks_of_no_strength():
     MLPClassifier(solver="lbfgs", penalty="l1", alpha=0.0, max_iter=5).fit(X, CLASSES)
 
 
-def test_cosine_refuses_partial_fit():
+def test_cosine_rejects_partial_fit():
     model = MLPClassifier(learning_rate="cosine")
     with pytest.raises(ValueError, match=r"learning_rate='cosine'.*partial_fit"):
         model.partial_fit(X, CLASSES, classes=[0, 1, 2])
 
 
-def test_hierarchical_softmax_refuses_labels():
+def test_hierarchical_softmax_rejects_labels():
     model = MLPClassifier(loss="hierarchical_softmax")
     with pytest.raises(ValueError, match=r"binary and multiclass.*multilabel"):
         model.fit(X, np.eye(3, dtype=int)[CLASSES])

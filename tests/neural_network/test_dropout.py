@@ -280,6 +280,6 @@ def test_it_closes_the_gap_between_training_and_test():
     ],
     ids=str,
 )
-def test_what_is_no_rate_is_refused(one_target, parameters, message):
+def test_what_is_no_rate_raises(one_target, parameters, message):
     with pytest.raises(ValueError, match=message):
         regressor(**parameters).fit(*one_target)

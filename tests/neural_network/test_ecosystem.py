@@ -328,7 +328,7 @@ def test_names_of_a_frame_are_kept_and_values_used(three_classes, frame):
 
 
 @FRAMES
-def test_other_names_in_another_order_are_refused(three_classes, frame):
+def test_other_names_in_another_order_raise(three_classes, frame):
     X, y = three_classes
     model = classifier().fit(frame(X, list("abcdef")), y)
     with pytest.raises(ValueError, match="feature names should match"):

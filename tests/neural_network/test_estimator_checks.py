@@ -49,7 +49,7 @@ def test_no_check_is_skipped_that_runs_for_scikit_learns_own(outcomes):
 DRAWS = "repeated rows change the number of rows, and with it the random draws"
 BATCHES = "repeated rows fall into other batches than weighted rows"
 ROUNDING = "the check compares to 1e-7, which is the rounding of float32"
-NOTHING_HELD_OUT = "early stopping refuses partial_fit, which sees no data to hold out"
+NOTHING_HELD_OUT = "partial_fit has no data to hold out for early stopping"
 NO_BALANCE = "partial_fit can't balance classes that it sees one batch at a time"
 TINY_SPLIT = "a tenth of the few rows of the check is no validation set"
 

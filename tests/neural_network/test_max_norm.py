@@ -213,6 +213,6 @@ def test_exact_zeros_and_the_bound_hold_together(three_classes, penalty):
         ([1.0, 0.0, None], "Each value of max_norm must be .* Got 0.0"),
     ],
 )
-def test_a_bound_that_cannot_be_is_refused(three_classes, max_norm, message):
+def test_a_bound_that_cannot_be_raises(three_classes, max_norm, message):
     with pytest.raises(ValueError, match=message):
         classifier(max_norm=max_norm).fit(*three_classes)

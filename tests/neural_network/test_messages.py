@@ -544,7 +544,7 @@ def test_a_missing_target_is_called_missing(missing, kind, one_target):
 
 
 @BOTH
-def test_integers_that_no_float_holds_are_refused_as_data(make, problem, request):
+def test_integers_that_no_float_holds_raise_as_data(make, problem, request):
     X, y = request.getfixturevalue(problem)
     huge = np.full(len(y), 10**400, dtype=object)
     message = message_of(lambda: make().fit(np.column_stack([huge, X]), y))

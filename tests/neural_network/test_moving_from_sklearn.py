@@ -306,7 +306,7 @@ def test_biases_start_from_the_same_law_unless_they_are_set(three_classes):
         np.testing.assert_allclose(biases, value, atol=1e-12)
 
 
-def test_one_class_is_refused_where_theirs_trains():
+def test_one_class_raises_where_theirs_trains():
     X, y = np.eye(4), np.ones(4)
     TheirClassifier(max_iter=1).fit(X, y)
     with pytest.raises(ValueError, match="at least 2 classes"):

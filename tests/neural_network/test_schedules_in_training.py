@@ -319,7 +319,7 @@ PLANNING = ["cosine", Cosine(), "flat_cosine", FlatCosine(), "onecycle", OneCycl
 
 
 @pytest.mark.parametrize("schedule", PLANNING, ids=str)
-def test_what_plans_over_all_epochs_refuses_partial_fit(three_classes, rates, schedule):
+def test_what_plans_over_all_epochs_rejects_partial_fit(three_classes, rates, schedule):
     X, y = three_classes
     model = network(learning_rate=schedule)
     with pytest.raises(ValueError, match=r"partial_fit does not know how many"):
@@ -330,7 +330,7 @@ def test_what_plans_over_all_epochs_refuses_partial_fit(three_classes, rates, sc
 
 @pytest.mark.parametrize("fitted", [False, True])
 @pytest.mark.parametrize("schedule", ["adaptive", Adaptive()], ids=str)
-def test_adaptive_refuses_partial_fit(three_classes, rates, schedule, fitted):
+def test_adaptive_rejects_partial_fit(three_classes, rates, schedule, fitted):
     """Chunks are no epochs: what falls with their losses falls by chance."""
     X, y = three_classes
     model = network(learning_rate=schedule, n_iter_no_change=10)
@@ -475,9 +475,7 @@ def test_a_plan_holds_a_checked_copy_for_every_layer(name, n):
         (Cosine(start=0.1, warmup=-1), "'warmup' parameter of Cosine"),
     ],
 )
-def test_a_schedule_that_cannot_drive_is_refused(
-    three_classes, name, schedule, message
-):
+def test_a_schedule_that_cannot_drive_raises(three_classes, name, schedule, message):
     n = 2 if name == "alpha" else 1
     for spec in (schedule, [schedule] * n):
         model = MLPClassifier((4,), **{name: spec})
@@ -485,7 +483,7 @@ def test_a_schedule_that_cannot_drive_is_refused(
             model.fit(*three_classes)
 
 
-def test_a_dropout_that_starts_at_1_is_refused(three_classes):
+def test_a_dropout_that_starts_at_1_raises(three_classes):
     message = r"start of dropout=Cosine\(start=1\.0\) must be .*\[0\.0, 1\.0\)"
     with pytest.raises(ValueError, match=message):
         MLPClassifier(dropout=Cosine(start=1.0)).fit(*three_classes)
@@ -506,7 +504,7 @@ def test_max_norm_takes_no_schedule(three_classes):
         (Adaptive(start=0.1), "no epochs over the same data"),
     ],
 )
-def test_partial_fit_refuses_them_there_too(three_classes, name, schedule, message):
+def test_partial_fit_rejects_them_there_too(three_classes, name, schedule, message):
     model = MLPClassifier((4,), **{name: schedule})
     with pytest.raises(ValueError, match=f"{name}=.* {message}.*InverseTime"):
         model.partial_fit(*three_classes, classes=[0, 1, 2])
@@ -529,7 +527,7 @@ def test_adamw_decays_by_a_schedule(parameters):
     assert [alpha.start for alpha in alphas] == [0.1] * 3
 
 
-def test_a_start_that_float32_cannot_hold_is_refused():
+def test_a_start_that_float32_cannot_hold_raises():
     for name in ("alpha", "learning_rate"):
         made = plan(**{name: Cosine(start=1e300)})
         with pytest.raises(ValueError, match=rf"{name}.* 1e\+300.*float32"):
@@ -549,7 +547,7 @@ def test_a_start_that_float32_cannot_hold_is_refused():
         (InvScaling(power_t=-1.0), "'power_t' parameter of InvScaling"),
     ],
 )
-def test_a_parameter_outside_its_domain_is_refused_before_training(
+def test_a_parameter_outside_its_domain_raises_before_training(
     three_classes, rates, part, message
 ):
     with pytest.raises(ValueError, match=message):

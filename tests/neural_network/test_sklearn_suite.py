@@ -23,7 +23,7 @@ LEFT_OUT = {
     "which stays in training here",
     "test_mlp_regressor_dtypes_casting": "compares float32 to float64 within 5e-4 of "
     "predictions near 0; test_target_scale compares them in the unit of the targets",
-    "test_preserve_feature_names": "fits a classifier on one class, refused here",
+    "test_preserve_feature_names": "fits a classifier on one class, an error here",
 }
 
 

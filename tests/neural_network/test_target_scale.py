@@ -306,7 +306,7 @@ def test_validation_targets_in_another_unit_are_warned_of(data, scale):
     model = network(early_stopping=True, max_iter=3)
     outside = TransformedTargetRegressor(model, transformer=StandardScaler())
     y = scale * (y + 500)
-    with pytest.warns(UserWarning, match="y_val must be in the unit of y"):
+    with pytest.warns(UserWarning, match="Pass y_val in the unit of y"):
         outside.fit(X, y, X_val=X[:50], y_val=1e5 * y[:50])
     model.fit(X, y, X_val=X[:50], y_val=y[:50])
 

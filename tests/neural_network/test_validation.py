@@ -126,20 +126,20 @@ def test_lbfgs_watches_it_too(numbers):
         ({"sample_weight_val": 1}, "X_val is missing"),
     ],
 )
-def test_half_a_validation_set_is_refused(halves, given, message):
+def test_half_a_validation_set_raises(halves, given, message):
     X, X_val, y, y_val = halves
     values = {"X_val": X_val, "y_val": y_val, "sample_weight_val": np.ones(len(y_val))}
     with pytest.raises(ValueError, match=message):
         classifier().fit(X, y, **{name: values[name] for name in given})
 
 
-def test_it_is_refused_without_early_stopping(halves):
+def test_it_raises_without_early_stopping(halves):
     X, X_val, y, y_val = halves
     with pytest.raises(ValueError, match="early_stopping=False"):
         classifier(early_stopping=False).fit(X, y, X_val=X_val, y_val=y_val)
 
 
-def test_a_validation_set_of_the_wrong_kind_is_refused(halves):
+def test_a_validation_set_of_the_wrong_kind_raises(halves):
     X, X_val, y, y_val = halves
     for X_bad, y_bad in [(X_val[:, 1:], y_val), (X_val, y_val + 1), (X_val, y_val[1:])]:
         with pytest.raises(ValueError, match="X_val, y_val or sample_weight_val"):
@@ -209,7 +209,7 @@ def test_curves_are_of_one_length_where_the_scorer_is_interrupted(halves, solver
     assert len(model.validation_scores_) == len(model.validation_loss_curve_) == 2
 
 
-def test_a_wrong_name_of_a_scorer_is_refused(halves):
+def test_a_wrong_name_of_a_scorer_raises(halves):
     X, _, y, _ = halves
     with pytest.raises(ValueError, match="scoring"):
         classifier(scoring="acuracy").fit(X, y)
