@@ -120,9 +120,8 @@ def imports(session):
 def doctests(session):
     """Examples in docstrings and on the pages."""
     install(session, "-e", ".[fast,test-full,docs]")
-    pytest = ["python", "-m", "pytest", "-q"]
-    session.run(*pytest, "--doctest-modules", "sknn_notes", env=ONE_THREAD)
-    session.run(*pytest, "--doctest-glob=*.rst", "docs", env=ONE_THREAD)
+    pytest(session, "-q", "--doctest-modules", "sknn_notes")
+    pytest(session, "-q", "--doctest-glob=*.rst", "docs")
 
 
 @nox.session
