@@ -5,7 +5,6 @@ import re
 import signal
 import sys
 import threading
-import warnings
 from contextlib import chdir
 from pathlib import Path
 
@@ -62,11 +61,10 @@ def make_scorer():
 def page(tmp_path_factory):
     """What the blocks of the page leave behind: two worker processes, and more."""
     namespace = {"__name__": "__main__"}
-    # The cluster is started by the page's own code.
+    # The page's own code starts the cluster, here with its dashboard on a free port.
     first, *rest = code_blocks()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Port .* is already in use")
-        exec(compile(first, PAGE.name, "exec"), namespace)
+    first = first.replace("LocalCluster(", "LocalCluster(dashboard_address=':0', ")
+    exec(compile(first, PAGE.name, "exec"), namespace)
     try:
         with chdir(tmp_path_factory.mktemp("page")):
             for block in rest:
