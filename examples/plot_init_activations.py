@@ -38,8 +38,7 @@ def activations(init, activation):
         Z = A @ init.draw(A.shape[1], n_units, activation, rng)
         if init.needs_data:
             Z *= init.scale(Z)
-        A = np.empty_like(Z)
-        activation.forward(Z, out=A)
+        A = activation.forward(Z, np)
         outputs.append(A)
     return outputs
 

@@ -37,9 +37,9 @@ plt.style.use("seaborn-v0_8-colorblind")
 
 def values(loss, raw, target):
     """Return the loss of every raw output."""
-    raw = np.asfortranarray(raw[:, None])
-    y = np.full_like(raw, target)
-    return loss.per_sample(raw, y, np.empty_like(raw))
+    raw = raw[:, None]
+    losses, _ = loss.per_sample(raw, np.full_like(raw, target), np)
+    return losses
 
 
 # %%

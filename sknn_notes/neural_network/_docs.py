@@ -66,7 +66,8 @@ beta_2 : float, default=0.999
 epsilon : float, default=1e-8
     Added to the denominator in 'adam', 'adamw' and 'rmsprop'.
 n_iter_no_change : int or inf, default=10
-    Training stops after more than this many epochs in a row without improvement.
+    Training stops after more than this many epochs in a row without improvement. With
+    ``np.inf`` it uses all ``max_iter`` epochs and does not warn about convergence.
 max_fun : int, default=15000
     Maximum number of evaluations of the objective with 'lbfgs'.
 n_hidden_layers : int or None, default=None

@@ -699,6 +699,13 @@ def test_converging_is_not_warned_about(three_classes):
 
 
 @pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+def test_using_all_epochs_on_purpose_is_not_warned_about(three_classes):
+    X, y = three_classes
+    model = network(n_iter_no_change=np.inf, max_iter=30).fit(X, y)
+    assert model.n_iter_ == 30
+
+
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
 def test_partial_fit_does_not_warn_about_convergence(three_classes):
     X, y = three_classes
     network(max_iter=1).partial_fit(X, y, classes=[0, 1, 2])
