@@ -35,8 +35,13 @@ def _sections(text: str) -> dict[str, str]:
 
 def _entries(body: str) -> dict[str, str]:
     """Return the entries of a section by name; ``**kwargs`` without its stars."""
-    texts = [text.strip() for text in _ENTRY.split(body) if text.strip()]
-    return {text.split("\n")[0].split(" :")[0].lstrip("*"): text for text in texts}
+    entries = {}
+    for text in filter(str.strip, _ENTRY.split(body)):
+        first, *rest = text.strip().split("\n")
+        # A line that the source continues has the indentation of the next one within.
+        first = " ".join(first.split())
+        entries[first.split(" :")[0].lstrip("*")] = "\n".join([first, *rest])
+    return entries
 
 
 def _place(section: tuple[str, str]) -> int:
