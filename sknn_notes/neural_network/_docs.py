@@ -24,9 +24,10 @@ learning_rate : {'constant', 'invscaling', 'adaptive', 'step', 'exponential', \
         default='constant'
     Schedule of the learning rate. 'invscaling' is
     ``learning_rate_init / (t_ + 1)**power_t``; 'adaptive' divides the rate by 5 after
-    ``n_iter_no_change`` epochs without improvement; the others set it by the epoch. An
-    object of :mod:`sknn_notes.schedules` has parameters of its own, as in
-    ``Cosine(warmup=5)``. Not used by 'lbfgs'.
+    ``n_iter_no_change`` epochs without improvement; the others set it by the epoch.
+    'cosine', 'flat_cosine' and 'onecycle' end at ``max_iter``, and reaching it gives no
+    convergence warning. An object of :mod:`sknn_notes.schedules` has parameters of its
+    own, as in ``Cosine(warmup=5)``. Not used by 'lbfgs'.
 learning_rate_init : float, default=0.001
     Learning rate that the schedule scales: the initial one, except under 'onecycle',
     where it is the largest.
@@ -66,8 +67,7 @@ beta_2 : float, default=0.999
 epsilon : float, default=1e-8
     Added to the denominator in 'adam', 'adamw' and 'rmsprop'.
 n_iter_no_change : int or inf, default=10
-    Training stops after more than this many epochs in a row without improvement. With
-    ``np.inf`` it uses all ``max_iter`` epochs and does not warn about convergence.
+    Training stops after more than this many epochs in a row without improvement.
 max_fun : int, default=15000
     Maximum number of evaluations of the objective with 'lbfgs'.
 n_hidden_layers : int or None, default=None

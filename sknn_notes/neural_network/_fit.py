@@ -1,7 +1,6 @@
 """The training of one network, which also publishes its results."""
 
 import copy
-import math
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -249,9 +248,9 @@ class Training:
         )
 
     def _warn_unless_converged(self, epochs):
-        # A fit that may not stop earlier is meant to use all epochs.
-        endless = self.estimator.n_iter_no_change == math.inf
-        if not (epochs.converged or self.partial or endless):
+        # A schedule that ends at ``max_iter`` is meant to use all epochs.
+        planned = self.schedule.needs_max_iter
+        if not (epochs.converged or self.partial or planned):
             warn(
                 f"Stochastic Optimizer: Maximum iterations ({epochs.max_iter}) "
                 "reached and the optimization hasn't converged yet.",

@@ -142,6 +142,7 @@ def test_from_a_zip_code_is_kept_and_ages_with_the_archive(archive, home):
     assert (changed.hits, changed.result) == (0, RIGHT)
 
 
+@pytest.mark.nightly
 def test_a_zip_without_a_home_that_can_be_written(archive, home):
     environment = {"PYTHONPATH": archive(), "HOME": home}
     environment["XDG_CACHE_HOME"] = locked(home / "no_directory")
@@ -254,7 +255,11 @@ def spoil(file, how):
 
 @pytest.mark.parametrize(
     "damage",
-    [("truncated", "one bit"), ("empty", "a few bytes"), ("truncated", "no code")],
+    [
+        ("truncated", "one bit"),
+        pytest.param(("empty", "a few bytes"), marks=pytest.mark.nightly),
+        ("truncated", "no code"),
+    ],
     ids=str,
 )
 def test_damaged_code_is_compiled_again_and_replaced(home, damage):
@@ -275,6 +280,7 @@ def test_damaged_code_is_compiled_again_and_replaced(home, damage):
     assert sorted((home / "cache").rglob("*.nbc")) == files
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit to set there")
 def test_a_quota_that_is_used_up(home):
     """A file longer than the limit fails as on a full disk."""
@@ -296,7 +302,15 @@ def test_a_quota_that_is_used_up(home):
     assert Process(**environment).hits == 1
 
 
-@pytest.mark.parametrize("name", ["ENOSPC", "EDQUOT", "EIO", "EROFS"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ENOSPC",
+        pytest.param("EDQUOT", marks=pytest.mark.nightly),
+        pytest.param("EIO", marks=pytest.mark.nightly),
+        pytest.param("EROFS", marks=pytest.mark.nightly),
+    ],
+)
 def test_a_disk_that_takes_nothing(home, name):
     before = (
         "import errno, pathlib\n"

@@ -699,9 +699,10 @@ def test_converging_is_not_warned_about(three_classes):
 
 
 @pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
-def test_using_all_epochs_on_purpose_is_not_warned_about(three_classes):
+@pytest.mark.parametrize("schedule", ["cosine", "flat_cosine", "onecycle"])
+def test_the_end_of_a_schedule_is_not_warned_about(three_classes, schedule):
     X, y = three_classes
-    model = network(n_iter_no_change=np.inf, max_iter=30).fit(X, y)
+    model = network(learning_rate=schedule, max_iter=30).fit(X, y)
     assert model.n_iter_ == 30
 
 

@@ -164,7 +164,7 @@ def test_r2_needs_two_samples_and_targets_that_differ(scoring, numbers):
     model = regressor(scoring=scoring, max_iter=3)
     with pytest.raises(ValueError, match="R2 is undefined on X_val, y_val"):
         model.fit(X, y, X_val=X[:1], y_val=y[:1])
-    with pytest.warns(UserWarning, match="are constant: R2 is 0 or less"):
+    with pytest.warns(UserWarning, match="are constant: R2 is at most 0"):
         model.fit(X, y, X_val=X[:9], y_val=np.full(9, 3.0))
     # The loss says which epoch is best on one sample, too.
     regressor(max_iter=3).fit(X, y, X_val=X[:1], y_val=y[:1])
