@@ -104,7 +104,7 @@ def go_on(model, X, y):
 
 
 @NEEDS_SEED_SEQ
-@pytest.mark.filterwarnings("ignore:.*fit keeps no statistics")
+@pytest.mark.filterwarnings("ignore:.*fit stores no statistics")
 @pytest.mark.parametrize("model", [*TRANSFORMERS, *NETWORKS], ids=name)
 def test_skops_needs_to_trust_this_library_alone(model, data):
     X, y = data
