@@ -9,14 +9,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import loguniform, uniform
 
-from sknn_notes.losses import LogLoss
-
 __all__ = [
     "starting_point",
-    "classifier_grid",
-    "regressor_grid",
-    "classifier_distributions",
-    "regressor_distributions",
+    "grid",
+    "distributions",
 ]
 
 
@@ -63,8 +59,8 @@ def starting_point() -> dict[str, Any]:
     }
 
 
-def classifier_grid(step: str | None = None) -> dict[str, Any]:
-    """Small grid for :class:`~sknn_notes.MLPClassifier`, 12 candidates.
+def grid(step: str | None = None) -> dict[str, Any]:
+    """Small grid for both networks, 12 candidates.
 
     Parameters
     ----------
@@ -79,44 +75,23 @@ def classifier_grid(step: str | None = None) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from sknn_notes.search_spaces import classifier_grid
-    >>> for name, values in classifier_grid("mlpclassifier").items():
+    >>> from sknn_notes import search_spaces
+    >>> for name, values in search_spaces.grid("mlpclassifier").items():
     ...     print(name, values)
     mlpclassifier__learning_rate_init [0.003, 0.01]
     mlpclassifier__dropout [0.0, 0.1, 0.25]
     mlpclassifier__embedding [None, 'piecewise_linear']
     """
-    return _of_step(step, _grid())
+    space = {
+        "learning_rate_init": [0.003, 0.01],
+        "dropout": [0.0, 0.1, 0.25],
+        "embedding": [None, "piecewise_linear"],
+    }
+    return _of_step(step, space)
 
 
-def regressor_grid(step: str | None = None) -> dict[str, Any]:
-    """Small grid for :class:`~sknn_notes.MLPRegressor`, 12 candidates.
-
-    Parameters
-    ----------
-    step : str, default=None
-        Name of the network's step in the pipeline that is searched, such as
-        'mlpregressor'. None is for a search over the network itself.
-
-    Returns
-    -------
-    grid : dict
-        Lists of values, for :class:`~sklearn.model_selection.GridSearchCV`.
-
-    Examples
-    --------
-    >>> from sknn_notes.search_spaces import regressor_grid
-    >>> for name, values in regressor_grid("mlpregressor").items():
-    ...     print(name, values)
-    mlpregressor__learning_rate_init [0.003, 0.01]
-    mlpregressor__dropout [0.0, 0.1, 0.25]
-    mlpregressor__embedding [None, 'piecewise_linear']
-    """
-    return _of_step(step, _grid())
-
-
-def classifier_distributions(step: str | None = None) -> dict[str, Any]:
-    """Distributions for :class:`~sknn_notes.MLPClassifier`, for 20 draws and more.
+def distributions(step: str | None = None) -> dict[str, Any]:
+    """Distributions for both networks, for 20 draws and more.
 
     Parameters
     ----------
@@ -132,50 +107,12 @@ def classifier_distributions(step: str | None = None) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from sknn_notes.search_spaces import classifier_distributions
-    >>> list(classifier_distributions())
-    ['hidden_layer_sizes', 'n_hidden_layers', 'learning_rate_init', 'batch_size',
-     'alpha', 'dropout', 'embedding', 'loss']
-    """
-    losses = [LogLoss(), LogLoss(label_smoothing=0.1)]
-    return _of_step(step, _distributions() | {"loss": losses})
-
-
-def regressor_distributions(step: str | None = None) -> dict[str, Any]:
-    """Distributions for :class:`~sknn_notes.MLPRegressor`, for 20 draws and more.
-
-    Parameters
-    ----------
-    step : str, default=None
-        Name of the network's step in the pipeline that is searched, such as
-        'mlpregressor'. None is for a search over the network itself.
-
-    Returns
-    -------
-    distributions : dict
-        Lists of values and distributions of scipy, for
-        :class:`~sklearn.model_selection.RandomizedSearchCV`.
-
-    Examples
-    --------
-    >>> from sknn_notes.search_spaces import regressor_distributions
-    >>> list(regressor_distributions())
+    >>> from sknn_notes import search_spaces
+    >>> list(search_spaces.distributions())
     ['hidden_layer_sizes', 'n_hidden_layers', 'learning_rate_init', 'batch_size',
      'alpha', 'dropout', 'embedding']
     """
-    return _of_step(step, _distributions())
-
-
-def _grid() -> dict[str, Any]:
-    return {
-        "learning_rate_init": [0.003, 0.01],
-        "dropout": [0.0, 0.1, 0.25],
-        "embedding": [None, "piecewise_linear"],
-    }
-
-
-def _distributions() -> dict[str, Any]:
-    return {
+    space = {
         "hidden_layer_sizes": [64, 128, 256],
         "n_hidden_layers": [1, 2, 3],
         "learning_rate_init": loguniform(0.002, 0.02),
@@ -184,6 +121,7 @@ def _distributions() -> dict[str, Any]:
         "dropout": uniform(0.0, 0.4),
         "embedding": [None, "piecewise_linear", "periodic"],
     }
+    return _of_step(step, space)
 
 
 def _of_step(step: str | None, space: dict[str, Any]) -> dict[str, Any]:

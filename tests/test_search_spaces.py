@@ -16,11 +16,9 @@ DATA = {
     "regressor": make_regression(260, 6, noise=1.0, random_state=0),
 }
 EACH_KIND = pytest.mark.parametrize("kind", NETWORKS)
-EACH_SPACE = pytest.mark.parametrize("space", ["grid", "distributions"])
-
-
-def space_of(kind, space, step=None):
-    return getattr(search_spaces, f"{kind}_{space}")(step)
+EACH_SPACE = pytest.mark.parametrize(
+    "space", [search_spaces.grid, search_spaces.distributions]
+)
 
 
 def quick(kind):
@@ -41,28 +39,25 @@ def test_the_starting_point_trains_to_the_end_of_its_schedule(kind):
 @EACH_SPACE
 def test_every_name_is_a_parameter(kind, space):
     parameters = inspect.signature(NETWORKS[kind]).parameters
-    assert set(space_of(kind, space)) <= set(parameters)
+    assert set(space()) <= set(parameters)
 
 
-@EACH_KIND
 @EACH_SPACE
-def test_a_step_is_a_prefix(kind, space):
-    plain = space_of(kind, space)
-    of_step = space_of(kind, space, "outer__network")
-    assert list(of_step) == [f"outer__network__{name}" for name in plain]
+def test_a_step_is_a_prefix(space):
+    of_step = space("outer__network")
+    assert list(of_step) == [f"outer__network__{name}" for name in space()]
 
 
-@EACH_KIND
 @EACH_SPACE
-def test_every_call_returns_a_space_of_its_own(kind, space):
-    space_of(kind, space).clear()
-    assert space_of(kind, space)
+def test_every_call_returns_a_new_space(space):
+    space().clear()
+    assert space()
 
 
 @EACH_KIND
 def test_a_grid_is_searched(kind):
     model = make_pipeline(Standardizer(), quick(kind))
-    grid = space_of(kind, "grid", model.steps[-1][0])
+    grid = search_spaces.grid(model.steps[-1][0])
     search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(*DATA[kind])
     assert len(search.cv_results_["params"]) == 12
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
@@ -72,7 +67,7 @@ def test_a_grid_is_searched(kind):
 def test_distributions_are_searched(kind):
     search = RandomizedSearchCV(
         quick(kind),
-        space_of(kind, "distributions"),
+        search_spaces.distributions(),
         n_iter=6,
         cv=2,
         error_score="raise",
