@@ -1,25 +1,16 @@
 """Converted estimators predict in onnxruntime what they predict themselves."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
-from sklearn.exceptions import NotFittedError
-from sklearn.impute import KNNImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 pytest.importorskip("skl2onnx")
-from onnx.helper import tensor_dtype_to_np_dtype
 from onnxruntime import InferenceSession
 
 from sknn_notes import (
@@ -32,9 +23,8 @@ from sknn_notes import (
     Standardizer,
     Whitener,
 )
-from sknn_notes.activations import ACTIVATIONS, ReLU
+from sknn_notes.activations import ACTIVATIONS
 from sknn_notes.embeddings import EMBEDDINGS, Periodic, PiecewiseLinear
-from sknn_notes.links import Softmax
 from sknn_notes.losses import (
     CLASSIFICATION_LOSSES,
     REGRESSION_LOSSES,
@@ -42,7 +32,6 @@ from sknn_notes.losses import (
     Hinge,
     LogLoss,
     Quantile,
-    SquaredError,
 )
 from sknn_notes.noise import (
     NOISES,
@@ -140,7 +129,7 @@ def check_regressor(model, dtype=np.float32, inputs=X):
     np.testing.assert_allclose(predicted, expected, rtol=1e-5, atol=1e-5)
 
 
-# Networks.
+# Networks
 
 
 @every_type
@@ -278,7 +267,7 @@ def test_several_noises():
     check_classifier(classifier(augment=[*augment, GaussianNoise()]))
 
 
-# Transformers.
+# Transformers
 
 
 @every_type
@@ -360,7 +349,7 @@ def test_a_scaler_fitted_on_sparse_data():
     np.testing.assert_allclose(output, scaler.transform(X))
 
 
-# Inside scikit-learn's estimators.
+# Inside scikit-learn's estimators
 
 
 def test_a_pipeline():
@@ -404,19 +393,6 @@ def test_skl2onnx_converts_without_help_and_zips(task):
     np.testing.assert_allclose(proba, model.predict_proba(X), atol=1e-5)
 
 
-def feed(frame):
-    """Return the inputs of a graph that has one for each column."""
-    return {name: frame[[name]].to_numpy() for name in frame}
-
-
-def run_frame(graph, frame):
-    session = InferenceSession(
-        graph.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, feed(frame)), strict=True))
-
-
 def test_one_input_a_column():
     from skl2onnx.common.data_types import FloatTensorType
 
@@ -429,160 +405,6 @@ def test_one_input_a_column():
     columns = {name: X[:, [i]].astype(np.float32) for i, name in enumerate("abc")}
     (output,) = session.run(None, columns)
     np.testing.assert_allclose(output, model.transform(X[:, :3]), atol=1e-5)
-
-
-# Precision
-
-
-@pytest.mark.parametrize(
-    ("dtype", "computed"),
-    [
-        ("bool", "float32"),
-        ("int8", "float32"),
-        ("uint16", "float32"),
-        ("float16", "float32"),
-        ("int32", "float64"),
-        ("uint32", "float64"),
-        ("int64", "float64"),
-        ("uint64", "float64"),
-    ],
-)
-@pytest.mark.parametrize("scaler", [MinMaxNormalizer(), StandardScaler()])
-def test_every_type_of_numbers_keeps_its_digits(dtype, computed, scaler):
-    counts = (X[:, :20] * 16).astype(int)
-    # Neighbors at such a distance are one number in single precision.
-    counts = counts + {"int64": 2**40, "uint64": 2**50, "int32": 2**30}.get(dtype, 0)
-    counts = counts.astype(dtype)
-    network = MLPRegressor(max_iter=3, random_state=0)
-    model = make_pipeline(clone(scaler), network).fit(counts.astype(float), digit)
-    graph = to_onnx(model, counts[:1])
-    assert tensor_types(graph)["X"] == dtype
-    predicted = run_graph(graph, counts)["variable"]
-    assert predicted.dtype == computed
-    atol = 1e-4 if computed == "float32" else 1e-10
-    expected = model.predict(counts.astype(float))
-    np.testing.assert_allclose(predicted[:, 0], expected, atol=atol)
-
-
-def tensor_types(graph):
-    """Return the numpy dtypes of inputs and outputs by their names."""
-    return {
-        value.name: tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
-        for value in [*graph.graph.input, *graph.graph.output]
-    }
-
-
-def mixed_frame():
-    """Columns whose variation single precision loses, except in the first."""
-    pandas = pytest.importorskip("pandas")
-    rng = np.random.default_rng(0)
-    return pandas.DataFrame(
-        {
-            "height": rng.normal(1.7, 0.1, 80).astype(np.float32),
-            "seen": rng.integers(10**9, 10**9 + 50, 80),
-            "income": rng.normal(1e9, 10, 80),
-            "visits": rng.integers(0, 9, 80).astype(np.int8),
-        }
-    )
-
-
-ORDERS = [
-    ["height", "seen", "income", "visits"],
-    ["seen", "height", "income", "visits"],
-    ["visits", "income", "seen", "height"],
-    ["height", "seen"],
-    ["visits", "income"],
-]
-
-
-@pytest.mark.parametrize("columns", ORDERS, ids=" ".join)
-@pytest.mark.parametrize(
-    "model",
-    [
-        Standardizer(),
-        make_pipeline(Whitener("zca", eps=0.01), MLPRegressor(max_iter=3)),
-        make_pipeline(
-            ColumnTransformer([("scale", StandardScaler(), [])]),
-            MLPRegressor(max_iter=3),
-        ),
-    ],
-    ids=["alone", "pipeline", "column transformer"],
-)
-def test_no_column_decides_the_precision_of_the_others(model, columns):
-    frame = mixed_frame()[columns]
-    model = clone(model)
-    if "columntransformer" in model.get_params():
-        scale = ("scale", StandardScaler(), columns)
-        model.set_params(columntransformer__transformers=[scale])
-    model.fit(frame, np.arange(80) / 80)
-    graph = to_onnx(model, frame)
-    assert {name: tensor_types(graph)[name] for name in columns} == dict(frame.dtypes)
-    output = run_frame(graph, frame)["variable"]
-    assert output.dtype == np.float64
-    compute = getattr(model, "predict", None) or model.transform
-    expected = compute(frame).reshape(output.shape)
-    np.testing.assert_allclose(output, expected, atol=1e-9)
-
-
-def test_narrow_columns_are_computed_in_single_precision():
-    frame = mixed_frame()[["visits", "height"]]
-    output = run_frame(to_onnx(Standardizer().fit(frame), frame), frame)["variable"]
-    assert output.dtype == np.float32
-
-
-def test_given_types_get_one_precision_too():
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
-
-    frame = mixed_frame()[["height", "income"]]
-    types = [
-        ("height", FloatTensorType([None, 1])),
-        ("income", DoubleTensorType([None, 1])),
-    ]
-    model = Standardizer().fit(frame)
-    graph = to_onnx(model, initial_types=types)
-    output = run_frame(graph, frame)["variable"]
-    np.testing.assert_allclose(output, model.transform(frame), atol=1e-12)
-
-
-@pytest.mark.parametrize("first", ["text", "numbers"])
-def test_text_beside_numbers_leaves_them_their_precision(first):
-    frame = mixed_frame()[["seen", "income"]]
-    frame.insert(0, "city", np.where(np.arange(80) % 3, "Rome", "Oslo"))
-    parts = {
-        "text": ("text", OneHotEncoder(sparse_output=False), ["city"]),
-        "numbers": ("numbers", "passthrough", ["seen", "income"]),
-    }
-    parts = [parts.pop(first), *parts.values()]
-    model = make_pipeline(
-        ColumnTransformer(parts), Standardizer(), MLPClassifier(max_iter=3)
-    ).fit(frame, np.arange(80) % 2)
-    proba = run_frame(to_onnx(model, frame), frame)["probabilities"]
-    assert proba.dtype == np.float64
-    np.testing.assert_allclose(proba, model.predict_proba(frame), atol=1e-12)
-
-
-@pytest.mark.parametrize("model", [Standardizer(), MLPClassifier(max_iter=3)], ids=str)
-def test_skl2onnx_alone_keeps_the_digits_of_integers(model):
-    from skl2onnx import to_onnx as their_to_onnx
-
-    far = (X[:, :5] * 16).astype(np.int64) + 10**9
-    scale = Standardizer() if isinstance(model, MLPClassifier) else Centerer()
-    model = make_pipeline(scale, clone(model)).fit(far, digit)
-    output = run_graph(their_to_onnx(model, far[:1]), far).popitem()[1]
-    if isinstance(output, list):
-        output = [[row[c] for c in model.classes_] for row in output]
-        expected = model.predict_proba(far)
-    else:
-        expected = model.transform(far)
-    np.testing.assert_allclose(output, expected, atol=1e-6)
-
-
-def test_loops_in_a_graph_read_the_cast_inputs():
-    """The distances to neighbors are a loop with a graph of its own."""
-    far = np.random.default_rng(0).integers(10**9, size=(100, 5))
-    model = KNeighborsRegressor().fit(far, digit[:100])
-    output = run(model, far)["variable"]
-    np.testing.assert_allclose(output[:, 0], model.predict(far))
 
 
 # Options and opsets
@@ -648,154 +470,7 @@ def test_a_graph_runs_in_its_opset_or_raises(parameters, least, opset, dtype):
     np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-5)
 
 
-# Errors.
-
-
-class OwnReLU(ReLU):
-    """An activation that computes something else than what it inherits."""
-
-    def forward(self, Z, xp):
-        return super().forward(Z, xp) * 1.0
-
-
-class OwnLink(Softmax):
-    """A link that computes something else than what it inherits."""
-
-    def inverse(self, raw):
-        return super().inverse(2 * raw)
-
-
-class OwnLogLoss(LogLoss):
-    """A loss with a link of its own."""
-
-    def link(self, multiclass=False):
-        return OwnLink()
-
-
-class OwnSquaredError(SquaredError):
-    """A loss with a link of its own."""
-
-    def link(self, multiclass=False):
-        return OwnLink()
-
-
-class OwnNoise(GaussianNoise):
-    """A noise that computes something else than what it inherits."""
-
-    def predict(self, X):
-        return X + 1
-
-
-class ScoredLogLoss(LogLoss):
-    """A loss whose link has decisions of its own."""
-
-    def link(self, multiclass=False):
-        link = type("ScoredLink", (Softmax,), {"scores": lambda self, raw: raw + 1})
-        return link()
-
-
-@pytest.mark.parametrize(
-    ("model", "names"),
-    [
-        (MLPClassifier(activation=OwnReLU()), r"activation OwnReLU\(\).*LeakyReLU"),
-        (MLPClassifier(loss=OwnLogLoss()), r"loss OwnLogLoss\(\).*LogLoss"),
-        (MLPRegressor(loss=OwnSquaredError()), r"loss OwnSquaredError\(\).*Poisson"),
-        (MLPRegressor(augment=OwnNoise()), r"noise OwnNoise\(\).*GaussianNoise"),
-        (MLPClassifier(loss=ScoredLogLoss()), r"loss ScoredLogLoss\(\).*LogLoss"),
-    ],
-    ids=["activation", "loss", "regression loss", "noise", "scores"],
-)
-def test_custom_parts_without_an_onnx_form_raise(model, names):
-    model.set_params(max_iter=1).fit(X, digit)
-    with pytest.raises(TypeError, match=names):
-        to_onnx(model, X[:1])
-
-
-class ExportedReLU(OwnReLU):
-    """A user's activation with a form."""
-
-    def onnx(self, graph, Z):
-        return graph.add("Relu", Z)
-
-
-class ExportedNoise(OwnNoise):
-    """A user's noise with a form."""
-
-    def onnx(self, graph, X):
-        return graph.add("Add", X, 1.0)
-
-
-class ExportedLink(OwnLink):
-    """A user's link with a form."""
-
-    def onnx(self, graph, scores):
-        return graph.add("Softmax", graph.add("Mul", scores, 2.0), axis=1)
-
-
-class ExportedLogLoss(LogLoss):
-    """A loss with a user's link with a form."""
-
-    def link(self, multiclass=False):
-        return ExportedLink() if multiclass else super().link()
-
-
-class SharperSquaredError(SquaredError):
-    """A user's loss, whose link is the library's."""
-
-    def per_sample(self, raw, y, xp):
-        losses, gradient = super().per_sample(raw, y, xp)
-        return 2 * losses, 2 * gradient
-
-
-def test_custom_parts_with_an_onnx_form_are_exported():
-    parts = {"activation": ExportedReLU(), "augment": ExportedNoise()}
-    check_classifier(classifier(loss=ExportedLogLoss(), **parts))
-    check_regressor(regressor(loss=SharperSquaredError(), **parts))
-
-
-def test_random_passes_raise():
-    model = classifier(dropout=0.5, marginalization="monte_carlo")
-    with pytest.raises(ValueError, match=r"set_params\(marginalization='analytic'\)"):
-        to_onnx(model, X[:1])
-    check_classifier(model.set_params(marginalization="analytic"))
-
-
-@pytest.mark.parametrize("model", [Standardizer(), MLPClassifier(), MLPRegressor()])
-def test_unfitted_estimators_raise(model):
-    with pytest.raises(NotFittedError):
-        to_onnx(model, X[:1])
-
-
-@pytest.mark.parametrize("model", [Whitener().fit(X), regressor(), classifier()])
-def test_another_number_of_columns_raises(model):
-    with pytest.raises(ValueError, match=r"have 63 columns.*fitted with 64"):
-        to_onnx(model, X[:1, 1:])
-
-
-@pytest.mark.filterwarnings("ignore:1 of 58 directions map to 0")
-@pytest.mark.parametrize(
-    "step", [Whitener(), MLPClassifier(max_iter=2), MLPRegressor(max_iter=2)], ids=str
-)
-def test_outputs_that_skl2onnx_omits_raise(step):
-    holes = X.copy()
-    holes[::3, :2] = np.nan
-    imputer = KNNImputer(add_indicator=True)
-    model = make_pipeline(imputer, clone(step)).fit(holes, digit)
-    message = r"gets 64 columns from.*fitted with 66.*add_indicator=True.*Fit without"
-    with pytest.raises(ValueError, match=message):
-        to_onnx(model, holes[:1].astype(np.float32))
-
-
-def test_without_skl2onnx_the_error_says_what_to_install():
-    code = "import sys; sys.modules['skl2onnx'] = None; import sknn_notes.onnx"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 1
-    assert "pip install skl2onnx onnxruntime" in result.stderr
-
-
-# Several networks.
+# Several networks
 
 
 @every_type

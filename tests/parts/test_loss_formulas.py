@@ -1,0 +1,430 @@
+"""Losses: by hand, and against other implementations."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import huber as scipy_huber
+from scipy.special import log_softmax
+from sklearn import metrics
+
+from sknn_notes.losses import (
+    AbsoluteError,
+    Gamma,
+    GaussianNLL,
+    Hinge,
+    Huber,
+    LogLoss,
+    Poisson,
+    Quantile,
+    SquaredError,
+    SquaredHinge,
+    Tweedie,
+)
+
+
+def make_case(kind, loss=None, n=20, n_outputs=3):
+    """Return raw outputs and targets, of classes, labels or outputs."""
+    rng = np.random.default_rng(0)
+    n_raw = n_outputs if loss is None else loss.n_raw(n_outputs)
+    raw = rng.normal(scale=2, size=(n, n_raw))
+    if kind == "classes":
+        return raw, rng.integers(n_outputs, size=n)
+    if kind == "labels":
+        return raw, rng.integers(2, size=raw.shape).astype(float)
+    y = rng.poisson(2.0, size=(n, n_outputs)).astype(float)
+    return raw, y + needs_positive(loss)
+
+
+def needs_positive(loss):
+    """Return whether a loss does not support targets of 0."""
+    try:
+        loss.check_targets(np.zeros((1, 1)))
+    except ValueError:
+        return True
+    except AttributeError:  # no loss of numbers
+        return False
+    return False
+
+
+# By hand
+
+
+LN = np.log
+
+
+@pytest.mark.parametrize(
+    ("loss", "raw", "y", "value", "gradient"),
+    [
+        # exp(f) = 1, 2, 5, of which the second is right: p = 1/8, 2/8, 5/8.
+        (LogLoss(), [0, LN(2), LN(5)], 1, LN(4), [1 / 8, -6 / 8, 5 / 8]),
+        # p = 1/3 and 3/4, of labels 0 and 1.
+        (LogLoss(), [-LN(2), LN(3)], [0, 1], LN(1.5) + LN(4 / 3), [1 / 3, -1 / 4]),
+        # 0.5 - 1 + 1 = 0.5 from the first; -3 - 1 + 1 < 0 from the third.
+        (Hinge(), [0.5, 1, -3], 1, 0.5, [1, -1, 0]),
+        # Both others are too near: (3 - 1 + 1) + (0.5 - 1 + 1).
+        (Hinge(), [3, 1, 0.5], 1, 3.5, [1, -2, 1]),
+        (Hinge(margin=3), [0.5, 1, -3], 1, 2.5, [1, -1, 0]),
+        # 1 + 0.5 for the label 0, 1 - 0.25 for the label 1, none for the last.
+        (Hinge(), [0.5, 0.25, 7], [0, 1, 1], 2.25, [1, -1, 0]),
+        (Hinge(margin=0.5), [0.5, 0.25, 7], [0, 1, 1], 1.25, [1, -1, 0]),
+        (SquaredError(), [1, 2], [4, 1], 5, [-3, 1]),
+        # 2 - 3 ln 2 + 3 ln 3 - 3, and 1 for the target 0.
+        (Poisson(), [LN(2), 0], [3, 0], 3 * LN(1.5), [-1, 1]),
+        # 0.5 - 1 + 1 = 0.5 from the first; -3 - 1 + 1 < 0 from the third.
+        (SquaredHinge(), [0.5, 1, -3], 1, 0.25, [1, -1, 0]),
+        # (3 - 1 + 1)**2 + (0.5 - 1 + 1)**2.
+        (SquaredHinge(), [3, 1, 0.5], 1, 9.25, [6, -7, 1]),
+        (SquaredHinge(margin=3), [0.5, 1, -3], 1, 6.25, [5, -5, 0]),
+        # 1.5**2 for the label 0, 0.75**2 for the label 1, none for the last.
+        (SquaredHinge(), [0.5, 0.25, 7], [0, 1, 1], 2.8125, [3, -1.5, 0]),
+        (SquaredHinge(margin=0.5), [0.5, 0.25, 7], [0, 1, 1], 1.0625, [2, -0.5, 0]),
+        # ln 4 plus 0.3 (f_1 - mean(f)) = 0.3 (ln 2 - ln(10) / 3).
+        (
+            LogLoss(label_smoothing=0.3),
+            [0, LN(2), LN(5)],
+            1,
+            LN(4) + 0.3 * (LN(2) - LN(10) / 3),
+            [1 / 8 - 0.1, 2 / 8 - 0.8, 5 / 8 - 0.1],
+        ),
+        # Targets 0.1 and 0.9; f = 0 costs ln 2 whatever the target.
+        (LogLoss(label_smoothing=0.2), [0, 0], [0, 1], 2 * LN(2), [0.4, -0.4]),
+        (AbsoluteError(), [1, 2, 3], [4, 1, 3], 4, [-1, 1, 0]),
+        # 1 (3 - 1/2) + 0.5**2 / 2, and nothing.
+        (Huber(), [1, 1.5, 3], [4, 1, 3], 2.625, [-1, 0.5, 0]),
+        # 2 (3 - 1) + 0.5**2 / 2.
+        (Huber(delta=2), [1, 1.5, 3], [4, 1, 3], 4.125, [-2, 0.5, 0]),
+        (Quantile(), [1, 2, 3], [4, 1, 3], 2, [-0.5, 0.5, 0]),
+        # 0.75 * 3 below the target, 0.25 * 1 above.
+        (Quantile(quantile=0.75), [1, 2, 3], [4, 1, 3], 2.5, [-0.75, 0.25, 0]),
+        # Quantiles 1, 1 + ln 2 and 1 + 2 ln 2 of the target 2, the last one above.
+        (
+            Quantile([0.1, 0.5, 0.8]),
+            [1, 0, 0],
+            [2],
+            0.1 + 0.5 * (1 - LN(2)) + 0.2 * (2 * LN(2) - 1),
+            [-0.1 - 0.5 + 0.2, (-0.5 + 0.2) / 2, 0.2 / 2],
+        ),
+        # Means 1 and 2, variances 4 and 1 / 4.
+        (
+            GaussianNLL(),
+            [1, 2, LN(4), -LN(4)],
+            [5, 1.5],
+            0.5 * (LN(4) + 4) + 0.5 * (-LN(4) + 1),
+            [-1, 2, 0.5 - 2, 0],
+        ),
+        (Gamma(), [0, LN(3)], [2, 1], LN(1.5) + 1 / 3, [-1, 2 / 3]),
+        # 2 (m**0.5 - y**0.5) + 2 y (m**-0.5 - y**-0.5) = 2 * 1 + 8 / 2 - 4, and
+        # 2 m**0.5 of the target 0.
+        (Tweedie(), [LN(4), 0], [1, 0], 2 + 2 * (0.5 - 1) + 2, [1.5, 1]),
+        # m**-1 = 1 / 2: 1 - 1 / 2 - (1 - 1 / 4) / 2.
+        (Tweedie(power=3), [LN(2)], [1], 1 / 8, [1 / 4]),
+    ],
+)
+def test_by_hand(form, loss, raw, y, value, gradient):
+    raw = np.array([raw], float)
+    y = np.array([y], int if np.isscalar(y) else float)
+    losses, computed = form.losses(loss, raw, y)
+    np.testing.assert_allclose(losses, [value], rtol=1e-14)
+    np.testing.assert_allclose(computed, [gradient], rtol=1e-14)
+
+
+def test_two_classes_are_one_logistic_or_a_softmax_of_two(form):
+    f = np.linspace(-4, 4, 9)[:, None]
+    for label in (0, 1):
+        one, d_one = form.losses(LogLoss(), f, np.full(f.shape, float(label)))
+        two, d_two = form.losses(LogLoss(), np.hstack([0 * f, f]), np.full(9, label))
+        np.testing.assert_allclose(one, two, rtol=1e-13)
+        np.testing.assert_allclose(d_one[:, 0], d_two[:, 1], rtol=1e-13)
+
+
+def test_the_hinge_of_classes_counts_every_class_that_is_too_near(form):
+    """Weston and Watkins sum over classes, where Crammer and Singer take the worst."""
+    raw, y = make_case("classes")
+    losses, _ = form.losses(Hinge(), raw, y)
+    assert losses.mean() > metrics.hinge_loss(y, raw, labels=[0, 1, 2])
+    at_chance, _ = form.losses(Hinge(), np.zeros((1, 5)), np.array([2]))
+    np.testing.assert_array_equal(at_chance, [4])
+
+
+def test_a_margin_met_exactly_is_met(form):
+    losses, gradient = form.losses(Hinge(), np.array([[2.0, 1.0]]), np.array([0]))
+    assert not losses.any()
+    assert not gradient.any()
+
+
+# Other implementations
+
+
+def test_log_loss_of_classes_is_scikit_learns(form):
+    raw, y = make_case("classes")
+    p = LogLoss().link(multiclass=True).inverse(raw)
+    losses, _ = form.losses(LogLoss(), raw, y)
+    expected = metrics.log_loss(y, p, labels=[0, 1, 2])
+    assert losses.mean() == pytest.approx(expected, rel=1e-12)
+
+
+def test_log_loss_of_labels_is_the_sum_of_scikit_learns(form):
+    raw, y = make_case("labels")
+    p = LogLoss().link(multiclass=False).inverse(raw)
+    losses, _ = form.losses(LogLoss(), raw, y)
+    expected = sum(metrics.log_loss(y[:, j], p[:, j]) for j in range(3))
+    assert losses.mean() == pytest.approx(expected, rel=1e-12)
+
+
+def test_hinge_of_labels_is_the_sum_of_scikit_learns(form):
+    raw, y = make_case("labels")
+    losses, _ = form.losses(Hinge(), raw, y)
+    expected = sum(metrics.hinge_loss(y[:, j], raw[:, j]) for j in range(3))
+    assert losses.mean() == pytest.approx(expected, rel=1e-12)
+
+
+def test_squared_error_is_half_of_scikit_learns_summed(form):
+    raw, y = make_case("outputs")
+    losses, _ = form.losses(SquaredError(), raw, y)
+    expected = 3 * metrics.mean_squared_error(y, raw) / 2
+    assert losses.mean() == pytest.approx(expected, rel=1e-12)
+
+
+def test_poisson_is_half_of_scikit_learns_deviance_summed(form):
+    raw, y = make_case("outputs")
+    losses, _ = form.losses(Poisson(), raw, y)
+    expected = 3 * metrics.mean_poisson_deviance(y.ravel(), np.exp(raw).ravel()) / 2
+    assert losses.mean() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("power", [1, 1.001, 1.5, 1.999, 2, 2.5, 3])
+def test_tweedie_is_half_of_scikit_learns_deviance_summed(form, power):
+    loss = Tweedie(power=power)
+    raw, y = make_case("outputs", loss)
+    losses, _ = form.losses(loss, raw, y)
+    expected = metrics.mean_tweedie_deviance(
+        y.ravel(), np.exp(raw).ravel(), power=power
+    )
+    assert losses.mean() == pytest.approx(3 * expected / 2, rel=1e-9)
+
+
+def test_gamma_is_half_of_scikit_learns_deviance_summed(form):
+    raw, y = make_case("outputs", Gamma())
+    losses, gradient = form.losses(Gamma(), raw, y)
+    expected = 3 * metrics.mean_gamma_deviance(y.ravel(), np.exp(raw).ravel()) / 2
+    assert losses.mean() == pytest.approx(expected, rel=1e-12)
+    tweedie, d_tweedie = form.losses(Tweedie(power=2), raw, y)
+    np.testing.assert_allclose(tweedie, losses, rtol=1e-12)
+    np.testing.assert_allclose(d_tweedie, gradient, rtol=1e-12, atol=1e-14)
+
+
+def test_tweedie_of_power_1_is_poisson(form):
+    raw, y = make_case("outputs")
+    losses, gradient = form.losses(Tweedie(power=1), raw, y)
+    expected, d_expected = form.losses(Poisson(), raw, y)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    np.testing.assert_allclose(gradient, d_expected, rtol=1e-12)
+
+
+def test_gaussian_nll_is_torchs(form):
+    torch = pytest.importorskip("torch")
+    raw, y = make_case("outputs", GaussianNLL())
+    f = torch.tensor(raw, requires_grad=True)
+    expected = torch.nn.functional.gaussian_nll_loss(
+        f[:, :3], torch.tensor(y), f[:, 3:].exp(), eps=0, reduction="none"
+    ).sum(dim=1)
+    expected.sum().backward()
+    losses, gradient = form.losses(GaussianNLL(), raw, y)
+    np.testing.assert_allclose(losses, expected.detach(), rtol=1e-12)
+    np.testing.assert_allclose(gradient, f.grad, rtol=1e-12)
+
+
+@pytest.mark.parametrize("levels", [[0.5], [0.1, 0.9], [0.05, 0.3, 0.6, 0.95]])
+def test_several_quantiles_are_pinball_losses_of_torch(form, levels):
+    torch = pytest.importorskip("torch")
+    loss = Quantile(levels)
+    raw, y = make_case("outputs", loss)
+    f, target = torch.tensor(raw, requires_grad=True), torch.tensor(y)
+    steps = f.reshape(20, -1, 3)
+    steps = torch.cat(
+        [steps[:, :1], torch.nn.functional.softplus(steps[:, 1:], threshold=99)], dim=1
+    )
+    residual = target[:, None] - steps.cumsum(dim=1)
+    q = torch.tensor(levels, dtype=torch.float64)[:, None]
+    expected = torch.maximum(q * residual, (q - 1) * residual).sum(dim=(1, 2))
+    expected.sum().backward()
+    losses, gradient = form.losses(loss, raw, y)
+    np.testing.assert_allclose(losses, expected.detach(), rtol=1e-12)
+    np.testing.assert_allclose(gradient, f.grad, rtol=1e-12, atol=1e-14)
+
+
+def test_a_list_of_one_quantile_is_that_quantile(form):
+    raw, y = make_case("outputs")
+    for a, b in zip(
+        form.losses(Quantile([0.3]), raw, y),
+        form.losses(Quantile(0.3), raw, y),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+
+
+# Squared hinge
+
+
+@pytest.mark.parametrize("margin", [0.5, 1.0, 2.0])
+def test_the_squared_hinge_of_classes_is_torchs(form, margin):
+    """PyTorch averages over the classes, and we sum."""
+    torch = pytest.importorskip("torch")
+    raw, y = make_case("classes", n_outputs=4)
+    f = torch.tensor(raw, requires_grad=True)
+    expected = torch.nn.functional.multi_margin_loss(
+        f, torch.tensor(y), p=2, margin=margin, reduction="none"
+    )
+    (4 * expected).sum().backward()
+    losses, gradient = form.losses(SquaredHinge(margin=margin), raw, y)
+    np.testing.assert_allclose(losses, 4 * expected.detach(), rtol=1e-12)
+    np.testing.assert_allclose(gradient, f.grad, rtol=1e-12, atol=1e-14)
+
+
+def test_the_squared_hinge_of_one_label_is_the_hinge_squared(form):
+    raw, y = make_case("labels", n_outputs=1)
+    hinge, _ = form.losses(Hinge(margin=0.7), raw, y)
+    squared, _ = form.losses(SquaredHinge(margin=0.7), raw, y)
+    np.testing.assert_allclose(squared, hinge**2, rtol=1e-13)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_the_squared_hinge_at_chance(form, n_classes):
+    raw = np.zeros((1, n_classes))
+    losses, gradient = form.losses(SquaredHinge(), raw, np.array([1]))
+    np.testing.assert_array_equal(losses, [n_classes - 1])
+    assert gradient.sum() == 0
+    losses, _ = form.losses(SquaredHinge(), raw, np.ones_like(raw))
+    np.testing.assert_array_equal(losses, [n_classes])
+
+
+def test_the_squared_hinge_has_no_probabilities():
+    assert not SquaredHinge().link().gives_probabilities
+
+
+# Label smoothing
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
+def test_smoothed_classes_are_torchs(form, share):
+    torch = pytest.importorskip("torch")
+    raw, y = make_case("classes", n_outputs=4)
+    f = torch.tensor(raw, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(
+        f, torch.tensor(y), label_smoothing=share, reduction="none"
+    )
+    expected.sum().backward()
+    losses, gradient = form.losses(LogLoss(label_smoothing=share), raw, y)
+    np.testing.assert_allclose(losses, expected.detach(), rtol=1e-12)
+    np.testing.assert_allclose(gradient, f.grad, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.9])
+def test_smoothed_labels_are_torchs(form, share):
+    torch = pytest.importorskip("torch")
+    raw, y = make_case("labels", n_outputs=4)
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(
+        torch.tensor(raw), torch.tensor((1 - share) * y + share / 2), reduction="none"
+    ).sum(dim=1)
+    losses, _ = form.losses(LogLoss(label_smoothing=share), raw, y)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+
+
+def test_smoothing_of_two_classes_is_that_of_a_softmax_of_two(form):
+    f, loss = np.linspace(-4, 4, 9)[:, None], LogLoss(label_smoothing=0.3)
+    for label in (0, 1):
+        one, d_one = form.losses(loss, f, np.full(f.shape, float(label)))
+        two, d_two = form.losses(loss, np.hstack([0 * f, f]), np.full(9, label))
+        np.testing.assert_allclose(one, two, rtol=1e-13)
+        np.testing.assert_allclose(d_one[:, 0], d_two[:, 1], rtol=1e-13)
+
+
+def test_smoothing_is_a_mixture_of_targets(form):
+    raw, y = make_case("classes", n_outputs=4)
+    targets = 0.6 * np.eye(4)[y] + 0.4 / 4
+    expected = -np.sum(targets * log_softmax(raw, axis=1), axis=1)
+    losses, gradient = form.losses(LogLoss(label_smoothing=0.4), raw, y)
+    np.testing.assert_allclose(losses, expected, rtol=1e-13)
+    np.testing.assert_allclose(gradient.sum(axis=1), 0, atol=1e-14)
+
+
+def test_smoothing_leaves_the_loss_at_chance(form):
+    loss = LogLoss(label_smoothing=0.5)
+    losses, _ = form.losses(loss, np.zeros((1, 7)), np.array([3]))
+    np.testing.assert_allclose(losses, [np.log(7)], rtol=1e-14)
+    losses, _ = form.losses(loss, np.zeros((1, 7)), np.ones((1, 7)))
+    np.testing.assert_allclose(losses, [7 * np.log(2)], rtol=1e-14)
+
+
+# Regression
+
+
+def test_absolute_error_is_scikit_learns_summed(form):
+    raw, y = make_case("outputs", n_outputs=4)
+    losses, _ = form.losses(AbsoluteError(), raw, y)
+    expected = 4 * metrics.mean_absolute_error(y, raw)
+    assert losses.mean() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.95])
+def test_quantile_is_scikit_learns_summed(form, quantile):
+    raw, y = make_case("outputs", n_outputs=4)
+    losses, _ = form.losses(Quantile(quantile=quantile), raw, y)
+    expected = 4 * metrics.mean_pinball_loss(y, raw, alpha=quantile)
+    assert losses.mean() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("delta", [0.1, 1.0, 5.0])
+def test_huber_is_scipys_and_torchs(form, delta):
+    torch = pytest.importorskip("torch")
+    raw, y = make_case("outputs", n_outputs=4)
+    losses, gradient = form.losses(Huber(delta=delta), raw, y)
+    expected = scipy_huber(delta, raw - y).sum(axis=1)
+    np.testing.assert_allclose(losses, expected, rtol=1e-12)
+    f = torch.tensor(raw, requires_grad=True)
+    torch.nn.functional.huber_loss(
+        f, torch.tensor(y), reduction="sum", delta=delta
+    ).backward()
+    np.testing.assert_allclose(gradient, f.grad, rtol=1e-12)
+
+
+def test_huber_lies_between_the_squared_and_the_absolute_error(form):
+    raw, y = make_case("outputs", n_outputs=4)
+    squared, _ = form.losses(SquaredError(), raw, y)
+    wide, _ = form.losses(Huber(delta=1e3), raw, y)
+    np.testing.assert_allclose(wide, squared, rtol=1e-12)
+    absolute, _ = form.losses(AbsoluteError(), raw, y)
+    narrow, _ = form.losses(Huber(delta=1e-9), raw, y)
+    np.testing.assert_allclose(narrow / 1e-9, absolute, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("loss", "statistic"),
+    [
+        (SquaredError(), np.mean),
+        (AbsoluteError(), np.median),
+        (Quantile(quantile=0.8), lambda y: np.quantile(y, 0.8)),
+        (Quantile(quantile=0.1), lambda y: np.quantile(y, 0.1)),
+    ],
+    ids=["mean", "median", "0.8 quantile", "0.1 quantile"],
+)
+def test_the_best_constant_is_the_statistic_that_the_loss_predicts(
+    form, loss, statistic
+):
+    y = np.random.default_rng(0).exponential(size=(999, 1))
+
+    def mean_loss(constant):
+        return form.losses(loss, np.full_like(y, constant), y)[0].mean()
+
+    best = minimize_scalar(mean_loss, bounds=(0, 5), method="bounded").x
+    assert best == pytest.approx(statistic(y), abs=0.01)
+
+
+@pytest.mark.parametrize("loss", [AbsoluteError(), Huber(), Quantile(quantile=0.3)])
+def test_a_perfect_prediction_costs_exactly_nothing(form, loss):
+    y = np.arange(3.0)[:, None]
+    losses, gradient = form.losses(loss, y, y)
+    assert not losses.any()
+    assert not gradient.any()
+    np.testing.assert_array_equal(loss.link().inverse(y), y)
+    assert loss.link().name == "identity"
