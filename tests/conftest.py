@@ -2,12 +2,25 @@
 
 import os
 from importlib.metadata import version
+from zlib import crc32
 
 import pytest
 from packaging.requirements import Requirement
 from threadpoolctl import threadpool_limits
 
 from sknn_notes.neural_network import _inactive
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Leave most cases of a test marked ``one_in(n)`` to the nightly run.
+
+    Its name draws a case, so that the cases drawn vary in every parameter.
+    """
+    for item in items:
+        for mark in item.iter_markers("one_in"):
+            if crc32(item.nodeid.encode()) % mark.args[0]:
+                item.add_marker("nightly")
 
 
 def pytest_runtest_setup(item):

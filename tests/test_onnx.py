@@ -439,6 +439,7 @@ def test_options_of_a_step_leave_probabilities_an_array():
     np.testing.assert_allclose(scores, model.decision_function(X), atol=1e-9)
 
 
+@pytest.mark.one_in(3)
 @every_type
 @pytest.mark.parametrize("opset", [9, 10, 11, 12, 13, 15, 18, 22])
 @pytest.mark.parametrize(
@@ -473,6 +474,7 @@ def test_a_graph_runs_in_its_opset_or_raises(parameters, least, opset, dtype):
 # Several networks
 
 
+@pytest.mark.one_in(3)
 @every_type
 @pytest.mark.parametrize("task", LABELS)
 @pytest.mark.parametrize("loss", ["log_loss", "hinge", "hierarchical_softmax"])

@@ -101,6 +101,7 @@ def test_regressors(quality, dtype):
     check(model, in_precision(ASKED, dtype))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("task", LABELS)
 def test_groups_that_vote_on_classes(task):
     model = TabularMLPClassifier("best", random_state=0).fit(FRAME, LABELS[task])

@@ -179,6 +179,7 @@ def lengths(W):
     return np.sqrt(np.sum(W.astype(float) ** 2, axis=0))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("solver", STOCHASTIC)
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet", "group_lasso", None])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -155,6 +155,7 @@ def shown(case):
     return f"{case[0]} {case[1]}"
 
 
+@pytest.mark.one_in(3)
 @each_dtype
 @pytest.mark.parametrize("case", [*parts()], ids=shown)
 def test_parts(case, dtype, agree):
@@ -177,6 +178,7 @@ def test_solvers_with_penalties(solver, penalty, dtype, agree):
     agree(model, *data)
 
 
+@pytest.mark.one_in(4)
 @each_dtype
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("penalty", ["l2", "l1", None])

@@ -192,6 +192,7 @@ def assert_same(one, other, rtol=1e-9):
     )
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("params", OPTIONS, ids=str)
 @every_kind
 def test_they_make_the_same_steps(both, kind, params):
@@ -256,6 +257,7 @@ def test_every_activation(both, activation, params):
         assert_same(*both(kind, *data(kind), activation=activation, **params))
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("penalty", PENALIZED, ids=str)
 @pytest.mark.parametrize("solver", [*STOCHASTIC, *SGDS], ids=str)
 @pytest.mark.parametrize(
@@ -379,6 +381,7 @@ def test_the_first_epochs_agree_in_float32(both, params):
     assert one.coefs_[0].dtype == np.float32
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("params", OPTIONS[6:], ids=str)
 def test_float32_stays_near(both, params):
     X, y = data("classes", "float32")

@@ -218,6 +218,7 @@ def test_means_that_overflow_are_an_error(marginalization):
             model.predict(X)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("task", OF_ANY_SIZE)
 @every_marginalization
 @pytest.mark.parametrize("size", [1e3, 1e100, 1e200])

@@ -209,6 +209,7 @@ def check_trained(objective, batch):
 # The data loss alone
 
 
+@pytest.mark.one_in(3)
 @every_loss
 @every_depth
 def test_every_loss(loss, task, n_hidden):
@@ -216,6 +217,7 @@ def test_every_loss(loss, task, n_hidden):
     check_trained(objective, make_batch(loss, task))
 
 
+@pytest.mark.one_in(3)
 @every_activation
 @pytest.mark.parametrize("n_hidden", [1, 2])
 @pytest.mark.parametrize(
@@ -233,6 +235,7 @@ def test_a_different_activation_per_layer(pair):
     check_trained(objective, make_batch(LogLoss, "multiclass"))
 
 
+@pytest.mark.one_in(3)
 @every_loss
 @every_layout
 def test_sample_weights(loss, task, sparse):
@@ -265,6 +268,7 @@ def test_regression_losses_with_parameters(loss):
 # The penalty alone: weights of zero silence the data
 
 
+@pytest.mark.one_in(3)
 @every_penalty
 @every_depth
 @pytest.mark.parametrize("penalize_bias", [False, True])
@@ -310,6 +314,7 @@ def test_loss_and_penalty(loss, task, penalty, alpha, penalize_bias):
 # Noise in the forward pass, the same in every evaluation
 
 
+@pytest.mark.one_in(3)
 @every_activation
 @every_depth
 @every_layout
@@ -324,6 +329,7 @@ def test_dropout(activation, n_hidden, sparse):
     check_trained(objective, make_batch(LogLoss, "multiclass", sparse=sparse))
 
 
+@pytest.mark.one_in(3)
 @every_activation
 @every_layout
 @pytest.mark.parametrize("inverted", [True, False], ids=["inverted", "standard"])
@@ -342,6 +348,7 @@ def test_dropconnect(activation, sparse, inverted):
 # Batch norm, whose statistics depend on every sample of the batch
 
 
+@pytest.mark.one_in(3)
 @every_activation
 @pytest.mark.parametrize("n_hidden", [1, 2])
 @every_layout
@@ -355,6 +362,7 @@ def test_batch_norm(activation, n_hidden, sparse):
     check_trained(objective, make_batch(LogLoss, "multiclass", sparse=sparse))
 
 
+@pytest.mark.one_in(3)
 @every_loss
 def test_batch_norm_under_every_loss(loss, task):
     objective = make_objective(loss(), task, [Tanh()], batch_norm=BatchNorm())
@@ -388,6 +396,7 @@ def test_the_scale_of_batch_norm_is_never_penalized(penalty, alpha):
 # Layer norm and residual connections
 
 
+@pytest.mark.one_in(3)
 @every_activation
 @pytest.mark.parametrize("n_hidden", [1, 2])
 @every_layout
@@ -401,6 +410,7 @@ def test_layer_norm(activation, n_hidden, sparse):
     check_trained(objective, make_batch(LogLoss, "multiclass", sparse=sparse))
 
 
+@pytest.mark.one_in(3)
 @every_activation
 @pytest.mark.parametrize("n_hidden", [1, 2, 3])
 @every_layout
@@ -441,6 +451,7 @@ EMBEDDED = [
 ]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("embedding", EMBEDDED, ids=str)
 @pytest.mark.parametrize("activation", [ReLU, Tanh])
 @pytest.mark.parametrize("n_hidden", [0, 2])

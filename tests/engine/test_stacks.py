@@ -236,6 +236,7 @@ def different():
             )
 
 
+@pytest.mark.one_in(3)
 @each_dtype
 @pytest.mark.parametrize("case", [*different()], ids=str)
 def test_numbers_may_differ(case, dtype, agree):
@@ -312,6 +313,7 @@ def folds(n, dtype=np.float64, kind="classes", **weights):
     ]
 
 
+@pytest.mark.one_in(3)
 @each_dtype
 @pytest.mark.parametrize("seeds", [(0, 0, 0, 0), (0, 0, 1, 1), (0, 1, 2, 3)])
 @pytest.mark.parametrize("batch_size", [5, 10, 16])

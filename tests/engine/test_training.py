@@ -48,6 +48,7 @@ CLASSIFICATION_TASKS = [
 ]
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", OPTIMIZERS)
 @pytest.mark.parametrize(("loss", "task"), CLASSIFICATION_TASKS)
@@ -69,6 +70,7 @@ def is_non_smooth_at_the_target(cls):
     return abs(pull[0, 0]) > 1e-3
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.filterwarnings("ignore:.* has no effect")
 @pytest.mark.parametrize("solver", OPTIMIZERS)
 @pytest.mark.parametrize("loss", REGRESSION_LOSSES)

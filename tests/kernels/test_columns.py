@@ -59,6 +59,7 @@ def assert_moments(moments, X, weights=None):
     np.testing.assert_allclose(moments.m2, m2, rtol=1e-11, atol=1e-12)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.usefixtures("small_blocks")
 def test_moments(kernels, X):
     assert_moments(kernels.column_moments(X), X)
@@ -90,6 +91,7 @@ def test_range(kernels, X):
     np.testing.assert_array_equal(high, X.max(axis=0))
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("bad", [np.inf, -np.inf])
 def test_infinity_shows(kernels, X, bad):
     X[-1, -1] = bad
@@ -123,6 +125,7 @@ def test_affine(kernels, X):
     np.testing.assert_array_equal(X.ravel()[1:], out.ravel()[1:])
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("size", [1e-60, 1e60])
 def test_affine_maps_that_float32_cannot_hold(kernels, X, size):
     vectors = (np.full(X.shape[1], v) for v in (90 * size, size, 1.0, 2.0))
@@ -134,6 +137,7 @@ def test_affine_maps_that_float32_cannot_hold(kernels, X, size):
         assert (np.abs(out) > 1e30).all()
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("bounds", [(-1.0, 1.0), (0.0, 1.0), (-0.5, 0.6), (-1.0, 0.0)])
 def test_rescale(kernels, X, bounds):

@@ -127,6 +127,7 @@ def locked(path):
 # Where the code comes from
 
 
+@pytest.mark.nightly
 def test_from_a_zip_code_is_kept_and_ages_with_the_archive(archive, home):
     path = archive()
     first = Process(PYTHONPATH=path, HOME=home)
@@ -172,6 +173,7 @@ def test_an_installation_where_nothing_can_be_written(tmp_path, home):
     assert "PermissionError: none of the directories ['" in warning
 
 
+@pytest.mark.nightly
 def test_a_file_system_without_locks_keeps_code_all_the_same(home):
     pytest.importorskip("fcntl")
     before = "import fcntl; fcntl.flock = lambda *_: Path('none').read_bytes()"
@@ -223,6 +225,7 @@ sys.frozen = True
 """
 
 
+@pytest.mark.nightly
 def test_a_frozen_application_compiles_without_a_cache(home):
     """Its modules are not in files, neither as sources nor as bytecode."""
     code = FROZEN.format(root=str(PACKAGE)) + USE.format(before="pass")
@@ -258,7 +261,7 @@ def spoil(file, how):
     [
         ("truncated", "one bit"),
         pytest.param(("empty", "a few bytes"), marks=pytest.mark.nightly),
-        ("truncated", "no code"),
+        pytest.param(("truncated", "no code"), marks=pytest.mark.nightly),
     ],
     ids=str,
 )
@@ -340,6 +343,7 @@ def test_numba_that_is_told_not_to_compile(home):
     assert (silent.result, silent.warnings) == (process.result, [])
 
 
+@pytest.mark.nightly
 def test_numba_that_is_asked_for_but_told_not_to_compile(home):
     code = "import sknn_notes._kernels as k; k.active()"
     environment = {"NUMBA_DISABLE_JIT": "1", "SKNN_NOTES_KERNELS": "numba"}

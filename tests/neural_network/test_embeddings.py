@@ -101,6 +101,7 @@ def test_they_fit_what_the_plain_network_does_not(embedding):
     assert model.score(X, y) > 0.9 > plain + 0.2
 
 
+@pytest.mark.one_in(3)
 @every_choice
 @pytest.mark.parametrize(
     "options",

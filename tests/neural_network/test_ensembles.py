@@ -655,6 +655,7 @@ def test_displays_take_the_first_network(three_classes, one_target):
 # scikit-learn's own checks
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.filterwarnings("ignore:Got batch_size")
 @pytest.mark.parametrize(
     ("estimator", "check"),

@@ -133,6 +133,7 @@ def expected_failures(estimator):
 
 
 # The data of some checks has fewer rows than a batch.
+@pytest.mark.one_in(3)
 @pytest.mark.filterwarnings("ignore:Got batch_size")
 @parametrize_with_checks(OFTEN, expected_failed_checks=expected_failures)
 def test_real_configurations(estimator, check):

@@ -111,6 +111,7 @@ def logistic_regression(X, y, alpha, l1_ratio):
     ).fit(X, y)
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.needs("scikit-learn>=1.8", "l1_ratio alone chooses the penalty")
 @every_solver
 @pytest.mark.parametrize("name", ["l2", "elasticnet", "l1"])
@@ -183,6 +184,7 @@ HINGES = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("solver", ["momentum", "nesterov", "adam"])
 @pytest.mark.parametrize(("loss", "C"), HINGES)
 def test_binary_hinges_are_linear_support_vector_machines(loss, C, solver):
@@ -289,6 +291,7 @@ REGRESSION = {
 }
 
 
+@pytest.mark.one_in(4)
 @every_solver
 @pytest.mark.parametrize("case", REGRESSION)
 def test_regression_losses_are_scikit_learns_linear_models(case, solver):

@@ -379,6 +379,7 @@ def class_targets(rng, n, task):
     return rng.integers(0, 2, (n, 4 if task == "multilabel" else 1)) * 1.0, None
 
 
+@pytest.mark.one_in(3)
 @each_dtype
 @pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
 @pytest.mark.parametrize("variant", variants(CLASSIFICATION_LOSSES))
@@ -803,6 +804,7 @@ def test_a_lost_model_leaves_the_others_alone(library):
 SOLVERS = [name for name in OPTIMIZERS if OPTIMIZERS[name].stochastic]
 
 
+@pytest.mark.one_in(3)
 @each_dtype
 @pytest.mark.parametrize("penalty", variants(PENALTIES))
 @pytest.mark.parametrize("solver", SOLVERS)

@@ -6,6 +6,7 @@ import pytest
 from sknn_notes.penalties import GroupLasso
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("groups", ["inputs", "units"])
 @pytest.mark.parametrize("alpha", [1e-6, 1e-2, 0.5, 3.0, 100.0])

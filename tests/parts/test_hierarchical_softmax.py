@@ -409,7 +409,9 @@ def test_a_chain_is_a_product_of_decisions():
     np.testing.assert_allclose(loss.link(True).inverse(raw), expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("n_classes", [50, 500, 2000])
+@pytest.mark.parametrize(
+    "n_classes", [50, 500, pytest.param(2000, marks=pytest.mark.nightly)]
+)
 def test_a_deep_tree_survives_all_that_happens_to_a_model(n_classes):
     rng = np.random.default_rng(0)
     y = np.tile(np.arange(n_classes), 2)

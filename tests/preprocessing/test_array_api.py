@@ -159,6 +159,7 @@ def assert_agree(library, ours, theirs, X, rtol=1e-9):
     assert (np.nan_to_num(np.abs(back - expected)) <= tolerance * size).all()
 
 
+@pytest.mark.one_in(3)
 @needs_dispatch
 @pytest.mark.filterwarnings("ignore:.* of 6 directions map to 0")
 @each([*SCALERS, *WHITENERS])
@@ -367,6 +368,7 @@ def test_fitted_under_dispatch_it_needs_dispatch(transformer, method, X, dispatc
         getattr(fitted, method)(library.array(X))
 
 
+@pytest.mark.one_in(3)
 @needs_dispatch
 @each([*SCALERS, *WHITENERS])
 @pytest.mark.filterwarnings("ignore:.* of 6 directions map to 0")

@@ -167,6 +167,7 @@ def test_trees_need_targets_in_every_chunk(X, y):
         quantiles.partial_fit(X, y)
 
 
+@pytest.mark.one_in(3)
 @each_transformer
 @pytest.mark.parametrize("dtype", ["float64", "float32", "uint8"])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])

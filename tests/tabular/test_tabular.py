@@ -301,8 +301,8 @@ EXPECTED = {
     "model",
     [
         TabularMLPClassifier("fast"),
-        TabularMLPClassifier("balanced"),
-        TabularMLPRegressor("fast"),
+        pytest.param(TabularMLPClassifier("balanced"), marks=pytest.mark.nightly),
+        pytest.param(TabularMLPRegressor("fast"), marks=pytest.mark.nightly),
     ],
     ids=repr,
 )
