@@ -26,6 +26,9 @@ older versions lack:
 
 - ``compute_class_weight``: ``sample_weight``, since 1.7.
 - ``_check_sample_weight``: ``allow_all_zero_weights``, since 1.9.
+
+``assert_all_finite``, ``check_array``, ``check_X_y`` and ``validate_data`` are those of
+scikit-learn without numpy's warning where the sum of large values is NaN.
 """
 
 import contextlib
@@ -38,6 +41,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import _fit_context as _untyped_fit_context
 from sklearn.model_selection._validation import _fit_and_score
+from sklearn.utils import validation
 from sklearn.utils._array_api import device, get_namespace
 from sklearn.utils._optional_dependencies import (
     check_matplotlib_support,
@@ -71,6 +75,9 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "array_namespace",
+    "assert_all_finite",
+    "check_X_y",
+    "check_array",
     "check_matplotlib_support",
     "check_pandas_support",
     "check_same_namespace",
@@ -80,6 +87,7 @@ __all__ = [
     "in_cross_validation",
     "make_constraint",
     "rows_of_fold",
+    "validate_data",
     "validate_parameter_constraints",
 ]
 
@@ -91,6 +99,13 @@ def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], M
         prefer_skip_nested_validation=prefer_skip_nested_validation
     )
     return decorator
+
+
+_without_warning = np.errstate(over="ignore", invalid="ignore")
+assert_all_finite = _without_warning(validation.assert_all_finite)
+check_array = _without_warning(validation.check_array)
+check_X_y = _without_warning(validation.check_X_y)
+validate_data = _without_warning(validation.validate_data)
 
 
 if "allow_all_zero_weights" not in inspect.signature(_check_sample_weight).parameters:
