@@ -41,7 +41,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import _fit_context as _untyped_fit_context
 from sklearn.model_selection._validation import _fit_and_score
-from sklearn.utils import validation
 from sklearn.utils._array_api import device, get_namespace
 from sklearn.utils._optional_dependencies import (
     check_matplotlib_support,
@@ -60,7 +59,14 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import _check_method_params, _check_sample_weight
+from sklearn.utils.validation import (
+    _check_method_params,
+    _check_sample_weight,
+    assert_all_finite,
+    check_array,
+    check_X_y,
+    validate_data,
+)
 
 from sknn_notes._typing import Method
 
@@ -102,10 +108,10 @@ def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], M
 
 
 _without_warning = np.errstate(over="ignore", invalid="ignore")
-assert_all_finite = _without_warning(validation.assert_all_finite)
-check_array = _without_warning(validation.check_array)
-check_X_y = _without_warning(validation.check_X_y)
-validate_data = _without_warning(validation.validate_data)
+assert_all_finite = _without_warning(assert_all_finite)
+check_array = _without_warning(check_array)
+check_X_y = _without_warning(check_X_y)
+validate_data = _without_warning(validate_data)
 
 
 if "allow_all_zero_weights" not in inspect.signature(_check_sample_weight).parameters:
