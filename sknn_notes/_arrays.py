@@ -43,7 +43,6 @@ __all__ = [
     "full",
     "input_namespace",
     "keeping_constants",
-    "logistic_cost",
     "maximum",
     "minimum",
     "namespace",
@@ -57,10 +56,10 @@ __all__ = [
     "random_halves",
     "random_mask",
     "random_words",
+    "softplus",
     "take",
     "to_numpy",
     "transpose",
-    "xlogy",
 ]
 
 
@@ -283,18 +282,9 @@ def ndtr(x: Array, xp: ArrayNamespace) -> Array:
     return result
 
 
-def logistic_cost(x: Array, y: Any, xp: ArrayNamespace) -> Array:
-    """Return ``log(1 + exp(x)) - y * x`` without overflow.
-
-    Small results are accurate if ``y`` is 0 or 1.
-    """
-    return xp.log1p(xp.exp(-xp.abs(x))) + (maximum(x, 0, xp) - y * x)
-
-
-def xlogy(x: Array, y: Array, xp: ArrayNamespace) -> Array:
-    """Return ``x * log(y)``, 0 where ``x`` is 0."""
-    zero = x == 0
-    return x * xp.log(xp.where(zero, xp.ones_like(y), y))
+def softplus(x: Array, xp: ArrayNamespace) -> Array:
+    """Return ``log(1 + exp(x))`` without overflow."""
+    return xp.log1p(xp.exp(-xp.abs(x))) + maximum(x, 0, xp)
 
 
 def take(x: Array, y: Array, xp: ArrayNamespace) -> Array:

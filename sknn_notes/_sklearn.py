@@ -26,6 +26,9 @@ older versions lack:
 
 - ``compute_class_weight``: ``sample_weight``, since 1.7.
 - ``_check_sample_weight``: ``allow_all_zero_weights``, since 1.9.
+
+``assert_all_finite``, ``check_array``, ``check_X_y`` and ``validate_data`` are those of
+scikit-learn without numpy's warning where the sum of large values is NaN.
 """
 
 import contextlib
@@ -56,7 +59,14 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.multiclass import _check_partial_fit_first_call
-from sklearn.utils.validation import _check_method_params, _check_sample_weight
+from sklearn.utils.validation import (
+    _check_method_params,
+    _check_sample_weight,
+    assert_all_finite,
+    check_array,
+    check_X_y,
+    validate_data,
+)
 
 from sknn_notes._typing import Method
 
@@ -71,6 +81,9 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "array_namespace",
+    "assert_all_finite",
+    "check_X_y",
+    "check_array",
     "check_matplotlib_support",
     "check_pandas_support",
     "check_same_namespace",
@@ -80,6 +93,7 @@ __all__ = [
     "in_cross_validation",
     "make_constraint",
     "rows_of_fold",
+    "validate_data",
     "validate_parameter_constraints",
 ]
 
@@ -91,6 +105,13 @@ def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], M
         prefer_skip_nested_validation=prefer_skip_nested_validation
     )
     return decorator
+
+
+_without_warning = np.errstate(over="ignore", invalid="ignore")
+assert_all_finite = _without_warning(assert_all_finite)
+check_array = _without_warning(check_array)
+check_X_y = _without_warning(check_X_y)
+validate_data = _without_warning(validate_data)
 
 
 if "allow_all_zero_weights" not in inspect.signature(_check_sample_weight).parameters:

@@ -18,6 +18,8 @@ from sknn_notes.layers._input_noise import InputNoise
 
 # Elements of the widest buffer of the steps of one call.
 _BLOCK_SIZE = 2**20
+# Number of steps after which subnormal numbers are removed, at the end of an epoch.
+_INTERVAL = 128
 
 
 class Executor:
@@ -138,6 +140,10 @@ class Executor:
         finally:
             if not program.smooth:
                 program.optimizer.end_epoch(self.network.theta, memory)
+            n_steps = state.epoch * batches.n_batches
+            if n_steps // _INTERVAL < (n_steps + batches.n_batches) // _INTERVAL:
+                for array in memory_of(memory):
+                    remove_subnormals(array)
 
     def _run_blocks(self, batches, rates, state, scheduled):
         total, done = 0.0, 0
@@ -171,6 +177,8 @@ class Executor:
             if not math.isfinite(value):
                 return value
             value += self._update(rate, memory)
+            if not math.isfinite(value):
+                return value
             self._average(len(y))
             total += value * len(y)
         return total
@@ -285,6 +293,20 @@ class Executor:
         return value
 
 
+def remove_subnormals(array):
+    """Replace subnormal numbers by 0, in place.
+
+    The averages of a solver decay to them where the gradient is 0, and rounding keeps
+    them from reaching 0. Processors may take many times as long to compute with them.
+    """
+    smallest = np.finfo(array.dtype).smallest_normal
+    for start in range(0, len(array), _FEW):
+        block = array[start : start + _FEW]
+        block[np.abs(block) < smallest] = 0
+
+
+# Elements that stay in a cache of the processor.
+_FEW = 2**14
 _ONE_ROW = np.array([0, 1])
 _NO_RATE = np.zeros(1)
 _NO_KEYS = np.empty((1, 0), np.uint64)

@@ -15,20 +15,24 @@ class DivergenceError(ValueError):
 
 REMEDIES = (
     "Scale the inputs (for example with sknn_notes.Standardizer), lower "
-    "learning_rate_init, or look for extreme values in X and y."
+    "learning_rate_init, set or lower clip_norm, or look for extreme values in X and y."
+)
+LBFGS_REMEDIES = (
+    "Scale the inputs (for example with sknn_notes.Standardizer), or look for extreme "
+    "values in X and y."
 )
 
 
-def divergence(what):
+def divergence(what, remedies=REMEDIES):
     """Return the error for a training that diverged; ``what`` says how."""
     return DivergenceError(
         "Solver produced non-finite parameter weights. The input data may contain "
-        f"large values and need to be preprocessed. {what} {REMEDIES}"
+        f"large values and need to be preprocessed. {what} {remedies}"
     )
 
 
 @np.errstate(all="ignore")
-def check_finite(network, loss, X, when, size=None):
+def check_finite(network, loss, X, when, size=None, remedies=REMEDIES):
     """Raise DivergenceError unless the network is finite and so are its predictions.
 
     Parameters
@@ -43,12 +47,14 @@ def check_finite(network, loss, X, when, size=None):
         The point in training, for the error message.
     size : float, default=None
         The result of ``input_size(X)``, if it is known.
+    remedies : str, default=REMEDIES
+        What to do, for the error message.
     """
     if not math.isfinite(_largest(network.theta)):
-        raise divergence(f"The weights are not finite {when}.")
+        raise divergence(f"The weights are not finite {when}.", remedies)
     if len(network.running) and not math.isfinite(_largest(network.running)):
         raise DivergenceError(
-            f"The averages of batch norm are not finite {when}. {REMEDIES}"
+            f"The averages of batch norm are not finite {when}. {remedies}"
         )
     if X is None:
         return
@@ -62,7 +68,7 @@ def check_finite(network, loss, X, when, size=None):
     chunks = Predictor(network, seed=0).chunks(X, network.fitted)
     if not all(are_predictions_finite(loss, raw) for _, raw in chunks):
         raise DivergenceError(
-            f"The predictions for the training data are not finite {when}. {REMEDIES}"
+            f"The predictions for the training data are not finite {when}. {remedies}"
         )
 
 

@@ -8,7 +8,12 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sknn_notes._arrays import to_numpy
-from sknn_notes._engine.finite import REMEDIES, check_finite, divergence
+from sknn_notes._engine.finite import (
+    LBFGS_REMEDIES,
+    REMEDIES,
+    check_finite,
+    divergence,
+)
 from sknn_notes._messages import say, warn
 from sknn_notes._scipy import minimize
 from sknn_notes.schedules import Progress, values
@@ -350,7 +355,8 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
 
     start = objective(*batch)
     if not math.isfinite(start):
-        raise divergence(f"The training loss is {start} before the first iteration.")
+        what = f"The training loss is {start} before the first iteration."
+        raise divergence(what, LBFGS_REMEDIES)
     monitor.start(start)
     try:
         result = minimize(
@@ -380,7 +386,8 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
         _take_averages(network, batch[0])
     n_iter = len(monitor.losses)
     X = None if restored else batch[0]
-    check_finite(network, objective.loss, X, f"after iteration {n_iter}")
+    when = f"after iteration {n_iter}"
+    check_finite(network, objective.loss, X, when, remedies=LBFGS_REMEDIES)
     return n_iter, monitor.losses[-1]
 
 

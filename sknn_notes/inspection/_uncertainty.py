@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
-from sklearn.utils import check_array
 
 from sknn_notes._docstrings import completed
-from sknn_notes._sklearn import check_matplotlib_support
+from sknn_notes._sklearn import check_array, check_matplotlib_support
 from sknn_notes._typing import Floats, MatrixLike
 from sknn_notes.inspection._access import fitted_network
 from sknn_notes.inspection._docs import DISPLAY, PLOT

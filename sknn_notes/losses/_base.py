@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sknn_notes._arrays import astype
 from sknn_notes._part import Part
 from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers, Numbers
 from sknn_notes.links import Identity, Link
@@ -160,7 +161,9 @@ def weighted_mean(
     else:
         gradient *= sample_weight[..., None] * share
         losses = losses * sample_weight
-    return xp.sum(losses, axis=-1) * share, gradient
+    # In float32, the sum may overflow even if the mean does not.
+    value = xp.sum(losses, axis=-1, dtype=xp.float64) * share
+    return astype(value, losses.dtype, xp), gradient
 
 
 class Choice(NamedTuple):

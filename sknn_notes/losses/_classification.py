@@ -11,15 +11,15 @@ from sknn_notes._arrays import (
     astype,
     equal_numbers,
     expit,
-    logistic_cost,
     maximum,
     of_rows,
     put_at,
+    softplus,
     take,
 )
 from sknn_notes._checks import Interval
 from sknn_notes._compile import cast, fill, helper, math
-from sknn_notes._typing import Array, ArrayNamespace, Floats, Numbers
+from sknn_notes._typing import Array, ArrayNamespace, Floats, Numbers, Scalar
 from sknn_notes.links import Link, Logit, Softmax
 from sknn_notes.losses._base import ClassificationLoss
 
@@ -67,21 +67,17 @@ class LogLoss(ClassificationLoss):
         z = raw - xp.max(raw, axis=-1, keepdims=True)
         p = xp.exp(z)
         total = xp.sum(p, axis=-1, keepdims=True)
-        losses = xp.log(total[..., 0]) - take(z, y, xp)
+        losses = xp.log(total[..., 0]) - of_rows(1 - share) * take(z, y, xp)
         p /= total
         p = add_at(p, y, share - 1, xp)
-        # Spreading s over all classes adds s (f_y - mean(f)) to the loss.
         if not equal_numbers(share, 0):
-            losses += of_rows(share) * (take(raw, y, xp) - xp.mean(raw, axis=-1))
+            losses -= xp.sum(z * (share / n_classes), axis=-1)
             p -= share / n_classes
         return losses, p
 
     def labels(self, raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
-        return logistic_loss(raw, self._smoothed(y), xp)
-
-    def _smoothed(self, y: Array) -> Array:
-        share = self.label_smoothing
-        return (1 - share) * y + share / 2
+        costs, slopes = logistic_terms(raw, y, self.label_smoothing / 2, xp)
+        return xp.sum(costs, axis=-1), slopes
 
     def numbers(self) -> Numbers:
         return (self.label_smoothing,)
@@ -99,41 +95,45 @@ class LogLoss(ClassificationLoss):
         for k in range(n_classes):
             for i in range(n):
                 out[k, i] = raw[k, i] - spare[i]
+        share = cast(numbers[0], raw[0, 0])
+        part = cast(numbers[0] / n_classes, raw[0, 0])
         for i in range(n):
-            losses[i] = -out[y[i], i]
+            losses[i] = (share - 1) * out[y[i], i]
             spare[i] = 0
+        if numbers[0] > 0:
+            for k in range(n_classes):
+                for i in range(n):
+                    losses[i] -= part * out[k, i]
         for k in range(n_classes):
             for i in range(n):
                 e = math.exp(out[k, i])
                 out[k, i] = e
                 spare[i] += e
-        share = cast(numbers[0], raw[0, 0])
-        part = cast(numbers[0] / n_classes, raw[0, 0])
         for k in range(n_classes):
             for i in range(n):
                 out[k, i] = out[k, i] / spare[i] - part
         for i in range(n):
             out[y[i], i] -= 1 - share
             losses[i] += math.log(spare[i])
-        if numbers[0] > 0:
-            for i in range(n):
-                losses[i] += share * raw[y[i], i]
-            for k in range(n_classes):
-                for i in range(n):
-                    losses[i] -= part * raw[k, i]
 
     @staticmethod
     def loops(
         raw: Any, y: Any, out: Any, losses: Any, spare: Any, numbers: Any, table: Any
     ) -> None:
-        share = cast(numbers[0], raw[0, 0])
-        half = cast(numbers[0] / 2, raw[0, 0])
+        half, one = cast(numbers[0] / 2, raw[0, 0]), cast(1, raw[0, 0])
         fill(losses, 0)
         for k in range(raw.shape[0]):
             for i in range(raw.shape[1]):
-                z, target = raw[k, i], (1 - share) * y[k, i] + half
-                losses[i] += math.softplus(z) - target * z
-                out[k, i] = math.logistic(z) - target
+                sign = one - (y[k, i] + y[k, i])
+                z = sign * raw[k, i]
+                losses[i] += math.softplus(z)
+                out[k, i] = sign * math.logistic(z)
+        if numbers[0] > 0:
+            for k in range(raw.shape[0]):
+                for i in range(raw.shape[1]):
+                    part = half * (one - (y[k, i] + y[k, i]))
+                    losses[i] -= part * raw[k, i]
+                    out[k, i] -= part
 
     def constant(
         self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
@@ -217,11 +217,11 @@ class Hinge(ClassificationLoss):
         one, zero = cast(1, margin), cast(0, margin)
         n_classes, n = raw.shape
         for i in range(n):
-            spare[i] = raw[y[i], i] - margin
+            spare[i] = raw[y[i], i]
             losses[i] = 0
         for k in range(n_classes):
             for i in range(n):
-                z = raw[k, i] - spare[i]
+                z = raw[k, i] - spare[i] + margin
                 z = zero if z <= 0 or k == y[i] else z
                 losses[i] += z
                 out[k, i] = one if z > 0 else zero
@@ -299,11 +299,11 @@ class SquaredHinge(Hinge):
         zero = cast(0, margin)
         n_classes, n = raw.shape
         for i in range(n):
-            spare[i] = raw[y[i], i] - margin
+            spare[i] = raw[y[i], i]
             losses[i] = 0
         for k in range(n_classes):
             for i in range(n):
-                z = raw[k, i] - spare[i]
+                z = raw[k, i] - spare[i] + margin
                 z = zero if z <= 0 or k == y[i] else z
                 losses[i] += z * z
                 out[k, i] = z + z
@@ -336,6 +336,14 @@ def pull_up(out: Any, y: Any, spare: Any) -> None:
         out[y[i], i] = -spare[i]
 
 
-def logistic_loss(raw: Array, y: Array, xp: ArrayNamespace) -> tuple[Array, Array]:
-    """Return the sums of ``softplus(raw) - y * raw``, and their gradient."""
-    return xp.sum(logistic_cost(raw, y, xp), axis=-1), expit(raw, xp) - y
+def logistic_terms(
+    raw: Array, y: Array, half: Scalar, xp: ArrayNamespace
+) -> tuple[Array, Array]:
+    """Return ``softplus(raw) - t * raw`` and its slope, accurate also if small.
+
+    The target is ``t = half`` where ``y`` is 0, and ``1 - half`` where ``y`` is 1.
+    """
+    # The loss is the same for raw outputs and targets of the opposite class.
+    sign = 1 - 2 * y
+    z = sign * raw
+    return softplus(z, xp) - half * z, sign * (expit(z, xp) - half)

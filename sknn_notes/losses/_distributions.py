@@ -61,10 +61,10 @@ class GaussianNLL(RegressionLoss):
         residual, s = raw[..., :n_outputs] - y, raw[..., n_outputs:]
         # In logarithms, since exp(-s) may overflow even if the product does not.
         log = _log(xp.abs(residual), xp)
-        square = xp.exp(2 * log - s)
-        losses = 0.5 * xp.sum(s + square, axis=-1)
-        slopes = [xp.sign(residual) * xp.exp(log - s), 0.5 - 0.5 * square]
-        return losses, concatenated(slopes, xp)
+        ratio = xp.exp(log - 0.5 * s)
+        square = 0.5 * ratio * ratio
+        slopes = [xp.sign(residual) * xp.exp(log - s), 0.5 - square]
+        return xp.sum(0.5 * s + square, axis=-1), concatenated(slopes, xp)
 
     @staticmethod
     def loops(
@@ -76,11 +76,14 @@ class GaussianNLL(RegressionLoss):
             for i in range(raw.shape[1]):
                 residual, s = raw[j, i] - y[j, i], raw[n_outputs + j, i]
                 log = math.log(abs(residual))
-                square = math.exp(log + log - s)
+                ratio = math.exp(log - half * s)
                 slope = math.exp(log - s)
-                losses[i] += half * (s + square)
+                # Stored, so that the compiler does not square before it halves.
+                spare[i] = half * ratio
+                square = spare[i] * ratio
+                losses[i] += half * s + square
                 out[j, i] = slope if residual > zero else -slope
-                out[n_outputs + j, i] = half - half * square
+                out[n_outputs + j, i] = half - square
 
     def constant(
         self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
@@ -202,11 +205,12 @@ class Tweedie(RegressionLoss):
         self, raw: Array, y: Array, xp: ArrayNamespace
     ) -> tuple[Array, Array]:
         a, b = 2 - self.power, 1 - self.power
-        log, zero = _log(y, xp), xp.zeros_like(y)
-        losses = _box_cox(raw, a, xp) - _box_cox(log, a, xp)
-        pull = _box_cox(raw, b, xp) - _box_cox(xp.where(y == 0, zero, log), b, xp)
-        losses -= xp.where(y == 0, zero, y * pull)
-        return xp.sum(losses, axis=-1), xp.exp(a * raw) - xp.exp(log + b * raw)
+        log = _log(y, xp)
+        gap = raw - xp.where(y == 0, xp.zeros_like(y), log)
+        # B(m, a) - B(y, a) and y (B(m, b) - B(y, b)) both start from y^a at m = y.
+        start, up, down = xp.exp(a * log), xp.exp(a * raw), xp.exp(log + b * raw)
+        losses = _growth(a, gap, start, up, xp) - _growth(b, gap, start, down, xp)
+        return xp.sum(losses, axis=-1), up - down
 
     def numbers(self) -> Numbers:
         return (2 - self.power, 1 - self.power)
@@ -224,14 +228,18 @@ class Tweedie(RegressionLoss):
             for i in range(raw.shape[1]):
                 f, target = raw[k, i], y[k, i]
                 log = math.log(target)
-                # The log of a target of 0 is -inf, and 0 * -inf is NaN.
-                finite = log if target > zero else zero
-                gain = over_a * (math.expm1(a * f) - math.expm1(a * log))
-                pull = over_b * (math.expm1(b * f) - math.expm1(b * finite))
-                gain = f - log if a == zero else gain
-                pull = f - finite if b == zero else pull
-                losses[i] += gain - (target * pull if target > zero else zero)
-                out[k, i] = math.exp(a * f) - math.exp(log + b * f)
+                gap = f - (log if target > zero else zero)
+                start, up = math.exp(a * log), math.exp(a * f)
+                down = math.exp(log + b * f)
+                # As ``_growth`` computes it.
+                near = one if start > zero else zero
+                gain, pull = start * math.expm1(a * gap), start * math.expm1(b * gap)
+                gain = gain if abs(a * gap) < near else up - start
+                pull = pull if abs(b * gap) < near else down - start
+                gain = start * gap if a == zero else over_a * gain
+                pull = start * gap if b == zero else over_b * pull
+                losses[i] += gain - pull
+                out[k, i] = up - down
 
     def constant(
         self, y: NDArray[Any], sample_weight: Floats | None, n_raw: int
@@ -249,15 +257,22 @@ def _log(x: Array, xp: ArrayNamespace) -> Array:
     return xp.where(zero, xp.full_like(log, -xp.inf), log)
 
 
-def _box_cox(log: Array, a: Scalar, xp: ArrayNamespace) -> Array:
-    """Return ``(x**a - 1) / a`` for ``log = log(x)``, or ``log`` for ``a = 0``.
+def _growth(
+    rate: Scalar, gap: Array, start: Array, end: Array, xp: ArrayNamespace
+) -> Array:
+    """Return ``(end - start) / rate`` where ``end = start * exp(rate * gap)``.
 
-    ``a`` may be an array with a number for each model.
+    It is ``start * gap`` for a rate of 0. The rate may be an array with a number for
+    each model.
     """
-    if not getattr(a, "ndim", 0):
-        return xp.expm1(a * log) / a if a else log
-    power = xp.where(a == 0, xp.ones_like(a), a)
-    return xp.where(a == 0, log, xp.expm1(power * log) / power)
+    is_array = bool(getattr(rate, "ndim", 0))
+    if not is_array and not rate:
+        return start * gap
+    power = xp.where(rate == 0, xp.ones_like(rate), rate) if is_array else rate
+    # The difference is accurate if it is large, and start may be 0.
+    near = (xp.abs(power * gap) < 1) & (start > 0)
+    change = xp.where(near, start * xp.expm1(power * gap), end - start) / power
+    return xp.where(rate == 0, start * gap, change) if is_array else change
 
 
 def _check_positive(y: Floats, loss: str, otherwise: str) -> None:

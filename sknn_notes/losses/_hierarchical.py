@@ -6,13 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sknn_notes._arrays import (
-    astype,
-    concatenated,
-    expit,
-    logistic_cost,
-    put_along_last_axis,
-)
+from sknn_notes._arrays import astype, concatenated, put_along_last_axis
 from sknn_notes._checks import shown
 from sknn_notes._compile import cast, fill, math
 from sknn_notes._sklearn import StrOptions
@@ -20,6 +14,7 @@ from sknn_notes._trees import Tree
 from sknn_notes._typing import Array, ArrayNamespace, Floats, Integers
 from sknn_notes.links import Link, Logit, TreePaths
 from sknn_notes.losses._base import Choice, ClassificationLoss
+from sknn_notes.losses._classification import logistic_terms
 
 # A node on a path takes as much time as this many nodes in a matrix product.
 _SPEED = 32
@@ -192,8 +187,8 @@ class HierarchicalSoftmax(ClassificationLoss):
             The gradient; 0 off the path.
         """
         right, zero = astype(right, decisions.dtype, xp), xp.zeros_like(decisions)
-        costs = xp.where(on_path, logistic_cost(decisions, right, xp), zero)
-        pull = xp.where(on_path, expit(decisions, xp) - right, zero)
+        costs, pull = logistic_terms(decisions, right, 0, xp)
+        costs, pull = (xp.where(on_path, each, zero) for each in (costs, pull))
         return xp.sum(costs, axis=-1), pull
 
     @property
@@ -234,11 +229,13 @@ class HierarchicalSoftmax(ClassificationLoss):
         losses: Any,
         spare: Any,
     ) -> None:
+        one = cast(1, own[0, 0])
         for i in range(own.shape[0]):
             losses[i] = 0
             for j in range(own.shape[1]):
-                z, right = own[i, j], targets[i, j]
-                cost, pull = math.softplus(z) - right * z, math.logistic(z) - right
+                sign = one - (targets[i, j] + targets[i, j])
+                z = sign * own[i, j]
+                cost, pull = math.softplus(z), sign * math.logistic(z)
                 on_path = places[i, j] >= 0
                 own_out[i, j] = pull if on_path else pull - pull
                 losses[i] += cost if on_path else cost - cost
@@ -264,9 +261,10 @@ class HierarchicalSoftmax(ClassificationLoss):
             total = zero
             node, turn = leaf_parents[y[i]], leaf_rights[y[i]]
             while node >= 0:
-                z, right = raw[node, i], one if turn else zero
-                total += math.softplus(z) - right * z
-                out[node, i] = math.logistic(z) - right
+                sign = -one if turn else one
+                z = sign * raw[node, i]
+                total += math.softplus(z)
+                out[node, i] = sign * math.logistic(z)
                 turn = rights[node]
                 node = parents[node]
             losses[i] = total

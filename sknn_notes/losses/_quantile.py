@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknn_notes._arrays import concatenated, expit, logistic_cost
+from sknn_notes._arrays import concatenated, expit, softplus
 from sknn_notes._checks import Interval, plain, shown
 from sknn_notes._compile import cast, fill, math
 from sknn_notes._typing import Array, ArrayNamespace, Floats, Numbers
@@ -101,7 +101,7 @@ class Quantile(RegressionLoss):
         value, losses, slopes = parts[0], 0, []
         for k, q in enumerate(levels):
             if k:
-                value = value + logistic_cost(parts[k], 0, xp)
+                value = value + softplus(parts[k], xp)
             residual = value - y
             losses = losses + xp.sum(
                 xp.maximum((1 - q) * residual, -q * residual), axis=-1

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknn_notes._arrays import maximum, minimum, xlogy
+from sknn_notes._arrays import maximum, minimum
 from sknn_notes._checks import Interval
 from sknn_notes._compile import cast, fill, math
 from sknn_notes._typing import Array, ArrayNamespace, Floats, Numbers
@@ -34,7 +34,7 @@ class SquaredError(RegressionLoss):
         self, raw: Array, y: Array, xp: ArrayNamespace
     ) -> tuple[Array, Array]:
         residual = raw - y
-        return 0.5 * xp.sum(residual * residual, axis=-1), residual
+        return xp.sum(0.5 * residual * residual, axis=-1), residual
 
     @staticmethod
     def loops(
@@ -45,7 +45,9 @@ class SquaredError(RegressionLoss):
         for k in range(raw.shape[0]):
             for i in range(raw.shape[1]):
                 residual = raw[k, i] - y[k, i]
-                losses[i] += half * residual * residual
+                # Stored, so that the compiler does not square before it halves.
+                spare[i] = half * residual
+                losses[i] += spare[i] * residual
                 out[k, i] = residual
 
     def constant(
@@ -187,8 +189,8 @@ class Poisson(RegressionLoss):
         self, raw: Array, y: Array, xp: ArrayNamespace
     ) -> tuple[Array, Array]:
         mean = xp.exp(raw)
-        losses = xp.sum(mean - y * raw + xlogy(y, y, xp) - y, axis=-1)
-        return losses, mean - y
+        log = xp.log(xp.where(y == 0, xp.ones_like(y), y))
+        return xp.sum(mean + y * (log - 1 - raw), axis=-1), mean - y
 
     @staticmethod
     def loops(

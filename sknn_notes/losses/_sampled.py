@@ -173,7 +173,7 @@ class SampledSoftmax(LogLoss):
         top = xp.max(logits, axis=-1, keepdims=True)
         p = xp.exp(logits - top)
         total = xp.sum(p, axis=-1, keepdims=True)
-        losses = (xp.log(total) + top - own)[..., 0]
+        losses = (xp.log(total) + (top - own))[..., 0]
         p /= total
         p[..., 0] -= 1
         return losses, p
@@ -223,9 +223,12 @@ class SampledSoftmax(LogLoss):
                 e = math.exp(shared[k, i] - top[i])
                 shared_out[k, i] = e
                 total[i] += e
+        for i in range(n):
+            own_out[i, 0] = own_out[i, 0] / total[i] - 1
+            losses[i] = top[i] - own[i, 0]
         for k in range(n_shared):
             for i in range(n):
                 shared_out[k, i] /= total[i]
+        # Added last: between large outputs, the logarithm would be rounded off.
         for i in range(n):
-            own_out[i, 0] = own_out[i, 0] / total[i] - 1
-            losses[i] = math.log(total[i]) + top[i] - own[i, 0]
+            losses[i] += math.log(total[i])

@@ -5,11 +5,10 @@ from contextvars import ContextVar
 from functools import partial
 
 import numpy as np
-from sklearn.utils import assert_all_finite, check_X_y
-from sklearn.utils.validation import validate_data
 
 from sknn_notes._arrays import namespace
 from sknn_notes._engine.rows import Rows, blocks_of
+from sknn_notes._sklearn import assert_all_finite, check_X_y, validate_data
 from sknn_notes.neural_network._shared import Shared
 
 

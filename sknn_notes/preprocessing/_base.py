@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn import get_config
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.sparsefuncs import inplace_column_scale
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes._arrays import (
     fitted_elsewhere,
@@ -31,8 +30,11 @@ from sknn_notes._sklearn import (
     Interval,
     StrOptions,
     _check_sample_weight,
+    assert_all_finite,
+    check_array,
     check_same_namespace,
     has_array_dispatch,
+    validate_data,
     validate_parameter_constraints,
 )
 from sknn_notes._typing import (

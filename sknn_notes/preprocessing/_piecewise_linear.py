@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 from sklearn.base import OneToOneFeatureMixin, clone
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes._arrays import input_namespace
 from sknn_notes._callbacks import fit_task
@@ -24,7 +24,7 @@ from sknn_notes._encoding import (
 )
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._kernels._numpy.columns import row_blocks
-from sknn_notes._sklearn import StrOptions, _fit_context
+from sknn_notes._sklearn import StrOptions, _fit_context, check_array, validate_data
 from sknn_notes._typing import Array, Floats, Integers, MatrixLike
 from sknn_notes.preprocessing._base import (
     BaseTransformer,

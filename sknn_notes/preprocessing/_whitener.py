@@ -12,8 +12,7 @@ from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
     OneToOneFeatureMixin,
 )
-from sklearn.utils import check_array
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes._arrays import astype, full, namespace
 from sknn_notes._callbacks import fit_task
@@ -26,7 +25,9 @@ from sknn_notes._sklearn import (
     RealNotInt,
     StrOptions,
     _fit_context,
+    check_array,
     has_array_dispatch,
+    validate_data,
 )
 from sknn_notes._typing import Array, Floats, MatrixLike
 from sknn_notes.preprocessing import _covariance as cov

@@ -13,9 +13,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
-from sklearn.utils.validation import validate_data
 
 from sknn_notes._checks import shown
+from sknn_notes._sklearn import validate_data
 from sknn_notes.preprocessing import RobustStandardizer
 
 # A category with fewer rows is too rare to learn from, and gets no input.

@@ -1,12 +1,15 @@
 """The two forms of a part, run on arrays outside of a training."""
 
 from functools import cache
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
+from sknn_notes import _arrays
 from sknn_notes._compile import HELPERS
 from sknn_notes._engine.program import memory_of
+from sknn_notes.losses._base import Choice
 
 
 class Definition:
@@ -23,6 +26,13 @@ class Definition:
     def losses(part, raw, y):
         """Return the loss of each sample, and its gradient."""
         return part.per_sample(raw, y, np)
+
+    @staticmethod
+    def chosen(part, raw, targets):
+        """Return losses and gradient of chosen outputs, those of each sample first."""
+        own = np.zeros(targets.shape, int)
+        shared = np.ones(raw.shape[1] - own.shape[1], int)
+        return part.of_choice(raw, Choice(own, targets, shared, None), np)
 
     @staticmethod
     def step(part, theta, grad, rate, state):
@@ -69,6 +79,20 @@ class Loops:
         return losses, out.T
 
     @staticmethod
+    def chosen(part, raw, targets):
+        """Return losses and gradient of chosen outputs, those of each sample first."""
+        n_own = targets.shape[1]
+        own, shared = raw[:, :n_own].copy(), raw[:, n_own:].T.copy()
+        # No output of a sample is among the shared ones.
+        places = np.full(own.shape, len(shared))
+        out, shared_out = np.empty_like(own), np.empty_like(shared)
+        losses, spare = np.empty((2, len(raw)), raw.dtype)
+        _compiled(part.choice_loops)(
+            own, places, targets.copy(), shared, out, shared_out, losses, spare
+        )
+        return losses, np.hstack([out, shared_out.T])
+
+    @staticmethod
     def step(part, theta, grad, rate, state):
         """Make a step of an optimizer in place, as its method of this name."""
         a, b = _memory(state, np.zeros_like(theta))
@@ -99,6 +123,31 @@ class Loops:
         return value, W
 
 
+class Device:
+    """The array code of a part on tensors."""
+
+    @staticmethod
+    def activate(part, Z):
+        """Return the outputs of an activation and its derivatives."""
+        Z, xp = _tensor(Z)
+        A = part.forward(Z, xp)
+        slopes = part.backward(xp.ones_like(Z), A, Z if part.keeps_input else None, xp)
+        return A.numpy(), slopes.numpy()
+
+    @staticmethod
+    def losses(part, raw, y):
+        """Return the loss of each sample, and its gradient."""
+        raw, xp = _tensor(raw)
+        losses, gradient = part.per_sample(raw, _tensor(y)[0], xp)
+        return losses.numpy(), gradient.numpy()
+
+
+def _tensor(array):
+    import torch
+
+    return torch.tensor(array), _arrays.namespace(torch.zeros(1))
+
+
 FORMS = {"definition": Definition, "loops": Loops}
 
 
@@ -115,6 +164,13 @@ def both_forms():
     """Return array code and, if numba is installed, loops."""
     pytest.importorskip("numba")
     return Definition, Loops
+
+
+@pytest.fixture(scope="session")
+def every_form():
+    """Return the forms that the installed packages can run."""
+    loops = [Loops] if find_spec("numba") else []
+    return [Definition, *loops, *([Device] if find_spec("torch") else [])]
 
 
 @cache

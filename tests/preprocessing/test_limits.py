@@ -11,6 +11,7 @@ from sknn_notes import (
     RobustStandardizer,
     Standardizer,
     Whitener,
+    preprocessing,
 )
 
 
@@ -154,3 +155,39 @@ def test_results_that_overflow_raise(copy):
     for dtype, value in ((np.float32, 1e30), (np.float16, 3e4), (np.float64, 1e300)):
         with pytest.raises(ValueError, match=f"overflow {dtype.__name__}"):
             scaler.transform(np.array([[value]], dtype=dtype))
+
+
+# Large values of both signs, whose sum is not finite in their type
+
+# The encoder passes the features on beside their encoding.
+KEEP_UNIT = "Centerer", "PiecewiseLinearEncoder"
+
+
+@pytest.mark.parametrize("name", preprocessing.__all__)
+@pytest.mark.parametrize("size", [2.0**126, 2.0**127])
+def test_float32_may_be_as_large_as_it_gets(name, size):
+    X = np.random.default_rng(0).uniform(-1, 1, size=(60, 3)).astype(np.float32)
+    large = X * np.float32(size)
+    options = {"eps": 0} if name == "Whitener" else {}
+    transformer = getattr(preprocessing, name)(**options)
+    expected = transformer.fit_transform(X)
+    result = transformer.fit_transform(large)
+    assert result.dtype == np.float32
+    if name in KEEP_UNIT:
+        result[:, :3] /= size
+    np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", preprocessing.__all__)
+def test_float64_may_be_as_large_unless_its_squares_matter(name):
+    X = np.random.default_rng(0).uniform(-1, 1, size=(60, 3))
+    transformer = getattr(preprocessing, name)()
+    if name in ("Standardizer", "Whitener"):
+        with pytest.raises(ValueError, match=r"overflow float64.*squares.*Divide X"):
+            transformer.fit(X * 2.0**1000)
+        return
+    expected = transformer.fit_transform(X)
+    result = transformer.fit_transform(X * 2.0**1000)
+    if name in KEEP_UNIT:
+        result[:, :3] /= 2.0**1000
+    np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)
