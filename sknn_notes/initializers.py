@@ -365,9 +365,10 @@ class Sparse(Initializer):
         self, fan_in: int, fan_out: int, activation: Any, rng: np.random.Generator
     ) -> Floats:
         n = min(self.n_connections, fan_in)
-        # The n smallest of random numbers are at n random places.
+        # The n smallest of random numbers are at n random places. A partition would be
+        # faster, but its order depends on numpy's version and on the processor.
         lottery = rng.random((fan_in, fan_out))
-        places = np.argpartition(lottery, n - 1, axis=0)[:n]
+        places = np.argsort(lottery, axis=0)[:n]
         W = np.zeros((fan_in, fan_out))
         weights = rng.normal(0.0, self.std, (n, fan_out))
         np.put_along_axis(W, places, weights, axis=0)

@@ -1,10 +1,11 @@
 """Executors by name, and comparisons of fits."""
 
+from importlib.util import find_spec
 from numbers import Number
 
 import numpy as np
 import pytest
-from sklearn.base import is_regressor
+from sklearn.base import clone, is_regressor
 from threadpoolctl import threadpool_limits
 
 from sknn_notes import _kernels
@@ -37,6 +38,25 @@ def one_thread():
     pytest.importorskip("torch")
     with threadpool_limits(1):
         yield
+
+
+@pytest.fixture
+def fits(use, monkeypatch):
+    """Return a function that yields fits by all executors, and their names.
+
+    PyTorch is among them if it is installed; its tensors are on the CPU.
+    """
+
+    def each(model, fit, on_device=True):
+        for name in _kernels.available():
+            use(name)
+            yield fit(clone(model)), name
+        if on_device and find_spec("torch"):
+            with monkeypatch.context() as patch:
+                patch.setattr(_devices, "is_host", lambda spec: False)
+                yield fit(clone(model).set_params(device="cpu")), "torch"
+
+    return each
 
 
 @pytest.fixture

@@ -1,581 +1,438 @@
 """Training agrees with PyTorch's, from the same weights through the same batches."""
 
-from functools import partial
-from itertools import pairwise
+from collections import Counter
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 
 from sknn_notes import MLPClassifier, MLPRegressor
-from sknn_notes.embeddings import Periodic
+from sknn_notes.activations import ACTIVATIONS, ELU, LeakyReLU
+from sknn_notes.embeddings import EMBEDDINGS, Periodic, PiecewiseLinear
 from sknn_notes.layers import BatchNorm, LayerNorm
-from sknn_notes.losses import Hinge, LogLoss
-from sknn_notes.optimizers import RMSProp
+from sknn_notes.layers._base import Layer
+from sknn_notes.losses import (
+    CLASSIFICATION_LOSSES,
+    REGRESSION_LOSSES,
+    HierarchicalSoftmax,
+    Hinge,
+    Huber,
+    LogLoss,
+    Quantile,
+    SampledSoftmax,
+    SquaredHinge,
+    Tweedie,
+)
+from sknn_notes.noise import GaussianNoise
+from sknn_notes.optimizers import OPTIMIZERS, SGD, Adam, AdamW, RMSProp
+from sknn_notes.penalties import PENALTIES, ElasticNet, GroupLasso
 
-torch = pytest.importorskip("torch")
-F = torch.nn.functional
-pytestmark = pytest.mark.usefixtures("executor")
+from .._covering import covering
+
+pytest.importorskip("torch")
+from . import _torch_parts as formulas
+from ._torch_training import Training
+
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    # A network of one layer has no activation to set, for example.
+    pytest.mark.filterwarnings("ignore:.* has no effect"),
+]
 
 # 23 samples in batches of 5: the last one of an epoch has 3.
-N_SAMPLES, N_FEATURES, N_CLASSES, BATCH_SIZE, N_EPOCHS = 23, 6, 4, 5, 3
+N_SAMPLES, N_FEATURES, N_CLASSES, BATCH_SIZE, N_EPOCHS = 23, 6, 4, 5, 2
 
-ACTIVATIONS = {
-    "identity": lambda Z: Z,
-    "logistic": torch.sigmoid,
-    "relu": torch.relu,
-    "tanh": torch.tanh,
+rng = np.random.default_rng(0)
+X = rng.normal(size=(N_SAMPLES, N_FEATURES)) / 2
+TARGETS = {
+    "classes": rng.permutation(np.arange(N_SAMPLES) % N_CLASSES),
+    "two classes": rng.permutation(np.arange(N_SAMPLES) % 2),
+    "many classes": rng.permutation(np.arange(N_SAMPLES) % 12),
+    "labels": rng.integers(2, size=(N_SAMPLES, 3)),
+    "number": rng.normal(size=N_SAMPLES),
+    "numbers": rng.normal(size=(N_SAMPLES, 3)),
+    "number, a count": rng.poisson(2.0, size=N_SAMPLES).astype(float),
+    "numbers, counts": rng.poisson(2.0, size=(N_SAMPLES, 3)).astype(float),
+    "numbers, positive": rng.gamma(2.0, size=(N_SAMPLES, 2)) + 0.1,
+}
+WEIGHT = rng.exponential(size=N_SAMPLES)
+WEIGHT[:BATCH_SIZE] = 0
+
+# What stands for a name, in turn: for a loss, the kind of targets and the loss.
+VARIANTS = {
+    "absolute_error": [("numbers", "absolute_error"), ("number", "absolute_error")],
+    "gamma": [("numbers, positive", "gamma")],
+    "gaussian_nll": [("numbers", "gaussian_nll"), ("number", "gaussian_nll")],
+    "hierarchical_softmax": [
+        ("classes", "hierarchical_softmax"),
+        ("classes", HierarchicalSoftmax(tree=(0, ((3, 1), 2)))),
+        ("two classes", "hierarchical_softmax"),
+    ],
+    "hinge": [
+        ("classes", "hinge"),
+        ("two classes", "hinge"),
+        ("labels", Hinge(margin=0.25)),
+        ("classes", Hinge(margin=0.25)),
+    ],
+    "huber": [("numbers", "huber"), ("number", Huber(delta=0.3))],
+    "log_loss": [
+        ("classes", "log_loss"),
+        ("two classes", "log_loss"),
+        ("labels", "log_loss"),
+        ("classes", LogLoss(label_smoothing=0.3)),
+        ("labels", LogLoss(label_smoothing=0.3)),
+    ],
+    "poisson": [("numbers, counts", "poisson"), ("number, a count", "poisson")],
+    "quantile": [
+        ("numbers", "quantile"),
+        ("number", Quantile(0.2)),
+        ("numbers", Quantile([0.1, 0.4, 0.9])),
+    ],
+    "squared_error": [("numbers", "squared_error"), ("number", "squared_error")],
+    "squared_hinge": [
+        ("classes", SquaredHinge(margin=0.5)),
+        ("two classes", "squared_hinge"),
+        ("labels", "squared_hinge"),
+    ],
+    "tweedie": [
+        ("numbers, counts", "tweedie"),
+        ("numbers, counts", Tweedie(power=1)),
+        ("numbers, positive", Tweedie(power=2)),
+        ("numbers, positive", Tweedie(power=2.5)),
+    ],
+    "elu": ["elu", ELU(alpha=0.5)],
+    "leaky_relu": ["leaky_relu", LeakyReLU(negative_slope=0.3)],
+    "elasticnet": ["elasticnet", ElasticNet(l1_ratio=0.2)],
+    "group_lasso": ["group_lasso", GroupLasso(groups="units")],
+    # The rounding error of a gradient moves a weight by up to rate / epsilon times as
+    # much, so that epsilon is large here.
+    "adam": [Adam(epsilon=1e-3), Adam(beta_1=0.5, beta_2=0.8, epsilon=1e-2)],
+    "adamw": [AdamW(epsilon=1e-3), AdamW(beta_1=0.0, beta_2=0.9, epsilon=1e-2)],
+    "rmsprop": [RMSProp(epsilon=1e-3), RMSProp(rho=0.5, epsilon=1e-2)],
+    "sgd": [SGD(), SGD(momentum=0.0), SGD(momentum=0.5, nesterovs_momentum=False)],
+    "periodic": [
+        Periodic(n_frequencies=5, n_units=2),
+        Periodic(n_frequencies=3, n_units=2, activation="relu"),
+    ],
+    "piecewise_linear": [PiecewiseLinear(n_bins=4)],
+    "batch norm": [
+        {"batch_norm": True},
+        {"batch_norm": BatchNorm(momentum=0.3, eps=1e-3)},
+        {"batch_norm": BatchNorm(momentum=1.0, eps=1e-2)},
+    ],
+    "layer norm": [{"layer_norm": True}, {"layer_norm": LayerNorm(eps=0.1)}],
+    "no norm": [{}],
+    # The rates are exact in the 16 bits of a mask.
+    "no noise": [{}],
+    "dropout": [
+        {"dropout": 0.375},
+        {"dropout": [0.25, 0.5, 0.0], "dropout_scaling": "standard"},
+    ],
+    "dropconnect": [
+        {"dropconnect": 0.125, "input_dropout": 0.25},
+        {"dropconnect": 0.125, "input_dropout": 0.25, "dropout_scaling": "standard"},
+    ],
+    "augment": [{"augment": GaussianNoise(std=0.2)}],
+}
+LOSSES = [*CLASSIFICATION_LOSSES, *REGRESSION_LOSSES]
+DOMAINS = {
+    # Steps of the sampled softmax on all weights are tested below.
+    "loss": [name for name in LOSSES if name != "sampled_softmax"],
+    "activation": list(ACTIVATIONS),
+    "penalty": [None, *PENALTIES],
+    "solver": [name for name in OPTIMIZERS if OPTIMIZERS[name].stochastic],
+    "norm": ["no norm", "batch norm", "layer norm"],
+    "noise": ["no noise", "dropout", "dropconnect", "augment"],
+    "embedding": [None, *EMBEDDINGS],
+    "hidden_layer_sizes": [(7,), (7, 5), (6, 6), (6, 5, 4)],
+    "max_norm": [None, 1.0, [0.8, None, 0.5, 1.0]],
+    "alpha": [0.3, [0.5, 0.0, 1.0, 0.2]],
+    "residual": [False, True],
+    "feature_scaling": [False, True],
+    "penalize_bias": [False, True],
+    "clip_norm": [None, 0.3],
+    "weighted": [False, True],
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Arrays this small gain nothing from threads, and lose much to waiting."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
+def cases(seed=0):
+    """Return kinds of targets and parameters, with every pair of two values."""
+    turns = Counter()
+
+    def next_of(name):
+        variants = VARIANTS.get(name, [name])
+        turns[name] += 1
+        return variants[turns[name] % len(variants)]
+
+    found = []
+    for case in covering(DOMAINS, seed):
+        for name in "activation", "penalty", "solver", "embedding":
+            case[name] = next_of(case[name])
+        case |= next_of(case.pop("norm")) | next_of(case.pop("noise"))
+        n_hidden = len(case["hidden_layer_sizes"])
+        sizes = {"alpha": n_hidden + 1, "max_norm": n_hidden + 1, "dropout": n_hidden}
+        for name, size in sizes.items():
+            if isinstance(case.get(name), list):
+                case[name] = case[name][:size]
+        kind, case["loss"] = next_of(case["loss"])
+        found.append((kind, case))
+    return found
 
 
-def squared_error(raw, y):
-    return 0.5 * ((raw - y) ** 2).sum(1)
+CASES = cases()
 
 
-def softmax_log_loss(raw, y):
-    return F.cross_entropy(raw, y, reduction="none")
+def shown(case):
+    kind, parameters = case
+    return f"{kind}-{parameters['loss']}-{parameters['solver']}-{parameters['penalty']}"
 
 
-def smoothed_log_loss(raw, y):
-    return F.cross_entropy(raw, y, reduction="none", label_smoothing=0.3)
-
-
-def logistic_log_loss(raw, y):
-    return F.binary_cross_entropy_with_logits(raw, y, reduction="none").sum(1)
-
-
-def multiclass_hinge(raw, y, margin=1.0):
-    # PyTorch divides by the number of classes.
-    return raw.shape[1] * F.multi_margin_loss(raw, y, margin=margin, reduction="none")
-
-
-def binary_hinge(raw, y):
-    return torch.relu(1 - (2 * y - 1) * raw).sum(1)
-
-
-def poisson(raw, y):
-    # PyTorch leaves out the part that depends on the targets alone.
-    constant = torch.special.xlogy(y, y) - y
-    return (F.poisson_nll_loss(raw, y, reduction="none") + constant).sum(1)
-
-
-# Loss of the library, kind of target, and the same loss in PyTorch.
-LOSSES = [
-    ("log_loss", "classes", softmax_log_loss),
-    (LogLoss(label_smoothing=0.3), "classes", smoothed_log_loss),
-    ("log_loss", "two classes", logistic_log_loss),
-    ("log_loss", "labels", logistic_log_loss),
-    ("hinge", "classes", multiclass_hinge),
-    (Hinge(margin=0.25), "classes", lambda raw, y: multiclass_hinge(raw, y, 0.25)),
-    ("hinge", "two classes", binary_hinge),
-    ("hinge", "labels", binary_hinge),
-    ("squared_error", "outputs", squared_error),
-    ("squared_error", "one output", squared_error),
-    ("poisson", "outputs", poisson),
-]
-
-
-def make_data(kind, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(N_SAMPLES, N_FEATURES))
-    if kind == "classes":
-        return X, rng.permutation(np.arange(N_SAMPLES) % N_CLASSES)
-    if kind == "two classes":
-        return X, rng.permutation(np.arange(N_SAMPLES) % 2)
-    if kind == "labels":
-        return X, rng.integers(2, size=(N_SAMPLES, 3))
-    if kind == "one output":
-        return X, rng.poisson(2.0, size=N_SAMPLES).astype(float)
-    return X, rng.poisson(2.0, size=(N_SAMPLES, 3)).astype(float)
-
-
-def make_estimator(loss, kind, **parameters):
+def network(kind, **parameters):
     cls = MLPClassifier
-    if "output" in kind:
-        cls = partial(MLPRegressor, standardize_target=False)
-    return cls(
-        loss=loss,
-        random_state=3,
-        shuffle=False,
-        batch_size=BATCH_SIZE,
-        max_iter=N_EPOCHS,
-        **({"hidden_layer_sizes": (7, 5), "alpha": 0.0, "bias_init": 0.1} | parameters),
+    if kind.startswith("number"):
+        cls = MLPRegressor
+        parameters["standardize_target"] = False
+    options = {
+        "hidden_layer_sizes": (7, 5),
+        "alpha": 0.3,
+        "bias_init": 0.1,
+        "learning_rate_init": 0.001,
+        "batch_size": BATCH_SIZE,
+        "max_iter": N_EPOCHS,
+        "shuffle": False,
+        "random_state": 3,
+    }
+    return cls(**(options | parameters))
+
+
+def arrays(value, name):
+    """Yield the arrays in nested containers, with a name."""
+    if isinstance(value, dict):
+        for key in value:
+            yield from arrays(value[key], f"{name} {key}")
+    elif isinstance(value, list) and not isinstance(value[0], float):
+        for i, each in enumerate(value):
+            yield from arrays(each, f"{name} {i}")
+    elif value is not None:
+        yield name, np.asarray(value)
+
+
+def assert_trained_as(fit, training, executor, rtol_curve=1e-12):
+    """Assert that a fit agrees with PyTorch's.
+
+    A step adds up to 30 products of numbers near 1, each of which is off by at most
+    2**-53. That is 1e-14 after a few steps; the tolerance leaves room for numbers that
+    are larger, and for errors that later steps amplify.
+    """
+    # Compiled steps of the sampled softmax are on the outputs that were drawn.
+    assert fit.executor_.startswith((executor, "numpy (SampledSoftmax"))
+    has_scores = hasattr(fit, "decision_function")
+    outputs = fit.decision_function(X) if has_scores else fit.predict(X)
+    own = {**vars(fit), "prediction": outputs}
+    for name, desired in training.fitted(X).items():
+        actual = dict(arrays(own[name], name))
+        for key, array in arrays(desired, name):
+            found = actual.pop(key).reshape(array.shape)
+            rtol = rtol_curve if name == "loss_curve_" else 1e-11
+            np.testing.assert_allclose(found, array, rtol, 1e-13, err_msg=key)
+        assert not actual or name == "embedding_"
+
+
+@pytest.fixture
+def agrees(use, fits):
+    """Return a function that compares the fits by all executors with PyTorch's."""
+
+    def compare(kind, parameters, weight=None, rtol_curve=1e-12):
+        model, y = network(kind, **parameters), TARGETS[kind]
+        use("numpy")
+        training = Training(model, X, y, weight)
+        for fit, executor in fits(model, lambda x: x.fit(X, y, sample_weight=weight)):
+            assert_trained_as(fit, training, executor, rtol_curve)
+        return training
+
+    return compare
+
+
+@pytest.mark.parametrize("case", CASES, ids=shown)
+def test_every_pair_of_parts(case, agrees):
+    kind, parameters = case
+    parameters = parameters.copy()
+    agrees(kind, parameters, WEIGHT if parameters.pop("weighted") else None)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("seed", range(1, 10))
+def test_every_pair_of_parts_in_other_company(seed, agrees):
+    for kind, parameters in cases(seed):
+        agrees(kind, parameters, WEIGHT if parameters.pop("weighted") else None)
+
+
+# Classes of layers, and the parameters of a case that has them.
+LAYERS = {
+    "Activate": "activation",
+    "BatchNormLayer": "batch_norm",
+    "ChosenOutputs": None,  # See the sampled softmax below.
+    "Dense": "hidden_layer_sizes",
+    "Dropout": "dropout",
+    "Embed": "embedding",
+    "FeatureScaling": "feature_scaling",
+    "Fork": "residual",
+    "InputNoise": "augment",
+    "Join": "residual",
+    "LayerNormLayer": "layer_norm",
+}
+
+
+def kinds_of(cls):
+    return {x for kind in cls.__subclasses__() for x in (kind, *kinds_of(kind))}
+
+
+def test_every_part_and_layer_is_among_the_cases():
+    registered = set(ACTIVATIONS.values()), {OPTIMIZERS[x] for x in DOMAINS["solver"]}
+    assert (set(formulas.ACTIVATIONS), set(formulas.OPTIMIZERS)) == registered
+    losses = {*CLASSIFICATION_LOSSES.values(), *REGRESSION_LOSSES.values()}
+    assert set(formulas.LOSSES) == losses
+    assert set(formulas.PENALTIES) == set(PENALTIES.values())
+    assert {kind.__name__ for kind in kinds_of(Layer)} == LAYERS.keys()
+    for parameter in filter(None, LAYERS.values()):
+        assert any(case.get(parameter) for _, case in CASES), parameter
+    counts = Counter(
+        repr(value)
+        for kind, case in CASES
+        for value in [(kind, case["loss"]), *case.values()]
     )
-
-
-def initial_network(estimator, X, y):
-    """Return the weights that the estimator starts from, as tensors with gradients."""
-    # A rate that rounding swallows: the weights after training are those before it.
-    start = clone(estimator).set_params(solver="sgd", learning_rate_init=1e-300)
-    start.fit(X, y)
-    return [
-        [torch.tensor(array, requires_grad=True) for array in arrays]
-        for arrays in (start.coefs_, start.intercepts_)
-    ]
-
-
-def train_torch(estimator, loss, optimizer, X, y, weight=None, before_step=None):
-    """Return PyTorch's weights, biases and loss per epoch for the same training."""
-    coefs, intercepts = initial_network(estimator, X, y)
-    activation = ACTIVATIONS[estimator.activation]
-    if not np.issubdtype(y.dtype, np.integer) or y.ndim == 2 or y.max() == 1:
-        y = y.reshape(len(y), -1).astype(float)
-    X, y = torch.tensor(X), torch.tensor(y)
-    weight = torch.ones(len(X)) if weight is None else torch.tensor(weight)
-    solver = optimizer([*coefs, *intercepts])
-    curve = []
-    for _ in range(N_EPOCHS):
-        total = 0.0
-        for rows in torch.arange(len(X)).split(BATCH_SIZE):
-            A = X[rows]
-            for W, b in zip(coefs[:-1], intercepts[:-1], strict=True):
-                A = activation(A @ W + b)
-            raw = A @ coefs[-1] + intercepts[-1]
-            losses = loss(raw, y[rows]) * weight[rows] / weight.mean()
-            penalized = [*coefs, *intercepts] if estimator.penalize_bias else coefs
-            squares = sum((array**2).sum() for array in penalized)
-            objective = losses.mean() + 0.5 * estimator.alpha * squares
-            solver.zero_grad()
-            objective.backward()
-            if before_step:
-                before_step(solver)
-            solver.step()
-            total += objective.item() * len(rows)
-        curve.append(total / len(X))
-    return coefs, intercepts, curve
-
-
-def assert_same_training(estimator, loss, optimizer, kind, weight=None, **options):
-    X, y = make_data(kind)
-    coefs, intercepts, curve = train_torch(
-        estimator, loss, optimizer, X, y, weight, **options
-    )
-    estimator.fit(X, y, sample_weight=weight)
-    ours = [*estimator.coefs_, *estimator.intercepts_]
-    for array, tensor in zip(ours, [*coefs, *intercepts], strict=True):
-        np.testing.assert_allclose(
-            array, tensor.detach().numpy(), rtol=1e-11, atol=1e-13
-        )
-    np.testing.assert_allclose(estimator.loss_curve_, curve, rtol=1e-12)
-
-
-def torch_sgd(rate, momentum=0.0, nesterov=False):
-    return lambda tensors: torch.optim.SGD(
-        tensors, lr=rate, momentum=momentum, nesterov=nesterov
-    )
-
-
-def torch_adam(rate, **options):
-    return lambda tensors: torch.optim.Adam(tensors, lr=rate, **options)
-
-
-def scikit_learn_epsilon(epsilon, beta_2):
-    """Return the adaptation of PyTorch's epsilon to scikit-learn's placement."""
-    t = 0
-
-    def before_step(solver):
-        nonlocal t
-        t += 1
-        solver.param_groups[0]["eps"] = epsilon / (1 - beta_2**t) ** 0.5
-
-    return before_step
-
-
-@pytest.mark.parametrize(("loss", "kind", "torch_loss"), LOSSES)
-def test_every_loss(loss, kind, torch_loss):
-    estimator = make_estimator(
-        loss, kind, solver="sgd", momentum=0.0, learning_rate_init=0.05
-    )
-    assert_same_training(estimator, torch_loss, torch_sgd(0.05), kind)
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("hidden_layer_sizes", [(7,), (7, 5), (6, 5, 4)])
-def test_every_activation(activation, hidden_layer_sizes):
-    estimator = make_estimator(
-        "log_loss",
-        "classes",
-        activation=activation,
-        hidden_layer_sizes=hidden_layer_sizes,
-        solver="sgd",
-        learning_rate_init=0.05,
-    )
-    solver = torch_sgd(0.05, momentum=0.9, nesterov=True)
-    assert_same_training(estimator, softmax_log_loss, solver, "classes")
+    for variants in VARIANTS.values():
+        for variant in variants:
+            values = variant.values() if isinstance(variant, dict) else [variant]
+            assert all(counts[repr(value)] or value == 0.0 for value in values), variant
 
 
 @pytest.mark.parametrize(
-    ("momentum", "nesterov"), [(0.0, False), (0.5, False), (0.9, True)]
+    "solver",
+    [
+        *(
+            Adam(beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+            for beta_1, beta_2 in [(0.9, 0.999), (0.5, 0.8), (0.0, 0.9)]
+            for epsilon in [1e-8, 1e-2]
+        ),
+        *(RMSProp(rho=rho, epsilon=eps) for rho in [0.9, 0.5] for eps in [1e-8, 1e-2]),
+        AdamW(beta_1=0.8, beta_2=0.99, epsilon=1e-8),
+        SGD(momentum=0.5, nesterovs_momentum=False),
+        SGD(momentum=1.0),
+    ],
+    ids=str,
 )
-def test_sgd(momentum, nesterov):
-    estimator = make_estimator(
-        "log_loss",
-        "classes",
-        solver="sgd",
-        momentum=momentum,
-        nesterovs_momentum=nesterov,
-        learning_rate_init=0.1,
-        alpha=0.01,
-    )
-    solver = torch_sgd(0.1, momentum=momentum, nesterov=nesterov)
-    assert_same_training(estimator, softmax_log_loss, solver, "classes")
+def test_options_of_solvers(solver, agrees):
+    agrees("classes", {"solver": solver, "learning_rate_init": 0.01})
 
 
-@pytest.mark.filterwarnings("ignore:.* has no effect")
-@pytest.mark.parametrize("epsilon", [1e-8, 1e-2])
-@pytest.mark.parametrize(("beta_1", "beta_2"), [(0.9, 0.999), (0.5, 0.8), (0.0, 0.9)])
-def test_adam(epsilon, beta_1, beta_2):
-    estimator = make_estimator(
-        "log_loss",
-        "classes",
-        solver="adam",
-        learning_rate_init=0.01,
-        beta_1=beta_1,
-        beta_2=beta_2,
-        epsilon=epsilon,
-        alpha=0.01,
-    )
-    assert_same_training(
-        estimator,
-        softmax_log_loss,
-        torch_adam(0.01, betas=(beta_1, beta_2)),
-        "classes",
-        before_step=scikit_learn_epsilon(epsilon, beta_2),
-    )
+def test_options_of_solvers_among_the_parameters_of_the_estimator(fits, use):
+    y = TARGETS["classes"]
+    for name, part in {
+        "sgd": SGD(momentum=0.5, nesterovs_momentum=False),
+        "adam": Adam(beta_1=0.5, beta_2=0.8, epsilon=1e-4),
+    }.items():
+        use("numpy")
+        training = Training(network("classes", solver=part), X, y)
+        flat = network("classes", solver=name, **part.get_params())
+        for fit, executor in fits(flat, lambda model: model.fit(X, y)):
+            assert_trained_as(fit, training, executor)
 
 
-@pytest.mark.filterwarnings("ignore:.* has no effect")
-def test_adamw():
-    # The penalty is in no gradient, so that PyTorch's objective has none.
-    X, y = make_data("classes")
-    estimator = make_estimator(
-        "log_loss", "classes", solver="adamw", learning_rate_init=0.01, epsilon=1e-4
-    )
-
-    def optimizer(tensors):
-        weights, biases = tensors[:3], tensors[3:]
-        groups = [
-            {"params": weights, "weight_decay": 0.5},
-            {"params": biases, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=0.01)
-
-    adapt = scikit_learn_epsilon(1e-4, 0.999)
-
-    def before_step(solver):
-        adapt(solver)
-        solver.param_groups[1]["eps"] = solver.param_groups[0]["eps"]
-
-    coefs, intercepts, _ = train_torch(
-        estimator, softmax_log_loss, optimizer, X, y, before_step=before_step
-    )
-    estimator.set_params(alpha=0.5).fit(X, y)
-    ours = [*estimator.coefs_, *estimator.intercepts_]
-    for array, tensor in zip(ours, [*coefs, *intercepts], strict=True):
-        np.testing.assert_allclose(array, tensor.detach().numpy(), 1e-10, 1e-13)
-
-
-@pytest.mark.parametrize("epsilon", [1e-8, 1e-2])
-@pytest.mark.parametrize("rho", [0.9, 0.5])
-def test_rmsprop(rho, epsilon):
-    estimator = make_estimator(
-        "log_loss",
-        "classes",
-        solver=RMSProp(rho=rho, epsilon=epsilon),
-        learning_rate_init=0.01,
-        alpha=0.01,
-    )
-    assert_same_training(
-        estimator,
-        softmax_log_loss,
-        lambda tensors: torch.optim.RMSprop(tensors, lr=0.01, alpha=rho, eps=epsilon),
-        "classes",
-    )
-
-
-@pytest.mark.parametrize("momentum", [0.1, 1.0])
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_batch_norm(activation, momentum):
-    X, y = make_data("classes")
-    estimator = make_estimator(
-        "log_loss",
-        "classes",
-        activation=activation,
-        batch_norm=BatchNorm(momentum=momentum, eps=1e-3),
-        solver="sgd",
-        learning_rate_init=0.05,
-        alpha=0.01,
-    )
-    coefs, intercepts = initial_network(estimator, X, y)
-    bias = intercepts[-1]
-    norms = [torch.nn.BatchNorm1d(n, 1e-3, momentum).double() for n in (7, 5)]
-    parameters = [p for norm in norms for p in norm.parameters()]
-    solver = torch_sgd(0.05, 0.9, True)([*coefs, bias, *parameters])
-    tensors = torch.tensor(X), torch.tensor(y)
-
-    def forward(A):
-        for W, norm in zip(coefs[:-1], norms, strict=True):
-            A = ACTIVATIONS[activation](norm(A @ W))
-        return A @ coefs[-1] + bias
-
-    for _ in range(N_EPOCHS):
-        for rows in torch.arange(len(X)).split(BATCH_SIZE):
-            losses = softmax_log_loss(forward(tensors[0][rows]), tensors[1][rows])
-            squares = sum((W**2).sum() for W in coefs)
-            solver.zero_grad()
-            (losses.mean() + 0.005 * squares).backward()
-            solver.step()
-
-    estimator.fit(X, y)
-    for W, tensor in zip(estimator.coefs_, coefs, strict=True):
-        np.testing.assert_allclose(W, tensor.detach().numpy(), 1e-10, 1e-12)
-    for ours, norm in zip(estimator.batch_norm_, norms, strict=True):
-        theirs = norm.weight, norm.bias, norm.running_mean, norm.running_var
-        for name, tensor in zip(("scale", "shift", "mean", "var"), theirs, strict=True):
-            np.testing.assert_allclose(
-                ours[name], tensor.detach().numpy(), 1e-10, 1e-12, err_msg=name
-            )
-    for norm in norms:
-        norm.eval()
-    np.testing.assert_allclose(
-        estimator.decision_function(X), forward(tensors[0]).detach().numpy(), 1e-9
-    )
-
-
-def train_module(parameters, forward, X, y, *, alpha, penalized):
-    """Train with Nesterov's momentum as the estimators do under this penalty."""
-    solver = torch_sgd(0.05, 0.9, True)(parameters)
-    tensors = torch.tensor(X), torch.tensor(y)
-    for _ in range(N_EPOCHS):
-        for rows in torch.arange(len(X)).split(BATCH_SIZE):
-            losses = softmax_log_loss(forward(tensors[0][rows]), tensors[1][rows])
-            squares = sum((W**2).sum() for W in penalized)
-            solver.zero_grad()
-            (losses.mean() + 0.5 * alpha * squares).backward()
-            solver.step()
-
-
-def assert_near(ours, tensor, name=""):
-    array = tensor.detach().numpy()
-    np.testing.assert_allclose(ours, array, 1e-10, 1e-12, err_msg=name)
-
-
-@pytest.mark.parametrize("eps", [1e-5, 0.1])
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_layer_norm(activation, eps):
-    X, y = make_data("classes")
-    estimator = make_estimator(
-        "log_loss",
-        "classes",
-        activation=activation,
-        layer_norm=LayerNorm(eps=eps),
-        solver="sgd",
-        learning_rate_init=0.05,
-        alpha=0.01,
-    )
-    coefs, intercepts = initial_network(estimator, X, y)
-    bias = intercepts[-1]
-    norms = [torch.nn.LayerNorm(n, eps).double() for n in (7, 5)]
-
-    def forward(A):
-        for W, norm in zip(coefs[:-1], norms, strict=True):
-            A = ACTIVATIONS[activation](norm(A @ W))
-        return A @ coefs[-1] + bias
-
-    learned = [p for norm in norms for p in norm.parameters()]
-    train_module([*coefs, bias, *learned], forward, X, y, alpha=0.01, penalized=coefs)
-    estimator.fit(X, y)
-    for W, tensor in zip(estimator.coefs_, coefs, strict=True):
-        assert_near(W, tensor)
-    assert_near(estimator.intercepts_[-1], bias)
-    for ours, norm in zip(estimator.layer_norm_, norms, strict=True):
-        assert_near(ours["scale"], norm.weight, "scale")
-        assert_near(ours["shift"], norm.bias, "shift")
-    raw = forward(torch.tensor(X)).detach().numpy()
-    np.testing.assert_allclose(estimator.decision_function(X), raw, 1e-9)
-
-
-@pytest.mark.parametrize("activation", ["relu", "tanh"])
-@pytest.mark.parametrize("hidden_layer_sizes", [(7,), (6, 6), (7, 7, 5)], ids=str)
-def test_residual_connections(activation, hidden_layer_sizes):
-    X, y = make_data("classes")
-    estimator = make_estimator(
-        "log_loss",
-        "classes",
-        activation=activation,
-        hidden_layer_sizes=hidden_layer_sizes,
-        residual=True,
-        solver="sgd",
-        learning_rate_init=0.05,
-        alpha=0.01,
-    )
-    coefs, intercepts = initial_network(estimator, X, y)
-    start = clone(estimator).set_params(learning_rate_init=1e-300).fit(X, y)
-    skips = [
-        None if R is None else torch.tensor(R, requires_grad=True)
-        for R in start.residual_coefs_
-    ]
-    widths = [N_FEATURES, *hidden_layer_sizes]
-    assert [R is None for R in skips] == [a == b for a, b in pairwise(widths)]
-
-    def forward(A):
-        for W, b, R in zip(coefs[:-1], intercepts[:-1], skips, strict=True):
-            A = ACTIVATIONS[activation](A @ W + b) + (A if R is None else A @ R)
-        return A @ coefs[-1] + intercepts[-1]
-
-    matrices = [*coefs, *(R for R in skips if R is not None)]
-    train_module(
-        [*matrices, *intercepts], forward, X, y, alpha=0.01, penalized=matrices
-    )
-    estimator.fit(X, y)
-    ours = [*estimator.coefs_, *estimator.intercepts_]
-    for array, tensor in zip(ours, [*coefs, *intercepts], strict=True):
-        assert_near(array, tensor)
-    for R, tensor in zip(estimator.residual_coefs_, skips, strict=True):
-        assert (R is None) == (tensor is None)
-        if R is not None:
-            assert_near(R, tensor)
-
-
-@pytest.mark.filterwarnings("ignore:.* has no effect")
+@pytest.mark.parametrize("solver", [SGD(), Adam(epsilon=1e-4)], ids=str)
 @pytest.mark.parametrize("clip_norm", [0.05, 0.8, 100.0])
-@pytest.mark.parametrize("penalize_bias", [False, True])
-@pytest.mark.parametrize("solver", ["sgd", "adam"])
-def test_clip_norm(solver, clip_norm, penalize_bias):
-    estimator = make_estimator(
-        "log_loss",
+def test_clipped_gradients(clip_norm, solver, agrees):
+    training = agrees("classes", {"clip_norm": clip_norm, "solver": solver})
+    assert len(training.lengths) == 5 * N_EPOCHS
+    assert (max(training.lengths) > clip_norm) == (clip_norm < 100)
+
+
+@pytest.mark.parametrize("penalty", [None, *PENALTIES])
+@pytest.mark.parametrize("solver", ["adamw", "sgd"])
+def test_no_hidden_layer(solver, penalty, agrees):
+    solver = VARIANTS[solver][0]
+    agrees(
         "classes",
-        solver=solver,
-        learning_rate_init=0.05,
-        alpha=0.1,
-        penalize_bias=penalize_bias,
-        clip_norm=clip_norm,
-    )
-    adapt = scikit_learn_epsilon(1e-8, 0.999)
-    lengths = []
-
-    def before_step(optimizer):
-        tensors = optimizer.param_groups[0]["params"]
-        length = torch.nn.utils.get_total_norm([tensor.grad for tensor in tensors])
-        lengths.append(float(length))
-        # PyTorch adds 1e-6 to the length.
-        torch.nn.utils.clip_grad_norm_(tensors, clip_norm * (1 + 1e-6 / length))
-        if solver == "adam":
-            adapt(optimizer)
-
-    makers = {"sgd": torch_sgd(0.05, momentum=0.9, nesterov=True)}
-    makers["adam"] = torch_adam(0.05)
-    assert_same_training(
-        estimator, softmax_log_loss, makers[solver], "classes", before_step=before_step
-    )
-    assert len(lengths) == 5 * N_EPOCHS
-    assert (max(lengths) > clip_norm) == (clip_norm < 100)
-
-
-@pytest.mark.filterwarnings("ignore:.* has no effect")
-@pytest.mark.parametrize(("loss", "kind", "torch_loss"), LOSSES)
-def test_every_loss_under_adam(loss, kind, torch_loss):
-    estimator = make_estimator(
-        loss, kind, solver="adam", learning_rate_init=0.01, epsilon=1e-4
-    )
-    assert_same_training(
-        estimator,
-        torch_loss,
-        torch_adam(0.01),
-        kind,
-        before_step=scikit_learn_epsilon(1e-4, 0.999),
+        {
+            "hidden_layer_sizes": (),
+            "penalty": penalty,
+            "solver": solver,
+            "feature_scaling": True,
+            "input_dropout": 0.25,
+        },
     )
 
 
-@pytest.mark.parametrize("penalize_bias", [False, True])
-@pytest.mark.parametrize(("loss", "kind", "torch_loss"), LOSSES)
-def test_l2(loss, kind, torch_loss, penalize_bias):
-    estimator = make_estimator(
-        loss,
-        kind,
-        solver="sgd",
-        learning_rate_init=0.05,
-        alpha=0.1,
-        penalize_bias=penalize_bias,
+@pytest.mark.parametrize(
+    "loss",
+    [
+        SampledSoftmax(n_negatives=1),
+        SampledSoftmax(n_negatives=5, distribution="frequency"),
+        SampledSoftmax(n_negatives=5, distribution="uniform"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        # Steps on the outputs that were drawn, exact for these solvers.
+        {"solver": SGD(), "penalty": None, "layer_norm": True, "residual": True},
+        {"solver": RMSProp(epsilon=1e-4), "penalty": None, "dropout": 0.25},
+        {"solver": SGD(momentum=0.5, nesterovs_momentum=False), "alpha": 0.3},
+        {"solver": SGD(), "alpha": 0.3},
+        # Steps on all weights.
+        {"solver": Adam(epsilon=1e-4), "max_norm": 0.8},
+        {"solver": AdamW(epsilon=1e-4), "penalty": "group_lasso"},
+        {"solver": Adam(epsilon=1e-4), "penalty": "l1", "dropconnect": 0.25},
+        {"solver": RMSProp(epsilon=1e-4), "hidden_layer_sizes": ()},
+    ],
+    ids=str,
+)
+def test_sampled_softmax(loss, parameters, agrees):
+    parameters = {"loss": loss, "batch_size": 2, **parameters}
+    # The penalty on outputs between the steps that draw them is interpolated.
+    agrees(
+        "many classes", parameters, rtol_curve=1e-2 if "alpha" in parameters else 1e-12
     )
-    solver = torch_sgd(0.05, momentum=0.9, nesterov=True)
-    assert_same_training(estimator, torch_loss, solver, kind)
 
 
-@pytest.mark.parametrize(("loss", "kind", "torch_loss"), LOSSES)
-def test_sample_weights(loss, kind, torch_loss):
-    weight = np.random.default_rng(1).exponential(size=N_SAMPLES)
-    weight[:BATCH_SIZE] = 0
-    estimator = make_estimator(
-        loss, kind, solver="sgd", learning_rate_init=0.05, alpha=0.01
-    )
-    solver = torch_sgd(0.05, momentum=0.9, nesterov=True)
-    assert_same_training(estimator, torch_loss, solver, kind, weight)
+def lbfgs_cases():
+    """Return each loss once, with other options in turn."""
+    options = [
+        {"penalty": "l2", "alpha": [0.1, 0.0, 0.2], "penalize_bias": True},
+        {"batch_norm": True, "residual": True},
+        {"layer_norm": True, "feature_scaling": True},
+        {"embedding": Periodic(n_frequencies=3, n_units=2), "penalty": None},
+        {"embedding": PiecewiseLinear(n_bins=4)},
+    ]
+    smooth = [name for name in ACTIVATIONS if name not in ("relu", "leaky_relu")]
+    losses = [pair for name in DOMAINS["loss"] for pair in VARIANTS[name]]
+    found = []
+    for i, (kind, loss) in enumerate(losses):
+        case = {"loss": loss, "activation": smooth[i % len(smooth)], "solver": "lbfgs"}
+        weight = WEIGHT if i % 2 else None
+        case = {**options[i % len(options)], **case, "max_iter": 3}
+        found.append((kind, case, weight))
+    return found
 
 
-def test_partial_fit_goes_on_as_the_same_solver():
-    X, y = make_data("classes")
-    estimator = make_estimator("log_loss", "classes", learning_rate_init=0.01)
-    coefs, _, _ = train_torch(
-        estimator,
-        softmax_log_loss,
-        torch_adam(0.01),
-        X,
-        y,
-        before_step=scikit_learn_epsilon(1e-8, 0.999),
-    )
-    for _ in range(N_EPOCHS):
-        estimator.partial_fit(X, y, classes=np.arange(N_CLASSES))
-    for W, tensor in zip(estimator.coefs_, coefs, strict=True):
-        np.testing.assert_allclose(W, tensor.detach().numpy(), rtol=1e-9, atol=1e-13)
+@pytest.mark.parametrize(
+    "case", lbfgs_cases(), ids=lambda case: f"{case[0]}-{case[1]['loss']}"
+)
+def test_lbfgs_with_every_loss(case, agrees):
+    training = agrees(*case)
+    assert 0 < len(training.curve) <= 3
 
 
-@pytest.mark.parametrize("activation", [None, "relu"])
-@pytest.mark.parametrize("scaling", [False, True])
-def test_periodic_embedding(activation, scaling):
-    X, y = make_data("classes")
-    estimator = make_estimator(
-        "log_loss",
-        "classes",
-        embedding=Periodic(n_frequencies=5, n_units=2, activation=activation),
-        feature_scaling=scaling,
-        solver="sgd",
-        learning_rate_init=0.05,
-        alpha=0.01,
-    )
-    coefs, intercepts = initial_network(estimator, X, y)
-    start = clone(estimator).set_params(learning_rate_init=1e-300).fit(X, y)
-    embedding = {
-        name: torch.tensor(array, requires_grad=True)
-        for name, array in start.embedding_.items()
-    }
-    scales = torch.ones(len(coefs[0]), dtype=torch.float64, requires_grad=scaling)
+def test_partial_fit_goes_on_as_the_same_solver(fits, use):
+    y = TARGETS["classes"]
+    model = network("classes", solver=Adam(epsilon=1e-4))
+    use("numpy")
+    training = Training(model, X, y)
 
-    def forward(A):
-        c, s, w, b = embedding.values()
-        Z = torch.cos(2 * torch.pi * (A[:, :, None] * c + s))
-        Z = torch.einsum("ndk,dkh->ndh", Z, w) + b
-        Z = torch.relu(Z) if activation else Z
-        A = torch.cat([A, Z.flatten(1)], 1) * scales
-        for W, bias in zip(coefs[:-1], intercepts[:-1], strict=True):
-            A = torch.relu(A @ W + bias)
-        return A @ coefs[-1] + intercepts[-1]
+    def fit(model):
+        for _ in range(N_EPOCHS):
+            model.partial_fit(X, y, classes=np.arange(N_CLASSES))
+        return model
 
-    learned = [*coefs, *intercepts, *embedding.values(), *([scales] if scaling else [])]
-    train_module(learned, forward, X, y, alpha=0.01, penalized=coefs)
-    estimator.fit(X, y)
-    for W, tensor in zip(estimator.coefs_, coefs, strict=True):
-        assert_near(W, tensor)
-    for name, tensor in embedding.items():
-        assert_near(estimator.embedding_[name], tensor, name)
-    if scaling:
-        assert_near(estimator.feature_scales_, scales)
+    for partial, executor in fits(model, fit):
+        assert_trained_as(partial, training, executor)

@@ -6,7 +6,7 @@ parameters occurs together at least once.
 
 import pickle
 import warnings
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -22,6 +22,8 @@ from sknn_notes.noise import GaussianNoise, RandomShift, StochasticPooling
 from sknn_notes.optimizers import OPTIMIZERS
 from sknn_notes.penalties import PENALTIES
 from sknn_notes.schedules import SCHEDULES
+
+from .._covering import covering
 
 X = np.random.default_rng(0).uniform(size=(60, 16))
 CLASSES = np.arange(60) % 3
@@ -46,35 +48,6 @@ DOMAINS = {
     "class_weight": [None, "balanced"],
     "dtype": ["auto", "float32"],
 }
-
-
-def covering(domains, seed=0):
-    """Return dicts of values in which every pair of values occurs together."""
-    names, rng = list(domains), np.random.default_rng(seed)
-    missing = {
-        ((a, i), (b, j))
-        for a, b in combinations(names, 2)
-        for i, j in product(range(len(domains[a])), range(len(domains[b])))
-    }
-    cases = []
-    while missing:
-        # Start from a pair that is missing; choose each other value to cover most.
-        chosen = dict(min(missing))
-        for name in rng.permutation([n for n in names if n not in chosen]):
-            gains = [
-                sum(
-                    tuple(sorted(((name, i), pair), key=lambda p: names.index(p[0])))
-                    in missing
-                    for pair in chosen.items()
-                )
-                for i in range(len(domains[name]))
-            ]
-            best = np.flatnonzero(np.array(gains) == max(gains))
-            chosen[name] = int(rng.choice(best))
-        pairs = sorted(chosen.items(), key=lambda p: names.index(p[0]))
-        missing -= set(combinations(pairs, 2))
-        cases.append({name: domains[name][i] for name, i in chosen.items()})
-    return cases
 
 
 def test_the_cases_cover_every_pair():

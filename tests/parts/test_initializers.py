@@ -274,6 +274,15 @@ def test_every_unit_has_exactly_its_connections(n_connections):
     np.testing.assert_array_equal((W != 0).sum(axis=0), min(n_connections, 40))
 
 
+def test_sparse_weights_are_in_the_order_of_their_random_numbers():
+    # The order after a partition depends on numpy's version and on the processor.
+    draws = np.random.default_rng(0)
+    order = np.argsort(draws.random((300, 7)), axis=0)
+    weights = draws.normal(0.0, 0.01, (5, 7))
+    W = Sparse(n_connections=5).draw(300, 7, None, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.take_along_axis(W, order[:5], axis=0), weights)
+
+
 def test_connections_are_at_places_that_are_equally_likely():
     places = draw_small(Sparse(n_connections=4), 10, 20_000) != 0
     # 6 standard deviations of a binomial proportion.
