@@ -266,7 +266,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "sklearn.utils.class_weight.compute_class_weight computes them from "
                 "all labels."
             )
-        with unchanged_on_error(self):
+        # scikit-learn casts floats to int to compare them.
+        with unchanged_on_error(self), np.errstate(invalid="ignore"):
             _check_partial_fit_first_call(self, classes)
             return self._fit(X, y, sample_weight, partial=True)
 

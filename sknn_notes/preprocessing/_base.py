@@ -1,7 +1,8 @@
 """Base classes of the transformers, and checks of their inputs."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial, wraps
 from numbers import Integral, Number
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias, cast
@@ -25,6 +26,7 @@ from sknn_notes._arrays import (
 )
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin
+from sknn_notes._checks import holding_numbers
 from sknn_notes._docstrings import completed
 from sknn_notes._kernels._numpy.columns import Moments, merge_moments
 from sknn_notes._sklearn import (
@@ -99,6 +101,13 @@ def quiet() -> np.errstate:
     return np.errstate(all="ignore")
 
 
+@contextmanager
+def validating() -> Iterator[None]:
+    """Silence numpy while X is validated, and refuse ints too large for a float."""
+    with quiet(), holding_numbers("X"):
+        yield
+
+
 def validated(method: Method) -> Method:
     """Validate the parameters of the estimator in each call of ``partial_fit``.
 
@@ -134,24 +143,26 @@ def check_fit_data(
     else:
         xp = check_namespace(estimator, X, attribute, "partial_fit")
     integer = isinstance(X, np.ndarray) and X.dtype.kind in "biu"
-    return validate_data(
-        estimator,
-        X,
-        reset=reset,
-        dtype=None if integer else kept_dtypes(X, xp, half=half),
-        ensure_all_finite=False,
-        **checks,
-    )
+    with validating():
+        return validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=None if integer else kept_dtypes(X, xp, half=half),
+            ensure_all_finite=False,
+            **checks,
+        )
 
 
 def raise_if_infinite(estimator: Any, X: Array, *, allow_nan: bool = True) -> None:
     """Raise scikit-learn's error if X contains infinity, or NaN unless allowed."""
-    assert_all_finite(
-        X,
-        allow_nan=allow_nan,
-        estimator_name=type(estimator).__name__,
-        input_name="X",
-    )
+    with quiet():
+        assert_all_finite(
+            X,
+            allow_nan=allow_nan,
+            estimator_name=type(estimator).__name__,
+            input_name="X",
+        )
 
 
 def raise_if_overflowing(
@@ -169,9 +180,10 @@ def checked_weights(sample_weight: ArrayLike | None, X: Array) -> Array | None:
     """Validate sample weights, at least one of which must be positive; None stays."""
     if sample_weight is None:
         return None
-    return _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    with holding_numbers("sample_weight"):
+        return _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
 
 
 def in_unit_of_largest(weights: Array | None) -> Array | None:
@@ -319,13 +331,14 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
             # scikit-learn converts arrays, but not lists and columns of frames.
             is_array = hasattr(sample_weight, "__dlpack__")
             sample_weight = sample_weight if is_array else np.asarray(sample_weight)
-        weights = _check_sample_weight(
-            sample_weight,
-            X,
-            dtype=float_dtypes(X, xp)[0],
-            ensure_non_negative=True,
-            allow_all_zero_weights=not whole,
-        )
+        with holding_numbers("sample_weight"):
+            weights = _check_sample_weight(
+                sample_weight,
+                X,
+                dtype=float_dtypes(X, xp)[0],
+                ensure_non_negative=True,
+                allow_all_zero_weights=not whole,
+            )
         self._weighted = True
         self._whole_weights &= bool(xp.all(weights == xp.floor(weights)))
         if self._moments is None or not xp.any(self._moments.n > 0):
@@ -425,13 +438,14 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
         is_array = xp is not np or isinstance(X, np.ndarray)
         converted = is_array and X.dtype not in dtypes
         in_place = converted or not copy
-        data = check(
-            X,
-            dtype=dtypes,
-            accept_sparse=("csr", "csc"),
-            force_writeable=in_place,
-            ensure_all_finite="allow-nan" if in_place else False,
-        )
+        with validating():
+            data = check(
+                X,
+                dtype=dtypes,
+                accept_sparse=("csr", "csc"),
+                force_writeable=in_place,
+                ensure_all_finite="allow-nan" if in_place else False,
+            )
         if data.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X has {data.shape[1]} features, but {type(self).__name__} was fitted "

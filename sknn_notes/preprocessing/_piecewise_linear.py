@@ -37,6 +37,7 @@ from sknn_notes.preprocessing._base import (
     raise_if_overflowing,
     relative_weights,
     validated,
+    validating,
 )
 from sknn_notes.preprocessing._docs import METHOD, TRANSFORMER
 from sknn_notes.preprocessing._row_sample import sample_to_extend
@@ -324,13 +325,18 @@ class PiecewiseLinearEncoder(BaseTransformer):
         n_kept = len(self._kept)
         shape = len(data), n_kept + n_components(self.bin_edges_)
         out = np.empty(shape, dtype=data.dtype)
-        factor, offset = (part.astype(data.dtype) for part in self._affine())
         with quiet():
+            factor, offset = (part.astype(data.dtype) for part in self._affine())
             for rows in row_blocks(out, BLOCK_SIZE):
                 out[rows, :n_kept] = data[rows, self._kept]
                 block = encode(data[rows], self.bin_edges_, clip_ends=self._clip_ends)
                 block *= factor
                 np.add(block, offset, out=out[rows, n_kept:])
+        if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
+            raise ValueError(
+                f"scale={self._scale} is so large that components overflow "
+                f"{data.dtype}. Fit with a smaller scale, such as 0.5."
+            )
         if not self._clip_ends and np.isinf(out).any():
             raise ValueError(
                 f"Values of X are so far outside the range of the training data that "
@@ -371,13 +377,11 @@ class PiecewiseLinearEncoder(BaseTransformer):
         return isinstance(self.bins, str) and self.bins == "quantile"
 
     def _check_data(self, X: MatrixLike, *, reset: bool) -> Array:
-        return validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=kept_dtypes(X, input_namespace(X, self), half=False),
-            ensure_all_finite="allow-nan",
-        )
+        dtypes = kept_dtypes(X, input_namespace(X, self), half=False)
+        with validating():
+            return validate_data(
+                self, X, reset=reset, dtype=dtypes, ensure_all_finite="allow-nan"
+            )
 
     def _check_fit_data(self, X: MatrixLike, *, reset: bool) -> Array:
         data = check_fit_data(self, X, reset=reset)

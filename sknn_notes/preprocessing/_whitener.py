@@ -39,6 +39,7 @@ from sknn_notes.preprocessing._base import (
     raise_if_infinite,
     raise_if_overflowing,
     validated,
+    validating,
 )
 from sknn_notes.preprocessing._docs import COUNTING_TRANSFORMER, METHOD
 from sknn_notes.preprocessing._linear_map import (
@@ -321,13 +322,14 @@ class Whitener(BaseTransformer):
         check_is_fitted(self)
         self._raise_if_sparse(X)
         xp = check_namespace(self, X, "mean_", "transform")
-        data = validate_data(
-            self,
-            X,
-            reset=False,
-            dtype=kept_dtypes(X, xp, half=False),
-            ensure_all_finite=False,
-        )
+        with validating():
+            data = validate_data(
+                self,
+                X,
+                reset=False,
+                dtype=kept_dtypes(X, xp, half=False),
+                ensure_all_finite=False,
+            )
         with quiet():
             out: Floats
             out, finite = self._forward.apply(data, self.mean_)
@@ -358,7 +360,8 @@ class Whitener(BaseTransformer):
         self._raise_if_sparse(X)
         xp = check_namespace(self, X, "mean_", "inverse_transform")
         dtypes = kept_dtypes(X, xp, half=False)
-        data = check_array(X, dtype=dtypes, input_name="X", estimator=self)
+        with validating():
+            data = check_array(X, dtype=dtypes, input_name="X", estimator=self)
         rotates = self._fitted_with["method"] in ROTATIONS
         n_outputs = self.n_components_ if rotates else self.n_features_in_
         if data.shape[1] != n_outputs:
@@ -371,6 +374,11 @@ class Whitener(BaseTransformer):
             out: Floats
             out, _ = self._backward().apply(data, no_mean)
             out += astype(self.mean_, out.dtype, xp)
+        if not xp.all(xp.isfinite(out)):
+            raise ValueError(
+                f"The values that {type(self).__name__} computes from X overflow "
+                f"{out.dtype}. Pass X as float64, or check that transform returned it."
+            )
         return out
 
     @completed(METHOD)
