@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array
 
+from sknn_notes._arrays import unit_near
+from sknn_notes._checks import holding_numbers
 from sknn_notes._engine.prediction import spread_of
 from sknn_notes._messages import warn
 from sknn_notes._part import kept
@@ -207,12 +209,6 @@ def moments_of_mixture(passes: Floats, axis: int = 0) -> Floats:
     return np.stack([np.mean(mean, axis=axis), np.hypot(inner, outer)], axis=-1)
 
 
-def unit_near(y: Floats) -> Floats:
-    """Return a power of two near the largest absolute value of each column."""
-    exponent = np.frexp(np.max(np.abs(y), axis=0))[1] - 1
-    return np.ldexp(np.ones((), dtype=y.dtype), exponent)
-
-
 def r2(y: Any, predicted: Floats, sample_weight: Any = None) -> float:
     """Return R2, the coefficient of determination, of finite predictions.
 
@@ -226,7 +222,8 @@ def r2(y: Any, predicted: Floats, sample_weight: Any = None) -> float:
     sample_weight : array-like of shape (n_samples,), default=None
     """
     dtypes = [np.float64, np.float32]
-    y = check_array(y, ensure_2d=False, dtype=dtypes, input_name="y")
+    with holding_numbers("y"):
+        y = check_array(y, ensure_2d=False, dtype=dtypes, input_name="y")
     if y.shape == predicted.shape:  # Otherwise scikit-learn says what is wrong.
         unit = unit_near(y)
         with np.errstate(over="ignore"):

@@ -23,6 +23,7 @@ from sknn_notes._arrays import (
     full,
     input_namespace,
     namespace,
+    unit_near,
 )
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin
@@ -193,7 +194,7 @@ def in_unit_of_largest(weights: Array | None) -> Array | None:
     """
     if weights is None:
         return None
-    return weights / np.ldexp(1.0, np.frexp(weights.max())[1] - 1)
+    return weights / unit_near(weights)
 
 
 def relative_weights(sample_weight: ArrayLike | None, X: Array) -> Array | None:

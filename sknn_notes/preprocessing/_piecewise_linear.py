@@ -6,13 +6,13 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.base import OneToOneFeatureMixin, clone
+from sklearn.base import OneToOneFeatureMixin, clone, is_regressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sknn_notes._arrays import input_namespace
+from sknn_notes._arrays import input_namespace, unit_near
 from sknn_notes._callbacks import fit_task
 from sknn_notes._checks import Interval, plain, shown
 from sknn_notes._docstrings import completed
@@ -415,6 +415,10 @@ class PiecewiseLinearEncoder(BaseTransformer):
     ) -> list[Floats | None]:
         """Return the edges of each feature, from a tree of this feature alone."""
         tree = self._tree(y)
+        if isinstance(self.bins, str) and is_regressor(tree):
+            # One unit for all outputs, whose errors are added.
+            y = y.astype(np.float64)
+            y /= unit_near(y.ravel())
         return [_cut(tree, x, y, weights) for x in X.T]
 
     def _tree(self, y: Any) -> Any:
@@ -422,7 +426,8 @@ class PiecewiseLinearEncoder(BaseTransformer):
             own = self.bins.max_leaf_nodes is not None
             n_leaves = self.bins.max_leaf_nodes if own else self.n_bins
             return clone(self.bins).set_params(max_leaf_nodes=n_leaves)
-        kind = type_of_target(y, input_name="y")
+        with quiet():  # scikit-learn casts floats to int to find out.
+            kind = type_of_target(y, input_name="y")
         if kind == "unknown":
             raise ValueError(
                 f"Unknown label type of y: bins='tree' needs classes or numbers, and y "

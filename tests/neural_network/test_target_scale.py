@@ -348,6 +348,8 @@ def test_r2_of_predictions_far_from_small_targets(data, dtype):
     assert model.score(X, 1e-3 * y) == pytest.approx(close, rel=1e-5)
     with pytest.raises(ValueError, match="different number of output"):
         model.score(X, np.column_stack([y, y]))
+    with pytest.raises(ValueError, match="y must hold numbers"):
+        model.score(X, [10**400] * len(y))
 
 
 def test_the_mean_of_the_largest_floats_is_finite():

@@ -307,3 +307,11 @@ def test_a_scale_that_overflows_raises(dtype, scale):
     encoder = PiecewiseLinearEncoder(scale=scale).fit(X)
     with pytest.raises(ValueError, match=f"components overflow {dtype}.*smaller scale"):
         encoder.transform(X)
+
+
+def test_targets_of_trees_may_have_any_size():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    y = 1e300 * X[:, 0]
+    edges = PiecewiseLinearEncoder(bins="tree").fit(X, y).bin_edges_
+    expected = PiecewiseLinearEncoder(bins="tree").fit(X, y / 1e300).bin_edges_
+    np.testing.assert_array_equal(edges[0], expected[0])
