@@ -17,7 +17,7 @@ from sknn_notes._typing import Floats
 from sknn_notes.layers._base import Fitted
 from sknn_notes.links import unit_of
 from sknn_notes.neural_network._guidance import check_numbers
-from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets
+from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets, with_finite_sum
 
 
 class NumberTargets(Targets):
@@ -232,7 +232,8 @@ def r2(y: Any, predicted: Floats, sample_weight: Any = None) -> float:
         if np.max(np.abs(predicted)) > np.finfo(predicted.dtype).max ** 0.4:
             return -np.inf
         y = y / unit
-    return float(r2_score(y, predicted, sample_weight=sample_weight))
+    weight = with_finite_sum(sample_weight)
+    return float(r2_score(y, predicted, sample_weight=weight))
 
 
 def _width(y: Any) -> int:

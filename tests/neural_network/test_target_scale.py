@@ -8,7 +8,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from sknn_notes import MLPRegressor
+from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes.losses import Huber, Quantile
 from sknn_notes.neural_network._number_targets import TargetScale
 
@@ -366,6 +366,19 @@ def test_huge_weights_standardize_targets_as_small_ones(data):
     found = TargetScale.from_targets(y[:, None], 1e308 * weight)
     np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
     np.testing.assert_allclose(found.scale, expected.scale, rtol=1e-12)
+
+
+def test_huge_weights_score_as_small_ones(data):
+    X, y = data
+    weight = np.random.default_rng(0).random(len(y))
+    classifier = MLPClassifier((3,), max_iter=2, random_state=0).fit(X, y > 0)
+    for model, targets in [(network(max_iter=2).fit(X, y), y), (classifier, y > 0)]:
+        expected = model.score(X, targets, sample_weight=weight)
+        found = model.score(X, targets, sample_weight=1e308 * weight)
+        assert found == pytest.approx(expected, rel=1e-12)
+        for wrong in ([10**400] * len(y), ["a"] * len(y)):
+            with pytest.raises(ValueError, match="sample_weight must hold numbers"):
+                model.score(X, targets, sample_weight=wrong)
 
 
 def test_partial_fit_says_that_the_sum_of_weights_overflows(data):
