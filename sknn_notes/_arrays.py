@@ -509,3 +509,12 @@ def normals(
     pairs = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=-1)
     pairs = xp.reshape(pairs, (*leading, n_rows, 2 * n_pairs))
     return pairs[..., :n_columns]
+
+
+def unit_near(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a power of two near the largest absolute value of each column.
+
+    Dividing by it is exact, and sums and squares of the quotients don't overflow.
+    """
+    exponent = np.frexp(np.max(np.abs(values), axis=0))[1] - 1
+    return np.asarray(np.ldexp(np.ones((), dtype=values.dtype), exponent))

@@ -1,11 +1,13 @@
 """Checks of parameters, and errors that say what to pass instead."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknn_notes import _sklearn
 from sknn_notes._sklearn import (
@@ -247,6 +249,49 @@ def _satisfied(constraint: Any, value: Any) -> bool:
         if unordered or getattr(value, "shape", None) == ():
             return False
     return bool(make_constraint(constraint).is_satisfied_by(value))
+
+
+@contextmanager
+def holding_numbers(what: str) -> Iterator[None]:
+    """Name the argument in errors of converting it to floats.
+
+    An int too large for a float raises ValueError instead of OverflowError.
+    """
+    try:
+        yield
+    except OverflowError as error:
+        raise ValueError(
+            f"{what} must hold numbers of at most {np.finfo(float).max:.2g}, the "
+            f"largest float; {error}."
+        ) from None
+    except (TypeError, ValueError) as error:
+        text = str(error)
+        says = "could not convert", "float() argument must be", "could not be promoted"
+        if not any(phrase in text for phrase in says):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        reason = text.partition(". ")[0].removesuffix(".")
+        raise kind(f"{what} must hold numbers; {reason}.") from None
+
+
+def present(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return a mask of the values that are not missing (None, NaN, NA or NaT)."""
+    return np.array(
+        [
+            not (
+                value is None
+                or is_pandas_missing(value)
+                or (isinstance(value, Real) and value != value)
+            )
+            for value in values
+        ],
+        dtype=bool,
+    )
+
+
+def is_pandas_missing(value: Any) -> bool:
+    """Whether a value is one of pandas' missing values."""
+    return type(value).__name__ in ("NAType", "NaTType")
 
 
 def shown(value: Any) -> str:

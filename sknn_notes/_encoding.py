@@ -218,10 +218,11 @@ def component_limits(
     -------
     low, high : ndarray of shape (n_components,)
     """
-    counts = [len(each) - 1 for each in edges if each is not None]
-    low, high = np.zeros(sum(counts), dtype), np.ones(sum(counts), dtype)
+    own = [len(each) - 1 for each in edges if each is not None]
+    counts = np.array(own, dtype=np.intp)  # There may be none.
+    low, high = np.zeros(sum(own), dtype), np.ones(sum(own), dtype)
     if not clip_ends:
-        ends = np.cumsum(counts, dtype=np.intp)
+        ends = np.cumsum(counts)
         low[ends - counts], high[ends - 1] = -np.inf, np.inf
     return low, high
 

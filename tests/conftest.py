@@ -5,10 +5,16 @@ from importlib.metadata import version
 from zlib import crc32
 
 import pytest
+from hypothesis import settings
 from packaging.requirements import Requirement
 from threadpoolctl import threadpool_limits
 
 from sknn_notes.neural_network import _inactive
+
+# The same examples in every run; HYPOTHESIS_PROFILE=many searches further.
+settings.register_profile("few", derandomize=True, deadline=None)
+settings.register_profile("many", max_examples=500, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "few"))
 
 
 @pytest.hookimpl(tryfirst=True)

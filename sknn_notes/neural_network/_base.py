@@ -18,7 +18,7 @@ from sknn_notes._callbacks import (
     NetworkTasks,
     called,
 )
-from sknn_notes._checks import check_parameters
+from sknn_notes._checks import check_parameters, holding_numbers
 from sknn_notes._docstrings import completed
 from sknn_notes._engine.prediction import (
     Predictor,
@@ -41,7 +41,7 @@ from sknn_notes.callbacks import Checkpoint
 from sknn_notes.layers._base import Fitted
 from sknn_notes.neural_network._docs import DATA
 from sknn_notes.neural_network._ensemble import fit_networks, networks_to_continue
-from sknn_notes.neural_network._guidance import check_numbers, no_larger_than_floats
+from sknn_notes.neural_network._guidance import check_numbers, explained
 from sknn_notes.neural_network._inputs import is_tensor, validated
 from sknn_notes.neural_network._namespaces import (
     as_inputs,
@@ -234,7 +234,7 @@ class BaseMLP(CallbackSupportMixin, ReportsMixin, BaseObject):
         numeric = self._target_kind.numeric
         if numeric:
             check_numbers(y)
-        with no_larger_than_floats("X and y"):
+        with explained(self, X), holding_numbers("X and y" if numeric else "X"):
             X, y = validated(
                 self,
                 X,
@@ -255,7 +255,7 @@ class BaseMLP(CallbackSupportMixin, ReportsMixin, BaseObject):
             return None
         # Weights are NumPy arrays, on whatever device X is.
         like = np.empty((X.shape[0], 1)) if is_tensor(X) else X
-        with no_larger_than_floats("sample_weight"):
+        with holding_numbers("sample_weight"):
             sample_weight = _check_sample_weight(
                 sample_weight,
                 like,
@@ -289,7 +289,8 @@ class BaseMLP(CallbackSupportMixin, ReportsMixin, BaseObject):
     @np.errstate(all="ignore")
     def _fitted_arrays(self, X: MatrixLike) -> tuple[Any, Fitted]:
         """Return the validated ``X``, and the arrays that prediction needs."""
-        X = validated(self, X, dtype=numpy_dtype(self.coefs_[0]), reset=False)
+        with explained(self, X), holding_numbers("X"):
+            X = validated(self, X, dtype=numpy_dtype(self.coefs_[0]), reset=False)
         self._predictor.check_inputs(X)
         return X, fitted_arrays(self)
 
@@ -405,5 +406,8 @@ class BaseMLP(CallbackSupportMixin, ReportsMixin, BaseObject):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.array_api_support = has_array_dispatch
-        tags.input_tags.sparse = not self.augment and self.embedding is None
+        # Tags are read before parameters are checked, whatever these hold.
+        none = isinstance(self.augment, list | tuple) and len(self.augment) == 0
+        augments = self.augment is not None and not none
+        tags.input_tags.sparse = not augments and self.embedding is None
         return tags

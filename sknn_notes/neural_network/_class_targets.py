@@ -12,10 +12,11 @@ from sklearn.utils.multiclass import (
     unique_labels,
 )
 
+from sknn_notes._checks import holding_numbers
 from sknn_notes._part import kept
 from sknn_notes._sklearn import compute_class_weight
 from sknn_notes._typing import Floats, Integers
-from sknn_notes.neural_network._guidance import no_larger_than_floats, warn_of_numbers
+from sknn_notes.neural_network._guidance import check_labels, warn_of_numbers
 from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets
 
 
@@ -42,6 +43,7 @@ class ClassTargets(Targets):
         self.n_outputs = 1 if self.binary else len(classes)
 
     @classmethod
+    @np.errstate(invalid="ignore")  # scikit-learn casts floats to int to compare them.
     def start(
         cls, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
     ) -> tuple[Self, Any]:
@@ -99,6 +101,7 @@ class ClassTargets(Targets):
             "out_activation_": self.link.name,
         }
 
+    @np.errstate(invalid="ignore")
     def check(self, y: Any, complete: bool = False) -> Any:
         """Return ``y``; raise for unknown or, with ``complete``, missing classes."""
         y = _checked(y)
@@ -192,7 +195,10 @@ class ClassTargets(Targets):
 def _checked(y: Any) -> Any:
     """Return sortable ``y``; raise if several columns hold more than 0 and 1."""
     if y.ndim == 1:
-        return sortable(y)
+        y = sortable(y)
+        if y.dtype == object:
+            check_labels(y)
+        return y
     if not issparse(y) and type_of_target(y).startswith("continuous"):
         check_classification_targets(y)
     values = np.unique(y.data if issparse(y) else y)
@@ -256,7 +262,7 @@ def class_weights(
         else:
             present = column = targets.classes
         weight = sample_weight if balanced else None
-        with np.errstate(divide="ignore"), no_larger_than_floats("class_weight"):
+        with np.errstate(divide="ignore"), holding_numbers("class_weight"):
             weights = compute_class_weight(
                 spec, classes=present, y=column, sample_weight=weight
             )

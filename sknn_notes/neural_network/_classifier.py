@@ -32,6 +32,7 @@ from sknn_notes.neural_network._parameters import (
     Sizes,
     part,
 )
+from sknn_notes.neural_network._targets import with_finite_sum
 from sknn_notes.noise import Noise
 from sknn_notes.optimizers import Optimizer
 from sknn_notes.penalties import Penalty
@@ -266,7 +267,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "sklearn.utils.class_weight.compute_class_weight computes them from "
                 "all labels."
             )
-        with unchanged_on_error(self):
+        # scikit-learn casts floats to int to compare them.
+        with unchanged_on_error(self), np.errstate(invalid="ignore"):
             _check_partial_fit_first_call(self, classes)
             return self._fit(X, y, sample_weight, partial=True)
 
@@ -311,13 +313,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         score : float
             Fraction of the samples with all labels predicted correctly.
         """
-        if not _are_plain_labels(y) or sample_weight is not None:
-            return float(super().score(X, y, sample_weight))
         predicted = self.predict(X)
-        if _are_plain_labels(predicted) and predicted.shape == y.shape:
+        plain = sample_weight is None and _are_plain_labels(y)
+        if plain and _are_plain_labels(predicted) and predicted.shape == y.shape:
             # accuracy_score's own checks would take a large part of a search's time.
             return float(np.mean(predicted == y))
-        return float(accuracy_score(y, predicted))
+        weight = with_finite_sum(sample_weight)
+        with np.errstate(invalid="ignore"):  # scikit-learn casts floats to int.
+            return float(accuracy_score(y, predicted, sample_weight=weight))
 
     @follows_input
     @completed(DATA)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from numbers import Real
 from types import FunctionType, MethodType
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from scipy.sparse import issparse
 from sklearn.base import is_classifier
 from sklearn.metrics import get_scorer
 
-from sknn_notes._checks import shown
+from sknn_notes._checks import present, shown
 from sknn_notes._messages import warn
 from sknn_notes._typing import Method
 
@@ -57,15 +58,64 @@ def available_if(check: Callable[[Any], object]) -> Callable[[Method], Method]:
 
 
 @contextmanager
-def no_larger_than_floats(what: str) -> Iterator[None]:
-    """Raise ValueError instead of OverflowError for an int too large for a float."""
+def explained(estimator: Any, X: Any) -> Iterator[None]:
+    """Add to the errors of validating X which columns are wrong, and what to do."""
     try:
         yield
-    except OverflowError as error:
-        raise ValueError(
-            f"{what} must hold numbers of at most {np.finfo(float).max:.2g}, the "
-            f"largest float; {error}."
-        ) from None
+    except (TypeError, ValueError) as error:
+        text = str(error)
+        kind = "Classifier" if is_classifier(estimator) else "Regressor"
+        table = f"sknn_notes.tabular.TabularMLP{kind}"
+        if "Input X contains NaN" in text:
+            columns = _of_columns(X, "with missing values", _has_missing)
+            advice = f"{columns} {table} accepts missing values."
+        elif "must hold numbers; " in text:
+            columns = _of_columns(X, "with other values", _has_others)
+            advice = (
+                f"{columns} {table} accepts strings and categories, and "
+                "sklearn.preprocessing.OneHotEncoder encodes them."
+            )
+        else:
+            raise
+        raise type(error)(f"{text}{advice}") from None
+
+
+def _of_columns(X: Any, what: str, condition: Callable[[Any], bool]) -> str:
+    """Return a sentence that names the columns of a table that meet a condition."""
+    if not hasattr(X, "columns"):
+        return ""
+    columns = zip(X.columns, np.asarray(X, dtype=object).T, strict=True)
+    names = [str(name) for name, values in columns if condition(values)]
+    return f" Columns {what}: {shown(names)}."
+
+
+def _has_missing(values: NDArray[Any]) -> bool:
+    return not bool(present(values).all())
+
+
+def _has_others(values: NDArray[Any]) -> bool:
+    return not all(isinstance(value, Real) for value in values[present(values)])
+
+
+def check_labels(y: NDArray[Any]) -> None:
+    """Raise ValueError if ``y`` holds objects that can't be class labels.
+
+    Parameters
+    ----------
+    y : ndarray of object, not all of which are strings
+    """
+    kinds = {type(label) for label in y.ravel().tolist()}
+    names = ", ".join(sorted(kind.__name__ for kind in kinds))
+    if type(None) in kinds:
+        advice = "Leave out the samples without a label."
+    elif len(kinds) > 1:
+        advice = "Convert all of them to strings, for example with y.astype(str)."
+    else:
+        advice = "Convert y to a data type of numpy, such as int or str."
+    raise ValueError(
+        f"Unknown label type: y has dtype object and holds values of type {names}. "
+        f"{advice}"
+    )
 
 
 def check_numbers(y: Any) -> None:
@@ -76,7 +126,8 @@ def check_numbers(y: Any) -> None:
         )
     dtype = getattr(y, "dtype", None)
     kind = getattr(dtype, "kind", "")
-    if kind in ("U", "S", "T"):
+    texts = kind == "O" and any(isinstance(value, str) for value in np.ravel(y))
+    if texts or kind in ("U", "S", "T"):
         raise ValueError(
             "y holds strings, but a regressor needs numbers. If they are numbers, "
             "convert them with y.astype(float); for classes, use MLPClassifier."

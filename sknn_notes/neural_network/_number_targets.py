@@ -6,7 +6,10 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import r2_score
+from sklearn.utils import check_array
 
+from sknn_notes._arrays import unit_near
+from sknn_notes._checks import holding_numbers
 from sknn_notes._engine.prediction import spread_of
 from sknn_notes._messages import warn
 from sknn_notes._part import kept
@@ -14,7 +17,7 @@ from sknn_notes._typing import Floats
 from sknn_notes.layers._base import Fitted
 from sknn_notes.links import unit_of
 from sknn_notes.neural_network._guidance import check_numbers
-from sknn_notes.neural_network._targets import Targets
+from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets, with_finite_sum
 
 
 class NumberTargets(Targets):
@@ -142,7 +145,7 @@ class NumberTargets(Targets):
         """Return R2, or NaN if a prediction is not finite."""
         if not np.isfinite(predicted).all():
             return float("nan")
-        return float(r2_score(encoded, predicted, sample_weight=sample_weight))
+        return r2(encoded, predicted, sample_weight)
 
     def remedy(self, encoded: NDArray[Any]) -> str:
         largest = np.max(np.abs(encoded))
@@ -206,6 +209,33 @@ def moments_of_mixture(passes: Floats, axis: int = 0) -> Floats:
     return np.stack([np.mean(mean, axis=axis), np.hypot(inner, outer)], axis=-1)
 
 
+def r2(y: Any, predicted: Floats, sample_weight: Any = None) -> float:
+    """Return R2, the coefficient of determination, of finite predictions.
+
+    scikit-learn squares numbers in the unit of ``y``, which may overflow or underflow.
+    It is -inf if the predictions are further away than the type can square.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+    predicted : ndarray of the same shape
+    sample_weight : array-like of shape (n_samples,), default=None
+    """
+    dtypes = [np.float64, np.float32]
+    with holding_numbers("y"):
+        y = check_array(y, ensure_2d=False, dtype=dtypes, input_name="y")
+    if y.shape == predicted.shape:  # Otherwise scikit-learn says what is wrong.
+        unit = unit_near(y)
+        with np.errstate(over="ignore"):
+            predicted = predicted / unit
+        # Beyond this distance, the sum of squares may overflow.
+        if np.max(np.abs(predicted)) > np.finfo(predicted.dtype).max ** 0.4:
+            return -np.inf
+        y = y / unit
+    weight = with_finite_sum(sample_weight)
+    return float(r2_score(y, predicted, sample_weight=weight))
+
+
 def _width(y: Any) -> int:
     return 1 if y.ndim == 1 else y.shape[1]
 
@@ -245,12 +275,16 @@ class TargetScale(NamedTuple):
         """
         if sample_weight is not None and not sample_weight.any():
             sample_weight = None
+        if sample_weight is not None:
+            # Only ratios matter; the sum must not overflow.
+            sample_weight = sample_weight / max(sample_weight.max() / LARGE_WEIGHT, 1)
         y = y.astype(np.float64)
-        largest = np.max(np.abs(y), axis=0)
-        # A power of two, so that neither the sum nor the squares overflow.
-        unit = np.ldexp(1.0, np.frexp(largest)[1] - 1)
+        # Neither the sum nor the squares overflow.
+        unit = unit_near(y)
         y /= unit
         mean = np.average(y, axis=0, weights=sample_weight)
+        # Rounding may lead out of the range, which overflows for the largest floats.
+        mean = np.clip(mean, y.min(axis=0), y.max(axis=0))
         y -= mean
         scale = np.sqrt(np.average(y * y, axis=0, weights=sample_weight))
         # Rounding errors of a constant are no variation.
@@ -262,11 +296,16 @@ class TargetScale(NamedTuple):
         """Return standardized targets."""
         return (y - self.mean) / self.scale
 
+    @np.errstate(over="ignore", invalid="ignore")
     def publish(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
-        """Return weights and biases of the output layer in the unit of ``y``."""
+        """Return weights and biases of the output layer in the unit of ``y``.
+
+        They are infinite or NaN if they overflow.
+        """
         weights = (W * self.scale).astype(W.dtype)
         return weights, (b * self.scale + self.mean).astype(b.dtype)
 
+    @np.errstate(over="ignore", invalid="ignore")
     def change(self, W: Floats, b: Floats, new: Self) -> tuple[Floats, Floats]:
         """Return the output layer with the same predictions for the scale ``new``."""
         weights = (W * (self.scale / new.scale)).astype(W.dtype)

@@ -323,7 +323,8 @@ def _batches(estimator, X, y, sample_weight, plan, partial):
             sample_weight /= np.mean(sample_weight)
         with np.errstate(over="ignore"):
             sample_weight = sample_weight.astype(numpy_dtype(X))
-        if not np.isfinite(sample_weight).all():
+            total = np.sum(sample_weight)
+        if not np.isfinite(total):
             raise ValueError(
                 "The sample weights, multiplied with the class weights, are too large "
                 f"for {numpy_dtype(X)}. partial_fit does not normalize them: divide "

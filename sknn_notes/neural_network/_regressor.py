@@ -18,10 +18,11 @@ from sknn_notes.losses import REGRESSION_LOSSES, RegressionLoss
 from sknn_notes.neural_network._base import BaseMLP
 from sknn_notes.neural_network._docs import DATA, NETWORK, PARTIAL_FIT
 from sknn_notes.neural_network._guidance import available_if
-from sknn_notes.neural_network._namespaces import follows_input
+from sknn_notes.neural_network._namespaces import as_numpy, follows_input
 from sknn_notes.neural_network._number_targets import (
     NumberTargets,
     moments_of_mixture,
+    r2,
 )
 from sknn_notes.neural_network._parameters import (
     CONSTRAINTS,
@@ -279,6 +280,22 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             )
         moments = self._mean(X, NumberTargets.moments, moments_of_mixture)
         return targets.decode(moments[..., 0]), targets.decode(moments[..., 1])
+
+    @completed(DATA)
+    def score(
+        self, X: MatrixLike, y: Any, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the coefficient of determination, R2, of the predictions.
+
+        It does not depend on the unit of ``y``. Of several outputs it is the mean.
+
+        Returns
+        -------
+        score : float
+            At most 1; 0 if the predictions are as good as the mean of ``y``.
+        """
+        predicted = as_numpy(self.predict(X))
+        return r2(as_numpy(y), predicted, as_numpy(sample_weight))
 
     @available_if(_has_quantiles)
     @follows_input

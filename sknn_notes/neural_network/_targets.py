@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknn_notes._arrays import namespace
+from sknn_notes._arrays import namespace, unit_near
+from sknn_notes._checks import holding_numbers
 from sknn_notes._typing import ArrayNamespace, Floats, Integers
 from sknn_notes.layers._base import Fitted
+from sknn_notes.neural_network._inputs import is_tensor
 from sknn_notes.neural_network._namespaces import as_inputs, like, mapped
 
 # Weights up to this size have finite sums, and finite products with class weights.
@@ -119,3 +121,20 @@ class Targets:
     def load(self, network: Any, estimator: Any) -> None:
         """Set the parameters of a network to those at the end of the last fit."""
         network.load(fitted_arrays(estimator))
+
+
+def with_finite_sum(sample_weight: Any) -> Any:
+    """Return weights for a score as floats, in a unit in which their sum is finite.
+
+    What else can't be weights is returned as it is, for scikit-learn to refuse.
+    """
+    if sample_weight is None or is_tensor(sample_weight):
+        return sample_weight
+    weight = np.asarray(sample_weight)
+    if weight.ndim != 1 or weight.dtype.kind not in "iufOUS":
+        return sample_weight
+    with holding_numbers("sample_weight"):
+        weight = weight.astype(np.float64)
+    if not (weight.any() and np.isfinite(weight).all()):
+        return weight
+    return weight / unit_near(weight)

@@ -73,7 +73,10 @@ def of_validation():
 
 
 def _n_rows(X):
-    return X.shape[0] if hasattr(X, "shape") else len(X)
+    """Return the number of rows, None for what is no matrix."""
+    if hasattr(X, "shape"):
+        return X.shape[0] if X.shape else None
+    return len(X) if hasattr(X, "__len__") else None
 
 
 class Fold(NamedTuple):

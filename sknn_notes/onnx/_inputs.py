@@ -15,8 +15,9 @@ from skl2onnx.common.data_types import (
     StringTensorType,
 )
 
+from sknn_notes._checks import present
 from sknn_notes._typing import MatrixLike
-from sknn_notes.tabular._table import column_of, is_frame, present
+from sknn_notes.tabular._table import column_of, is_frame
 
 # Names and types of inputs, as in skl2onnx.
 Types: TypeAlias = list[tuple[str, Any]]

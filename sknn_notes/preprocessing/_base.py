@@ -21,9 +21,11 @@ from sknn_notes._arrays import (
     full,
     input_namespace,
     namespace,
+    unit_near,
 )
 from sknn_notes._base import BaseObject
 from sknn_notes._callbacks import CallbackSupportMixin
+from sknn_notes._checks import holding_numbers
 from sknn_notes._docstrings import completed
 from sknn_notes._kernels._numpy.columns import Moments, merge_moments
 from sknn_notes._sklearn import (
@@ -136,14 +138,15 @@ def check_fit_data(
     else:
         xp = check_namespace(estimator, X, attribute, "partial_fit")
     integer = isinstance(X, np.ndarray) and X.dtype.kind in "biu"
-    return validate_data(
-        estimator,
-        X,
-        reset=reset,
-        dtype=None if integer else kept_dtypes(X, xp, half=half),
-        ensure_all_finite=False,
-        **checks,
-    )
+    with holding_numbers("X"):
+        return validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype=None if integer else kept_dtypes(X, xp, half=half),
+            ensure_all_finite=False,
+            **checks,
+        )
 
 
 def raise_if_infinite(estimator: Any, X: Array, *, allow_nan: bool = True) -> None:
@@ -171,9 +174,10 @@ def checked_weights(sample_weight: ArrayLike | None, X: Array) -> Array | None:
     """Validate sample weights, at least one of which must be positive; None stays."""
     if sample_weight is None:
         return None
-    return _check_sample_weight(
-        sample_weight, X, dtype=np.float64, ensure_non_negative=True
-    )
+    with holding_numbers("sample_weight"):
+        return _check_sample_weight(
+            sample_weight, X, dtype=np.float64, ensure_non_negative=True
+        )
 
 
 def in_unit_of_largest(weights: Array | None) -> Array | None:
@@ -183,7 +187,7 @@ def in_unit_of_largest(weights: Array | None) -> Array | None:
     """
     if weights is None:
         return None
-    return weights / np.ldexp(1.0, np.frexp(weights.max())[1] - 1)
+    return weights / unit_near(weights)
 
 
 def relative_weights(sample_weight: ArrayLike | None, X: Array) -> Array | None:
@@ -321,13 +325,14 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
             # scikit-learn converts arrays, but not lists and columns of frames.
             is_array = hasattr(sample_weight, "__dlpack__")
             sample_weight = sample_weight if is_array else np.asarray(sample_weight)
-        weights = _check_sample_weight(
-            sample_weight,
-            X,
-            dtype=float_dtypes(X, xp)[0],
-            ensure_non_negative=True,
-            allow_all_zero_weights=not whole,
-        )
+        with holding_numbers("sample_weight"):
+            weights = _check_sample_weight(
+                sample_weight,
+                X,
+                dtype=float_dtypes(X, xp)[0],
+                ensure_non_negative=True,
+                allow_all_zero_weights=not whole,
+            )
         self._weighted = True
         self._whole_weights &= bool(xp.all(weights == xp.floor(weights)))
         if self._moments is None or not xp.any(self._moments.n > 0):
@@ -427,13 +432,14 @@ class ColumnwiseMap(OneToOneFeatureMixin, BaseTransformer):
         is_array = xp is not np or isinstance(X, np.ndarray)
         converted = is_array and X.dtype not in dtypes
         in_place = converted or not copy
-        data = check(
-            X,
-            dtype=dtypes,
-            accept_sparse=("csr", "csc"),
-            force_writeable=in_place,
-            ensure_all_finite="allow-nan" if in_place else False,
-        )
+        with holding_numbers("X"):
+            data = check(
+                X,
+                dtype=dtypes,
+                accept_sparse=("csr", "csc"),
+                force_writeable=in_place,
+                ensure_all_finite="allow-nan" if in_place else False,
+            )
         if data.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X has {data.shape[1]} features, but {type(self).__name__} was fitted "

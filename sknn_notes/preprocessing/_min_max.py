@@ -167,6 +167,11 @@ class MinMaxNormalizer(ColumnwiseMap):
             self._set_statistics(*pool_range(low, high, groups), bounds)
             if xp.any(xp.isinf(self.data_range_)):
                 raise_if_overflowing(self, data)
+            if xp.any(xp.isinf(self.min_)):
+                raise ValueError(
+                    f"feature_range={self.feature_range!r} is so wide that min_ "
+                    "overflows. Pass a narrower range, such as (-1, 1)."
+                )
         return self
 
     def _target(self) -> tuple[float, float]:

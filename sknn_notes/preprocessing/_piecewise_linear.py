@@ -6,15 +6,15 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from sklearn.base import OneToOneFeatureMixin, clone
+from sklearn.base import OneToOneFeatureMixin, clone, is_regressor
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from sknn_notes._arrays import input_namespace
+from sknn_notes._arrays import input_namespace, unit_near
 from sknn_notes._callbacks import fit_task
-from sknn_notes._checks import Interval, plain, shown
+from sknn_notes._checks import Interval, holding_numbers, plain, shown
 from sknn_notes._docstrings import completed
 from sknn_notes._encoding import (
     component_scales,
@@ -324,13 +324,18 @@ class PiecewiseLinearEncoder(BaseTransformer):
         n_kept = len(self._kept)
         shape = len(data), n_kept + n_components(self.bin_edges_)
         out = np.empty(shape, dtype=data.dtype)
-        factor, offset = (part.astype(data.dtype) for part in self._affine())
         with quiet():
+            factor, offset = (part.astype(data.dtype) for part in self._affine())
             for rows in row_blocks(out, BLOCK_SIZE):
                 out[rows, :n_kept] = data[rows, self._kept]
                 block = encode(data[rows], self.bin_edges_, clip_ends=self._clip_ends)
                 block *= factor
                 np.add(block, offset, out=out[rows, n_kept:])
+        if not (np.isfinite(factor).all() and np.isfinite(offset).all()):
+            raise ValueError(
+                f"scale={self._scale} is so large that components overflow "
+                f"{data.dtype}. Fit with a smaller scale, such as 0.5."
+            )
         if not self._clip_ends and np.isinf(out).any():
             raise ValueError(
                 f"Values of X are so far outside the range of the training data that "
@@ -371,13 +376,11 @@ class PiecewiseLinearEncoder(BaseTransformer):
         return isinstance(self.bins, str) and self.bins == "quantile"
 
     def _check_data(self, X: MatrixLike, *, reset: bool) -> Array:
-        return validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=kept_dtypes(X, input_namespace(X, self), half=False),
-            ensure_all_finite="allow-nan",
-        )
+        dtypes = kept_dtypes(X, input_namespace(X, self), half=False)
+        with holding_numbers("X"):
+            return validate_data(
+                self, X, reset=reset, dtype=dtypes, ensure_all_finite="allow-nan"
+            )
 
     def _check_fit_data(self, X: MatrixLike, *, reset: bool) -> Array:
         data = check_fit_data(self, X, reset=reset)
@@ -411,6 +414,10 @@ class PiecewiseLinearEncoder(BaseTransformer):
     ) -> list[Floats | None]:
         """Return the edges of each feature, from a tree of this feature alone."""
         tree = self._tree(y)
+        if isinstance(self.bins, str) and is_regressor(tree):
+            # One unit for all outputs, whose errors are added.
+            y = y.astype(np.float64)
+            y /= unit_near(y.ravel())
         return [_cut(tree, x, y, weights) for x in X.T]
 
     def _tree(self, y: Any) -> Any:
@@ -418,7 +425,8 @@ class PiecewiseLinearEncoder(BaseTransformer):
             own = self.bins.max_leaf_nodes is not None
             n_leaves = self.bins.max_leaf_nodes if own else self.n_bins
             return clone(self.bins).set_params(max_leaf_nodes=n_leaves)
-        kind = type_of_target(y, input_name="y")
+        with quiet():  # scikit-learn casts floats to int to find out.
+            kind = type_of_target(y, input_name="y")
         if kind == "unknown":
             raise ValueError(
                 f"Unknown label type of y: bins='tree' needs classes or numbers, and y "

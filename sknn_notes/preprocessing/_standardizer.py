@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from sknn_notes._arrays import namespace
 from sknn_notes._callbacks import fit_task
+from sknn_notes._checks import plain
 from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._kernels._numpy.columns import Moments
@@ -123,7 +124,9 @@ class Standardizer(ColumnwiseMap):
         self.copy = copy
 
     def _sparse_advice(self, fitted: bool = False) -> str | None:
-        if not (self._centers if fitted else self.with_mean):
+        # Tags are read before parameters are checked, whatever these hold.
+        centers = self._centers if fitted else plain(self.with_mean) is not False
+        if not centers:
             return None
         return (
             "Pass with_mean=False to only divide, which keeps zeros, or pass "

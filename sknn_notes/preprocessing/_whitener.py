@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sknn_notes._arrays import astype, full, namespace
 from sknn_notes._callbacks import fit_task
-from sknn_notes._checks import plain
+from sknn_notes._checks import holding_numbers, plain
 from sknn_notes._docstrings import completed
 from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._sklearn import (
@@ -322,13 +322,14 @@ class Whitener(BaseTransformer):
         check_is_fitted(self)
         self._raise_if_sparse(X)
         xp = check_namespace(self, X, "mean_", "transform")
-        data = validate_data(
-            self,
-            X,
-            reset=False,
-            dtype=kept_dtypes(X, xp, half=False),
-            ensure_all_finite=False,
-        )
+        with holding_numbers("X"):
+            data = validate_data(
+                self,
+                X,
+                reset=False,
+                dtype=kept_dtypes(X, xp, half=False),
+                ensure_all_finite=False,
+            )
         with quiet():
             out: Floats
             out, finite = self._forward.apply(data, self.mean_)
@@ -359,7 +360,8 @@ class Whitener(BaseTransformer):
         self._raise_if_sparse(X)
         xp = check_namespace(self, X, "mean_", "inverse_transform")
         dtypes = kept_dtypes(X, xp, half=False)
-        data = check_array(X, dtype=dtypes, input_name="X", estimator=self)
+        with holding_numbers("X"):
+            data = check_array(X, dtype=dtypes, input_name="X", estimator=self)
         rotates = self._fitted_with["method"] in ROTATIONS
         n_outputs = self.n_components_ if rotates else self.n_features_in_
         if data.shape[1] != n_outputs:
@@ -372,6 +374,11 @@ class Whitener(BaseTransformer):
             out: Floats
             out, _ = self._backward().apply(data, no_mean)
             out += astype(self.mean_, out.dtype, xp)
+        if not xp.all(xp.isfinite(out)):
+            raise ValueError(
+                f"The values that {type(self).__name__} computes from X overflow "
+                f"{out.dtype}. Pass X as float64, or check that transform returned it."
+            )
         return out
 
     @completed(METHOD)

@@ -14,7 +14,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from sknn_notes._checks import shown
+from sknn_notes._checks import is_pandas_missing, present, shown
 from sknn_notes._sklearn import validate_data
 from sknn_notes.preprocessing import RobustStandardizer
 
@@ -255,7 +255,7 @@ def _are_numbers(key: Any, values: NDArray[Any]) -> bool:
             f"Column {key!r} has both strings and numbers. Convert all values to "
             "strings, or all to numbers."
         )
-    if not (kinds - numbers) and any(_is_pandas(value) for value in values):
+    if not (kinds - numbers) and any(is_pandas_missing(value) for value in values):
         raise ValueError(
             f"Column {key!r} has the data type object, with numbers and pandas' NA or "
             "NaT for missing values. Convert it with pandas.to_numeric or "
@@ -274,26 +274,6 @@ def _date_error(key: Any, dtype: Any) -> ValueError:
 
 def _example(values: NDArray[Any]) -> Any:
     return values[present(values)][0]
-
-
-def present(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return a mask of the values that are not missing (None, NaN, NA or NaT)."""
-    return np.array(
-        [
-            not (
-                value is None
-                or _is_pandas(value)
-                or (isinstance(value, Real) and value != value)
-            )
-            for value in values
-        ],
-        dtype=bool,
-    )
-
-
-def _is_pandas(value: Any) -> bool:
-    """Whether a value is one of pandas' missing values."""
-    return type(value).__name__ in ("NAType", "NaTType")
 
 
 def frequent(column: Column) -> NDArray[Any]:

@@ -349,3 +349,16 @@ def test_transformers_that_cannot_be_pickled():
 def test_rows_that_do_not_fit_in_memory_at_once(monkeypatch):
     monkeypatch.setattr(_program, "_ROWS_AT_ONCE", 1)
     both(piped(PCA(2)), NETWORK_ALPHA | {"pca__n_components": [2, 3]})
+
+
+@pytest.mark.parametrize("estimator", [classifier(), SVC()], ids=["network", "SVC"])
+def test_a_search_that_fails_stays_as_it_was(estimator):
+    grid = {"tol": [1e-3, 1e-2]}
+    search = GridSearchCV(estimator, grid, cv=2, error_score="raise")
+    with pytest.raises(ValueError, match="NaN"):
+        search.fit(np.full_like(X, np.nan), y)
+    assert [name for name in vars(search) if name.endswith("_")] == []
+    before = dict(vars(search.fit(X, y)))
+    with pytest.raises(ValueError, match="NaN"):
+        search.fit(np.full_like(X, np.nan), y)
+    assert all(vars(search)[name] is value for name, value in before.items())

@@ -8,7 +8,7 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from sknn_notes import MLPRegressor
+from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes.losses import Huber, Quantile
 from sknn_notes.neural_network._number_targets import TargetScale
 
@@ -317,3 +317,71 @@ def test_weights_that_overflow_in_the_unit_of_the_targets_raise(data):
     with pytest.raises(ValueError, match=r"finite|overflow"):
         model.fit(X, y)
     assert not hasattr(model, "coefs_")
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-160, 1e160, 1e300])
+@pytest.mark.parametrize("several", [False, True])
+def test_r2_is_that_of_scikit_learn_in_any_unit(data, unit, several):
+    X, y = data
+    y = np.column_stack([y, 1e-200 * y**2, np.ones_like(y)]) if several else y
+    weight = np.arange(len(y)) % 3
+    model = network(max_iter=5).fit(X, y)
+    expected = r2_score(y, model.predict(X))
+    if several:  # The squares of the second column are too small.
+        far = [1, 1e200, 1]
+        expected = r2_score(y * far, model.predict(X) * far)
+    assert model.score(X, y) == pytest.approx(expected, rel=1e-12)
+    other = network(max_iter=5).fit(X, unit * y)
+    if not several:
+        assert other.score(X, unit * y) == pytest.approx(expected, rel=1e-6)
+        expected = r2_score(y, model.predict(X), sample_weight=weight)
+        assert model.score(X, y, sample_weight=weight) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_r2_of_predictions_far_from_small_targets(data, dtype):
+    X, y = (array.astype(dtype) for array in data)
+    model = network(max_iter=2).fit(X, y)
+    tiny = y * np.finfo(dtype).tiny
+    assert model.score(X, tiny) == -np.inf
+    close = r2_score(1e-3 * y, model.predict(X))
+    assert model.score(X, 1e-3 * y) == pytest.approx(close, rel=1e-5)
+    with pytest.raises(ValueError, match="different number of output"):
+        model.score(X, np.column_stack([y, y]))
+    with pytest.raises(ValueError, match="y must hold numbers"):
+        model.score(X, [10**400] * len(y))
+
+
+def test_the_mean_of_the_largest_floats_is_finite():
+    y = np.full(10, np.finfo(float).max)
+    weight = np.random.default_rng(1).random(10)
+    scale = TargetScale.from_targets(y[:, None], weight)
+    np.testing.assert_array_equal(scale.mean, y[:1])
+
+
+def test_huge_weights_standardize_targets_as_small_ones(data):
+    _, y = data
+    weight = np.random.default_rng(0).random(len(y))
+    expected = TargetScale.from_targets(y[:, None], weight)
+    found = TargetScale.from_targets(y[:, None], 1e308 * weight)
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
+    np.testing.assert_allclose(found.scale, expected.scale, rtol=1e-12)
+
+
+def test_huge_weights_score_as_small_ones(data):
+    X, y = data
+    weight = np.random.default_rng(0).random(len(y))
+    classifier = MLPClassifier((3,), max_iter=2, random_state=0).fit(X, y > 0)
+    for model, targets in [(network(max_iter=2).fit(X, y), y), (classifier, y > 0)]:
+        expected = model.score(X, targets, sample_weight=weight)
+        found = model.score(X, targets, sample_weight=1e308 * weight)
+        assert found == pytest.approx(expected, rel=1e-12)
+        for wrong in ([10**400] * len(y), ["a"] * len(y)):
+            with pytest.raises(ValueError, match="sample_weight must hold numbers"):
+                model.score(X, targets, sample_weight=wrong)
+
+
+def test_partial_fit_says_that_the_sum_of_weights_overflows(data):
+    X, y = data
+    with pytest.raises(ValueError, match="divide sample_weight by its mean"):
+        network(embedding="piecewise_linear").partial_fit(X, y, np.full(len(y), 1e308))

@@ -191,3 +191,60 @@ def test_float64_may_be_as_large_unless_its_squares_matter(name):
     if name in KEEP_UNIT:
         result[:, :3] /= 2.0**1000
     np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [Centerer(), Standardizer(), RobustStandardizer(), PiecewiseLinearEncoder()],
+    ids=str,
+)
+def test_weights_that_are_no_floats_raise(transformer, X):
+    for weights, reason in [([10**400] * 40, "int too large"), (["a"] * 40, "'a'")]:
+        with pytest.raises(ValueError, match=f"sample_weight must hold.*{reason}"):
+            transformer.fit(X, sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    "transformer",
+    [
+        Centerer(),
+        Standardizer(),
+        MinMaxNormalizer(),
+        RobustStandardizer(),
+        PiecewiseLinearEncoder(),
+        Whitener(),
+    ],
+    ids=str,
+)
+def test_values_that_are_no_floats_raise_without_a_warning(transformer, X):
+    transformer.fit(X)
+    infinite = np.array([[np.inf, -np.inf, 0.0]] * 2)
+    for action in (transformer.fit, transformer.transform):
+        for copy in (infinite, infinite.astype(np.float32), infinite.astype(object)):
+            with pytest.raises(ValueError, match="infinity"):
+                action(copy)
+        with pytest.raises(ValueError, match=r"X must hold numbers of at most 1\.8e"):
+            action([[10**400, 1.0, 2.0]])
+        with pytest.raises(ValueError, match="X must hold numbers; could not convert"):
+            action([["a", 1.0, 2.0]])
+
+
+def test_an_inverse_that_overflows_raises():
+    X = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
+    whitener = Whitener(eps=1e300)
+    with pytest.warns(UserWarning, match="eps"):
+        whitener.fit(X)
+    with pytest.raises(ValueError, match="overflow float32"):
+        whitener.inverse_transform(X)
+
+
+def test_a_range_that_overflows_raises():
+    X = 1e9 + np.random.default_rng(0).normal(size=(9, 1))
+    with pytest.raises(ValueError, match=r"feature_range=\(0, 1e\+308\) is so wide"):
+        MinMaxNormalizer(feature_range=(0, 1e308)).fit(X)
+
+
+def test_tags_are_there_for_any_value_of_a_parameter():
+    scaler = Standardizer(with_mean=np.zeros((2, 2)))
+    assert not scaler.__sklearn_tags__().input_tags.sparse
+    assert Standardizer(with_mean=np.False_).__sklearn_tags__().input_tags.sparse

@@ -292,3 +292,26 @@ def test_in_searches_and_column_transformers():
     assert search.best_score_ > 0.4
     with pytest.raises(ValueError, match="bins=DecisionTreeClassifier"):
         PiecewiseLinearEncoder().set_params(bins__max_depth=2)
+
+
+@pytest.mark.parametrize("clip_ends", [True, False])
+def test_features_without_bins_pass_through(clip_ends):
+    X = np.array([[1.0, 0.0], [1.0, 2.0], [1.0, 0.0]])
+    encoder = PiecewiseLinearEncoder(clip_ends=clip_ends)
+    np.testing.assert_array_equal(encoder.fit_transform(X), X)
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [("float32", 1e300), ("float64", 1.7e308)])
+def test_a_scale_that_overflows_raises(dtype, scale):
+    X = np.random.default_rng(0).normal(size=(20, 2)).astype(dtype)
+    encoder = PiecewiseLinearEncoder(scale=scale).fit(X)
+    with pytest.raises(ValueError, match=f"components overflow {dtype}.*smaller scale"):
+        encoder.transform(X)
+
+
+def test_targets_of_trees_may_have_any_size():
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    y = 1e300 * X[:, 0]
+    edges = PiecewiseLinearEncoder(bins="tree").fit(X, y).bin_edges_
+    expected = PiecewiseLinearEncoder(bins="tree").fit(X, y / 1e300).bin_edges_
+    np.testing.assert_array_equal(edges[0], expected[0])
