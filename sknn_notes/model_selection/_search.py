@@ -9,6 +9,7 @@ from sklearn import model_selection
 
 from sknn_notes._base import BaseObject
 from sknn_notes._docstrings import completed
+from sknn_notes._fitting import unchanged_on_error
 from sknn_notes._messages import pass_on
 from sknn_notes._threads import on_this_machine
 from sknn_notes._typing import MatrixLike, RandomState
@@ -139,14 +140,15 @@ class _FitsTogether(BaseObject):
         """
         network, _ = network_in(self.estimator)
         callbacks = getattr(self, "_skl_callbacks", None)
-        if network is None or callbacks or not on_this_machine():
-            super().fit(X, y, **params)
-            return self
-        with together(self.stack_size) as tasks:
-            try:
+        with unchanged_on_error(self):
+            if network is None or callbacks or not on_this_machine():
                 super().fit(X, y, **params)
-            finally:
-                pass_on(tasks.told, tasks.n_tasks, "fits")
+                return self
+            with together(self.stack_size) as tasks:
+                try:
+                    super().fit(X, y, **params)
+                finally:
+                    pass_on(tasks.told, tasks.n_tasks, "fits")
         return self
 
 

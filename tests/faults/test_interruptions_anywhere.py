@@ -1,0 +1,378 @@
+"""A fit that ends at any line of the library leaves nothing behind.
+
+Every line of the library that a fit runs raises once: KeyboardInterrupt, as if the user
+interrupted it there, or an error, as if a callback, a scorer or a part failed. Either
+the exception reaches the caller and the estimator is what it was before, or the
+interruption ends the training with a warning and a usable model. The limits of threads,
+numpy's settings and the like are those from before, and the next fit gives what it
+would have given.
+
+Lines that clean up after an exception are left out: nothing can be done for those.
+"""
+
+import ast
+import pickle
+import random
+import sys
+import threading
+import warnings
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from joblib.parallel import get_active_backend
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+
+import sknn_notes
+import sknn_notes.noise
+from sknn_notes import (
+    Centerer,
+    MinMaxNormalizer,
+    MLPClassifier,
+    MLPRegressor,
+    PiecewiseLinearEncoder,
+    RobustStandardizer,
+    Standardizer,
+    Whitener,
+    _kernels,
+    _messages,
+    _threads,
+)
+from sknn_notes.model_selection import GridSearchCV
+from sknn_notes.tabular import TabularMLPClassifier
+
+PACKAGE = str(Path(sknn_notes.__file__).parent)
+rng = np.random.default_rng(0)
+X = rng.normal(size=(40, 4))
+y = (X[:, 0] + 0.1 * rng.normal(size=40) > 0).astype(int)
+TABLE = pd.DataFrame(X, columns=list("abcd")).assign(kind=list("uv") * 20)
+# Data of other classes.
+X2, y2 = X + 1, np.where(y == 1, 3, 1)
+
+pytestmark = pytest.mark.filterwarnings("ignore:.* has no effect")
+
+
+@pytest.fixture(autouse=True)
+def numpy_steps(monkeypatch):
+    """Lines of compiled steps can't be traced."""
+    monkeypatch.setenv("SKNN_NOTES_KERNELS", "numpy")
+    _kernels.active.cache_clear()
+    yield
+    _kernels.active.cache_clear()
+
+
+# Where to raise
+
+
+@cache
+def lines_of(path):
+    """Return the lines of a file that clean up, and those that begin ``with`` blocks.
+
+    Tracing, but no signal, can raise where a ``with`` block has ended and its context
+    manager has not. This is a line that begins the block, too.
+    """
+    cleaning, withs = set(), set()
+    for node in ast.walk(ast.parse(Path(path).read_text())):
+        bodies = []
+        if isinstance(node, ast.With):
+            withs.update(range(node.lineno, node.body[0].lineno))
+        elif isinstance(node, ast.Try):
+            bodies = [node.finalbody, *(handler.body for handler in node.handlers)]
+        elif isinstance(node, ast.FunctionDef) and node.name == "__exit__":
+            bodies = [node.body]
+        for each in chain(*bodies):
+            cleaning.update(range(each.lineno, each.end_lineno + 1))
+    return cleaning, withs
+
+
+def is_spared(frame):
+    path = frame.f_code.co_filename
+    if frame.f_lineno in lines_of(path)[1]:
+        return True
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path.startswith(PACKAGE) and frame.f_lineno in lines_of(path)[0]:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def places_of(function):
+    """Return file, line and number of runs of the lines that a function runs."""
+    times = {}
+
+    def in_frame(frame, event, arg):
+        if event == "line":
+            place = frame.f_code.co_filename, frame.f_lineno
+            if place not in times:
+                times[place] = 0 if is_spared(frame) else 1
+            elif times[place]:
+                times[place] += not is_spared(frame)
+        return in_frame
+
+    traced(function, PACKAGE, in_frame)
+    return [(*place, n) for place, n in times.items() if n]
+
+
+def raising(error, path, line, time):
+    """Return a function that calls another, and raises in the n-th run of a line."""
+    left = time
+
+    def in_frame(frame, event, arg):
+        nonlocal left
+        if event == "line" and frame.f_lineno == line and not is_spared(frame):
+            left -= 1
+            if left == 0:
+                raise error
+        return in_frame
+
+    return lambda function: traced(function, path, in_frame)
+
+
+def traced(function, path, in_frame):
+    before = sys.gettrace()
+
+    def trace(frame, event, arg):
+        return in_frame if frame.f_code.co_filename.startswith(path) else None
+
+    sys.settrace(trace)
+    try:
+        return function()
+    finally:
+        sys.settrace(before)
+
+
+# What is fitted
+
+
+class Failure(Exception):
+    """What a callback, a scorer or a part raises."""
+
+
+class Fit:
+    """A fit of an estimator that may have been fitted before.
+
+    Parameters
+    ----------
+    estimator : estimator
+    before : callable, default=None
+        Fits the estimator to other data.
+    fit : callable
+        Fits the estimator.
+    """
+
+    def __init__(self, estimator, before=None, fit=lambda model: model.fit(X, y)):
+        self.estimator, self.before, self.fit = estimator, before, fit
+
+    def made(self):
+        model = clone(self.estimator)
+        if self.before is not None:
+            self.before(model)
+        return model
+
+
+def network(cls=MLPClassifier, **params):
+    options = {
+        "hidden_layer_sizes": (4,),
+        "max_iter": 2,
+        "batch_size": 20,
+        "random_state": 0,
+    }
+    return cls(**options | params)
+
+
+def first_part(model):
+    return model.partial_fit(X[:20], y[:20], **classes_of(model))
+
+
+def next_part(model):
+    return model.partial_fit(X[20:], y[20:])
+
+
+def classes_of(model):
+    return {"classes": [0, 1]} if hasattr(model, "predict_proba") else {}
+
+
+def other_data(model):
+    return model.fit(X2, y2)
+
+
+def stream(model):
+    return model.partial_fit(X[:20], y[:20])
+
+
+def table(model):
+    return model.fit(TABLE, y)
+
+
+class Told:
+    """A callback and a scorer at once."""
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        fitted_estimator.predict(X)
+
+
+LAYERS = {"dropout": 0.2, "batch_norm": True, "penalty": "l1", "residual": True}
+LAYERS |= {"hidden_layer_sizes": (4, 4), "augment": sknn_notes.noise.GaussianNoise()}
+GRID = {"mlpclassifier__alpha": [1e-4, 1.0]}
+PIPELINE = make_pipeline(Standardizer(), network())
+
+
+def search(**options):
+    return GridSearchCV(PIPELINE, GRID, cv=2, error_score="raise", **options)
+
+
+FITS = {
+    "new": Fit(network()),
+    "new, layers": Fit(network(**LAYERS)),
+    "again": Fit(network(early_stopping=True), other_data),
+    "again, lbfgs": Fit(network(solver="lbfgs"), other_data),
+    "regressor": Fit(network(MLPRegressor, embedding="periodic"), other_data),
+    "warm start": Fit(
+        network(warm_start=True, **LAYERS), lambda model: model.fit(X[::-1], y[::-1])
+    ),
+    "partial_fit, new": Fit(network(), fit=first_part),
+    "partial_fit": Fit(network(**LAYERS, solver="sgd"), first_part, next_part),
+    "networks": Fit(network(n_networks=2), other_data),
+    "networks on threads": Fit(network(n_networks=2, n_jobs=2), other_data),
+    "networks, warm start": Fit(
+        network(n_networks=2, warm_start=True), lambda model: model.fit(X[::-1], y)
+    ),
+    "table": Fit(TabularMLPClassifier("fast", random_state=0), other_data, table),
+    "search": Fit(search(), other_data),
+    "search on threads": Fit(search(n_jobs=2), other_data),
+}
+for each in [
+    Centerer(),
+    Standardizer(),
+    MinMaxNormalizer(),
+    RobustStandardizer(),
+    PiecewiseLinearEncoder(),
+    Whitener("zca_cor"),
+]:
+    name = type(each).__name__
+    FITS[name] = Fit(each, other_data)
+    FITS[f"{name}, stream"] = Fit(
+        each, stream, lambda model: model.partial_fit(X[20:] * 3 + 1, y[20:])
+    )
+
+
+# What must hold
+
+
+def surroundings():
+    """Return all that a fit changes for its duration."""
+    return {
+        "limits of BLAS": list(_threads._blas._limits),
+        "threads of BLAS": _threads._blas.count(),
+        "its lock": _threads._blas._lock.locked(),
+        "blocks of quick switches": _threads.quick_switches._n_blocks,
+        "switches": sys.getswitchinterval(),
+        "listener": _messages._listener.get(),
+        "errors of numpy": np.geterr(),
+        "configuration": sklearn.get_config(),
+        "backend": type(get_active_backend()[0]),
+        "threads": threading.active_count(),
+    }
+
+
+def output(model):
+    data = TABLE if isinstance(model, TabularMLPClassifier) else X
+    name = "predict_proba" if hasattr(model, "predict_proba") else "predict"
+    return getattr(model, name if hasattr(model, name) else "transform")(data)
+
+
+def outcome(fit, error, path, line, time):
+    """Fit, with an exception at a line, and check all that must hold."""
+    model = fit.made()
+    before, around = pickle.dumps(model), surroundings()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            raising(error, path, line, time)(lambda: fit.fit(model))
+            raised = False
+        except type(error):
+            raised = True
+    assert surroundings() == around
+    if raised:
+        is_same = pickle.dumps(model) == before
+        assert is_same or is_done(fit, model), "changed"
+    else:
+        assert isinstance(error, KeyboardInterrupt), "swallowed"
+        assert any("interrupted by user" in str(each.message) for each in told)
+        assert np.isfinite(output(pickle.loads(pickle.dumps(model)))).all()
+        model = fit.made()
+    np.testing.assert_array_equal(output(quietly(fit.fit, model)), expected(fit))
+
+
+def is_done(fit, model):
+    """Tell whether an exception came when the results had been stored."""
+    try:
+        return np.array_equal(output(model), expected(fit))
+    except (AttributeError, NotFittedError):
+        return False
+
+
+@cache
+def expected(fit):
+    return output(quietly(fit.fit, fit.made()))
+
+
+def quietly(function, *arguments):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return function(*arguments)
+
+
+@cache
+def places(name):
+    """Return a place for the first run of every line, and one for the last."""
+    fit = FITS[name]
+    expected(fit)  # Fills caches.
+    model = fit.made()
+    found = quietly(places_of, lambda: fit.fit(model))
+    return sorted({(path, line, t) for path, line, n in found for t in (1, n)})
+
+
+def check(name, error, chosen):
+    wrong = []
+    for path, line, time in chosen:
+        try:
+            outcome(FITS[name], error(), path, line, time)
+        except AssertionError as failed:
+            where = Path(path).relative_to(PACKAGE)
+            wrong.append(f"{where}:{line}, run {time}: {str(failed)[:300]}")
+    assert not wrong, "\n".join([f"{len(wrong)} of {len(chosen)}", *wrong])
+
+
+EACH_FIT = pytest.mark.parametrize("name", FITS)
+EACH_ERROR = pytest.mark.parametrize("error", [KeyboardInterrupt, Failure])
+
+
+@EACH_FIT
+@EACH_ERROR
+def test_a_few_lines(name, error):
+    chosen = random.Random(f"{name} {error}").sample(places(name), 3)
+    check(name, error, chosen)
+
+
+@pytest.mark.nightly
+@EACH_FIT
+@EACH_ERROR
+def test_every_line(name, error):
+    check(name, error, places(name))
