@@ -134,6 +134,15 @@ def docs(session):
 
 
 @nox.session
+def audit(session):
+    """Known vulnerabilities of what the package and its extras install."""
+    extras = "fast,plot,progress,gpu,dask,onnx"
+    # With --no-venv, of all that is installed.
+    install(session, "-e", f".[{extras}]", "pip-audit>=2.7")
+    session.run("pip-audit", "--skip-editable", *session.posargs)
+
+
+@nox.session
 def compare(session):
     """Time of a training step: ``-- main HEAD --threads 1``."""
     install(session, "-e", ".[fast]")

@@ -71,29 +71,31 @@ def numpy_steps(monkeypatch):
 # Where to raise
 
 
-SPARED = "__enter__", "__exit__", "_is_stochastic_on_device"
+SPARED = "__enter__", "__exit__", "__sklearn_tags__", "_is_stochastic_on_device"
 
 
 @cache
 def lines_of(path):
-    """Return the lines of a file that clean up, and those that begin ``with`` blocks.
+    """Return the lines of a file that clean up, and those that begin blocks.
 
     Tracing, but no signal, can raise where a ``with`` block has ended and its context
-    manager has not. This is a line that begins the block, too. ``__enter__`` can't
-    clean up after itself, and some errors are those of a question that may fail.
+    manager has not, which is the line that begins it; and between two ``try``.
+    ``__enter__`` can't clean up after itself, and a few errors are those of a question
+    that may fail.
     """
-    cleaning, withs = set(), set()
+    cleaning, begins = set(), set()
     for node in ast.walk(ast.parse(Path(path).read_text())):
         bodies = []
         if isinstance(node, ast.With):
-            withs.update(range(node.lineno, node.body[0].lineno))
+            begins.update(range(node.lineno, node.body[0].lineno))
         elif isinstance(node, ast.Try):
+            begins.add(node.lineno)
             bodies = [node.finalbody, *(handler.body for handler in node.handlers)]
         elif isinstance(node, ast.FunctionDef) and node.name in SPARED:
             bodies = [node.body]
         for each in chain(*bodies):
             cleaning.update(range(each.lineno, each.end_lineno + 1))
-    return cleaning, withs
+    return cleaning, begins
 
 
 def is_spared(frame):
