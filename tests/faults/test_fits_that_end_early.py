@@ -1,22 +1,23 @@
-"""A fit that ends at any line of the library leaves nothing behind.
+"""A fit that ends anywhere leaves nothing behind.
 
 Every line of the library that a fit runs raises once: KeyboardInterrupt, as if the user
-interrupted it there, or an error, as if a callback, a scorer or a part failed. Either
-the exception reaches the caller and the estimator is what it was before, or the
-interruption ends the training with a warning and a usable model. The limits of threads,
-numpy's settings and the like are those from before, and the next fit gives what it
-would have given.
+interrupted it there, or an error. So does every call of a part, a scorer or a callback
+of the user's own. Either the exception reaches the caller and the estimator is what it
+was before, or the interruption ends the training with a warning and a usable model. The
+limits of threads, numpy's settings and the like are those from before, and the next fit
+gives what it would have given.
 
 Lines that clean up after an exception are left out: nothing can be done for those.
 """
 
 import ast
+import inspect
 import pickle
 import random
 import sys
 import threading
 import warnings
-from functools import cache
+from functools import cache, wraps
 from itertools import chain
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 import sknn_notes
+import sknn_notes.embeddings
 import sknn_notes.noise
 from sknn_notes import (
     Centerer,
@@ -45,6 +47,7 @@ from sknn_notes import (
     _messages,
     _threads,
 )
+from sknn_notes._part import Part
 from sknn_notes.model_selection import GridSearchCV
 from sknn_notes.tabular import TabularMLPClassifier
 
@@ -228,22 +231,6 @@ def table(model):
     return model.fit(TABLE, y)
 
 
-class Told:
-    """A callback and a scorer at once."""
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
-        fitted_estimator.predict(X)
-
-
 LAYERS = {"dropout": 0.2, "batch_norm": True, "penalty": "l1", "residual": True}
 LAYERS |= {"hidden_layer_sizes": (4, 4), "augment": sknn_notes.noise.GaussianNoise()}
 GRID = {"mlpclassifier__alpha": [1e-4, 1.0]}
@@ -315,14 +302,14 @@ def output(model):
     return getattr(model, name if hasattr(model, name) else "transform")(data)
 
 
-def outcome(fit, error, path, line, time):
-    """Fit, with an exception at a line, and check all that must hold."""
+def outcome(fit, error, run):
+    """Fit by a function that raises an error, and check all that must hold."""
     model = fit.made()
     before, around = pickle.dumps(model), surroundings()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            raising(error, path, line, time)(lambda: fit.fit(model))
+            run(lambda: fit.fit(model))
             raised = False
         except NotReached:
             return
@@ -364,19 +351,20 @@ def quietly(function, *arguments):
 
 @cache
 def places(name):
-    """Return a place for the first run of every line, and one for the last."""
+    """Return a place for every line, in its first or its last run."""
     fit = FITS[name]
     expected(fit)  # Fills caches.
     model = fit.made()
     found = quietly(places_of, lambda: fit.fit(model))
-    return sorted({(path, line, t) for path, line, n in found for t in (1, n)})
+    return sorted((path, line, n if line % 2 else 1) for path, line, n in found)
 
 
 def check(name, error, chosen):
     wrong = []
     for path, line, time in chosen:
         try:
-            outcome(FITS[name], error(), path, line, time)
+            raised = error()
+            outcome(FITS[name], raised, raising(raised, path, line, time))
         except AssertionError as failed:
             where = Path(path).relative_to(PACKAGE)
             wrong.append(f"{where}:{line}, run {time}: {str(failed)[:300]}")
@@ -399,3 +387,145 @@ def test_a_few_lines(name, error):
 @EACH_ERROR
 def test_every_line(name, error):
     check(name, error, places(name))
+
+
+# Parts, scorers and callbacks
+
+
+class Calls:
+    """Counts the calls of the user's own code, and raises in the n-th one."""
+
+    def __init__(self):
+        self.n, self.at, self.error = 0, None, None
+
+    def count(self):
+        self.n += 1
+        if self.n == self.at:
+            raise self.error
+
+    def raising(self, error, at):
+        """Return a function that calls another, and raises in the n-th call."""
+
+        def call(function):
+            self.n, self.at, self.error = 0, at, error
+            try:
+                result = function()
+            finally:
+                self.at = None
+            if self.n < at:
+                raise NotReached
+            return result
+
+        return call
+
+
+CALLS = Calls()
+
+
+def own(cls):
+    """Return a subclass of a part that counts the calls of its methods."""
+
+    def counted(method):
+        @wraps(method)
+        def call(self, *arguments, **options):
+            CALLS.count()
+            return method(self, *arguments, **options)
+
+        return call
+
+    methods = {
+        name: counted(method)
+        for name, method in inspect.getmembers(cls, inspect.isfunction)
+        if not (name.startswith("_") or hasattr(Part, name))
+        and not isinstance(inspect.getattr_static(cls, name), staticmethod)
+    }
+    made = type(f"Own{cls.__name__}", (cls,), methods | {"__module__": __name__})
+    globals()[made.__name__] = made  # for pickle
+    return made
+
+
+class OwnScorer:
+    def __call__(self, model, X, y):
+        CALLS.count()
+        return model.score(X, y)
+
+
+class OwnCallback:
+    def setup(self, estimator, context):
+        CALLS.count()
+
+    def teardown(self, estimator, context):
+        CALLS.count()
+
+    def on_fit_task_begin(self, estimator, context):
+        CALLS.count()
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator):
+        CALLS.count()
+        fitted_estimator.predict(X)
+
+
+OWN = {
+    "activation": own(sknn_notes.activations.Tanh)(),
+    "loss": own(sknn_notes.losses.LogLoss)(),
+    "penalty": own(sknn_notes.penalties.ElasticNet)(),
+    "solver": own(sknn_notes.optimizers.Adam)(),
+    "learning_rate": own(sknn_notes.schedules.InvScaling)(),
+    "init": own(sknn_notes.initializers.HeNormal)(),
+    "embedding": own(sknn_notes.embeddings.Periodic)(n_frequencies=2),
+}
+SCORED = {"early_stopping": True, "scoring": OwnScorer()}
+OWN_SEARCH = GridSearchCV(
+    network(**OWN),
+    {"alpha": [1e-4, 1.0]},
+    cv=2,
+    scoring=OwnScorer(),
+    error_score="raise",
+)
+OWN_FITS = {
+    "new": Fit(network(**OWN)),
+    "augmented": Fit(network(augment=own(sknn_notes.noise.GaussianNoise)())),
+    "again": Fit(network(**OWN, **SCORED), other_data),
+    "warm start": Fit(
+        network(warm_start=True, **OWN), lambda model: model.fit(X[::-1], y[::-1])
+    ),
+    "partial_fit": Fit(network(**OWN), first_part, next_part),
+    "networks": Fit(network(n_networks=2, **OWN, **SCORED), other_data),
+    "search": Fit(OWN_SEARCH, other_data),
+}
+if hasattr(MLPClassifier(), "set_callbacks"):
+    followed = network(**SCORED).set_callbacks(OwnCallback())
+    OWN_FITS["callbacks"] = Fit(followed, other_data)
+    followed = network(n_networks=2).set_callbacks(OwnCallback())
+    OWN_FITS["callbacks, networks"] = Fit(followed, other_data)
+
+
+def check_calls(name, error, some):
+    fit, wrong = OWN_FITS[name], []
+    expected(fit)
+    model = fit.made()
+    CALLS.n = 0
+    quietly(fit.fit, model)
+    for at in some(range(1, CALLS.n + 1)):
+        try:
+            raised = error()
+            outcome(fit, raised, CALLS.raising(raised, at))
+        except AssertionError as failed:
+            wrong.append(f"call {at}: {str(failed)[:300]}")
+    assert not wrong, "\n".join([str(len(wrong)), *wrong])
+
+
+EACH_OWN_FIT = pytest.mark.parametrize("name", OWN_FITS)
+
+
+@EACH_OWN_FIT
+@EACH_ERROR
+def test_a_few_calls_of_own_code(name, error):
+    check_calls(name, error, lambda calls: {calls[0], *calls[:: len(calls) // 3 + 1]})
+
+
+@pytest.mark.nightly
+@EACH_OWN_FIT
+@EACH_ERROR
+def test_every_call_of_own_code(name, error):
+    check_calls(name, error, list)
