@@ -74,7 +74,7 @@ if __name__ == "__main__":
         each.start()
     for method in methods:
         context = multiprocessing.get_context(method)
-        for _ in range(3):
+        for _ in range(2):
             results = context.Queue()
             child = context.Process(target=of_fit, args=(results,))
             child.start()
