@@ -181,10 +181,11 @@ class _Training:
             with config_context(**config):
                 return self._train(i, share)
 
+        futures: list[Any] = []
         with ThreadPoolExecutor(n_jobs) as pool:
-            # A thread does not inherit context variables.
-            futures = [pool.submit(copy_context().run, train, i) for i in indices]
             try:
+                # A thread does not inherit context variables.
+                futures += (pool.submit(copy_context().run, train, i) for i in indices)
                 wait(futures, return_when=FIRST_EXCEPTION)
             except KeyboardInterrupt:
                 self.interrupted = True
