@@ -3,7 +3,7 @@
     python benchmarks/concurrency.py
     python benchmarks/concurrency.py --seconds 1
 
-Predictions: rows per second of one fitted network that 1, 2, ... threads share, each
+Predictions: calls per second of one fitted network that 1, 2, ... threads share, each
 with one BLAS thread, over those of one thread. A single row is Python's work, which
 only one thread at a time does. Beside it stands how often two copies of a function that
 only computes a product fit into the same time: what the machine gives.
@@ -74,12 +74,12 @@ def calls_per_second(call, n_threads, seconds):
 
 
 def predictions(options):
-    """Print and return rows per second, by kernels, rows and threads."""
+    """Print and return calls per second, by kernels, rows and threads."""
     X, y = data(10_000)
     A = np.random.default_rng(0).normal(size=(400, 400))
     numbers = sorted({1, 2, os.cpu_count(), 2 * os.cpu_count()})
     table = {}
-    print(f"\n{'rows per second':26}", *(f"{n:>3} threads" for n in numbers))
+    print(f"\n{'calls per second':26}", *(f"{n:>3} threads" for n in numbers))
     for kernels in _kernels.available():
         use_kernels(kernels)
         model = network(max_iter=1).fit(X[:1000], y[:1000])

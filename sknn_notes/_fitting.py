@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import get_ident
 from typing import Any
+from weakref import ref
 
-# The thread of each fit that is running, by the id of its estimator, and an object of
-# its own.
-_running: dict[int, tuple[int, object]] = {}
+# The fits that are running, by the id of their estimators: the thread, and the estimator
+# itself, since an id is used again.
+_running: dict[int, tuple[int, ref[Any]]] = {}
 if hasattr(os, "register_at_fork"):
     # The fits of other threads do not run in a forked process.
     os.register_at_fork(after_in_child=_running.clear)
@@ -25,10 +26,13 @@ def unchanged_on_error(estimator: Any) -> Iterator[None]:
     RuntimeError
         If another thread is in such a block of the same estimator.
     """
-    key, own = id(estimator), (get_ident(), object())
+    key, own = id(estimator), (get_ident(), ref(estimator))
     try:
         # A single call, which no other thread interrupts.
-        if _running.setdefault(key, own)[0] != own[0]:
+        thread, fitted = _running.setdefault(key, own)
+        if fitted() is not estimator:  # left by an interruption
+            _running[key] = own
+        elif thread != own[0]:
             raise RuntimeError(
                 f"This {type(estimator).__name__} is being fitted by another thread. "
                 "Fit a copy in each thread, sklearn.base.clone(estimator)."

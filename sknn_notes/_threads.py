@@ -237,30 +237,50 @@ def run_on_threads(function: Callable[[int], Any], n_calls: int, n_jobs: int) ->
                 errors[i] = error
             stop.set()
 
-    # Threads do not inherit context variables.
-    threads = [Thread(target=copy_context().run, args=(work,)) for _ in range(n_jobs)]
+    threads = [_Thread(work) for _ in range(n_jobs)]
     started = []
     quick = quick_switches() if n_jobs > 1 else nullcontext()
     # Not an executor: an interruption might leave it holding locks of its threads.
     with quick:
         try:
             for thread in threads:
-                thread.start()
                 started.append(thread)
-            for thread in started:
-                _wait_for(thread)
+                thread.start()
+            for thread in threads:
+                thread.wait()
         finally:
             stop.set()
             for thread in started:
-                _wait_for(thread)
+                # An interrupted start may have created the thread, or not.
+                if thread.begun.wait(0.5):
+                    thread.wait()
     if errors:
         raise errors[min(errors)]
 
 
-def _wait_for(thread: Thread) -> None:
-    """Join a thread in short waits, so that an interruption takes effect."""
-    while thread.is_alive():
-        thread.join(0.05)
+class _Thread(Thread):
+    """A thread with the context variables of its creator.
+
+    Before Python 3.13, an interrupted ``join`` takes a thread for ended that is not.
+    """
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.begun, self._ended = Event(), Event()
+        # Threads do not inherit context variables.
+        super().__init__(target=copy_context().run, args=(function,))
+
+    def run(self) -> None:
+        self.begun.set()
+        try:
+            super().run()
+        finally:
+            self._ended.set()
+
+    def wait(self) -> None:
+        """Wait in short steps until the function has returned, and join."""
+        while not self._ended.wait(0.05):
+            pass
+        self.join()
 
 
 def ahead(function: Callable[[], T]) -> Callable[[], T]:
@@ -276,14 +296,14 @@ def ahead(function: Callable[[], T]) -> Callable[[], T]:
             done.append((None, error))
 
     def result() -> T:
-        _wait_for(thread)
+        thread.wait()
         value: T
         value, error = done[0]
         if error is not None:
             raise error
         return value
 
-    thread = Thread(target=copy_context().run, args=(call,))
+    thread = _Thread(call)
     thread.start()
     return result
 
