@@ -7,8 +7,8 @@ from threading import get_ident
 from typing import Any
 from weakref import ref
 
-# The fits that are running, by the id of their estimators: the thread, and the estimator
-# itself, since an id is used again.
+# The fits that are running, by the id of their estimators: the thread, and the
+# estimator itself, since an id is used again.
 _running: dict[int, tuple[int, ref[Any]]] = {}
 if hasattr(os, "register_at_fork"):
     # The fits of other threads do not run in a forked process.

@@ -74,7 +74,13 @@ def numpy_steps(monkeypatch):
 # Where to raise
 
 
-SPARED = "__enter__", "__exit__", "__sklearn_tags__", "_is_stochastic_on_device"
+SPARED = (
+    "__enter__",
+    "__exit__",
+    "__sklearn_tags__",
+    "_is_stochastic_on_device",
+    "_token",
+)
 
 
 @cache
