@@ -293,7 +293,7 @@ def surroundings():
         "its lock": _threads._blas._lock.locked(),
         "blocks of quick switches": set(_threads.quick_switches._blocks),
         "switches": sys.getswitchinterval(),
-        "listener": _messages._listener.get(),
+        "listener": _messages._current(),
         "running fits": dict(_fitting._running),
         "errors of numpy": np.geterr(),
         "configuration": sklearn.get_config(),
