@@ -57,10 +57,14 @@ def newest(session):
 def oldest(session):
     """Tests on the oldest versions that pyproject.toml allows."""
     project = nox.project.load_toml("pyproject.toml")["project"]
-    pins = [item.replace(">=", "==") for item in project["dependencies"]]
+    extras = project["optional-dependencies"]
+    oldest = [*project["dependencies"], *extras["plot"], *extras["progress"]]
+    pins = [item.replace(">=", "==") for item in oldest]
     # What scikit-learn 1.6 needs itself. It passes pytest an iterator, which pytest 9.1
-    # warns of, and asks frames for a protocol which polars 1.40 warns of.
+    # warns of, and asks frames for a protocol which polars 1.40 warns of. matplotlib
+    # 3.8 calls what pyparsing 3.3 warns of.
     pins += ["joblib==1.2.0", "threadpoolctl==3.1.0", "pytest<9.1", "polars<1.40"]
+    pins += ["pyparsing<3.3"]
     tools = ["skops", "optuna", "optuna-integration"]
     install(session, "--prefer-binary", "-e", ".[test]", *pins, *tools)
     pytest(session, *session.posargs)
@@ -131,6 +135,15 @@ def docs(session):
     build = ["sphinx-build", "-W", "--keep-going", "-q"]
     session.run(*build, *session.posargs, "docs", "docs/_build/html", env=ONE_THREAD)
     session.run("python", ".ci/check_site.py", "docs/_build/html")
+
+
+@nox.session
+def audit(session):
+    """Known vulnerabilities of what the package and its extras install."""
+    extras = "fast,plot,progress,gpu,dask,onnx"
+    # With --no-venv, of all that is installed.
+    install(session, "-e", f".[{extras}]", "pip-audit>=2.7")
+    session.run("pip-audit", "--skip-editable", *session.posargs)
 
 
 @nox.session

@@ -10,6 +10,7 @@ from collections import Counter
 from contextvars import ContextVar, Token
 from types import FrameType
 from typing import Any, NamedTuple
+from weakref import ref
 
 from sklearn.exceptions import ConvergenceWarning
 
@@ -44,19 +45,26 @@ class Listening:
         self._tokens: list[Token[Any]] = []
 
     def __enter__(self) -> list[Told]:
-        self._tokens.append(_listener.set(self))
+        self._tokens.append(_listener.set(ref(self)))
         return self.told
 
     def __exit__(self, *error: Any) -> None:
         _listener.reset(self._tokens.pop())
 
 
-_listener: ContextVar[Listening | None] = ContextVar("_listener", default=None)
+# A weak reference, since an interruption may keep a block from ending.
+_listener: ContextVar[ref[Listening] | None] = ContextVar("_listener", default=None)
+
+
+def _current() -> Listening | None:
+    """Return the innermost listener of this thread, or None."""
+    listener = _listener.get()
+    return None if listener is None else listener()
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Issue a warning for the line in the user's code, or send it to the listener."""
-    listener = _listener.get()
+    listener = _current()
     if listener is None:
         warnings.warn(message, category, stacklevel=_level())
         return
@@ -105,5 +113,5 @@ def pass_on(told: list[Told], total: int, what: str) -> None:
 
 def say(line: str) -> None:
     """Print a line in one piece, so that lines of several threads don't mix."""
-    listener = _listener.get()
+    listener = _current()
     print(f"{line}\n" if listener is None else f"{listener.name}: {line}\n", end="")

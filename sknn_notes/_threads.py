@@ -35,7 +35,7 @@ class _BlasThreads:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._limits: list[int] = []
+        self._limits: dict[object, int] = {}
         self._shared: list[Any] = []
         self._by_thread: list[Any] = []
         self._before: list[int] = []
@@ -45,23 +45,26 @@ class _BlasThreads:
     @contextmanager
     def limit(self, n_threads: int) -> Iterator[None]:
         """Use at most ``n_threads`` within the block, and never more than are set."""
-        with self._lock:
-            if not self._limits:
-                self._find_libraries()
-                self._before = [blas.get_num_threads() for blas in self._shared]
-            self._limits.append(n_threads)
-            self._set(min(self._limits))
-        own = [(blas, blas.get_num_threads()) for blas in self._by_thread]
-        for blas, before in own:
-            blas.set_num_threads(min(n_threads, before))
+        key = object()
+        own: list[tuple[Any, int]] = []
+        # An interruption anywhere restores the numbers.
         try:
+            with self._lock:
+                if not self._limits:
+                    self._find_libraries()
+                    self._before = [blas.get_num_threads() for blas in self._shared]
+                self._limits[key] = n_threads
+                self._set(min(self._limits.values()))
+            own += [(blas, blas.get_num_threads()) for blas in self._by_thread]
+            for blas, before in own:
+                blas.set_num_threads(min(n_threads, before))
             yield
         finally:
             for blas, before in own:
                 blas.set_num_threads(before)
             with self._lock:
-                self._limits.remove(n_threads)
-                self._set(min(self._limits, default=None))
+                if self._limits.pop(key, None) is not None:
+                    self._set(min(self._limits.values(), default=None))
 
     def count(self) -> int:
         """Return the largest number of threads of any library."""
@@ -80,21 +83,21 @@ class _BlasThreads:
             self._shared = [blas for blas in found if not _counts_by_thread(blas)]
 
     def _set(self, n_threads: int | None) -> None:
+        last, self._now = self._now, n_threads
         for blas, before in zip(self._shared, self._before, strict=True):
-            now, wanted = _least(self._now, before), _least(n_threads, before)
-            if now != wanted:
+            wanted = _least(n_threads, before)
+            if wanted != _least(last, before):
                 # threadpoolctl only lets the thread that sets the number first change
                 # it, until it is released. Here any thread may, one at a time.
                 release = getattr(blas, "clear_controlling_thread", lambda force: None)
                 release(force=True)
                 blas.set_num_threads(wanted)
                 release(force=True)
-        self._now = n_threads
 
     def forget(self) -> None:
         """Restore the threads in a process that was forked during a limit."""
         self._lock = Lock()
-        self._limits = []
+        self._limits = {}
         self._set(None)
 
 
@@ -150,25 +153,37 @@ class _QuickSwitches:
     _SECONDS = 2e-4
 
     def __init__(self) -> None:
-        self._lock, self._n_blocks = Lock(), 0
+        self._lock = Lock()
+        self._blocks: set[object] = set()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        with self._lock:
-            if not self._n_blocks:
-                self._before = sys.getswitchinterval()
-                sys.setswitchinterval(min(self._before, self._SECONDS))
-            self._n_blocks += 1
+        key = object()
         try:
+            with self._lock:
+                if not self._blocks:
+                    self._before = sys.getswitchinterval()
+                self._blocks.add(key)
+                sys.setswitchinterval(min(self._before, self._SECONDS))
             yield
         finally:
             with self._lock:
-                self._n_blocks -= 1
-                if not self._n_blocks:
-                    sys.setswitchinterval(self._before)
+                if key in self._blocks:
+                    self._blocks.remove(key)
+                    if not self._blocks:
+                        sys.setswitchinterval(self._before)
+
+    def forget(self) -> None:
+        """Restore the interval in a process that was forked during a block."""
+        self._lock = Lock()
+        if self._blocks:
+            self._blocks.clear()
+            sys.setswitchinterval(self._before)
 
 
 quick_switches = _QuickSwitches()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=quick_switches.forget)
 
 _stop: ContextVar[Event | None] = ContextVar("_stop", default=None)
 
@@ -222,30 +237,50 @@ def run_on_threads(function: Callable[[int], Any], n_calls: int, n_jobs: int) ->
                 errors[i] = error
             stop.set()
 
-    # Threads do not inherit context variables.
-    threads = [Thread(target=copy_context().run, args=(work,)) for _ in range(n_jobs)]
+    threads = [_Thread(work) for _ in range(n_jobs)]
     started = []
     quick = quick_switches() if n_jobs > 1 else nullcontext()
     # Not an executor: an interruption might leave it holding locks of its threads.
     with quick:
         try:
             for thread in threads:
-                thread.start()
                 started.append(thread)
-            for thread in started:
-                _wait_for(thread)
+                thread.start()
+            for thread in threads:
+                thread.wait()
         finally:
             stop.set()
             for thread in started:
-                _wait_for(thread)
+                # An interrupted start may have created the thread, or not.
+                if thread.begun.wait(0.5):
+                    thread.wait()
     if errors:
         raise errors[min(errors)]
 
 
-def _wait_for(thread: Thread) -> None:
-    """Join a thread in short waits, so that an interruption takes effect."""
-    while thread.is_alive():
-        thread.join(0.05)
+class _Thread(Thread):
+    """A thread with the context variables of its creator.
+
+    Before Python 3.13, an interrupted ``join`` takes a thread for ended that is not.
+    """
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self.begun, self._ended = Event(), Event()
+        # Threads do not inherit context variables.
+        super().__init__(target=copy_context().run, args=(function,))
+
+    def run(self) -> None:
+        self.begun.set()
+        try:
+            super().run()
+        finally:
+            self._ended.set()
+
+    def wait(self) -> None:
+        """Wait in short steps until the function has returned, and join."""
+        while not self._ended.wait(0.05):
+            pass
+        self.join()
 
 
 def ahead(function: Callable[[], T]) -> Callable[[], T]:
@@ -261,14 +296,14 @@ def ahead(function: Callable[[], T]) -> Callable[[], T]:
             done.append((None, error))
 
     def result() -> T:
-        _wait_for(thread)
+        thread.wait()
         value: T
         value, error = done[0]
         if error is not None:
             raise error
         return value
 
-    thread = Thread(target=copy_context().run, args=(call,))
+    thread = _Thread(call)
     thread.start()
     return result
 

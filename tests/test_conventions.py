@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import sknn_notes
 from sknn_notes._base import DOCS_URL
@@ -90,6 +91,37 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 def test_the_runtime_needs_scikit_learn_numpy_and_scipy_only():
     required = {re.match(r"[\w-]+", item)[0] for item in PROJECT["dependencies"]}
     assert required == {"scikit-learn", "numpy", "scipy"}
+
+
+def requirements():
+    """Yield the requirements of the package and of all extras, but its own extras."""
+    for items in [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]:
+        yield from (item for item in items if not item.startswith("sknn_notes["))
+
+
+@pytest.mark.parametrize("requirement", sorted(set(requirements())))
+def test_every_requirement_has_a_lower_bound(requirement):
+    (operator,) = {each.operator for each in _specifiers(requirement)} - {"<"}
+    assert operator in (">=", "==")
+
+
+def test_the_oldest_session_tests_the_lower_bounds():
+    """It replaces >= by ==; continuous integration runs it."""
+    extras = PROJECT["optional-dependencies"]
+    for item in [*PROJECT["dependencies"], *extras["plot"], *extras["progress"]]:
+        (bound,) = _specifiers(item)
+        assert bound.operator == ">="
+    session = (ROOT / "noxfile.py").read_text().partition("def oldest(")[2]
+    session = session.partition("@nox.session")[0]
+    assert '[*project["dependencies"], *extras["plot"], *extras["progress"]]' in session
+    assert '[item.replace(">=", "==") for item in oldest]' in session
+    for name in ("oldest", "audit"):
+        checks = (ROOT / ".github" / "workflows" / "checks.yml").read_text()
+        assert f"session: {name} }}" in checks
+
+
+def _specifiers(requirement):
+    return list(Requirement(requirement).specifier)
 
 
 def test_the_changelog_and_the_citation_know_the_version():

@@ -10,7 +10,6 @@ import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.core.errors import NumbaError
 from numba.extending import intrinsic, overload, register_jitable
 
 from sknn_notes import _compile
@@ -73,16 +72,29 @@ def address(function, loops, dtype, active=False):
             else:
                 with locked():
                     dispatcher.compile(signature)
-        except NumbaError as error:
+        except Exception as error:
             names = ", ".join(loop.__qualname__ for loop in loops or (function,))
             raise TypeError(
-                f"Numba can't compile {names}. Correct these loops, or remove them to "
-                f"train the part by its definition. {error}"
+                f"Numba can't compile {names}. {_remedy(function, *loops)} {error}"
             ) from error
         code = dispatcher.overloads[signature.args]
         name = code.fndesc.llvm_func_name
         _addresses[key] = code.library.get_pointer_to_function(name)
     return _addresses[key]
+
+
+def _remedy(*functions):
+    """Say what to do about functions that numba can't compile."""
+    if all(map(_is_ours, functions)):
+        return (
+            f"Its version {numba.__version__} does not fit. Install another one, or "
+            "set SKNN_NOTES_KERNELS=numpy to compile nothing."
+        )
+    return "Correct these loops, or remove them to train the part by its definition."
+
+
+def _is_ours(function):
+    return function.__module__.partition(".")[0] == "sknn_notes"
 
 
 def _key(function, loops, dtype):
@@ -127,7 +139,7 @@ def _dispatcher(function, loops, dtype):
     made = function(*map(_loop, loops)) if loops else function
     dispatcher = njit(**OPTIONS, **INSIDE)(made)
     # The digest of the sources covers only functions of this library.
-    if all(f.__module__.partition(".")[0] == "sknn_notes" for f in (function, *loops)):
+    if all(map(_is_ours, (function, *loops))):
         dispatcher._cache = DiskCache("+".join(map(_name, (function, *loops))))
     return dispatcher
 

@@ -12,6 +12,9 @@ from sknn_notes._engine.rows import as_matrix
 # Memory that stacks may use on a device whose free memory is unknown.
 _UNKNOWN_MEMORY = 2**30
 
+# What to do where memory is short.
+_LESS_AT_ONCE = "Lower batch_size or, in a search, stack_size."
+
 _recording = Lock()
 
 
@@ -75,17 +78,35 @@ class Device:
             - cuda.memory_allocated(self.device)
         )
 
-    def explained(self, error, n_models):
-        """Return an error of a step; an error about memory says what to do."""
-        if not isinstance(error, self.torch.OutOfMemoryError):
-            return error
+    def explained(self, error, n_models=1, remedy=_LESS_AT_ONCE):
+        """Return an error of training; an error of the device says what to do."""
         what = "a network" if n_models == 1 else f"a stack of {n_models} networks"
-        memory = MemoryError(
-            f"{self!r} ran out of memory for {what}. Lower batch_size or, in a search, "
-            "stack_size."
-        )
-        memory.__cause__ = error
-        return memory
+        if isinstance(error, self.torch.OutOfMemoryError):
+            explained: Exception = MemoryError(
+                f"{self!r} ran out of memory for {what}. {remedy}"
+            )
+        elif isinstance(error, _of_accelerator(self.torch)):
+            explained = RuntimeError(
+                f"{self!r} failed during the training of {what}: "
+                f"{str(error).splitlines()[0]}. This process can't use it any longer. "
+                "Start a new one, or set device='cpu'."
+            )
+        else:
+            return error
+        # Its frames would keep the memory of the device.
+        explained.__cause__ = error.with_traceback(None)
+        return explained
+
+    @contextmanager
+    def explaining(self, remedy):
+        """Explain the errors of the device in the block."""
+        try:
+            yield
+        except Exception as error:
+            explained = self.explained(error, remedy=remedy)
+            if explained is error:
+                raise
+            raise explained from explained.__cause__
 
     @contextmanager
     def active(self):
@@ -160,6 +181,12 @@ class Device:
     def stream(self, batches, n_rows):
         """Return a stream that sends the inputs of batches block by block."""
         return Stream(self, batches, n_rows)
+
+
+def _of_accelerator(torch):
+    """Return the class of the errors of a device that no longer works."""
+    # PyTorch before 2.8 raises RuntimeError, as for errors in a part.
+    return getattr(torch, "AcceleratorError", ())
 
 
 class Stream:

@@ -169,10 +169,7 @@ class _SideBySide:
                 try:
                     self._go_on()
                 except Exception as raised:
-                    error = self._device.explained(raised, len(self._active))
-                    # These members can't be trained; other stacks continue.
-                    for member in self._active:
-                        member.error = error
+                    self._fail(raised)
                 self._leave([member for member in self._active if member.is_done])
         except KeyboardInterrupt:
             for member in self._active:
@@ -182,6 +179,12 @@ class _SideBySide:
             self._leave(self._active)
             return True
         return False
+
+    def _fail(self, raised):
+        """End the training of all active members; other stacks continue."""
+        error = self._device.explained(raised, len(self._active))
+        for member in self._active:
+            member.error = error
 
     def _go_on(self):
         """Train for an epoch, on a stack with few finished members."""
@@ -226,7 +229,7 @@ class _SideBySide:
         """Train for an epoch."""
         stack, plans = self._stack, {}
         for member in active:
-            plan = _attempt(member, member.epochs.plan_epoch)
+            plan = self._attempt(member, member.epochs.plan_epoch)
             if plan is not None:
                 plans[id(member)] = plan
         if not plans:
@@ -240,7 +243,7 @@ class _SideBySide:
         self._look_at(active)
         for member, loss in zip(stack.members, losses, strict=True):
             if id(member) in plans:
-                _attempt(member, member.epochs.finish_epoch, loss)
+                self._attempt(member, member.epochs.finish_epoch, loss)
         self._share_time(active)
 
     def _look_at(self, active):
@@ -259,30 +262,34 @@ class _SideBySide:
             self._stack.bring_home([places[id(member)] for member in members])
 
     def _leave(self, members):
-        self._bring_home([member for member in members if member.error is None])
+        try:
+            self._bring_home([member for member in members if member.error is None])
+        except Exception as raised:
+            self._fail(raised)
+            members = self._active
         self._end(members)
 
     def _end(self, members):
         for member in members:
             # Removed first, so that a training ends only once.
             self._active = [each for each in self._active if each is not member]
-            restored = _attempt(member, member.epochs.restore_best)
+            restored = self._attempt(member, member.epochs.restore_best)
             if member.error is None:
                 network, loss = member.network, member.program.loss
-                _attempt(member, member.epochs.check, network, loss, restored)
+                self._attempt(member, member.epochs.check, network, loss, restored)
             # The monitor should not keep memory of the device.
             vars(member.epochs.monitor).pop("copy_weights", None)
             if self._finish is not None:
                 self._finish(member)
 
-
-def _attempt(member, function, *arguments):
-    """Call a function; an error ends the training of this member only."""
-    try:
-        with member.context:
-            return function(*arguments)
-    except Exception as error:
-        member.error = error
+    def _attempt(self, member, function, *arguments):
+        """Call a function; an error ends the training of this member only."""
+        try:
+            with member.context:
+                return function(*arguments)
+        except Exception as error:
+            # The first error is the cause of later ones.
+            member.error = member.error or self._device.explained(error)
 
 
 class Predictions:

@@ -25,12 +25,14 @@ def together(stack_size: int | Literal["auto"]) -> Iterator["_Together"]:
         ``n_tasks`` is the number of tasks that were run, ``told`` holds their warnings.
     """
     backend = _Together(stack_size)
-    context = parallel_backend(backend, n_jobs=get_active_backend()[1])
-    backend.leave = context.unregister
+    context = None
     try:
+        context = parallel_backend(backend, n_jobs=get_active_backend()[1])
+        backend.leave = context.unregister
         yield backend
     finally:
-        context.unregister()
+        if context is not None:
+            context.unregister()
 
 
 class _Together(ParallelBackendBase):

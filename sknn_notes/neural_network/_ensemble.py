@@ -1,20 +1,17 @@
 """Training of an ensemble: several networks in one estimator, with different seeds."""
 
 import copy
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from contextvars import copy_context
 from threading import Event, Lock
 from typing import Any
 
-from sklearn import config_context, get_config
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from sknn_notes._arrays import numpy_dtype
 from sknn_notes._engine.side_by_side import train_side_by_side
 from sknn_notes._messages import Listening, pass_on, warn
-from sknn_notes._threads import n_threads, share_of_threads
+from sknn_notes._threads import n_threads, run_on_threads
 from sknn_notes.neural_network._devices import device_of
 from sknn_notes.neural_network._prepare import dtypes, is_first, prepare
 from sknn_notes.neural_network._shared import Shared
@@ -175,23 +172,16 @@ class _Training:
         self.told = [each for some in told for each in some]
 
     def _run_on_threads(self, indices, n_jobs):
-        share, config = share_of_threads(n_jobs), get_config()
+        told: dict[int, list] = {}
 
         def train(i):
-            with config_context(**config):
-                return self._train(i, share)
+            told[i] = self._train(i, nullcontext)
 
-        with ThreadPoolExecutor(n_jobs) as pool:
-            # A thread does not inherit context variables.
-            futures = [pool.submit(copy_context().run, train, i) for i in indices]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-            except KeyboardInterrupt:
-                self.interrupted = True
-            finally:
-                # Stop those that still run after an error or an interruption.
-                self._stop.set()
-        return [future.result() for future in futures]
+        try:
+            run_on_threads(train, len(indices), n_jobs)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        return [told[i] for i in sorted(told)]
 
     def _run_in_stack(self, indices, device):
         """Train all networks on a device; return the warnings of each."""

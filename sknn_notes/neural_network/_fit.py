@@ -31,7 +31,11 @@ from sknn_notes.neural_network._validation import (
     evaluation,
 )
 
-_NO_CONTEXT = nullcontext()
+_NO_CONTEXT: Any = nullcontext()
+# What to do where L-BFGS needs more memory than a device has.
+_IN_BATCHES = (
+    "Choose solver='adam', which uses one batch at a time, or set device='cpu'."
+)
 
 
 @dataclass
@@ -205,24 +209,11 @@ class Training:
     def _minimize(self, tasks):
         estimator, batches, solver = self.estimator, self.batches, self.plan.solver
         if not solver.stochastic:
-            # The objective is evaluated on all rows at once.
-            batch = as_matrix(batches.X), batches.y, batches.sample_weight
-            if self.device is None:
-                objective: Any = self.plan.objective(self.network, batch)
-                self._tell_executor(objective.executor.description)
-            else:
-                program = self.plan.objective(self.network).program
-                objective = DeviceObjective(program, batch, self.device)
-                self._tell_executor(f"torch on {self.device}")
-            train_lbfgs(
-                objective,
-                batch,
-                self.monitor,
-                max_fun=solver.max_fun,
-                max_iter=estimator.max_iter,
-                tol=estimator.tol,
-                tasks=tasks,
-            )
+            device, context = self.device, _NO_CONTEXT
+            if device is not None:
+                context = device.explaining(_IN_BATCHES)
+            with context:
+                self._minimize_at_once(tasks)
             return
         self.state.use(solver, self.network.theta)
         program = self.plan.program(self.network)
@@ -231,6 +222,27 @@ class Training:
         epochs = self._epochs(executor.program.scheduled, tasks)
         train(executor, epochs)
         self._warn_unless_converged(epochs)
+
+    def _minimize_at_once(self, tasks):
+        """Minimize the objective, which is evaluated on all rows at once."""
+        batches, solver = self.batches, self.plan.solver
+        batch = as_matrix(batches.X), batches.y, batches.sample_weight
+        if self.device is None:
+            objective: Any = self.plan.objective(self.network, batch)
+            self._tell_executor(objective.executor.description)
+        else:
+            program = self.plan.objective(self.network).program
+            objective = DeviceObjective(program, batch, self.device)
+            self._tell_executor(f"torch on {self.device}")
+        train_lbfgs(
+            objective,
+            batch,
+            self.monitor,
+            max_fun=solver.max_fun,
+            max_iter=self.estimator.max_iter,
+            tol=self.estimator.tol,
+            tasks=tasks,
+        )
 
     def _epochs(self, scheduled, tasks):
         estimator = self.estimator

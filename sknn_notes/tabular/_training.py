@@ -138,6 +138,9 @@ class Trainer:
         seconds = time.monotonic() - start
         number = self.history[-1]["group"] + 1 if self.history else 0
         for network in _networks(group):
+            if not network.loss_curve_:
+                # The user interrupted its first epoch: there is nothing to keep.
+                raise KeyboardInterrupt
             reached = network.best_epoch_ - 1
             validation = network.validation_loss_curve_
             self.history.append(

@@ -185,7 +185,7 @@ def test_a_file_system_without_locks_keeps_code_all_the_same(home):
         assert (process.hits, process.result, process.warnings) == (hits, RIGHT, [])
 
 
-def test_what_is_compiled_ages_with_all_of_the_sources(tmp_path, home):
+def test_what_is_compiled_ages_with_all_of_the_sources_and_numba(tmp_path, home):
     package = tmp_path / "library" / PACKAGE.name
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     environment = {"PYTHONPATH": package.parent, "HOME": home}
@@ -194,6 +194,8 @@ def test_what_is_compiled_ages_with_all_of_the_sources(tmp_path, home):
     other = package / "_engine" / "training.py"
     other.write_text(other.read_text() + "\n# changed\n")
     assert [Process(**environment).hits for _ in range(2)] == [0, 1]
+    newer = Process(before="import numba; numba.__version__ = '99.0'", **environment)
+    assert (newer.hits, newer.result, newer.warnings) == (0, RIGHT, [])
 
 
 FROZEN = """

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from sknn_notes import MLPClassifier, MLPRegressor, Standardizer
+from sknn_notes import MLPClassifier, MLPRegressor, Standardizer, _threads
 from sknn_notes._engine import monitor as engine_monitor
 from sknn_notes.inspection import ActivationsDisplay, UncertaintyDisplay, sanity_check
 from sknn_notes.neural_network._validation import Fold, hold_out
@@ -538,15 +538,19 @@ def test_an_interruption_before_the_first_epoch_raises(three_classes, monkeypatc
     assert not hasattr(model, "coefs_")
 
 
+@pytest.mark.filterwarnings("ignore:Training interrupted by user after")
 def test_an_interruption_while_threads_train_ends_them(three_classes, monkeypatch):
     X, y = three_classes
-    from sknn_notes.neural_network import _ensemble
+    wait, calls = _threads._Thread.wait, []
 
-    def wait(futures, return_when):
-        time.sleep(0.3)
-        raise KeyboardInterrupt
+    def interrupted(self):
+        calls.append(self)
+        if len(calls) == 1:
+            time.sleep(0.3)
+            raise KeyboardInterrupt
+        wait(self)
 
-    monkeypatch.setattr(_ensemble, "wait", wait)
+    monkeypatch.setattr(_threads._Thread, "wait", interrupted)
     model = network(n_jobs=3, max_iter=10**6, n_iter_no_change=np.inf)
     with pytest.warns(UserWarning, match=r"interrupted by user: \d of 3 networks"):
         model.fit(X, y)

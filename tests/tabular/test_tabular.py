@@ -16,6 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
 from sknn_notes import MLPClassifier, MLPRegressor
+from sknn_notes._engine import training
 from sknn_notes.tabular import TabularMLPClassifier, TabularMLPRegressor
 
 QUALITIES = ["fast", "balanced", "best"]
@@ -269,6 +270,22 @@ def test_a_failed_fit_changes_nothing(table):
     with pytest.raises(ValueError, match="infinity"):
         model.fit(X.assign(number=np.inf), y)
     np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
+@pytest.mark.filterwarnings("ignore:Training interrupted by user after 0 epochs")
+def test_an_interruption_in_the_first_epoch_changes_nothing(table, monkeypatch):
+    X, y, _ = table
+    model = TabularMLPClassifier("fast", random_state=0).fit(X, y)
+    before = pickle.dumps(model)
+
+    def plan_epoch(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.Epochs, "plan_epoch", plan_epoch)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    is_same = pickle.dumps(model) == before
+    assert is_same
 
 
 def test_wrong_parameters_and_tables_raise(table):
