@@ -17,6 +17,7 @@ from sknn_notes.layers._dense import Dense
 from sknn_notes.layers._feature_scaling import FeatureScaling
 from sknn_notes.layers._layer_norm import LayerNormLayer
 from sknn_notes.layers._residual import Fork, Join
+from sknn_notes.noise import GaussianNoise
 
 every_layout = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 
@@ -120,6 +121,34 @@ def test_everything_has_the_networks_type(dtype, options):
     assert predict(network, make_X(dtype=dtype)).dtype == dtype
 
 
+class Depths(GlorotUniform):
+    """An initializer that keeps the number of hidden layers that it is told."""
+
+    def start(self, n_hidden_layers):
+        self.n_hidden_layers_ = n_hidden_layers
+
+
+@pytest.mark.parametrize("n_hidden", [0, 1, 3])
+def test_layers_and_initializers_know_the_depth(n_hidden):
+    activations = [Tanh()] * n_hidden
+    layers = hidden_layers([4] * (n_hidden + 2), activations, input_dropout=0.1)
+    network, init = Network(layers, np.float64), Depths()
+    network.initialize(init, 0.0, np.random.default_rng(0))
+    assert init.n_hidden_layers_ == n_hidden
+    inner = [depth for depth in range(n_hidden) for _ in ("dense", "activation")]
+    assert [layer.depth for layer in layers] == [0, *inner, n_hidden]
+
+
+def test_layers_know_their_widths():
+    embedding = Periodic(n_frequencies=2, n_units=2)
+    embedding.start(np.zeros((1, 2)))
+    options = {"dropout": [0.25], "batch_norm": BatchNorm(), "layer_norm": LayerNorm()}
+    inputs = {"embedding": embedding, "feature_scaling": True, "input_dropout": 0.1}
+    network = make_network([Tanh()], **options, **inputs, residual=True)
+    widths = [layer.n_outputs for layer in network.layers]
+    assert widths == [6, 6, 6, *[5] * 7, 3]
+
+
 def test_layers_have_the_titles_that_a_summary_shows():
     embedding = Periodic(n_frequencies=2)
     embedding.start(np.zeros((1, 2)))
@@ -159,6 +188,24 @@ def test_bounds_by_hand():
     ]:
         assert layer.bound(p, 2.0, 3.0) == expected, layer
     assert Activate(Tanh(), 0, 4).bound({}, 0.5, 3.0) == 1
+
+
+def test_the_inputs_are_those_before_an_embedding():
+    embedding = Periodic(n_frequencies=2)
+    embedding.start(np.zeros((1, 4)))
+    for options, expected in [({}, 6), ({"embedding": embedding}, 4)]:
+        network = make_network(augment=[GaussianNoise()], **options)
+        assert network.n_inputs == network.layers[0].n_inputs == expected
+
+
+def test_averages_of_all_the_data_are_those_of_the_last_pass():
+    network, X = make_network([Tanh()], batch_norm=BatchNorm()), make_X()
+    network.forward(X)
+    network.set_running()
+    (norm,) = network.fitted.batch_norms
+    Z = X @ network.fitted.coefs[0]
+    np.testing.assert_allclose(norm["mean"], Z.mean(axis=0), atol=1e-15)
+    np.testing.assert_allclose(norm["var"], Z.var(axis=0))
 
 
 # Forward and backward
