@@ -99,6 +99,13 @@ def coverage(session):
 
 
 @nox.session
+def mutants(session):
+    """Whether the tests notice changes of the source: ``-- --family losses``."""
+    install(session, "-e", ".[test-full]", "coverage>=7.6", "cosmic-ray>=8.3")
+    session.run("python", "benchmarks/mutants.py", *session.posargs)
+
+
+@nox.session
 def lint(session):
     """Ruff's rules and format."""
     install(session, "-e", ".[dev]")

@@ -13,6 +13,8 @@ from sknn_notes.layers._base import Flow
 from sknn_notes.layers._batch_norm import BatchNormLayer
 from sknn_notes.layers._dense import Dense
 from sknn_notes.layers._dropout import Dropout, Mask
+from sknn_notes.layers._input_noise import InputNoise
+from sknn_notes.noise import Noise
 
 RTOL = {"float32": 2e-5, "float64": 1e-12}
 every_dtype = pytest.mark.parametrize("dtype", RTOL)
@@ -276,6 +278,44 @@ def test_relu_lets_nan_through(dtype):
     Z = np.array([[np.nan, -1.0, 2.0]], dtype)
     out, _ = Activate(ReLU(), 0, 3).forward({}, Z, Flow(Z))
     np.testing.assert_array_equal(out, [[np.nan, 0, 2]])
+
+
+# Noise on the inputs
+
+
+class Shift(Noise):
+    """Noise that adds a number, and keeps the type of array that it gets."""
+
+    def __init__(self, *, in_array_code=False):
+        self.in_array_code = in_array_code
+        self.seen = []
+
+    def noisy(self, X, key):
+        self.seen.append(type(X).__name__)
+        return X + key
+
+    def predict(self, X):
+        return self.noisy(X, 10)
+
+    def sample(self, X, rng):
+        return self.noisy(X, 100)
+
+
+@pytest.mark.parametrize("in_array_code", [False, True])
+def test_noise_without_array_code_gets_numpys_arrays(in_array_code):
+    torch = pytest.importorskip("torch")
+    noise, rng = Shift(in_array_code=in_array_code), np.random.default_rng(0)
+    layer, A = InputNoise(noise, 2), torch.asarray([[1.0, 2.0]])
+    found = [
+        layer.forward({}, A, Flow(A, iter([1])))[0],
+        layer.forward({}, A, Flow(A))[0],
+        layer.predict({}, A, Flow(A)),
+        layer.predict({}, A, Flow(A, rng=rng)),
+    ]
+    assert {type(out) for out in found} == {torch.Tensor}
+    assert [out[0, 1] for out in found] == [3, 12, 12, 102]
+    # A sample is always drawn by numpy.
+    assert noise.seen == 3 * ["Tensor" if in_array_code else "ndarray"] + ["ndarray"]
 
 
 # Max norm

@@ -6,10 +6,18 @@ from scipy.sparse import csr_array
 
 from sknn_notes._engine.network import Network, hidden_layers
 from sknn_notes._engine.prediction import Predictor
-from sknn_notes.activations import ACTIVATIONS, Logistic, ReLU, Tanh
+from sknn_notes.activations import ACTIVATIONS, ELU, Logistic, ReLU, Tanh
+from sknn_notes.embeddings import Periodic
 from sknn_notes.initializers import GlorotUniform
 from sknn_notes.layers import BatchNorm, LayerNorm
+from sknn_notes.layers._activate import Activate
 from sknn_notes.layers._base import Fitted
+from sknn_notes.layers._batch_norm import BatchNormLayer
+from sknn_notes.layers._dense import Dense
+from sknn_notes.layers._feature_scaling import FeatureScaling
+from sknn_notes.layers._layer_norm import LayerNormLayer
+from sknn_notes.layers._residual import Fork, Join
+from sknn_notes.noise import GaussianNoise
 
 every_layout = pytest.mark.parametrize("sparse", [False, True], ids=["dense", "sparse"])
 
@@ -111,6 +119,93 @@ def test_everything_has_the_networks_type(dtype, options):
     arrays = [network.theta, network.grad, network.running, raw, *seen]
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
     assert predict(network, make_X(dtype=dtype)).dtype == dtype
+
+
+class Depths(GlorotUniform):
+    """An initializer that keeps the number of hidden layers that it is told."""
+
+    def start(self, n_hidden_layers):
+        self.n_hidden_layers_ = n_hidden_layers
+
+
+@pytest.mark.parametrize("n_hidden", [0, 1, 3])
+def test_layers_and_initializers_know_the_depth(n_hidden):
+    activations = [Tanh()] * n_hidden
+    layers = hidden_layers([4] * (n_hidden + 2), activations, input_dropout=0.1)
+    network, init = Network(layers, np.float64), Depths()
+    network.initialize(init, 0.0, np.random.default_rng(0))
+    assert init.n_hidden_layers_ == n_hidden
+    inner = [depth for depth in range(n_hidden) for _ in ("dense", "activation")]
+    assert [layer.depth for layer in layers] == [0, *inner, n_hidden]
+
+
+def test_layers_know_their_widths():
+    embedding = Periodic(n_frequencies=2, n_units=2)
+    embedding.start(np.zeros((1, 2)))
+    options = {"dropout": [0.25], "batch_norm": BatchNorm(), "layer_norm": LayerNorm()}
+    inputs = {"embedding": embedding, "feature_scaling": True, "input_dropout": 0.1}
+    network = make_network([Tanh()], **options, **inputs, residual=True)
+    widths = [layer.n_outputs for layer in network.layers]
+    assert widths == [6, 6, 6, *[5] * 7, 3]
+
+
+def test_layers_have_the_titles_that_a_summary_shows():
+    embedding = Periodic(n_frequencies=2)
+    embedding.start(np.zeros((1, 2)))
+    options = {"dropout": [0.25], "dropconnect": 0.5, "inverted": False}
+    norms = {"batch_norm": BatchNorm(momentum=0.2), "layer_norm": LayerNorm()}
+    inputs = {"embedding": embedding, "feature_scaling": True}
+    network = make_network([Tanh()], **options, **norms, **inputs, residual=True)
+    assert [layer.title for layer in network.layers] == [
+        "Periodic(n_frequencies=2)",
+        "FeatureScaling()",
+        "",
+        "Dense(dropconnect=0.5)",
+        "BatchNorm(momentum=0.2)",
+        "LayerNorm()",
+        "Tanh()",
+        "Dropout(0.25)",
+        "Residual()",
+        "Dense(dropconnect=0.5)",
+    ]
+
+
+def test_bounds_by_hand():
+    """The largest outputs for inputs up to 2 and parameters up to 3."""
+    square, other = Fork(0, 4, 4), Fork(0, 4, 5)
+    assert [fork.bound({}, 2.0, 3.0) for fork in (square, other)] == [2, 2]
+    norm = BatchNormLayer(BatchNorm(eps=0.25), 2, 0)
+    averages = {"mean": np.array([-4.0, 1.0]), "var": np.array([9.0, 3.75])}
+    for layer, p, expected in [
+        (Dense(4, 5, 0), {}, (4 * 2 + 1) * 3),
+        (norm, averages, 3 * ((2 + 4) / 2 + 1)),
+        (LayerNormLayer(LayerNorm(), 9, 0), {}, 3 * (3 + 1)),
+        (FeatureScaling(2), {"factors": np.array([-5.0, 1.0])}, 2 * 5),
+        (Join(square), {}, 2 + 2),
+        (Join(other), {"W": np.ones((4, 5))}, 2 + 4 * 2 * 3),
+        (Activate(Tanh(), 0, 4), {}, 2),
+        (Activate(ELU(alpha=5.0), 0, 4), {}, -5 * np.expm1(-2.0)),
+    ]:
+        assert layer.bound(p, 2.0, 3.0) == expected, layer
+    assert Activate(Tanh(), 0, 4).bound({}, 0.5, 3.0) == 1
+
+
+def test_the_inputs_are_those_before_an_embedding():
+    embedding = Periodic(n_frequencies=2)
+    embedding.start(np.zeros((1, 4)))
+    for options, expected in [({}, 6), ({"embedding": embedding}, 4)]:
+        network = make_network(augment=[GaussianNoise()], **options)
+        assert network.n_inputs == network.layers[0].n_inputs == expected
+
+
+def test_averages_of_all_the_data_are_those_of_the_last_pass():
+    network, X = make_network([Tanh()], batch_norm=BatchNorm()), make_X()
+    network.forward(X)
+    network.set_running()
+    (norm,) = network.fitted.batch_norms
+    Z = X @ network.fitted.coefs[0]
+    np.testing.assert_allclose(norm["mean"], Z.mean(axis=0), atol=1e-15)
+    np.testing.assert_allclose(norm["var"], Z.var(axis=0))
 
 
 # Forward and backward

@@ -5,6 +5,7 @@ import pytest
 from scipy.special import xlogy
 
 from sknn_notes import MLPClassifier, MLPRegressor
+from sknn_notes._engine.batches import Batches
 from sknn_notes._engine.network import Network, hidden_layers
 from sknn_notes._engine.objective import Objective
 from sknn_notes._engine.program import Program
@@ -312,6 +313,21 @@ def test_every_layer_writes_to_the_one_gradient():
     for arrays in network.g:
         for array in arrays.values():
             assert np.shares_memory(array, grad)
+
+
+@pytest.mark.parametrize("options", [{}, {"dropout": [0.5]}], ids=str)
+def test_the_mean_of_an_epoch_is_that_of_its_steps(options):
+    objective, X, y = small_network(**options)
+    batches = Batches(X, y, None, batch_size=25, shuffle=True)
+    total, rng = 0.0, np.random.default_rng(3)
+    for rows, classes, _ in batches.epoch(rng):
+        keys = rng.bit_generator.random_raw(1) if options else None
+        loss, _ = objective.mean_loss(rows, classes, keys=keys)
+        total += len(classes) * loss
+    mean = objective.mean(batches, np.random.default_rng(3))
+    assert mean == pytest.approx(total / N + objective.penalty(), rel=1e-14)
+    noiseless = objective.mean_loss(X, y)[0] + objective.penalty()
+    assert (mean == pytest.approx(noiseless, rel=1e-9)) == (not options)
 
 
 # Compiled

@@ -184,6 +184,13 @@ def test_gram_and_projection(kernels, X):
     np.testing.assert_allclose(out, centered @ W, rtol=tolerance, atol=10 * tolerance)
 
 
+def test_the_rounding_error_of_a_mean_is_not_in_the_gram_matrix(kernels):
+    # Near 2**52 there are only integers, so both means are rounded by 1 / 3.
+    small = np.array([[0.0, 1], [1, 0], [0, 1]])
+    _, gram = kernels.centered_gram(2.0**52 + small)
+    np.testing.assert_allclose(np.triu(gram), [[2 / 3, -2 / 3], [0, 2 / 3]], rtol=1e-15)
+
+
 def test_merging_keeps_what_rounding_drops():
     chunks = 1e8 + np.random.default_rng(0).normal(size=(1000, 1, 1))
     moments = reference.Moments(*np.zeros((4, 1)))

@@ -8,7 +8,7 @@ from sklearn.datasets import load_diabetes, load_wine, make_classification
 from sklearn.exceptions import ConvergenceWarning
 
 from sknn_notes import MLPClassifier, MLPRegressor
-from sknn_notes.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, LogLoss
+from sknn_notes.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES, Hinge, LogLoss
 
 NO_BETTER = "no better than a constant"
 
@@ -126,6 +126,21 @@ def test_constants_of_regression_losses(name):
 
     for _ in range(20):
         assert mean_loss(best) <= mean_loss(best + 0.1 * rng.normal(size=2))
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        # The top class costs (1 - p) K margin on average, zeros cost (K - 1) margin.
+        ([0, 0, 1, 2], [3, 0, 0]),
+        ([0, 1, 2], [0, 0, 0]),
+        ([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]], [-3, 3]),
+    ],
+)
+def test_the_constant_of_the_hinge_loss_by_hand(y, expected):
+    y = np.array(y)
+    best = Hinge(margin=3.0).constant(y, None, len(expected))
+    np.testing.assert_array_equal(best, expected)
 
 
 # False alarms

@@ -358,6 +358,24 @@ def test_what_it_tells_the_classifier():
     assert [loss.n_raw(n_outputs) for n_outputs in (1, 3, 10)] == [1, 2, 9]
 
 
+@pytest.mark.parametrize(
+    ("n_classes", "expected"),
+    # 2**d leaves of depth d: 8 * 32 is the first product that is small enough.
+    [(128, False), (256, True), (512, True)],
+)
+def test_single_nodes_are_computed_where_paths_are_short(n_classes, expected):
+    loss = HierarchicalSoftmax()
+    assert not loss.chooses
+    loss.start(np.arange(n_classes), None)
+    assert loss.chooses == expected
+
+
+def test_samples_share_no_nodes():
+    choice = make_loss().choose(np.array([0, 1, 2]), [7, 8], np.float64)
+    assert choice.shared.shape == choice.shift.shape == (2, 0)
+    assert not HierarchicalSoftmax().is_random
+
+
 @every_tree
 def test_the_tree_survives_pickle_and_not_clone(form, tree):
     loss, (raw, y) = make_loss(tree), make_raw()

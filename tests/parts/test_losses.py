@@ -478,6 +478,9 @@ def test_a_loss_is_for_all_tasks_with_one_raw_output_each_by_default(loss):
     assert isinstance(loss, ClassificationLoss)
     assert loss.tasks == ("binary", "multiclass", "multilabel")
     assert not loss.indices_for_two
+    assert not loss.is_random
+    assert not loss.chooses
+    assert loss.n_chosen == (0, 0)
     before = dict(vars(loss))
     assert loss.start(np.arange(3), np.ones(3)) is None
     assert vars(loss) == before

@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 import pytest
+from sklearn.neural_network import MLPClassifier
 
 from sknn_notes.optimizers import LBFGS, OPTIMIZERS, SGD, Adam, AdamW, RMSProp
 from sknn_notes.penalties import L1, L2, ElasticNet
@@ -276,6 +277,13 @@ def test_lbfgs_takes_no_steps_of_its_own():
     assert set(STOCHASTIC) == set(OPTIMIZERS) - {"lbfgs"}
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_defaults_are_those_of_scikit_learn(name):
+    theirs = {"rho": 0.9, **MLPClassifier().get_params()}  # No RMSProp there.
+    own = OPTIMIZERS[name]().get_params()
+    assert own == {parameter: theirs[parameter] for parameter in own}
+
+
 # Idle steps
 
 
@@ -371,6 +379,18 @@ def test_idle_steps_are_those_with_a_gradient_of_0(
     for i, (one, other) in enumerate(zip(*results, strict=True)):
         scale = max(moved, 1e-12) if i == 0 else np.mean(np.abs(other)) + 1e-12
         assert np.mean(np.abs(one - other)) <= error * scale
+
+
+@pytest.mark.parametrize("solver", [HEAVY, SGD()], ids=repr)
+@pytest.mark.parametrize("penalty", [L1(), ElasticNet()], ids=repr)
+def test_idle_steps_with_momentum_are_exact_away_from_0(solver, penalty):
+    theta, state, rates = idle_problem(solver)
+    theta += np.sign(theta)
+    problem = penalty, 1.0, theta, state, rates
+    results = at_once(solver, *problem), with_gradient_0(solver, *problem)
+    assert (np.sign(results[1][0]) == np.sign(theta)).all()
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-15)
 
 
 @every_solver

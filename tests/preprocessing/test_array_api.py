@@ -23,6 +23,7 @@ from sknn_notes import (
     _arrays,
     _sklearn,
 )
+from sknn_notes.preprocessing import _array_kernels
 
 needs_dispatch = pytest.mark.needs("scikit-learn>=1.9", "it dispatches arrays")
 DEFAULTS = [Centerer(), Standardizer(), MinMaxNormalizer(), Whitener()]
@@ -461,6 +462,24 @@ def test_an_older_scikit_learn_says_so(strict, X, monkeypatch, dispatch):
         monkeypatch.setattr(module, "has_array_dispatch", False)
     with pytest.raises(ImportError, match=r"need scikit-learn 1\.9 or later"):
         Standardizer().fit(strict.array(X))
+
+
+@needs_dispatch
+@pytest.mark.usefixtures("dispatch")
+@pytest.mark.parametrize("value", [1.0, np.nan, np.inf])
+def test_kernels_tell_whether_all_values_are_finite(library, value, monkeypatch):
+    monkeypatch.setattr(_array_kernels, "BLOCK_SIZE", 6)  # Blocks of two rows.
+    X = np.arange(18.0).reshape(6, 3)
+    X[1, 2] = value
+    X, one = library.array(X), library.array(np.ones(3))
+    W, bounds = library.array(np.eye(3)), (-1.0, 1.0)
+    with np.errstate(invalid="ignore"):
+        found = [
+            _array_kernels.affine(X, one, one, one, one, library.xp.empty_like(X)),
+            _array_kernels.rescale(X, one, one, one, bounds, library.xp.empty_like(X)),
+            _array_kernels.project(X, one, W, library.xp.empty_like(X)),
+        ]
+    assert found == 3 * [np.isfinite(value)]
 
 
 @needs_dispatch

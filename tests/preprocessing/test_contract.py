@@ -1,6 +1,8 @@
 """Contract of every transformer with scikit-learn, pandas, polars and pickle."""
 
+import ast
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -71,6 +73,15 @@ def X(rng):
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@each_transformer
+def test_defaults_are_those_that_the_docstring_names(transformer):
+    documented = dict(
+        re.findall(r"^ *(\w+) : .*default=(.+)$", type(transformer).__doc__, re.M)
+    )
+    defaults = {name: ast.literal_eval(value) for name, value in documented.items()}
+    assert transformer.get_params() == defaults
 
 
 # Every third configuration runs with each change, the others nightly.

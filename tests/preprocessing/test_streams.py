@@ -14,6 +14,7 @@ from sknn_notes import (
     Standardizer,
     Whitener,
 )
+from sknn_notes.preprocessing._covariance import add_rows
 
 # Those whose statistics merge exactly, except for rounding.
 MERGING = [
@@ -153,6 +154,13 @@ def test_rounding_leaves_a_constant_column_constant():
             whitener.partial_fit(chunk)
         assert np.isfinite(whitener.transform(X)).all()
         assert (whitener.components_[:, 0] == 0).all()
+
+
+def test_chunks_are_counted_since_each_is_rounded():
+    scatter, X = None, np.eye(3)
+    for n_chunks in (1, 2, 3):
+        scatter = add_rows(scatter, X)
+        assert scatter.n_chunks == n_chunks
 
 
 def test_trees_need_targets_in_every_chunk(X, y):

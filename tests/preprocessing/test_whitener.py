@@ -219,6 +219,20 @@ def test_fewer_samples_than_badly_scaled_features():
 
 
 @pytest.mark.parametrize("method", SPECTRAL)
+def test_fewer_samples_than_features_of_which_few_are_large(method):
+    # Of five directions, the variances of three are 1e-24 of the others.
+    deviations = np.r_[1e6, 1e6, np.full(18, 1e-6)]
+    X = np.random.default_rng(0).normal(size=(6, 20)) * deviations
+    whitener = Whitener(method, eps=0).fit(X)
+    error = whitener.inverse_transform(whitener.transform(X)) - X
+    assert (np.abs(error) / deviations).max() < 1e-6
+    if method == "pca":
+        exact = np.linalg.svd(X - X.mean(axis=0), compute_uv=False) ** 2 / 6
+        found = whitener.explained_variance_
+        np.testing.assert_allclose(found[:5], exact[:5], rtol=1e-6)
+
+
+@pytest.mark.parametrize("method", SPECTRAL)
 @pytest.mark.parametrize("n_samples", [60, 300, 20_000])
 @pytest.mark.parametrize("d", [2, 3, 6, 40])
 def test_a_cut_direction_is_warned_of_once(method, n_samples, d):
