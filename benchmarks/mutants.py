@@ -394,6 +394,12 @@ def write(report, path):
     path.write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
 
 
+def end(*_):
+    """End on a signal, so that the folder is removed; a second one changes nothing."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit("Ended by a signal; the same command goes on.")
+
+
 def main():
     """Run a sample, or one mutant of it."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -426,8 +432,7 @@ def main():
         sys.exit(f"{options.replay} is not in the sample.")
     # The package is imported by forks alone, each with its own version of it.
     preload()
-    # So that the folder is removed.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, end)
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         folder = Path(name).resolve()
         ignored = shutil.ignore_patterns("__pycache__", "_build", "auto_examples")
