@@ -98,7 +98,9 @@ class _BlasThreads:
         """Restore the threads in a process that was forked during a limit."""
         self._lock = Lock()
         self._limits = {}
-        self._set(None)
+        # Without a limit, libraries may have been found since the last one.
+        if self._now is not None:
+            self._set(None)
 
 
 def _least(limit: int | None, before: int) -> int:
