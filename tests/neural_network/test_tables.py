@@ -108,6 +108,12 @@ def test_text_among_the_targets_of_a_regressor():
             MLPRegressor().fit(table(), targets)
 
 
+@both
+def test_a_value_with_a_period_is_shown_whole(estimator):
+    for message in rejected(estimator, [["St. Louis", 1, 2]] * 12):
+        assert "could not convert string to float: 'St. Louis'." in message
+
+
 def test_weights_that_are_no_numbers():
     with pytest.raises(ValueError, match=r"sample_weight must hold numbers; .*'a'"):
         MLPClassifier().fit(table(), y, sample_weight=["a"] * 12)
