@@ -263,7 +263,7 @@ def run_on_threads(function: Callable[[int], Any], n_calls: int, n_jobs: int) ->
 class _Thread(Thread):
     """A thread with the context variables of its creator.
 
-    Before Python 3.13, an interrupted ``join`` takes a thread for ended that is not.
+    Before Python 3.13, an interrupted ``join`` marks a running thread as ended.
     """
 
     def __init__(self, function: Callable[[], Any]) -> None:
