@@ -60,6 +60,7 @@ __all__ = [
     "take",
     "to_numpy",
     "transpose",
+    "unit_near",
 ]
 
 

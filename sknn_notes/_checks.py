@@ -270,7 +270,8 @@ def holding_numbers(what: str) -> Iterator[None]:
         if not any(phrase in text for phrase in says):
             raise
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        reason = text.partition(". ")[0].removesuffix(".")
+        # numpy goes on to explain what a common type is.
+        reason = text.partition(". This means")[0].removesuffix(".")
         raise kind(f"{what} must hold numbers; {reason}.") from None
 
 

@@ -68,6 +68,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from sknn_notes._numpy import errstate
 from sknn_notes._typing import Method
 
 __all__ = [
@@ -107,7 +108,7 @@ def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], M
     return decorator
 
 
-_without_warning = np.errstate(over="ignore", invalid="ignore")
+_without_warning = errstate(over="ignore", invalid="ignore")
 assert_all_finite = _without_warning(assert_all_finite)
 check_array = _without_warning(check_array)
 check_X_y = _without_warning(check_X_y)

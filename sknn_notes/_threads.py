@@ -98,7 +98,9 @@ class _BlasThreads:
         """Restore the threads in a process that was forked during a limit."""
         self._lock = Lock()
         self._limits = {}
-        self._set(None)
+        # Without a limit, libraries may have been found since the last one.
+        if self._now is not None:
+            self._set(None)
 
 
 def _least(limit: int | None, before: int) -> int:
@@ -261,7 +263,7 @@ def run_on_threads(function: Callable[[int], Any], n_calls: int, n_jobs: int) ->
 class _Thread(Thread):
     """A thread with the context variables of its creator.
 
-    Before Python 3.13, an interrupted ``join`` takes a thread for ended that is not.
+    Before Python 3.13, an interrupted ``join`` marks a running thread as ended.
     """
 
     def __init__(self, function: Callable[[], Any]) -> None:

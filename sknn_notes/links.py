@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import log_expit, log_softmax
 
 from sknn_notes._arrays import expit
+from sknn_notes._numpy import errstate
 from sknn_notes._part import NoLoopsError, form_of
 from sknn_notes._trees import Tree
 from sknn_notes._typing import Floats, Graph, Integers
@@ -85,7 +86,7 @@ class Link:
         """
         return raw
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def log_inverse(self, raw: Floats) -> Floats:
         """Return the logarithm of ``inverse``, finite even if that rounds to 0."""
         return np.log(self.inverse(raw))
@@ -163,7 +164,7 @@ class Gaussian(Link):
     def inverse(self, raw: Floats) -> Floats:
         return raw[:, : raw.shape[1] // 2]
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def std(self, raw: Floats) -> Floats:
         std: Floats = np.exp(0.5 * raw[:, raw.shape[1] // 2 :])
         return std
@@ -215,7 +216,7 @@ class Quantiles(Link):
         distances = [round(abs(float(level) - 0.5), 9) for level in self.levels]
         return distances.index(min(distances))
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def quantiles(self, raw: Floats) -> Floats:
         steps = raw.reshape(len(raw), len(self.levels), -1).copy()
         np.logaddexp(0, steps[:, 1:], out=steps[:, 1:])
@@ -276,7 +277,7 @@ class Log(Link):
 
     name = "exp"
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def inverse(self, raw: Floats) -> Floats:
         return np.exp(raw)
 
@@ -304,12 +305,12 @@ class Logit(Link):
     name = "logistic"
     gives_probabilities = True
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def inverse(self, raw: Floats) -> Floats:
         p: Floats = expit(raw, np)
         return p
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def log_inverse(self, raw: Floats) -> Floats:
         return _log(self.inverse(raw), log_expit(raw))
 
@@ -334,14 +335,14 @@ class Softmax(Link):
     name = "softmax"
     gives_probabilities = True
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def inverse(self, raw: Floats) -> Floats:
         p = raw - np.maximum.reduce(raw, axis=1, keepdims=True)
         np.exp(p, out=p)
         p /= np.add.reduce(p, axis=1, keepdims=True)
         return p
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def log_inverse(self, raw: Floats) -> Floats:
         return _log(self.inverse(raw), log_softmax(raw, axis=1))
 
@@ -379,14 +380,14 @@ class TreePaths(Link):
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def inverse(self, raw: Floats) -> Floats:
         return np.exp(self.scores(raw))
 
     def log_inverse(self, raw: Floats) -> Floats:
         return self.scores(raw)
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def scores(self, raw: Floats) -> Floats:
         tree = self.tree
         # Log-probabilities of the left and the right child of each node: first given
@@ -410,7 +411,7 @@ class TreePaths(Link):
             of_child[above[start:stop]] = np.sum(sums[:, start:stop], axis=0)
         return Log().raw(sums[1]) - Log().raw(sums[0])
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def best_leaf(
         self, decide: Callable[[Integers, Integers], Floats], n_rows: int
     ) -> Integers:

@@ -72,6 +72,22 @@ def test_private_names_of_sklearn_come_from_one_module(path):
     )
 
 
+@pytest.mark.parametrize(
+    "path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix()
+)
+def test_settings_of_numpy_are_not_shared_between_calls(path):
+    """As numpy's decorator does before version 2."""
+    functions = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef)
+    ]
+    decorators = [ast.unparse(d) for node in functions for d in node.decorator_list]
+    assert not any(text.startswith("np.errstate") for text in decorators), (
+        "decorate with errstate of sknn_notes/_numpy.py"
+    )
+
+
 def test_the_note_on_private_names_covers_each():
     """Every private name is imported with a word on what replaces it."""
     tree = ast.parse(PRIVATE_IMPORTS.read_text(encoding="utf-8"))

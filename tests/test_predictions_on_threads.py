@@ -21,6 +21,7 @@ from sknn_notes import (
     Whitener,
     _kernels,
 )
+from sknn_notes._numpy import errstate
 from sknn_notes.tabular import TabularMLPClassifier
 
 ROOT = Path(sknn_notes.__file__).parents[1]
@@ -134,6 +135,37 @@ def test_what_a_stream_computes_when_it_is_needed_is_computed_on_any_thread(meth
         for Z, shape in results.values():
             np.testing.assert_array_equal(Z, expected)
             assert shape == (6, 6)
+
+
+def test_settings_of_numpy_return_to_those_of_the_caller():
+    """Also of calls that begin and end in turns, and of nested ones."""
+    begun = {name: threading.Event() for name in ("first", "other")}
+    ended, found = threading.Event(), {}
+
+    @errstate(all="ignore")
+    def call(function=None):
+        assert np.geterr()["over"] == "ignore"
+        if function is not None:
+            function()
+
+    def first():
+        with np.errstate(all="raise"):
+            call(lambda: begun["first"].set() or begun["other"].wait(60))
+            found["first"] = np.geterr()
+            ended.set()
+
+    def other():
+        with np.errstate(all="warn"):
+            begun["first"].wait(60)
+            call(lambda: begun["other"].set() or ended.wait(60))
+            found["other"] = np.geterr()
+
+    at_once(first, other)
+    assert set(found["first"].values()) == {"raise"}
+    assert set(found["other"].values()) == {"warn"}
+    before = np.geterr()
+    call(call)
+    assert np.geterr() == before
 
 
 COUNT = """

@@ -10,7 +10,12 @@ from sklearn.datasets import make_classification
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from sknn_notes import MLPClassifier
-from sknn_notes._threads import quick_switches, run_on_threads, threads_for
+from sknn_notes._threads import (
+    _BlasThreads,
+    quick_switches,
+    run_on_threads,
+    threads_for,
+)
 
 BLAS = ThreadpoolController().select(user_api="blas")
 SMALL = 50, (64, 182, 182, 10)
@@ -99,6 +104,15 @@ def test_a_forked_process_has_the_threads_that_were_set(two_threads):
         _, status = os.waitpid(child, 0)
         assert set(counts()) == {1}
     assert os.waitstatus_to_exitcode(status) == 0
+
+
+def test_a_process_may_be_forked_between_the_search_for_libraries_and_a_limit():
+    blas = _BlasThreads()
+    with blas.limit(1):
+        pass
+    # As ``count`` finds one that was loaded since.
+    blas._shared.append(object())
+    blas.forget()
 
 
 def test_threads_switch_quickly_while_several_run():

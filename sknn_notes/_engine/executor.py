@@ -143,7 +143,9 @@ class Executor:
             n_steps = state.epoch * batches.n_batches
             if n_steps // _INTERVAL < (n_steps + batches.n_batches) // _INTERVAL:
                 for array in memory_of(memory):
-                    remove_subnormals(array)
+                    # A user's own solver may hold arrays of any kind.
+                    if _is_like(array, self.network.theta):
+                        remove_subnormals(array)
 
     def _run_blocks(self, batches, rates, state, scheduled):
         total, done = 0.0, 0
@@ -323,15 +325,17 @@ def entries_of(X):
 def _check_memory(optimizer, state, theta):
     """Raise TypeError if the arrays of a state don't fit the compiled loops."""
     for name, array in state.items():
-        if isinstance(array, np.ndarray) and (
-            array.shape != theta.shape or array.dtype != theta.dtype
-        ):
+        if isinstance(array, np.ndarray) and not _is_like(array, theta):
             raise TypeError(
                 f"{type(optimizer).__name__}.start returned {name!r} of shape "
                 f"{array.shape} and dtype {array.dtype}, but its loops require arrays "
                 f"like theta, of shape {theta.shape} and dtype {theta.dtype}. Correct "
                 "start, or remove the loops."
             )
+
+
+def _is_like(array, theta):
+    return array.shape == theta.shape and array.dtype == theta.dtype
 
 
 def _record(stages, tape, y):

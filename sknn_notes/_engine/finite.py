@@ -7,6 +7,7 @@ from scipy.sparse import issparse
 
 from sknn_notes._engine.prediction import Predictor
 from sknn_notes._engine.rows import blocks_of
+from sknn_notes._numpy import errstate
 
 
 class DivergenceError(ValueError):
@@ -31,7 +32,7 @@ def divergence(what, remedies=REMEDIES):
     )
 
 
-@np.errstate(all="ignore")
+@errstate(all="ignore")
 def check_finite(network, loss, X, when, size=None, remedies=REMEDIES):
     """Raise DivergenceError unless the network is finite and so are its predictions.
 

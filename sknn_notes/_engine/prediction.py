@@ -9,6 +9,7 @@ from sklearn.utils import gen_batches
 
 from sknn_notes._arrays import to_numpy
 from sknn_notes._engine.rows import as_matrix, blocks_of
+from sknn_notes._numpy import errstate
 from sknn_notes._threads import threads_for
 from sknn_notes.embeddings._base import check_dense
 from sknn_notes.layers._base import Flow
@@ -120,7 +121,7 @@ class Predictor:
             yield rows, self._of_chunk(X[rows], fitted)
 
     # Overflows lead to outputs that are not finite, which callers check.
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def _of_chunk(self, X, fitted):
         with _threads(X, fitted.coefs):
             return self._forward(as_matrix(X), fitted)
@@ -348,7 +349,7 @@ def _threads(X, coefs):
     return threads_for(min(X.shape[0], _CHUNK_ROWS), units)
 
 
-@np.errstate(all="ignore")
+@errstate(all="ignore")
 def spread_of(passes):
     """Return the standard deviation over passes, also if squares over- or underflow."""
     spread, size = np.std(passes, axis=0), np.max(np.abs(passes))

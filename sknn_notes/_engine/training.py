@@ -16,6 +16,7 @@ from sknn_notes._engine.finite import (
 )
 from sknn_notes._messages import say, warn
 from sknn_notes._scipy import minimize
+from sknn_notes._threads import stopped
 from sknn_notes.schedules import Progress, values
 
 
@@ -324,7 +325,7 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
     network = objective.network
     # The weights after the last iteration that the monitor recorded.
     accepted = network.theta.copy()
-    stopped = False
+    ended = False
 
     def value_and_gradient(theta):
         network.theta[:] = theta
@@ -343,14 +344,14 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
         accepted[:] = theta
 
     def record(intermediate_result):
-        nonlocal stopped
+        nonlocal ended
         update(intermediate_result.x, intermediate_result.fun)
         if tasks is not None:
             # The beginning of an iteration is only known at its end.
             tasks.begin()
-            stopped = tasks.end()
-        if stopped or (monitor.watches_score and monitor.on_plateau):
-            stopped = True
+            ended = tasks.end()
+        if ended or (monitor.watches_score and monitor.on_plateau):
+            ended = True
             raise StopIteration
 
     start = objective(*batch)
@@ -373,7 +374,7 @@ def train_lbfgs(objective, batch, monitor, *, max_fun, max_iter, tol, tasks=None
                 "ftol": 64 * np.finfo(float).eps,
             },
         )
-        if not stopped:
+        if not ended:
             _warn_unless_converged(result, max_iter)
     except KeyboardInterrupt:
         _stop_interrupted(monitor)
@@ -399,6 +400,8 @@ def _take_averages(network, X):
 
 def _stop_interrupted(monitor):
     monitor.interrupted = True
+    if stopped():  # The caller of run_on_threads reports it, once.
+        return
     warn(
         f"Training interrupted by user after {len(monitor.losses)} epochs; the weights "
         "reached so far are kept.",

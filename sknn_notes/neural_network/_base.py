@@ -30,6 +30,7 @@ from sknn_notes._engine.prediction import (
 )
 from sknn_notes._engine.rows import Rows
 from sknn_notes._fitting import unchanged_on_error
+from sknn_notes._numpy import errstate
 from sknn_notes._part import resolve
 from sknn_notes._sklearn import (
     _check_sample_weight,
@@ -224,7 +225,7 @@ class BaseMLP(CallbackSupportMixin, ReportsMixin, BaseObject):
                 del self._fit_record
 
     # Validation finds values that overflow the type of the network; underflow gives 0.
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def _validate_data(
         self, X: MatrixLike, y: Any, dtypes: Any, reset: bool
     ) -> tuple[Any, Any]:
@@ -286,7 +287,7 @@ class BaseMLP(CallbackSupportMixin, ReportsMixin, BaseObject):
         if not hasattr(self, "coefs_"):
             check_is_fitted(self)
 
-    @np.errstate(all="ignore")
+    @errstate(all="ignore")
     def _fitted_arrays(self, X: MatrixLike) -> tuple[Any, Fitted]:
         """Return the validated ``X``, and the arrays that prediction needs."""
         with explained(self, X), holding_numbers("X"):

@@ -8,13 +8,14 @@ from sklearn.utils import gen_batches
 from sknn_notes._arrays import to_numpy
 from sknn_notes._engine.prediction import chunk_rows
 from sknn_notes._messages import warn
+from sknn_notes._numpy import errstate
 from sknn_notes.neural_network._parameters import base_rate, value_at_start
 
 # Maximum number of samples, and of their raw outputs, for comparing the losses.
 _N_ROWS, _N_OUTPUTS = 10_000, 10**7
 
 
-@np.errstate(all="ignore")
+@errstate(all="ignore")
 def warn_if_at_chance(estimator, network, plan, batches, reached):
     """Warn if the fitted network is no better than a constant prediction.
 

@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import (
 )
 
 from sknn_notes._checks import holding_numbers
+from sknn_notes._numpy import errstate
 from sknn_notes._part import kept
 from sknn_notes._sklearn import compute_class_weight
 from sknn_notes._typing import Floats, Integers
@@ -43,7 +44,7 @@ class ClassTargets(Targets):
         self.n_outputs = 1 if self.binary else len(classes)
 
     @classmethod
-    @np.errstate(invalid="ignore")  # scikit-learn casts floats to int to compare them.
+    @errstate(invalid="ignore")  # scikit-learn casts floats to int to compare them.
     def start(
         cls, estimator: Any, y: Any, sample_weight: Floats | None, partial: bool
     ) -> tuple[Self, Any]:
@@ -101,7 +102,7 @@ class ClassTargets(Targets):
             "out_activation_": self.link.name,
         }
 
-    @np.errstate(invalid="ignore")
+    @errstate(invalid="ignore")
     def check(self, y: Any, complete: bool = False) -> Any:
         """Return ``y``; raise for unknown or, with ``complete``, missing classes."""
         y = _checked(y)
@@ -144,7 +145,7 @@ class ClassTargets(Targets):
     def strata(self, y: Any) -> Integers | None:
         return None if self.multilabel else self.columns(y)[0]
 
-    @np.errstate(over="ignore")
+    @errstate(over="ignore")
     def weights(
         self, y: Any, sample_weight: Floats | None, partial: bool = False
     ) -> Floats | None:

@@ -69,7 +69,7 @@ def explained(estimator: Any, X: Any) -> Iterator[None]:
         if "Input X contains NaN" in text:
             columns = _of_columns(X, "with missing values", _has_missing)
             advice = f"{columns} {table} accepts missing values."
-        elif "must hold numbers; " in text:
+        elif "must hold numbers; " in text and not _holds_numbers(X):
             columns = _of_columns(X, "with other values", _has_others)
             advice = (
                 f"{columns} {table} accepts strings and categories, and "
@@ -87,6 +87,13 @@ def _of_columns(X: Any, what: str, condition: Callable[[Any], bool]) -> str:
     columns = zip(X.columns, np.asarray(X, dtype=object).T, strict=True)
     names = [str(name) for name, values in columns if condition(values)]
     return f" Columns {what}: {shown(names)}."
+
+
+def _holds_numbers(X: Any) -> bool:
+    """Whether X holds numbers only, so that it is y that does not."""
+    if hasattr(X, "columns"):
+        return not any(map(_has_others, np.asarray(X, dtype=object).T))
+    return getattr(getattr(X, "dtype", None), "kind", "") in ("b", "i", "u", "f")
 
 
 def _has_missing(values: NDArray[Any]) -> bool:
@@ -124,6 +131,8 @@ def check_numbers(y: Any) -> None:
         raise ValueError(
             "y is sparse, but a regressor needs dense targets. Pass y.toarray()."
         )
+    if hasattr(y, "columns"):
+        y = np.asarray(y)
     dtype = getattr(y, "dtype", None)
     kind = getattr(dtype, "kind", "")
     texts = kind == "O" and any(isinstance(value, str) for value in np.ravel(y))

@@ -12,6 +12,7 @@ from sknn_notes._arrays import unit_near
 from sknn_notes._checks import holding_numbers
 from sknn_notes._engine.prediction import spread_of
 from sknn_notes._messages import warn
+from sknn_notes._numpy import errstate
 from sknn_notes._part import kept
 from sknn_notes._typing import Floats
 from sknn_notes.layers._base import Fitted
@@ -296,7 +297,7 @@ class TargetScale(NamedTuple):
         """Return standardized targets."""
         return (y - self.mean) / self.scale
 
-    @np.errstate(over="ignore", invalid="ignore")
+    @errstate(over="ignore", invalid="ignore")
     def publish(self, W: Floats, b: Floats) -> tuple[Floats, Floats]:
         """Return weights and biases of the output layer in the unit of ``y``.
 
@@ -305,7 +306,7 @@ class TargetScale(NamedTuple):
         weights = (W * self.scale).astype(W.dtype)
         return weights, (b * self.scale + self.mean).astype(b.dtype)
 
-    @np.errstate(over="ignore", invalid="ignore")
+    @errstate(over="ignore", invalid="ignore")
     def change(self, W: Floats, b: Floats, new: Self) -> tuple[Floats, Floats]:
         """Return the output layer with the same predictions for the scale ``new``."""
         weights = (W * (self.scale / new.scale)).astype(W.dtype)

@@ -6,7 +6,7 @@ import pytest
 from sknn_notes import MLPRegressor
 from sknn_notes._engine import executor as executors
 from sknn_notes._engine.executor import remove_subnormals
-from sknn_notes.optimizers import OPTIMIZERS, Adam
+from sknn_notes.optimizers import OPTIMIZERS, Adam, Optimizer
 
 SOLVERS = {
     # By default, the second average of Adam decays for 70,000 steps.
@@ -73,3 +73,20 @@ def test_no_weight_changes_by_a_bit(executor, solver, monkeypatch):
     for name in "coefs_", "intercepts_":
         for pair in zip(getattr(model, name), getattr(other, name), strict=True):
             np.testing.assert_array_equal(*pair)
+
+
+@pytest.mark.parametrize(
+    "array", [np.array(0.0), np.zeros(3, int), np.zeros(3, object)], ids=repr
+)
+def test_the_state_of_a_solver_may_hold_any_arrays(array):
+    class Steps(Optimizer):
+        def start(self, theta, xp=np):
+            return {"other": array}
+
+        def step(self, theta, grad, rate, state, xp=np):
+            theta -= rate * grad
+
+    X = np.random.default_rng(0).normal(size=(40, 3))
+    options = {"hidden_layer_sizes": 4, "batch_size": 1, "max_iter": 4}
+    model = MLPRegressor(**options, solver=Steps()).fit(X, X[:, 0])
+    assert model._training_state.optimizer_state["other"] is array

@@ -1,6 +1,7 @@
 """Fits in other processes and on several threads at once, and without a whole numba."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -69,7 +70,8 @@ if __name__ == "__main__":
         while not done.is_set():
             clone(model).fit(X, y)
 
-    threads = [threading.Thread(target=keep_fitting) for _ in range(2)]
+    # Daemons, so that a failure ends the script.
+    threads = [threading.Thread(target=keep_fitting, daemon=True) for _ in range(2)]
     for each in threads:
         each.start()
     for method in methods:
@@ -231,6 +233,7 @@ def test_a_forked_process_fits_what_a_thread_of_its_parent_fits():
     child = os.fork()
     if child == 0:
         status = 1
+        signal.alarm(120)
         try:
             model.set_params(scoring="accuracy").fit(X, y)
             status = 0

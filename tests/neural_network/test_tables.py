@@ -108,6 +108,25 @@ def test_text_among_the_targets_of_a_regressor():
             MLPRegressor().fit(table(), targets)
 
 
+@pytest.mark.parametrize("X", [table(), table().to_numpy()], ids=["frame", "array"])
+def test_targets_of_a_regressor_that_are_no_numbers(X):
+    for targets in (pd.DataFrame({"t": ["a", "b"] * 6}), table(c=["a"] * 12)):
+        with pytest.raises(ValueError, match="y holds strings, but a regressor"):
+            MLPRegressor().fit(X, targets)
+    dates = pd.DataFrame({"t": pd.date_range("2020", periods=12)})
+    with pytest.raises(ValueError, match="y has dtype datetime64"):
+        MLPRegressor().fit(X, dates)
+    # Nothing is said about the columns of X, nor where strings are accepted.
+    with pytest.raises(TypeError, match=r"X and y must hold numbers; .* not 'dict'\.$"):
+        MLPRegressor().fit(X, [{}] * 12)
+
+
+@both
+def test_a_value_with_a_period_is_shown_whole(estimator):
+    for message in rejected(estimator, [["St. Louis", 1, 2]] * 12):
+        assert "could not convert string to float: 'St. Louis'." in message
+
+
 def test_weights_that_are_no_numbers():
     with pytest.raises(ValueError, match=r"sample_weight must hold numbers; .*'a'"):
         MLPClassifier().fit(table(), y, sample_weight=["a"] * 12)
