@@ -58,6 +58,9 @@ class Faulty(torch.overrides.TorchFunctionMode):
         self.at, self.fault, self.lasts, self.n_calls = at, fault, lasts, 0
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is torch._C._set_grad_enabled:
+            # A setting of the thread, which no device takes part in.
+            return function(*args, **(kwargs or {}))
         self.n_calls += 1
         if (
             self.at
@@ -94,6 +97,7 @@ def check(model, fault, at):
         model.fit(X, y)
     is_same = pickle.dumps(model) == before
     assert is_same, at
+    assert torch.is_grad_enabled(), at
 
 
 @EACH_FAULT
