@@ -24,22 +24,17 @@ ONE_THREAD = {
     "OPENBLAS_NUM_THREADS": "1",
     "MPLBACKEND": "agg",
 }
-# Tests that depend on the order of threads and processes, or search for examples.
+# Tests with threads and processes, which may end in another order every time.
 RACES = [
     "tests/faults",
     "tests/test_threads.py",
     "tests/test_predictions_on_threads.py",
-    "tests/test_fuzz.py",
     "tests/engine/test_interruptions.py",
     "tests/engine/test_device_faults.py",
-    "tests/model_selection",
+    "tests/model_selection/test_together.py",
     "tests/neural_network/test_together.py",
     "tests/neural_network/test_interrupted_fits.py",
     "tests/neural_network/test_killed.py",
-    "tests/neural_network/test_checkpoint.py",
-    "tests/neural_network/test_ensembles.py",
-    "tests/neural_network/test_properties.py",
-    "tests/preprocessing/test_properties.py",
 ]
 NIGHTLY_WHEELS = "https://pypi.anaconda.org/scientific-python-nightly-wheels/simple"
 
@@ -105,7 +100,7 @@ def nightly(session):
 
 @nox.session
 def races(session):
-    """Tests with threads, processes and searched examples, 20 times."""
+    """Tests with threads and processes, 20 times."""
     install(session, "-e", ".[fast,test-full]")
     for _ in range(20):
         pytest(session, "-q", *(session.posargs or RACES))
