@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sknn_notes import MLPClassifier, MLPRegressor
 from sknn_notes.losses import Hinge, LogLoss, SquaredError
 from sknn_notes.optimizers import SGD, Adam
+from sknn_notes.penalties import Penalty
 
 
 def classifier(**params):
@@ -162,6 +163,24 @@ def test_a_batch_larger_than_the_data_is_clipped_with_a_warning(three_classes):
         clipped = classifier(batch_size=500).fit(X, y)
     np.testing.assert_array_equal(
         clipped.predict_proba(X), classifier(batch_size=90).fit(X, y).predict_proba(X)
+    )
+
+
+def test_weight_decay_rejects_a_penalty_that_tells_none(three_classes):
+    class Quartic(Penalty):
+        def value(self, W, alpha, xp=np):
+            return alpha * xp.sum(W**4)
+
+        def gradient(self, W, alpha, xp=np):
+            return 4 * alpha * W**3
+
+    X, y = three_classes
+    classifier(penalty=Quartic()).fit(X, y)
+    rejects(
+        lambda: classifier(penalty=Quartic(), solver="adamw").fit(X, y),
+        ValueError,
+        "adamw",
+        "decay",
     )
 
 

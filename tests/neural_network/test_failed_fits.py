@@ -36,17 +36,11 @@ def rejects(action, error_type, *parts):
     assert [part for part in parts if part not in message] == [], message
 
 
-# Parameters
-
-
 BOTH = pytest.mark.parametrize(
     ("make", "problem"),
     [(classifier, "three_classes"), (regressor, "two_targets")],
     ids=["classifier", "regressor"],
 )
-
-
-# Data
 
 
 def with_value(X, value):

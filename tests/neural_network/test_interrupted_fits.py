@@ -5,24 +5,12 @@ import pytest
 
 from sknn_notes import MLPClassifier
 from sknn_notes.losses import LogLoss
-from sknn_notes.penalties import Penalty
 
 
 def classifier(**params):
     return MLPClassifier(
         **{"hidden_layer_sizes": (8,), "max_iter": 5, "random_state": 0, **params}
     )
-
-
-def rejects(action, error_type, *parts):
-    """Assert that the action fails with a message that holds all of the parts."""
-    with pytest.raises(error_type) as error:
-        action()
-    message = str(error.value)
-    assert [part for part in parts if part not in message] == [], message
-
-
-# The user interrupts
 
 
 class InterruptedLoss(LogLoss):
@@ -138,21 +126,3 @@ def test_an_interrupt_in_partial_fit_leaves_a_usable_model(three_classes):
     model = classifier(loss=InterruptedLoss(2), batch_size=30)
     model.partial_fit(X, y, classes=[0, 1, 2])
     assert_usable(model, X, y)
-
-
-def test_weight_decay_rejects_a_penalty_that_tells_none(three_classes):
-    class Quartic(Penalty):
-        def value(self, W, alpha, xp=np):
-            return alpha * xp.sum(W**4)
-
-        def gradient(self, W, alpha, xp=np):
-            return 4 * alpha * W**3
-
-    X, y = three_classes
-    classifier(penalty=Quartic()).fit(X, y)
-    rejects(
-        lambda: classifier(penalty=Quartic(), solver="adamw").fit(X, y),
-        ValueError,
-        "adamw",
-        "decay",
-    )
