@@ -18,7 +18,7 @@ from sknn_notes._typing import Floats
 from sknn_notes.layers._base import Fitted
 from sknn_notes.links import unit_of
 from sknn_notes.neural_network._guidance import check_numbers
-from sknn_notes.neural_network._targets import LARGE_WEIGHT, Targets, with_finite_sum
+from sknn_notes.neural_network._targets import Targets, with_finite_sum
 
 
 class NumberTargets(Targets):
@@ -278,7 +278,7 @@ class TargetScale(NamedTuple):
             sample_weight = None
         if sample_weight is not None:
             # Only ratios matter; the sum must not overflow.
-            sample_weight = sample_weight / max(sample_weight.max() / LARGE_WEIGHT, 1)
+            sample_weight = sample_weight / unit_near(sample_weight)
         y = y.astype(np.float64)
         # Neither the sum nor the squares overflow.
         unit = unit_near(y)
