@@ -1,6 +1,7 @@
 """Settings of all tests: one BLAS thread where several workers share the cores."""
 
 import os
+import signal
 from importlib.metadata import version
 from zlib import crc32
 
@@ -36,6 +37,12 @@ def pytest_runtest_setup(item):
         package = Requirement(requirement)
         if version(package.name) not in package.specifier:
             pytest.skip(f"needs {requirement}: {why}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible():
+    """Let tests interrupt themselves, also where a shell runs them in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
