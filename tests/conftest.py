@@ -41,7 +41,7 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture(scope="session", autouse=True)
 def interruptible():
-    """Let tests interrupt themselves, also where a shell runs them in the background."""
+    """Let tests interrupt themselves even where a shell started them with ``&``."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
