@@ -86,7 +86,7 @@ class Round:
 
     def __init__(self, seed, folder):
         self.rng, self.folder = np.random.default_rng(seed), folder
-        self.seed, self.n_refused = seed, 0
+        self.seed, self.n_rejected = seed, 0
         self.X = self.rng.normal(size=(N_ROWS, N_FEATURES))
         self.number = self.X[:, 0] + 0.1 * self.rng.normal(size=N_ROWS)
         self.classes = np.digitize(self.number, [-0.5, 0.5])
@@ -110,11 +110,11 @@ class Round:
         return cls(**options), self.classes if is_classifier else self.number
 
     def _fitted(self, model, X, y):
-        """Fit and predict; some options refuse each other, or some data."""
+        """Fit and predict; some options exclude each other or some data."""
         try:
             return model.fit(X, y).predict(X)
         except ValueError:
-            self.n_refused += 1
+            self.n_rejected += 1
             return None
 
     def fits(self):
@@ -332,7 +332,7 @@ def main():
                 since = time.monotonic()
                 counts[kind] += sum(1 for _ in getattr(work, kind)())
                 seconds[kind] += time.monotonic() - since
-            counts["refused"] += work.n_refused
+            counts["rejected"] += work.n_rejected
             number += 1
             gc.collect()
             minutes.append((time.monotonic() - begin) / 60)

@@ -130,10 +130,10 @@ def test_the_names_of_imported_modules_are_the_librarys_own(monkeypatch):
     ids=lambda params: next(iter(params)),
 )
 def test_strings_of_parameters_are_never_run(params, monkeypatch):
-    def refuse(*arguments, **options):
+    def fail(*arguments, **options):
         raise AssertionError("evaluates strings")
 
-    monkeypatch.setattr(builtins, "eval", refuse)
+    monkeypatch.setattr(builtins, "eval", fail)
     with pytest.raises((ValueError, TypeError, ImportError)):  # without PyTorch
         MLPClassifier(max_iter=1).set_params(**params).fit(X, LABELS)
 
@@ -389,7 +389,7 @@ def test_types_to_trust_are_classes_of_the_library():
 
 
 @pytest.mark.needs("numpy>=1.25", "skops reads what it calls seed_seq")
-def test_a_type_of_another_package_is_refused():
+def test_a_type_of_another_package_is_rejected():
     skops = pytest.importorskip("skops.io")
     model = network().fit(X, LABELS)
     model.note = io.StringIO  # a class from elsewhere

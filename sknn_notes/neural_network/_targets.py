@@ -126,7 +126,7 @@ class Targets:
 def with_finite_sum(sample_weight: Any) -> Any:
     """Return weights for a score as floats, in a unit in which their sum is finite.
 
-    What else can't be weights is returned as it is, for scikit-learn to refuse.
+    Anything that can't be weights is returned unchanged; scikit-learn raises its error.
     """
     if sample_weight is None or is_tensor(sample_weight):
         return sample_weight

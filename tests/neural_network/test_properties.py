@@ -27,7 +27,7 @@ from sknn_notes.penalties import PENALTIES
 
 # A training has some thousand roundings, and its steps may amplify each a thousandfold.
 TOLERANCE = 1e4 * 1e3 * np.finfo(np.float64).eps
-# A sum that is zero but for rounding must not become a full step.
+# Adam must not turn the rounding error of a sum that is 0 into a full step.
 SMOOTH = {"epsilon": 1e-3}
 SOLVERS = ["sgd", Adam(**SMOOTH), AdamW(**SMOOTH), RMSProp(**SMOOTH)]
 # Its negative classes are drawn for each row.
